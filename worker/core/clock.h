@@ -1,0 +1,9 @@
+/* Clocks. Durations come from the monotonic clock; wall time is only for log lines and records that say when. */
+#ifndef WP_CORE_CLOCK_H
+#define WP_CORE_CLOCK_H
+#include <stdint.h>
+
+int64_t wp_clock_us(void);      /* monotonic, microseconds */
+int64_t wp_clock_wall_ms(void); /* since 1970-01-01 UTC, milliseconds */
+
+#endif

@@ -1,0 +1,15 @@
+/* Files compiled into the binary: schemas/*.avsc and redis/*.lua (see cmake/embed.cmake). */
+#ifndef WP_CORE_EMBEDDED_H
+#define WP_CORE_EMBEDDED_H
+#include <stddef.h>
+
+struct wp_embedded {
+    const char *name; /* file name with its extension; NULL ends the table */
+    const char *text; /* NUL-terminated, the NUL is not counted in size */
+    size_t size;
+};
+
+extern const struct wp_embedded wp_embedded_schemas[];
+extern const struct wp_embedded wp_embedded_functions[];
+
+#endif

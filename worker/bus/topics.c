@@ -1,0 +1,41 @@
+/* The table of topics. No state; any thread. */
+#include "bus/topics.h"
+
+const struct wp_topic_info wp_topics[WP_TOPICS] = {
+    [WP_TOPIC_ACQUIRE] = {"container-acquire", .in = true, .log_append_time = true},
+    [WP_TOPIC_RELEASE] = {"container-release", .in = true, .log_append_time = true},
+    [WP_TOPIC_USAGE] = {"usage-record", .in = true, .log_append_time = true},
+    [WP_TOPIC_CACHE] = {"cache", .in = true, .log_append_time = true},
+    [WP_TOPIC_CONTROL] = {"pool-control", .in = true, .log_append_time = true},
+    [WP_TOPIC_EVENT] = {"container-event", .in = true, .log_append_time = true},
+    [WP_TOPIC_ASSIGNMENT] = {"container-assignment"},
+    [WP_TOPIC_COMMAND] = {"container-command"},
+    [WP_TOPIC_CACHE_RESULT] = {"cache-result"},
+    [WP_TOPIC_PREDICTION] = {"prediction", .compacted = true},
+    [WP_TOPIC_METRICS] = {"metrics"},
+    [WP_TOPIC_DEAD_LETTER] = {"dead-letter"},
+};
+
+char *wp_topic_full_name(const struct wp_config *config, enum wp_topic topic) {
+    struct wp_buf name = {0};
+    wp_buf_printf(&name, "%s%s", config->topics.prefix, wp_topics[topic].name);
+    char *text = wp_strndup(wp_buf_str(&name));
+    wp_buf_done(&name);
+    return text;
+}
+
+static enum wp_topic by_plain_name(const char *name) {
+    for (int i = 0; i < WP_TOPICS; i++) {
+        if (strcmp(wp_topics[i].name, name) == 0) return (enum wp_topic)i;
+    }
+    return WP_TOPICS;
+}
+
+enum wp_topic wp_topic_by_name(const struct wp_config *config, const char *name) {
+    size_t prefix = strlen(config->topics.prefix);
+    if (prefix > 0 && strncmp(name, config->topics.prefix, prefix) == 0) {
+        enum wp_topic topic = by_plain_name(name + prefix);
+        if (topic != WP_TOPICS) return topic;
+    }
+    return by_plain_name(name);
+}

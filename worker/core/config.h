@@ -1,4 +1,4 @@
-/* Configuration: one table (core/config.c) of parameters — name, type, default, limits, text — feeds the INI file, the
+/* Configuration: one table (core/config_table.c) of parameters — name, type, default, limits, text — feeds the INI file, the
  * environment (WARMPOOL_SECTION_KEY), `-o section.key=value`, `--help` and docs/configuration.md. Later sources win:
  * default, file, environment, -o. Strings are owned by the config. */
 #ifndef WP_CORE_CONFIG_H

@@ -18,7 +18,7 @@ struct wp_settings {
     size_t count;
 };
 
-enum wp_wire { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
+enum wp_wire_format { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
 enum wp_tuning { WP_TUNING_OFF, WP_TUNING_ADVISE, WP_TUNING_APPLY };
 enum wp_on_exit { WP_EXIT_KEEP, WP_EXIT_DESTROY };
 
@@ -41,8 +41,8 @@ struct wp_config {
     } topics;
 
     struct {
-        enum wp_wire write;  /* wire.write: avro */
-        unsigned accept;     /* wire.read: avro,confluent,json: bits 1 << enum wp_wire */
+        enum wp_wire_format write;  /* wire.write: avro */
+        unsigned accept;     /* wire.read: avro,confluent,json: bits 1 << enum wp_wire_format */
         char *schemas;       /* wire.schemas: folder of further writer schemas; empty = none */
         char *confluent_ids; /* wire.confluent_ids: "1=container-acquire,2=container-release": id of a schema by topic,
                                 or "17=old/acquire-v0.avsc" for a file of wire.schemas */

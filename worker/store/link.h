@@ -20,6 +20,8 @@ typedef void (*wp_link_state)(void *ctx, enum wp_slot slot, bool ready);
 enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config, enum wp_slot slot,
                         struct wp_stats *stats, wp_link_state state, void *ctx, struct wp_error *error) WP_MUST_CHECK;
 bool wp_link_ready(const struct wp_link *link);
+/* Why it is not ready, one sentence; empty when it is. */
+const char *wp_link_reason(const struct wp_link *link);
 /* FCALL function 1 {key} args. WP_ERR_REDIS when not ready: no reply will come. `function` is a base name ("acquire"). */
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count, wp_link_reply reply,
                          void *ctx) WP_MUST_CHECK;

@@ -1,0 +1,64 @@
+/* Owns the translation between cache events and the {cache} function. Pure. */
+#include "cache/cache_calls.h"
+#include "store/event_args.h"
+#include <stdlib.h>
+
+void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+    const struct wp_cache_event *e = &event->cache;
+    (void)invalid;
+    wp_pack_head(out, meta, 7);
+    wp_pack_str(out, e->event_id);
+    wp_pack_str(out, e->op);
+    wp_pack_str(out, e->ns);
+    wp_pack_str(out, e->key);
+    if (e->has_value)
+        wp_pack_str(out, e->value);
+    else
+        wp_pack_bool(out, false);
+    wp_pack_optional_int(out, e->ttl_seconds);
+    wp_pack_optional_int(out, e->count);
+}
+
+/* false stands for an absent value; an empty string is a value. */
+static bool next_is_false(const struct wp_unpack *in) { return in->at < in->end && *in->at == 0xc2; }
+
+static int64_t read_optional_int(struct wp_unpack *in) {
+    bool absent = next_is_false(in);
+    int64_t value = wp_unpack_int(in);
+    return absent ? WP_ABSENT : value;
+}
+
+bool wp_read_cache_result(struct wp_unpack *in, struct wp_cache_result *ret) {
+    ret->event_id = wp_unpack_str(in);
+    ret->op = wp_unpack_str(in);
+    ret->ns = wp_unpack_str(in);
+    ret->key = wp_unpack_str(in);
+    ret->hit = wp_unpack_bool(in);
+    ret->has_value = !next_is_false(in);
+    ret->value = wp_unpack_str(in);
+    ret->ttl_seconds = read_optional_int(in);
+    ret->reason = wp_unpack_str(in);
+    if (ret->reason.len == 0) ret->reason.ptr = NULL;
+    ret->count = read_optional_int(in);
+    return !in->failed;
+}
+
+void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) {
+    wp_pack_map(out, 6);
+    wp_pack_key(out, "enabled");
+    wp_pack_bool(out, config->cache.enabled);
+    wp_pack_key(out, "max_entries");
+    wp_pack_int(out, config->cache.max_entries);
+    wp_pack_key(out, "max_bytes");
+    wp_pack_int(out, config->cache.max_bytes);
+    wp_pack_key(out, "max_value_bytes");
+    wp_pack_int(out, config->cache.max_value_bytes);
+    wp_pack_key(out, "default_ttl");
+    wp_pack_int(out, config->cache.default_ttl);
+    wp_pack_key(out, "ttl");
+    wp_pack_map(out, (uint32_t)config->cache.ttl.count);
+    for (size_t i = 0; i < config->cache.ttl.count; i++) {
+        wp_pack_key(out, config->cache.ttl.list[i].key);
+        wp_pack_int(out, strtoll(config->cache.ttl.list[i].value, NULL, 10));
+    }
+}

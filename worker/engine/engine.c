@@ -1,0 +1,260 @@
+/* Owns the set of partitions and the engine's clock: what happens now and then. The loop's thread. */
+#include "engine/engine.h"
+#include "cache/cache_calls.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "engine/engine_internal.h"
+#include "pool/pool_calls.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 20, COMMIT_US = 500000, VERIFY_US = 3000000, MAX_PARTITIONS = 4096 };
+
+static struct partition *find(const struct wp_engine *engine, struct wp_tp tp) {
+    struct partition *p = engine->partitions;
+    while (p && (p->tp.topic != tp.topic || p->tp.partition != tp.partition)) p = p->next;
+    return p;
+}
+
+/* Looks together at all partitions that are due. */
+static void look_at_due(struct wp_engine *engine, int64_t now) {
+    struct wp_tp list[MAX_PARTITIONS];
+    size_t count = 0;
+    for (struct partition *p = engine->partitions; p && count < MAX_PARTITIONS; p = p->next) {
+        bool waiting = p->state == PARTITION_LOOKING || p->state == PARTITION_BLOCKED;
+        if (!waiting || p->look_at_us == 0 || p->look_at_us > now || !wp_link_ready(engine->links[p->handler->slot])) continue;
+        p->look_at_us = 0;
+        list[count++] = p->tp;
+    }
+    if (count > 0) wp_source_look(engine->source, list, count);
+}
+
+static int64_t committable(const struct partition *p) { return p->floor < p->floor_acked ? p->floor : p->floor_acked; }
+
+static size_t gather_commits(struct wp_engine *engine, struct wp_tp *list, int64_t *offsets, size_t most) {
+    size_t count = 0;
+    for (struct partition *p = engine->partitions; p && count < most; p = p->next) {
+        if (p->state != PARTITION_RUNNING || committable(p) <= p->committed) continue;
+        list[count] = p->tp;
+        offsets[count++] = p->committed = committable(p);
+    }
+    return count;
+}
+
+static void commit_floors(struct wp_engine *engine) {
+    struct wp_tp list[256];
+    int64_t offsets[256];
+    size_t count = gather_commits(engine, list, offsets, 256);
+    if (count > 0) wp_source_commit(engine->source, list, offsets, count);
+}
+
+static void update_health(struct wp_engine *engine) {
+    struct wp_health *health = &engine->stats->state;
+    int partitions = 0;
+    health->ready = true;
+    health->reason[0] = '\0';
+    for (struct partition *p = engine->partitions; p; p = p->next) {
+        partitions++;
+        if (p->state != PARTITION_BLOCKED || !health->ready) continue;
+        health->ready = false;
+        snprintf(health->reason, sizeof health->reason, "%s", p->reason);
+    }
+    engine->stats->partitions = partitions;
+}
+
+static bool is_idle(const struct wp_engine *engine) {
+    for (const struct partition *p = engine->partitions; p; p = p->next)
+        if (p->state == PARTITION_RUNNING && (p->count > 0 || p->floor > p->floor_acked || p->calls > 0)) return false;
+    return publisher_waiting(engine->publisher) == 0;
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct wp_engine *engine = timer->data;
+    int64_t now = wp_clock_us();
+    if (!engine->source) return;
+    look_at_due(engine, now);
+    for (struct partition *p = engine->partitions; p; p = p->next) {
+        partition_send(p);
+        partition_tell_floor(p);
+        if (now >= engine->next_verify_us) partition_verify(p);
+    }
+    if (now >= engine->next_verify_us) engine->next_verify_us = now + VERIFY_US;
+    if (now >= engine->next_commit_us || engine->stopping) {
+        engine->next_commit_us = now + COMMIT_US;
+        commit_floors(engine);
+    }
+    update_health(engine);
+    if (engine->stopping && engine->idle && is_idle(engine)) {
+        void (*idle)(void *) = engine->idle;
+        engine->idle = NULL;
+        idle(engine->idle_ctx);
+    }
+}
+
+static void on_assigned(void *ctx, const struct wp_tp *list, size_t count) {
+    struct wp_engine *engine = ctx;
+    for (size_t i = 0; i < count; i++) {
+        if (find(engine, list[i])) continue;
+        struct partition *p = partition_new(engine, list[i]);
+        p->next = engine->partitions;
+        engine->partitions = p;
+        partition_look(p);
+    }
+    wp_log(WP_LOG_INFO, "partitions_assigned", "count=%zu", count);
+    update_health(engine);
+    if (engine->source) look_at_due(engine, wp_clock_us());
+}
+
+static void give_up(struct wp_engine *engine, struct partition *p) {
+    struct partition **at = &engine->partitions;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    partition_forget(p);
+    p->state = PARTITION_GONE;
+    partition_release(p);
+}
+
+static void commit_revoked(struct wp_engine *engine, const struct wp_tp *list, size_t count) {
+    struct wp_tp done[256];
+    int64_t offsets[256];
+    size_t commits = 0;
+    for (size_t i = 0; i < count && commits < 256; i++) {
+        struct partition *p = find(engine, list[i]);
+        if (!p || p->state != PARTITION_RUNNING || committable(p) <= p->look.committed) continue;
+        done[commits] = p->tp;
+        offsets[commits++] = committable(p);
+    }
+    struct wp_error error = {0};
+    if (commits > 0 && wp_source_commit_now(engine->source, done, offsets, commits, 2000, &error))
+        wp_log(WP_LOG_INFO, "commit_skipped", "reason=%s", error.text); /* harmless: what follows is a replay */
+}
+
+static void on_revoked(void *ctx, const struct wp_tp *list, size_t count, bool lost) {
+    struct wp_engine *engine = ctx;
+    if (!lost) commit_revoked(engine, list, count);
+    for (size_t i = 0; i < count; i++) {
+        struct partition *p = find(engine, list[i]);
+        if (p) give_up(engine, p);
+    }
+    wp_log(WP_LOG_INFO, "partitions_revoked", "count=%zu lost=%d", count, lost);
+    update_health(engine);
+}
+
+static void on_message(void *ctx, struct wp_tp tp, rd_kafka_message_t *message) {
+    struct partition *p = find(ctx, tp);
+    if (p)
+        partition_take(p, message);
+    else
+        rd_kafka_message_destroy(message);
+}
+
+static void on_batch_end(void *ctx) {
+    struct wp_engine *engine = ctx;
+    for (struct partition *p = engine->partitions; p; p = p->next) partition_send(p);
+}
+
+static void on_out_of_range(void *ctx, struct wp_tp tp, const char *why) {
+    struct partition *p = find(ctx, tp);
+    if (!p || p->state != PARTITION_RUNNING) return;
+    partition_forget(p);
+    const char *topic = wp_topics[tp.topic].name;
+    partition_block(p, "topic %s: %s: it was made anew, or records were deleted before they were read; run `warmpool accept %s` to begin "
+                       "again at its first record",
+                    topic, why, topic);
+}
+
+static void on_looked(void *ctx, const struct wp_tp_look *list, size_t count, const char *error) {
+    struct wp_engine *engine = ctx;
+    if (error) wp_log(WP_LOG_WARN, "look_failed", "error=%s", error);
+    for (size_t i = 0; i < count; i++) {
+        struct partition *p = find(engine, list[i].tp);
+        if (!p) continue;
+        if (error)
+            p->look_at_us = wp_clock_us() + COMMIT_US;
+        else
+            partition_looked(p, &list[i]);
+    }
+}
+
+const struct wp_source_handler wp_engine_source_handler = {.assigned = on_assigned, .revoked = on_revoked, .message = on_message,
+                                                           .batch_end = on_batch_end, .out_of_range = on_out_of_range, .looked = on_looked};
+
+void wp_engine_delivered(void *ctx, void *token, bool ok) {
+    struct wp_engine *engine = ctx;
+    struct event *event = token;
+    if (!event) return;
+    if (!ok && event->partition) {
+        struct partition *p = event->partition;
+        event->outstanding--;
+        partition_restart(p, "a record could not be delivered to Kafka"); /* frees an event without outstanding records */
+        return;
+    }
+    if (--event->outstanding > 0) return;
+    if (event->partition) {
+        if (event->state == EVENT_ANSWERED) partition_event_done(event);
+    } else {
+        engine->forgotten--;
+        partition_event_done(event);
+    }
+}
+
+void wp_engine_link_state(struct wp_engine *engine, enum wp_slot slot, bool ready) {
+    for (struct partition *p = engine->partitions; ready && p; p = p->next) {
+        if (p->handler->slot != slot) continue;
+        partition_verify(p);
+        partition_send(p);
+    }
+}
+
+bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t partition) {
+    const struct partition *p = find(engine, (struct wp_tp){topic, partition});
+    return p && p->state == PARTITION_RUNNING;
+}
+
+enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
+                          struct wp_wire *wire, struct wp_link *const links[WP_SLOTS], struct wp_error *error) {
+    (void)error;
+    struct wp_engine *engine = wp_calloc(1, sizeof *engine);
+    engine->loop = loop;
+    engine->config = config;
+    engine->stats = stats;
+    engine->wire = wire;
+    for (int i = 0; i < WP_SLOTS; i++) engine->links[i] = links[i];
+    wp_pack_pool_settings(&engine->settings[WP_SLOT_POOL], config);
+    wp_pack_cache_settings(&engine->settings[WP_SLOT_CACHE], config);
+    engine->publisher = publisher_new(engine);
+    uv_timer_init(loop, &engine->tick);
+    engine->tick.data = engine;
+    uv_timer_start(&engine->tick, on_tick, TICK_MS, TICK_MS);
+    update_health(engine);
+    *ret_engine = engine;
+    return WP_OK;
+}
+
+void wp_engine_attach(struct wp_engine *engine, struct wp_source *source, struct wp_sink *sink) {
+    engine->source = source;
+    engine->sink = sink;
+}
+
+void wp_engine_stop(struct wp_engine *engine, void (*idle)(void *ctx), void *ctx) {
+    engine->stopping = true;
+    engine->idle = idle;
+    engine->idle_ctx = ctx;
+    for (struct partition *p = engine->partitions; p; p = p->next)
+        if (p->state == PARTITION_RUNNING) wp_source_pause(engine->source, p->tp);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct wp_engine *engine = handle->data;
+    for (int i = 0; i < WP_SLOTS; i++) wp_buf_done(&engine->settings[i]);
+    wp_buf_done(&engine->body);
+    wp_arena_done(&engine->arena);
+    free(engine);
+}
+
+void wp_engine_free(struct wp_engine *engine) {
+    if (!engine) return;
+    while (engine->partitions) give_up(engine, engine->partitions);
+    publisher_free(engine->publisher);
+    uv_close((uv_handle_t *)&engine->tick, on_closed);
+}

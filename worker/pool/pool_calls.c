@@ -1,0 +1,161 @@
+/* Owns the translation between pool events and the {pool} functions. Pure. */
+#include "pool/pool_calls.h"
+#include "store/event_args.h"
+#include "predictor/usage_calls.h"
+#include <stdlib.h>
+
+void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+    const struct wp_acquire *e = &event->acquire;
+    wp_pack_head(out, meta, 9);
+    wp_pack_str(out, e->request_id);
+    wp_pack_str(out, e->agent_id);
+    wp_pack_str(out, e->philosophy);
+    wp_pack_str(out, e->tenant);
+    wp_pack_optional_int(out, e->timeout_ms);
+    wp_pack_optional_int(out, e->lease_ms);
+    wp_pack_optional_double(out, e->cpu_percent);
+    wp_pack_optional_double(out, e->memory_mb);
+    wp_pack_str(out, wp_str(invalid));
+}
+
+void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+    const struct wp_release *e = &event->release;
+    (void)invalid;
+    wp_pack_head(out, meta, 4);
+    wp_pack_str(out, e->request_id);
+    wp_pack_str(out, e->philosophy);
+    wp_pack_str(out, e->container_id);
+    wp_pack_bool(out, e->reuse);
+}
+
+void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+    const struct wp_control *e = &event->control;
+    (void)invalid;
+    wp_pack_head(out, meta, 4);
+    wp_pack_str(out, e->control_id);
+    wp_pack_str(out, e->philosophy);
+    wp_pack_str(out, e->op);
+    wp_pack_optional_int(out, e->count);
+}
+
+void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+    const struct wp_container_event *e = &event->container;
+    (void)invalid;
+    wp_pack_head(out, meta, 6);
+    wp_pack_str(out, e->container_id);
+    wp_pack_str(out, e->philosophy);
+    wp_pack_str(out, e->host);
+    wp_pack_str(out, e->state);
+    wp_pack_str(out, e->detail);
+    wp_pack_str(out, e->address);
+}
+
+static struct wp_limits read_limits(struct wp_unpack *in) {
+    struct wp_limits limits;
+    if (wp_unpack_array(in) != 2) in->failed = true;
+    limits.cpu_percent = wp_unpack_double(in);
+    limits.memory_mb = wp_unpack_double(in);
+    return limits;
+}
+
+/* What does not apply is absent, not empty. */
+static struct wp_str read_optional_str(struct wp_unpack *in) {
+    struct wp_str text = wp_unpack_str(in);
+    return text.len > 0 ? text : (struct wp_str){NULL, 0};
+}
+
+bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret) {
+    struct wp_prediction prediction = {0};
+    ret->request_id = wp_unpack_str(in);
+    ret->agent_id = wp_unpack_str(in);
+    ret->philosophy = wp_unpack_str(in);
+    ret->status = wp_unpack_str(in);
+    ret->container_id = read_optional_str(in);
+    ret->host = read_optional_str(in);
+    ret->address = read_optional_str(in);
+    ret->warm_start = wp_unpack_bool(in);
+    ret->startup_time_ms = (double)wp_unpack_int(in) / 1000.0;
+    ret->wait_ms = (double)wp_unpack_int(in) / 1000.0;
+    ret->lease_epoch = wp_unpack_int(in);
+    ret->lease_expires_at = wp_unpack_int(in);
+    ret->limits = read_limits(in);
+    wp_read_prediction(in, &prediction);
+    ret->requirements = prediction.requirements;
+    ret->recommended = prediction.recommended;
+    ret->confidence = prediction.confidence;
+    ret->basis = prediction.basis;
+    ret->reason = read_optional_str(in);
+    ret->retry_after_ms = wp_unpack_int(in);
+    if (ret->retry_after_ms == 0) ret->retry_after_ms = WP_ABSENT;
+    return !in->failed;
+}
+
+bool wp_read_command(struct wp_unpack *in, struct wp_command *ret) {
+    ret->command_id = wp_unpack_str(in);
+    ret->host = wp_unpack_str(in);
+    ret->op = wp_unpack_str(in);
+    ret->container_id = wp_unpack_str(in);
+    ret->philosophy = wp_unpack_str(in);
+    ret->limits = read_limits(in);
+    return !in->failed;
+}
+
+bool wp_read_container_event(struct wp_unpack *in, struct wp_container_event *ret) {
+    *ret = (struct wp_container_event){0};
+    ret->container_id = wp_unpack_str(in);
+    ret->philosophy = wp_unpack_str(in);
+    ret->host = wp_unpack_str(in);
+    ret->state = wp_unpack_str(in);
+    ret->detail = wp_unpack_str(in);
+    return !in->failed;
+}
+
+static void put_int(struct wp_buf *out, const char *key, int64_t value) {
+    wp_pack_key(out, key);
+    wp_pack_int(out, value);
+}
+static void put_double(struct wp_buf *out, const char *key, double value) {
+    wp_pack_key(out, key);
+    wp_pack_double(out, value);
+}
+static void put_bool(struct wp_buf *out, const char *key, bool value) {
+    wp_pack_key(out, key);
+    wp_pack_bool(out, value);
+}
+
+void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
+    wp_pack_map(out, 30);
+    put_bool(out, "pool_enabled", config->pool.enabled);
+    put_bool(out, "warm_start", config->pool.warm_start);
+    put_int(out, "size", config->pool.size);
+    wp_pack_key(out, "sizes");
+    wp_pack_map(out, (uint32_t)config->pool.sizes.count);
+    for (size_t i = 0; i < config->pool.sizes.count; i++)
+        put_int(out, config->pool.sizes.list[i].key, strtoll(config->pool.sizes.list[i].value, NULL, 10));
+    put_int(out, "max_containers", config->pool.max_containers);
+    put_int(out, "max_philosophies", config->pool.max_philosophies);
+    put_int(out, "timeout_ms", config->pool.timeout_ms);
+    put_int(out, "lease_ms", config->pool.lease_ms);
+    put_double(out, "min_cpu", config->pool.min_cpu_percent);
+    put_double(out, "max_cpu", config->pool.max_cpu_percent);
+    put_double(out, "min_memory", config->pool.min_memory_mb);
+    put_double(out, "max_memory", config->pool.max_memory_mb);
+    put_int(out, "request_ttl", config->pool.request_ttl);
+    put_int(out, "max_requests", config->pool.max_requests);
+    put_int(out, "history_size", config->predictor.history_size);
+    put_double(out, "buffer", config->predictor.buffer);
+    put_double(out, "cpu", config->predictor.cpu_percent);
+    put_double(out, "memory", config->predictor.memory_mb);
+    put_double(out, "time", config->predictor.execution_time_seconds);
+    put_double(out, "low_confidence", config->predictor.low_confidence);
+    put_double(out, "medium_confidence", config->predictor.medium_confidence);
+    put_double(out, "low_cpu", config->predictor.low_cpu_percent);
+    put_double(out, "low_memory", config->predictor.low_memory_mb);
+    put_double(out, "low_time", config->predictor.low_execution_time_seconds);
+    put_double(out, "medium_buffer", config->predictor.medium_buffer);
+    put_double(out, "high_buffer", config->predictor.high_buffer);
+    put_int(out, "predict_interval_ms", config->predictor.interval_ms);
+    put_int(out, "agents_ttl", config->agents.ttl);
+    put_int(out, "agents_max", config->agents.max);
+    put_int(out, "host_ttl_ms", config->host.ttl_ms);
+}

@@ -1,0 +1,65 @@
+/* Owns how a synchronous connection to Redis is made. */
+#include "store/connect.h"
+#include "core/buf.h"
+#include "store/tls.h"
+#include "store/url.h"
+#include <stdlib.h>
+
+const char *wp_redis_url_key(const struct wp_config *config, enum wp_slot slot, const char **ret_value) {
+    bool own = slot == WP_SLOT_CACHE && config->redis.cache_url[0] != '\0';
+    *ret_value = own ? config->redis.cache_url : config->redis.url;
+    return own ? "redis.cache_url" : "redis.url";
+}
+
+char *wp_redis_root(const struct wp_config *config, enum wp_slot slot) {
+    struct wp_buf buf = {0};
+    wp_buf_printf(&buf, "%s:{%s}", config->redis.prefix, slot == WP_SLOT_POOL ? "pool" : "cache");
+    wp_buf_add(&buf, "", 1);
+    return buf.data;
+}
+
+static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, const char *key, struct wp_error *error) {
+    redisReply *reply = NULL;
+    if (url->password) {
+        reply = url->user ? redisCommand(c, "AUTH %s %s", url->user, url->password) : redisCommand(c, "AUTH %s", url->password);
+        if (!reply || reply->type == REDIS_REPLY_ERROR) {
+            wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses the user or password: %s", url->shown, key,
+                    reply ? reply->str : c->errstr);
+            freeReplyObject(reply);
+            return WP_ERR_REDIS;
+        }
+        freeReplyObject(reply);
+    }
+    reply = redisCommand(c, "SELECT %d", url->db);
+    enum wp_err err = WP_OK;
+    if (!reply || reply->type == REDIS_REPLY_ERROR)
+        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", url->shown, key, url->db,
+                      reply ? reply->str : c->errstr);
+    freeReplyObject(reply);
+    return err;
+}
+
+enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot, struct wp_error *error) {
+    const char *text;
+    const char *key = wp_redis_url_key(config, slot, &text);
+    struct wp_redis_url url;
+    enum wp_err err = wp_redis_url_parse(&url, key, text, error);
+    if (err) return err;
+    struct timeval timeout = {.tv_sec = config->redis.timeout_ms / 1000, .tv_usec = config->redis.timeout_ms % 1000 * 1000};
+    redisContext *c = url.path ? redisConnectUnixWithTimeout(url.path, timeout) : redisConnectWithTimeout(url.host, url.port, timeout);
+    if (!c || c->err) {
+        err = wp_fail(error, WP_ERR_REDIS, "no Redis answers at %s (%s): %s; is it running, and is the address right?", url.shown, key,
+                      c ? c->errstr : "out of memory");
+    } else {
+        redisSetTimeout(c, timeout);
+        if (url.tls) err = wp_redis_tls(c, config, url.host, error);
+        if (!err) err = say_hello(c, &url, key, error);
+    }
+    wp_redis_url_done(&url);
+    if (err) {
+        if (c) redisFree(c);
+        return err;
+    }
+    *ret = c;
+    return WP_OK;
+}

@@ -1,0 +1,16 @@
+/* The Redis functions that the worker calls: one table of base name, slot and full name (redis/README.md). */
+#ifndef WP_STORE_FUNCTIONS_H
+#define WP_STORE_FUNCTIONS_H
+#include "store/link.h"
+
+struct wp_function {
+    const char *base;
+    enum wp_slot slot;
+    const char *name;
+    bool read_only; /* FCALL_RO */
+};
+
+/* A name that is not in the table is a bug. */
+const struct wp_function *wp_function_find(enum wp_slot slot, const char *base);
+
+#endif

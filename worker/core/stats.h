@@ -17,7 +17,7 @@ enum wp_outcome { /* of one consumed event */
 
 struct wp_health {
     bool ready;
-    char reason[256]; /* why not, one sentence; empty when ready */
+    char reason[512]; /* why not, one sentence; empty when ready */
 };
 
 struct wp_stats {

@@ -34,7 +34,7 @@ struct partition {
     enum partition_state state;
     unsigned epoch; /* grows with each start: late replies of an older one are ignored */
     struct wp_tp_look look;
-    char reason[400];
+    char reason[512];
 
     struct event **window; /* ring of owned events in offset order */
     size_t first, count, capacity;

@@ -160,6 +160,7 @@ enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *err
 /* NULL when the family has no such key. */
 const char *wp_settings_get(const struct wp_settings *settings, const char *key);
 void wp_settings_set(struct wp_settings *settings, const char *key, const char *value);
+void wp_settings_done(struct wp_settings *settings);
 
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */

@@ -1,0 +1,208 @@
+/* The shared command line. Runs before anything else starts, on one thread. */
+#include "cli/options.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "cli/command.h"
+#include "core/log.h"
+
+#define OPTIONS_MAX 24
+#define OWN 1000 /* getopt's value of the first option of the subcommand's own */
+
+enum { HELP = OWN - 2, REFERENCE };
+
+struct parser {
+    const struct wp_command *command;
+    const char *file;       /* of -c; borrowed */
+    const char **overrides; /* of -o; owned list of borrowed texts */
+    size_t override_count;
+    struct wp_error error;
+};
+
+static size_t count_options(const struct wp_option *options) {
+    size_t count = 0;
+    while (options && options[count].name) count++;
+    return count;
+}
+
+int wp_options_fail(const struct wp_command *command, int code, const struct wp_error *error) {
+    fprintf(stderr, "warmpool %s: %s\n", command->name, error->text);
+    return code;
+}
+
+/* ---- --help ---- */
+
+static void print_option(const char *name, const char *argument, const char *text) {
+    char left[64];
+    snprintf(left, sizeof(left), "%s%s%s", name, argument ? " " : "", argument ? argument : "");
+    printf("  %-26s %s\n", left, text);
+}
+
+static void print_help(const struct wp_command *command) {
+    printf("Usage: warmpool %s [OPTION]...%s%s\n\n%s\n\nOptions:\n", command->name,
+           *command->arguments ? " " : "", command->arguments, command->text);
+    for (size_t i = 0; i < count_options(command->options); i++) {
+        const struct wp_option *option = &command->options[i];
+        char name[40];
+        snprintf(name, sizeof(name), "--%s", option->name);
+        print_option(name, option->argument, option->text);
+    }
+    print_option("-c", "FILE", "read this configuration file (INI)");
+    print_option("-o", "SECTION.KEY=VALUE",
+                 "set one key; may be repeated, and wins over file and environment");
+    if (command->lists_keys) print_option("--reference", NULL, "print the reference of all keys as Markdown");
+    print_option("-h, --help", NULL, "print this");
+    putchar('\n');
+    if (command->lists_keys)
+        wp_config_print_help(stdout);
+    else
+        puts("All keys are listed by `warmpool worker --help`.");
+}
+
+/* ---- parsing ---- */
+
+static void fill_long_options(const struct wp_command *command, struct option *ret) {
+    size_t own = count_options(command->options);
+    wp_assert(own + 3 <= OPTIONS_MAX);
+    size_t n = 0;
+    for (size_t i = 0; i < own; i++) {
+        const struct wp_option *option = &command->options[i];
+        int kind = option->argument ? required_argument : no_argument;
+        ret[n++] = (struct option){option->name, kind, NULL, OWN + (int)i};
+    }
+    ret[n++] = (struct option){"help", no_argument, NULL, HELP};
+    if (command->lists_keys) ret[n++] = (struct option){"reference", no_argument, NULL, REFERENCE};
+    ret[n] = (struct option){0};
+}
+
+static void take_own(const struct wp_option *option, const char *value) {
+    if (option->argument)
+        *(const char **)option->target = value;
+    else
+        *(bool *)option->target = true;
+}
+
+static void take_override(struct parser *parser, const char *text) {
+    size_t size = (parser->override_count + 1) * sizeof(*parser->overrides);
+    parser->overrides = wp_realloc(parser->overrides, size);
+    parser->overrides[parser->override_count++] = text;
+}
+
+static enum wp_err refuse_option(struct parser *parser, int found, char **argv) {
+    const char *hint = "see --help";
+    if (found == ':') {
+        return wp_fail(&parser->error, WP_ERR_CONFIG, "the option %s needs a value; %s", argv[optind - 1],
+                       hint);
+    }
+    if (optopt > 0 && optopt < 128) {
+        return wp_fail(&parser->error, WP_ERR_CONFIG, "-%c is not a known option; %s", optopt, hint);
+    }
+    if (optopt != 0) {
+        return wp_fail(&parser->error, WP_ERR_CONFIG, "the option %s takes no value; %s", argv[optind - 1],
+                       hint);
+    }
+    return wp_fail(&parser->error, WP_ERR_CONFIG, "%s is not a known option; %s", argv[optind - 1], hint);
+}
+
+enum outcome { RUN, DONE, REFUSED };
+
+static enum outcome take_options(struct parser *parser, int argc, char **argv) {
+    struct option long_options[OPTIONS_MAX + 1];
+    fill_long_options(parser->command, long_options);
+    opterr = 0;
+    optind = 0; /* glibc: start anew, whatever was parsed before */
+    for (int found; (found = getopt_long(argc, argv, ":c:o:h", long_options, NULL)) != -1;) {
+        switch (found) {
+        case 'c':
+            parser->file = optarg;
+            break;
+        case 'o':
+            take_override(parser, optarg);
+            break;
+        case 'h':
+        case HELP:
+            print_help(parser->command);
+            return DONE;
+        case REFERENCE:
+            wp_config_print_reference(stdout);
+            return DONE;
+        case '?':
+        case ':':
+            refuse_option(parser, found, argv);
+            return REFUSED;
+        default:
+            take_own(&parser->command->options[found - OWN], optarg);
+            break;
+        }
+    }
+    return RUN;
+}
+
+static enum wp_err check_count(struct parser *parser, int count) {
+    const struct wp_command *command = parser->command;
+    if (count < command->least) {
+        return wp_fail(&parser->error, WP_ERR_CONFIG, "%s is missing; usage: warmpool %s [OPTION]... %s",
+                       command->arguments, command->name, command->arguments);
+    }
+    if (command->most >= 0 && count > command->most) {
+        return wp_fail(&parser->error, WP_ERR_CONFIG,
+                       "too many arguments; usage: warmpool %s [OPTION]...%s%s", command->name,
+                       *command->arguments ? " " : "", command->arguments);
+    }
+    return WP_OK;
+}
+
+static enum wp_err apply_override(struct parser *parser, struct wp_config *config, const char *text) {
+    const char *equals = strchr(text, '=');
+    if (!equals) {
+        return wp_fail(&parser->error, WP_ERR_CONFIG, "configuration: -o %.100s: section.key=value is wanted",
+                       text);
+    }
+    char *key = wp_strndup((struct wp_str){text, (size_t)(equals - text)});
+    enum wp_err err = wp_config_set(config, key, equals + 1, &parser->error);
+    free(key);
+    if (err != WP_OK) wp_fail(&parser->error, err, "%s (option -o)", parser->error.text);
+    return err;
+}
+
+static enum wp_err load(struct parser *parser, struct wp_config *config) {
+    enum wp_err err = WP_OK;
+    if (parser->file) err = wp_config_load_file(config, parser->file, &parser->error);
+    if (err == WP_OK) err = wp_config_load_environment(config, environ, &parser->error);
+    for (size_t i = 0; err == WP_OK && i < parser->override_count; i++) {
+        err = apply_override(parser, config, parser->overrides[i]);
+    }
+    if (err == WP_OK) err = wp_config_check(config, &parser->error);
+    return err;
+}
+
+static void apply_log_level(const struct wp_config *config) {
+    enum wp_log_level level;
+    enum wp_err err = wp_log_parse_level(config->log.level, &level);
+    wp_assert(err == WP_OK); /* the table has the same words */
+    wp_log_set_level(level);
+}
+
+static enum outcome parse(struct parser *parser, int argc, char **argv, struct wp_config *config) {
+    enum outcome outcome = take_options(parser, argc, argv);
+    if (outcome != RUN) return outcome;
+    if (check_count(parser, argc - optind) != WP_OK) return REFUSED;
+    wp_config_init(config);
+    if (load(parser, config) != WP_OK) {
+        wp_config_done(config);
+        return REFUSED;
+    }
+    apply_log_level(config);
+    return RUN;
+}
+
+bool wp_options_parse(const struct wp_command *command, int argc, char **argv, struct wp_config *config,
+                      struct wp_parsed *ret, int *ret_exit) {
+    struct parser parser = {.command = command};
+    enum outcome outcome = parse(&parser, argc, argv, config);
+    free(parser.overrides);
+    *ret = (struct wp_parsed){argv + optind, argc - optind};
+    *ret_exit = outcome == REFUSED ? wp_options_fail(command, WP_EXIT_USAGE, &parser.error) : WP_EXIT_OK;
+    return outcome == RUN;
+}

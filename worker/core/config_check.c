@@ -1,0 +1,98 @@
+/* What no single value can be wrong about: checks across fields, each with how to mend it. Runs once, after
+ * all sources. */
+#include <stdlib.h>
+#include "core/config_table.h"
+
+#define FAIL(...) wp_fail(error, WP_ERR_CONFIG, "configuration: " __VA_ARGS__)
+
+static int64_t size_of(const struct wp_config *config, const char *philosophy) {
+    const char *own = wp_settings_get(&config->pool.sizes, philosophy);
+    return own ? strtoll(own, NULL, 10) : config->pool.size;
+}
+
+/* The preset list is capped by the size like any other pre-warm; only one that somebody wrote can be a
+ * mistake. */
+static bool is_preset(const struct wp_config *config, const char *key) {
+    const char *member;
+    const struct wp_param *param = wp_param_find(key, &member);
+    struct wp_buf value = {0};
+    wp_param_format(config, param, &value);
+    bool same = wp_str_is(wp_buf_str(&value), param->preset);
+    wp_buf_done(&value);
+    return same;
+}
+
+static enum wp_err check_prewarm(const struct wp_config *config, struct wp_error *error) {
+    if (is_preset(config, "pool.prewarm")) return WP_OK;
+    for (size_t i = 0; i < config->pool.prewarm.count; i++) {
+        const struct wp_setting *wanted = &config->pool.prewarm.list[i];
+        int64_t size = size_of(config, wanted->key);
+        if (strtoll(wanted->value, NULL, 10) <= size) continue;
+        return FAIL("pool.prewarm asks for %s containers of %s, but only %lld are kept idle; raise "
+                    "pool.size.%s or lower it",
+                    wanted->value, wanted->key, (long long)size, wanted->key);
+    }
+    return WP_OK;
+}
+
+static enum wp_err check_pool(const struct wp_config *config, struct wp_error *error) {
+    if (config->pool.size > config->pool.max_containers) {
+        return FAIL("pool.size (%lld) is above pool.max_containers (%lld); raise the latter",
+                    (long long)config->pool.size, (long long)config->pool.max_containers);
+    }
+    for (size_t i = 0; i < config->pool.sizes.count; i++) {
+        const struct wp_setting *size = &config->pool.sizes.list[i];
+        if (strtoll(size->value, NULL, 10) <= config->pool.max_containers) continue;
+        return FAIL("pool.size.%s (%s) is above pool.max_containers (%lld); raise the latter", size->key,
+                    size->value, (long long)config->pool.max_containers);
+    }
+    if (config->pool.min_cpu_percent > config->pool.max_cpu_percent) {
+        return FAIL("pool.min_cpu_percent (%g) is above pool.max_cpu_percent (%g)",
+                    config->pool.min_cpu_percent, config->pool.max_cpu_percent);
+    }
+    if (config->pool.min_memory_mb > config->pool.max_memory_mb) {
+        return FAIL("pool.min_memory_mb (%g) is above pool.max_memory_mb (%g)", config->pool.min_memory_mb,
+                    config->pool.max_memory_mb);
+    }
+    return check_prewarm(config, error);
+}
+
+/* Workers read what workers write: sweepers and hosts publish container-event records. */
+static enum wp_err check_wire(const struct wp_config *config, struct wp_error *error) {
+    if (!(config->wire.accept & (1u << config->wire.write))) {
+        return FAIL(
+            "wire.read leaves out the format of wire.write, which workers themselves must read; add it");
+    }
+    if (config->wire.write == WP_WIRE_CONFLUENT && config->wire.confluent_ids[0] == '\0') {
+        return FAIL("wire.write = confluent needs the ids of the schemas; set wire.confluent_ids");
+    }
+    return WP_OK;
+}
+
+static enum wp_err check_rest(const struct wp_config *config, struct wp_error *error) {
+    const char *brokers = wp_settings_get(&config->kafka, "bootstrap.servers");
+    if (!brokers || brokers[0] == '\0') return FAIL("kafka.bootstrap.servers is empty; set it to host:port");
+    const char *group = wp_settings_get(&config->kafka, "group.id");
+    if (!group || group[0] == '\0')
+        return FAIL("kafka.group.id is empty; give all workers of a deployment the same");
+    if (config->worker.batch > config->worker.window) {
+        return FAIL("worker.batch (%lld) is above worker.window (%lld); raise the latter",
+                    (long long)config->worker.batch, (long long)config->worker.window);
+    }
+    if (config->cache.max_value_bytes > config->cache.max_bytes) {
+        return FAIL("cache.max_value_bytes (%lld) is above cache.max_bytes (%lld)",
+                    (long long)config->cache.max_value_bytes, (long long)config->cache.max_bytes);
+    }
+    if (config->predictor.low_confidence > config->predictor.medium_confidence) {
+        return FAIL("predictor.low_confidence (%g) is above predictor.medium_confidence (%g)",
+                    config->predictor.low_confidence, config->predictor.medium_confidence);
+    }
+    return WP_OK;
+}
+
+enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *error) {
+    enum wp_err err = check_wire(config, error);
+    if (err == WP_OK) err = check_pool(config, error);
+    if (err == WP_OK) err = check_rest(config, error);
+    return err;
+}

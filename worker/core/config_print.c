@@ -1,0 +1,175 @@
+/* What people read of the table: --help, docs/configuration.md, and the values in force with passwords
+ * masked. */
+#include <ctype.h>
+#include <stdlib.h>
+#include "core/config_table.h"
+
+static size_t section_length(const char *key) {
+    return strcspn(key, ".");
+}
+
+/* Is this the first parameter of its section? The table keeps sections together. */
+static bool starts_section(const struct wp_param *param) {
+    if (param == wp_params) return true;
+    size_t length = section_length(param->key);
+    return length != section_length(param[-1].key) || strncmp(param->key, param[-1].key, length) != 0;
+}
+
+/* ---- --help ---- */
+
+static void print_plain(FILE *out, const char *markdown) {
+    for (; *markdown; markdown++) {
+        if (*markdown != '`') putc(*markdown, out);
+    }
+}
+
+void wp_config_print_help(FILE *out) {
+    fputs("Keys, with their defaults. Set one by [section] key = value in a file (-c), by the environment\n"
+          "(WARMPOOL_SECTION_KEY) or by -o section.key=value; the last of these wins.\n",
+          out);
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        if (starts_section(param)) putc('\n', out);
+        fprintf(out, "  %s = %s%s%s%s\n      ", param->key, param->preset, *param->unit ? " (" : "",
+                param->unit, *param->unit ? ")" : "");
+        print_plain(out, param->text);
+        putc('\n', out);
+    }
+}
+
+/* ---- docs/configuration.md ---- */
+
+static const char introduction[] =
+    "# Configuration\n"
+    "\n"
+    "<!-- Made by `build/warmpool worker --reference > docs/configuration.md`; change the table in\n"
+    "     worker/core/config_table.c instead. -->\n"
+    "\n"
+    "Every key has a default, and four places may set it. A later one wins:\n"
+    "\n"
+    "1. the default;\n"
+    "2. the file given by `-c FILE`;\n"
+    "3. the environment: `pool.max_containers` is `WARMPOOL_POOL_MAX_CONTAINERS`;\n"
+    "4. the command line: `-o pool.max_containers=50`, as often as needed.\n"
+    "\n"
+    "An unknown key or a value out of range ends the start with a sentence that says where it stands and "
+    "what is wanted.\n"
+    "`warmpool check` tries a configuration and every connection without starting a worker.\n"
+    "\n"
+    "The file is INI. A key may contain dots, so a section may stop early: `size.react` in `[pool]` is "
+    "`pool.size.react`.\n"
+    "A line that begins with `#` or `;`, and what follows a ` ;`, is a comment; give a value that contains ` "
+    ";` by `-o` or\n"
+    "the environment.\n"
+    "\n"
+    "```ini\n"
+    "[kafka]\n"
+    "bootstrap.servers = kafka-1:9092,kafka-2:9092\n"
+    "\n"
+    "[redis]\n"
+    "url = redis://warmpool:secret@redis:6379\n"
+    "\n"
+    "[pool]\n"
+    "size = 20\n"
+    "size.react = 50\n"
+    "\n"
+    "[cache]\n"
+    "ttl.tool = 600\n"
+    "```\n"
+    "\n"
+    "Three families are open. In the environment their last part is written in capitals, too: "
+    "`WARMPOOL_POOL_SIZE_REACT`\n"
+    "is `pool.size.react`, `WARMPOOL_CACHE_TTL_TOOL` is `cache.ttl.tool`, and in "
+    "`WARMPOOL_KAFKA_BOOTSTRAP_SERVERS` every\n"
+    "underscore stands for a dot. Names with capitals or a hyphen can only be set by the file or by `-o`.\n"
+    "\n"
+    "`WARMPOOL_READY_FD` and `WARMPOOL_CONTAINER_*` are not configuration: a host sets them for the "
+    "containers it starts.\n";
+
+static void print_row(FILE *out, const struct wp_param *param) {
+    struct wp_buf values = {0};
+    wp_param_describe(param, &values);
+    fprintf(out, "| `%s` | %s%s%s | %.*s | %s | %s |\n", param->key, *param->preset ? "`" : "empty",
+            param->preset, *param->preset ? "`" : "", (int)values.len, values.data,
+            *param->unit ? param->unit : "-", param->text);
+    wp_buf_done(&values);
+}
+
+void wp_config_print_reference(FILE *out) {
+    fputs(introduction, out);
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        if (starts_section(param)) {
+            fprintf(out, "\n## %.*s\n\n| key | default | value | unit | meaning |\n|---|---|---|---|---|\n",
+                    (int)section_length(param->key), param->key);
+        }
+        print_row(out, param);
+    }
+}
+
+/* ---- the values in force ---- */
+
+static bool contains(const char *text, const char *word) {
+    return strstr(text, word) != NULL;
+}
+
+static bool is_secret(const char *key) {
+    return contains(key, "password") || contains(key, "secret") || contains(key, "key.pem") ||
+           contains(key, "sasl.oauthbearer.config") || contains(key, "jaas");
+}
+
+/* scheme://user:password@host: the password begins at the first ':' after "//" and ends at the last '@' of
+ * the authority. */
+static void print_masked_url(FILE *out, const char *url) {
+    const char *authority = strstr(url, "://");
+    const char *at = NULL;
+    if (authority) {
+        authority += 3;
+        /* A password may hold an unescaped '/', so the last '@' of all counts: better too much is hidden than
+         * too little. */
+        at = strrchr(authority, '@');
+    }
+    const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+    if (colon)
+        fprintf(out, "%.*s:***%s", (int)(colon - url), url, at);
+    else
+        fputs(url, out);
+}
+
+static void print_value(FILE *out, const char *key, const char *value) {
+    if (is_secret(key) && *value)
+        fputs("***", out);
+    else
+        print_masked_url(out, value);
+    putc('\n', out);
+}
+
+static void print_family(const struct wp_config *config, const struct wp_param *param, FILE *out) {
+    const struct wp_settings *family = wp_param_field(config, param);
+    const char *rest = param->key + section_length(param->key) + 1;
+    size_t fixed = (size_t)(param->key + wp_param_prefix(param) - rest);
+    for (size_t i = 0; i < family->count; i++) {
+        fprintf(out, "%.*s%s = ", (int)fixed, rest, family->list[i].key);
+        print_value(out, family->list[i].key, family->list[i].value);
+    }
+}
+
+static void print_single(const struct wp_config *config, const struct wp_param *param, FILE *out) {
+    struct wp_buf value = {0};
+    wp_param_format(config, param, &value);
+    wp_buf_add(&value, "", 1);
+    fprintf(out, "%s = ", param->key + section_length(param->key) + 1);
+    print_value(out, param->key, value.data);
+    wp_buf_done(&value);
+}
+
+void wp_config_print(const struct wp_config *config, FILE *out) {
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        if (starts_section(param)) {
+            fprintf(out, "%s[%.*s]\n", param == wp_params ? "" : "\n", (int)section_length(param->key),
+                    param->key);
+        }
+        if (wp_param_is_family(param))
+            print_family(config, param, out);
+        else
+            print_single(config, param, out);
+    }
+}

@@ -1,0 +1,146 @@
+/* The one table of parameters. It feeds the INI file, the environment, -o, --help and docs/configuration.md.
+ * Constant. */
+#include "core/config_table.h"
+#include <stddef.h>
+
+#define AT(field) offsetof(struct wp_config, field)
+#define TEXT(k, f, preset, least, most, text)                                                                \
+    { k, WP_PARAM_TEXT, AT(f), preset, least, most, NULL, "", text }
+#define NAME(k, f, preset, least, text)                                                                      \
+    { k, WP_PARAM_NAME, AT(f), preset, least, 64, NULL, "", text }
+#define WORD(k, f, preset, words, text)                                                                      \
+    { k, WP_PARAM_WORD, AT(f), preset, 0, 0, words, "", text }
+#define CHOICE(k, f, preset, words, text)                                                                    \
+    { k, WP_PARAM_CHOICE, AT(f), preset, 0, 0, words, "", text }
+#define SET(k, f, preset, words, text)                                                                       \
+    { k, WP_PARAM_SET, AT(f), preset, 0, 0, words, "", text }
+#define INT(k, f, preset, least, most, unit, text)                                                           \
+    { k, WP_PARAM_INT, AT(f), preset, least, most, NULL, unit, text }
+#define NUMBER(k, f, preset, least, most, unit, text)                                                        \
+    { k, WP_PARAM_NUMBER, AT(f), preset, least, most, NULL, unit, text }
+#define FLAG(k, f, preset, text)                                                                             \
+    { k, WP_PARAM_FLAG, AT(f), preset, 0, 0, NULL, "", text }
+#define COUNTS(k, f, preset, least, most, unit, text)                                                        \
+    { k, WP_PARAM_COUNTS, AT(f), preset, least, most, NULL, unit, text }
+#define TEXTS(k, f, preset, text)                                                                            \
+    { k, WP_PARAM_TEXTS, AT(f), preset, 0, 65536, NULL, "", text }
+#define INTS(k, f, preset, least, most, unit, text)                                                          \
+    { k, WP_PARAM_INTS, AT(f), preset, least, most, NULL, unit, text }
+
+#define PATH 4096
+#define DAY_MS 86400000.0
+#define YEAR 31536000.0
+
+/* clang-format off */
+const struct wp_param wp_params[] = {
+    TEXTS("kafka.PROPERTY", kafka, "bootstrap.servers=localhost:9092,group.id=warmpool",
+        "any librdkafka property, handed on untouched: `kafka.bootstrap.servers`, `kafka.group.id`, `kafka.security.protocol`, ..."),
+
+    TEXT("redis.url", redis.url, "redis://localhost:6379", 1, PATH,
+        "where the shared state lives: `redis://[user:password@]host[:port][/db]`, `rediss://...` (TLS) or `unix:///path`"),
+    TEXT("redis.cache_url", redis.cache_url, "", 0, PATH,
+        "another Redis primary for the cache; empty = the one of `redis.url`"),
+    NAME("redis.prefix", redis.prefix, "wp", 1, "first part of every key"),
+    INT("redis.timeout_ms", redis.timeout_ms, "5000", 10, 600000, "ms", "to connect, and for a reply"),
+    INT("redis.wait_replicas", redis.wait_replicas, "0", 0, 100, "replicas",
+        "replicas that must have a change before anything is published because of it"),
+    TEXT("redis.tls_ca", redis.tls_ca, "", 0, PATH, "file of CA certificates for `rediss://`; empty = the system's"),
+
+    NAME("topics.prefix", topics.prefix, "", 0, "put before every topic's name, for several deployments on one Kafka"),
+    INT("topics.partitions", topics.partitions, "6", 1, 10000, "partitions", "of a topic that a worker has to make"),
+    INT("topics.replication", topics.replication, "0", 0, 100, "replicas",
+        "of a topic that a worker has to make; 0 = the broker's default"),
+
+    CHOICE("wire.write", wire.write, "avro", "avro,confluent,json", "format of what a worker publishes"),
+    SET("wire.read", wire.accept, "avro,confluent,json", "avro,confluent,json",
+        "formats that are accepted; a message in another goes to `dead-letter`"),
+    TEXT("wire.schemas", wire.schemas, "", 0, PATH, "folder of further writer schemas (`*.avsc`) to read evolved messages; empty = none"),
+    TEXT("wire.confluent_ids", wire.confluent_ids, "", 0, 65536,
+        "schema ids of the Confluent format, `1=container-acquire,17=old/acquire-v0.avsc`: a topic, or a file of `wire.schemas`"),
+
+    NAME("worker.id", worker.id, "", 0,
+        "name of this worker, also Kafka's `group.instance.id`; empty = host name and process id, without static membership"),
+    INT("worker.batch", worker.batch, "500", 1, 5000, "events", "of one partition handed to Redis in one call"),
+    INT("worker.window", worker.window, "4096", 1, 1000000, "events", "of a partition taken and not yet finished; then it is paused"),
+    INT("worker.calls", worker.calls, "4", 1, 64, "calls", "of a partition in flight to Redis"),
+    INT("worker.sweep_interval_ms", worker.sweep_ms, "100", 10, 60000, "ms", "between two looks for what is due: timeouts, leases, hosts"),
+    INT("worker.stop_timeout_ms", worker.stop_ms, "10000", 0, 600000, "ms", "to finish what is under way after SIGTERM"),
+
+    FLAG("pool.enabled", pool.enabled, "true", "keep containers warm; false = every acquire is a cold start"),
+    FLAG("pool.warm_start", pool.warm_start, "true", "hand out containers that were ready before; false = always a fresh one"),
+    INT("pool.size", pool.size, "10", 0, 100000, "containers", "idle ones kept for a philosophy"),
+    INTS("pool.size.PHILOSOPHY", pool.sizes, "", 0, 100000, "containers", "`pool.size` of one philosophy"),
+    COUNTS("pool.prewarm", pool.prewarm, "react:5,chain_of_thought:5", 0, 100000, "containers",
+        "made ready when workers start, `philosophy:count` each; never past the pool's size"),
+    INT("pool.max_containers", pool.max_containers, "100", 1, 100000, "containers", "of a philosophy in all, leased ones included"),
+    INT("pool.max_philosophies", pool.max_philosophies, "1000", 1, 100000, "philosophies", "known at once; an acquire for one more is rejected"),
+    INT("pool.prewarm_interval", pool.prewarm_interval, "60", 0, YEAR, "s", "between two rounds of dynamic pre-warming; 0 = off"),
+    NUMBER("pool.prewarm_below_percent", pool.prewarm_below, "20", 0, 100, "%", "utilization below which a round adds containers"),
+    INT("pool.prewarm_count", pool.prewarm_count, "3", 0, 100000, "containers", "that a round adds to such a pool"),
+    INT("pool.timeout_ms", pool.timeout_ms, "30000", 1, DAY_MS, "ms", "that an acquire waits when it does not say, from its record's timestamp"),
+    INT("pool.lease_ms", pool.lease_ms, "3600000", 0, YEAR * 1000, "ms", "a lease lasts when the acquire does not say; 0 = until release or death"),
+    NUMBER("pool.min_cpu_percent", pool.min_cpu_percent, "10", 1, 100000, "% of a core", "floor of a container's CPU limit"),
+    NUMBER("pool.max_cpu_percent", pool.max_cpu_percent, "400", 1, 100000, "% of a core", "ceiling of a container's CPU limit"),
+    NUMBER("pool.min_memory_mb", pool.min_memory_mb, "32", 1, 16777216, "MB", "floor of a container's memory limit"),
+    NUMBER("pool.max_memory_mb", pool.max_memory_mb, "16384", 1, 16777216, "MB", "ceiling of a container's memory limit"),
+    INT("pool.request_ttl", pool.request_ttl, "600", 1, YEAR, "s", "that a finished request is remembered, so that a repeated one is known"),
+    INT("pool.max_requests", pool.max_requests, "1000000", 1, 100000000, "requests", "finished ones remembered at most"),
+
+    FLAG("cache.enabled", cache.enabled, "true", "keep entries; false = every get is a miss, and answered"),
+    INT("cache.max_entries", cache.max_entries, "1000", 1, 100000000, "entries", "in total, over all namespaces"),
+    INT("cache.max_bytes", cache.max_bytes, "268435456", 1, 1e15, "bytes", "of keys and values in total; keep it well below Redis' `maxmemory`"),
+    INT("cache.max_value_bytes", cache.max_value_bytes, "524288", 1, 536870912, "bytes", "of one value; a larger one goes to `dead-letter`"),
+    INT("cache.default_ttl", cache.default_ttl, "300", 0, YEAR, "s", "an entry lives when neither it nor its namespace says"),
+    INTS("cache.ttl.NAMESPACE", cache.ttl, "tool=600,pattern=300", 0, YEAR, "s", "an entry of that namespace lives when it does not say"),
+
+    INT("predictor.history_size", predictor.history_size, "100", 1, 10000, "samples", "kept of a philosophy; this many give a confidence of 1"),
+    NUMBER("predictor.buffer", predictor.buffer, "1.2", 1, 100, "x mean", "requirements"),
+    NUMBER("predictor.default_cpu_percent", predictor.cpu_percent, "50", 0.01, 100000, "% of a core", "required when no sample has the figure"),
+    NUMBER("predictor.default_memory_mb", predictor.memory_mb, "256", 0.01, 16777216, "MB", "required when no sample has the figure"),
+    NUMBER("predictor.default_execution_time_seconds", predictor.execution_time_seconds, "60", 0.01, YEAR, "s",
+        "required when no sample has the figure"),
+    NUMBER("predictor.low_confidence", predictor.low_confidence, "0.3", 0, 1, "", "below it `predictor.low_*` is recommended"),
+    NUMBER("predictor.medium_confidence", predictor.medium_confidence, "0.7", 0, 1, "",
+        "below it mean x `predictor.medium_buffer` is recommended, from it on mean x `predictor.high_buffer`"),
+    NUMBER("predictor.low_cpu_percent", predictor.low_cpu_percent, "50", 0.01, 100000, "% of a core", "recommended at low confidence"),
+    NUMBER("predictor.low_memory_mb", predictor.low_memory_mb, "256", 0.01, 16777216, "MB", "recommended at low confidence"),
+    NUMBER("predictor.low_execution_time_seconds", predictor.low_execution_time_seconds, "60", 0.01, YEAR, "s", "recommended at low confidence"),
+    NUMBER("predictor.medium_buffer", predictor.medium_buffer, "1.5", 1, 100, "x mean", "recommended at medium confidence"),
+    NUMBER("predictor.high_buffer", predictor.high_buffer, "1.2", 1, 100, "x mean", "recommended at high confidence"),
+    INT("predictor.interval_ms", predictor.interval_ms, "1000", 0, DAY_MS, "ms", "at least, between two `prediction` records of a philosophy"),
+
+    INT("agents.ttl", agents.ttl, "3600", 1, YEAR, "s", "after which an agent that was not seen is forgotten"),
+    INT("agents.max", agents.max, "100000", 1, 100000000, "agents", "tracked at most"),
+
+    FLAG("memory.enabled", memory.enabled, "true", "sweep what has expired and give memory back, every `memory.interval`"),
+    INT("memory.interval", memory.interval, "300", 1, YEAR, "s", "between two rounds of the memory optimizer"),
+
+    INT("metrics.interval", metrics.interval, "10", 1, 86400, "s", "between two `metrics` records of a worker"),
+
+    CHOICE("tuning.mode", tuning.mode, "advise", "off,advise,apply", "what is done about a badly sized pool or cache: nothing, a warning, or a larger size"),
+    INT("tuning.interval", tuning.interval, "300", 1, YEAR, "s", "between two changes that `apply` makes, whatever the number of workers"),
+    INT("tuning.max_cache_entries", tuning.max_cache_entries, "100000", 1, 100000000, "entries", "ceiling of what `apply` makes of the cache"),
+    INT("tuning.max_pool_size", tuning.max_pool_size, "100", 0, 100000, "containers", "ceiling of what `apply` makes of a pool"),
+    INT("tuning.pool_buffer", tuning.buffer, "2", 0, 100000, "containers", "added to the peak of leases when a pool size is advised"),
+
+    NAME("host.name", host.name, "", 0, "name under which this worker drives containers; empty = it drives none"),
+    WORD("host.runtime", host.runtime, "process", "process", "what makes the containers"),
+    INT("host.capacity", host.capacity, "200", 1, 100000, "containers", "on this host at most"),
+    INT("host.memory_mb", host.memory_mb, "0", 0, 1e9, "MB", "that the limits of this host's containers may add up to; 0 = no limit"),
+    CHOICE("host.on_exit", host.on_exit, "destroy", "keep,destroy", "what becomes of the containers when the worker stops"),
+    INT("host.creates", host.creates, "0", 0, 1000, "creates", "at once; 0 = the runtime's own number"),
+    INT("host.ttl_ms", host.ttl_ms, "10000", 1000, DAY_MS, "ms", "without a heartbeat, and the host counts as down"),
+    INT("host.reconcile_interval", host.reconcile, "30", 1, 86400, "s", "between two comparisons of what should run with what runs"),
+
+    TEXT("process.command", process.command, "exec sleep infinity", 1, 65536, "what a container of the `process` runtime runs, by `/bin/sh -c`"),
+    WORD("process.ready", process.ready, "running", "running,notify",
+        "when it is ready: once it runs, or when it has written a line to the descriptor that `WARMPOOL_READY_FD` names"),
+    INT("process.ready_timeout_ms", process.ready_timeout_ms, "30000", 1, DAY_MS, "ms", "to become ready"),
+
+    TEXT("http.listen", http.listen, "127.0.0.1:9464", 0, 256,
+        "address of `/healthz`, `/readyz` and `/metrics`; port 0 = any free one, said in the log; empty = off"),
+
+    WORD("log.level", log.level, "info", "debug,info,warn,error", "least important lines that are logged"),
+    {0},
+};
+/* clang-format on */

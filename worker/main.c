@@ -1,0 +1,62 @@
+/* The table of subcommands, nothing else. */
+#include <stdio.h>
+#include <string.h>
+#include "cli/command.h"
+
+struct subcommand {
+    const char *name;
+    const char *text;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct subcommand subcommands[] = {
+    {NULL, NULL, NULL},
+};
+
+static const struct subcommand *find(const char *name) {
+    for (const struct subcommand *command = subcommands; command->name; command++) {
+        if (strcmp(command->name, name) == 0) return command;
+    }
+    return NULL;
+}
+
+static void print_usage(FILE *out) {
+    fputs("Usage: warmpool SUBCOMMAND [OPTION]...\n"
+          "\n"
+          "Warm containers, a shared cache and predictions for AI agents, driven by Kafka.\n"
+          "\n"
+          "Subcommands:\n",
+          out);
+    for (const struct subcommand *command = subcommands; command->name; command++) {
+        fprintf(out, "  %-8s %s\n", command->name, command->text);
+    }
+    fputs("\n`warmpool help SUBCOMMAND` says more; `warmpool --version` prints the version.\n", out);
+}
+
+static int refuse(const char *name) {
+    fprintf(stderr, "warmpool: %s is not a subcommand; see `warmpool --help`\n", name);
+    return WP_EXIT_USAGE;
+}
+
+static int help_about(char *name) {
+    const struct subcommand *command = find(name);
+    if (!command) return refuse(name);
+    char option[] = "--help";
+    char *argv[] = {name, option, NULL};
+    return command->run(2, argv);
+}
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "--help";
+    if (strcmp(name, "help") == 0 && argc > 2) return help_about(argv[2]);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return WP_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("warmpool " WP_VERSION);
+        return WP_EXIT_OK;
+    }
+    const struct subcommand *command = find(name);
+    return command ? command->run(argc - 1, argv + 1) : refuse(name);
+}

@@ -13,7 +13,7 @@
 enum { HELP = OWN - 2, REFERENCE };
 
 struct parser {
-    const struct wp_command *command;
+    const struct wp_subcommand *command;
     const char *file;       /* of -c; borrowed */
     const char **overrides; /* of -o; owned list of borrowed texts */
     size_t override_count;
@@ -26,7 +26,7 @@ static size_t count_options(const struct wp_option *options) {
     return count;
 }
 
-int wp_options_fail(const struct wp_command *command, int code, const struct wp_error *error) {
+int wp_options_fail(const struct wp_subcommand *command, int code, const struct wp_error *error) {
     fprintf(stderr, "warmpool %s: %s\n", command->name, error->text);
     return code;
 }
@@ -39,7 +39,7 @@ static void print_option(const char *name, const char *argument, const char *tex
     printf("  %-26s %s\n", left, text);
 }
 
-static void print_help(const struct wp_command *command) {
+static void print_help(const struct wp_subcommand *command) {
     printf("Usage: warmpool %s [OPTION]...%s%s\n\n%s\n\nOptions:\n", command->name,
            *command->arguments ? " " : "", command->arguments, command->text);
     for (size_t i = 0; i < count_options(command->options); i++) {
@@ -62,7 +62,7 @@ static void print_help(const struct wp_command *command) {
 
 /* ---- parsing ---- */
 
-static void fill_long_options(const struct wp_command *command, struct option *ret) {
+static void fill_long_options(const struct wp_subcommand *command, struct option *ret) {
     size_t own = count_options(command->options);
     wp_assert(own + 3 <= OPTIONS_MAX);
     size_t n = 0;
@@ -140,7 +140,7 @@ static enum outcome take_options(struct parser *parser, int argc, char **argv) {
 }
 
 static enum wp_err check_count(struct parser *parser, int count) {
-    const struct wp_command *command = parser->command;
+    const struct wp_subcommand *command = parser->command;
     if (count < command->least) {
         return wp_fail(&parser->error, WP_ERR_CONFIG, "%s is missing; usage: warmpool %s [OPTION]... %s",
                        command->arguments, command->name, command->arguments);
@@ -197,7 +197,7 @@ static enum outcome parse(struct parser *parser, int argc, char **argv, struct w
     return RUN;
 }
 
-bool wp_options_parse(const struct wp_command *command, int argc, char **argv, struct wp_config *config,
+bool wp_options_parse(const struct wp_subcommand *command, int argc, char **argv, struct wp_config *config,
                       struct wp_parsed *ret, int *ret_exit) {
     struct parser parser = {.command = command};
     enum outcome outcome = parse(&parser, argc, argv, config);

@@ -13,7 +13,7 @@ struct wp_option {        /* a long option of one subcommand; a name of NULL end
     void *target; /* const char ** (borrowed from argv), or bool * for a flag; untouched when not given */
 };
 
-struct wp_command {
+struct wp_subcommand {
     const char *name;                /* "send" */
     const char *arguments;           /* "TOPIC", "[TOPIC...]"; empty when it takes none */
     const char *text;                /* one or two sentences for --help */
@@ -30,11 +30,11 @@ struct wp_parsed {
 /* Fills *config from the defaults, -c FILE, the environment and -o, in this order, checks it and sets the log
  * level. Returns true to go on; the caller then owns config (wp_config_done). Otherwise everything was said
  * (help on stdout, an error as one sentence on stderr), nothing is owned, and *ret_exit is the exit code. */
-bool wp_options_parse(const struct wp_command *command, int argc, char **argv, struct wp_config *config,
+bool wp_options_parse(const struct wp_subcommand *command, int argc, char **argv, struct wp_config *config,
                       struct wp_parsed *ret, int *ret_exit);
 
 /* Says an error as "warmpool COMMAND: sentence" on stderr and returns code, for `return
  * wp_options_fail(...)`. */
-int wp_options_fail(const struct wp_command *command, int code, const struct wp_error *error);
+int wp_options_fail(const struct wp_subcommand *command, int code, const struct wp_error *error);
 
 #endif

@@ -29,6 +29,7 @@ struct wp_stats {
     uint64_t redis_calls, redis_errors, redis_reconnects, redis_gaps, partition_restarts;
     uint64_t produce_errors, producer_rebuilds;
     struct wp_histogram redis_call; /* us, send to reply */
+    int64_t started_us;             /* wp_clock_us() at start */
     int partitions;                 /* input partitions owned now */
     struct wp_health kafka, redis, state; /* state: Redis holds the memory that Kafka's commits say it should */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

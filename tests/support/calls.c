@@ -1,0 +1,277 @@
+/* Owns how tests call the Redis functions: libraries, events, settings, topic calls. Records are read in
+ * records.c. */
+#include "support/calls.h"
+#include "store/functions.h"
+#include <criterion/criterion.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+const char *calls_root(enum wp_slot slot) {
+    return slot == WP_SLOT_POOL ? "wp:{pool}" : "wp:{cache}";
+}
+
+/* Which slot a topic function lives in: the cache's names say so. */
+static enum wp_slot slot_of(const char *base) {
+    return strncmp(base, "cache", 5) == 0 ? WP_SLOT_CACHE : WP_SLOT_POOL;
+}
+
+void calls_load(struct test_redis *redis, enum wp_slot slot) {
+    const struct wp_library *library;
+    for (int i = 0; (library = wp_library_of_slot(slot, i)); i++) {
+        struct wp_buf text = {0};
+        wp_library_text(library, &text);
+        freeReplyObject(test_redis_command(redis, "FUNCTION LOAD REPLACE %b", text.data, text.len));
+        wp_buf_done(&text);
+    }
+}
+
+/* ---- events ---- */
+
+static void pack_head(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
+                      uint32_t fields) {
+    char key[32], trace[32];
+    snprintf(key, sizeof key, "key-%lld", (long long)offset);
+    snprintf(trace, sizeof trace, "trace-%lld", (long long)offset);
+    wp_pack_array(&events->packed, 5 + fields);
+    wp_pack_int(&events->packed, offset);
+    wp_pack_int(&events->packed, age_us);
+    wp_pack_str(&events->packed, wp_str(key));
+    wp_pack_str(&events->packed, wp_str(trace));
+    wp_pack_int(&events->packed, timestamp_ms);
+    events->count++;
+}
+
+void event_begin(struct test_events *events, int64_t offset, uint32_t fields) {
+    pack_head(events, offset, 1000, -1, fields);
+}
+
+static void pack_values(struct wp_buf *out, const char *format, va_list args) {
+    for (const char *at = format; *at; at++) {
+        switch (*at) {
+        case 's':
+            wp_pack_str(out, wp_str(va_arg(args, const char *)));
+            break;
+        case 'B':
+            wp_pack_str(out, va_arg(args, struct wp_str));
+            break;
+        case 'i':
+            wp_pack_int(out, va_arg(args, int));
+            break;
+        case 'l':
+            wp_pack_int(out, va_arg(args, int64_t));
+            break;
+        case 'd':
+            wp_pack_double(out, va_arg(args, double));
+            break;
+        case 'b':
+            wp_pack_bool(out, va_arg(args, int) != 0);
+            break;
+        case '-':
+            wp_pack_bool(out, false);
+            break;
+        default:
+            cr_assert_fail("event_add: no letter '%c'", *at);
+        }
+    }
+}
+
+void event_add(struct test_events *events, int64_t offset, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    pack_head(events, offset, 1000, -1, (uint32_t)strlen(format));
+    pack_values(&events->packed, format, args);
+    va_end(args);
+}
+
+void event_add_at(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
+                  const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    pack_head(events, offset, age_us, timestamp_ms, (uint32_t)strlen(format));
+    pack_values(&events->packed, format, args);
+    va_end(args);
+}
+
+/* ---- settings ---- */
+
+static void pack_value(struct wp_buf *out, const json_t *value) {
+    const char *key;
+    json_t *each;
+    size_t i;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        wp_pack_map(out, (uint32_t)json_object_size(value));
+        json_object_foreach((json_t *)(uintptr_t)value, key, each) {
+            wp_pack_str(out, wp_str(key));
+            pack_value(out, each);
+        }
+        break;
+    case JSON_ARRAY:
+        wp_pack_array(out, (uint32_t)json_array_size(value));
+        json_array_foreach(value, i, each) pack_value(out, each);
+        break;
+    case JSON_STRING:
+        wp_pack_str(out, (struct wp_str){json_string_value(value), json_string_length(value)});
+        break;
+    case JSON_INTEGER:
+        wp_pack_int(out, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        wp_pack_double(out, json_real_value(value));
+        break;
+    default:
+        wp_pack_bool(out, json_is_true(value));
+    }
+}
+
+void calls_pack_json(struct wp_buf *out, const char *text) {
+    char *copy = wp_strdup(text);
+    for (char *at = copy; (at = strchr(at, '\''));) *at = '"';
+    json_error_t error;
+    json_t *value = json_loads(copy, JSON_DECODE_ANY, &error);
+    cr_assert(value, "not JSON: %s: %s", error.text, text);
+    pack_value(out, value);
+    json_decref(value);
+    free(copy);
+}
+
+/* ---- calls ---- */
+
+redisReply *calls_function_on(redisContext *connection, enum wp_slot slot, const char *base,
+                              const struct wp_str *args, size_t count) {
+    const struct wp_function *function = wp_function_find(slot, base);
+    const char *argv[40] = {function->read_only ? "FCALL_RO" : "FCALL", function->name, "1",
+                            calls_root(slot)};
+    size_t lengths[40] = {strlen(argv[0]), strlen(argv[1]), 1, strlen(argv[3])};
+    cr_assert(count <= 36);
+    for (size_t i = 0; i < count; i++) {
+        argv[4 + i] = args[i].ptr ? args[i].ptr : "";
+        lengths[4 + i] = args[i].len;
+    }
+    redisReply *reply = redisCommandArgv(connection, (int)(4 + count), argv, lengths);
+    cr_assert(reply, "%s: the connection broke: %s", function->name, connection->errstr);
+    return reply;
+}
+
+static redisReply *call_strings(struct test_redis *redis, enum wp_slot slot, const char *base, va_list list) {
+    struct wp_str args[36];
+    size_t count = 0;
+    for (const char *arg; (arg = va_arg(list, const char *)); count++) {
+        cr_assert(count < 36);
+        args[count] = wp_str(arg);
+    }
+    redisReply *reply = calls_function_on(redis->connection, slot, base, args, count);
+    cr_assert(reply->type != REDIS_REPLY_ERROR, "%s: %s", base, reply->str);
+    return reply;
+}
+
+redisReply *calls_function(struct test_redis *redis, enum wp_slot slot, const char *base, ...) {
+    va_list list;
+    va_start(list, base);
+    redisReply *reply = call_strings(redis, slot, base, list);
+    va_end(list);
+    return reply;
+}
+
+int64_t calls_sweep(struct test_redis *redis, enum wp_slot slot, const char *settings) {
+    struct wp_buf packed = {0};
+    calls_pack_json(&packed, settings);
+    struct wp_str arg = wp_buf_str(&packed);
+    redisReply *reply = calls_function_on(redis->connection, slot, "sweep", &arg, 1);
+    wp_buf_done(&packed);
+    cr_assert(reply->type == REDIS_REPLY_INTEGER, "sweep: %s", reply->str ? reply->str : "not a number");
+    int64_t removed = reply->integer;
+    freeReplyObject(reply);
+    return removed;
+}
+
+json_t *calls_public(struct test_redis *redis, const char *name, ...) {
+    const char *base = strncmp(name, "wp_", 3) == 0 ? name + 3 : name;
+    va_list list;
+    va_start(list, name);
+    redisReply *reply = call_strings(redis, slot_of(base), base, list);
+    va_end(list);
+    cr_assert(reply->type == REDIS_REPLY_STRING, "%s does not answer with a text", name);
+    json_error_t error;
+    json_t *value = json_loadb(reply->str, reply->len, JSON_DECODE_ANY, &error);
+    cr_assert(value, "%s answers no JSON: %s: %s", name, error.text, reply->str);
+    freeReplyObject(reply);
+    return value;
+}
+
+static redisReply *send_topic(redisContext *connection, const char *function, const char *partition,
+                              int64_t prev, int64_t floor, const char *settings, struct test_events *events) {
+    struct wp_buf packed = {0}, list = {0};
+    char prev_text[24], floor_text[24];
+    snprintf(prev_text, sizeof prev_text, "%lld", (long long)prev);
+    snprintf(floor_text, sizeof floor_text, "%lld", (long long)floor);
+    calls_pack_json(&packed, settings);
+    wp_pack_array(&list, events->count);
+    wp_buf_add(&list, events->packed.data, events->packed.len);
+    struct wp_str args[] = {wp_str(partition), wp_str(prev_text), wp_str(floor_text), wp_buf_str(&packed),
+                            wp_buf_str(&list)};
+    redisReply *reply = calls_function_on(connection, slot_of(function), function, args, 5);
+    wp_buf_done(&packed);
+    wp_buf_done(&list);
+    wp_buf_done(&events->packed);
+    events->count = 0;
+    return reply;
+}
+
+struct test_reply calls_topic_on(redisContext *connection, const char *function, const char *partition,
+                                 int64_t prev, int64_t floor, const char *settings,
+                                 struct test_events *events) {
+    redisReply *reply = send_topic(connection, function, partition, prev, floor, settings, events);
+    cr_assert(reply->type != REDIS_REPLY_ERROR, "%s: %s", function, reply->str);
+    cr_assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3, "%s: not a delivery reply", function);
+    struct test_reply ret = {.status = reply->element[0]->integer,
+                             .applied = reply->element[1]->integer,
+                             .floor = reply->element[2]->integer,
+                             .records = json_array()};
+    for (size_t i = 3; i < reply->elements; i++) {
+        json_t *chunk = calls_unpack(reply->element[i]);
+        json_array_extend(ret.records, chunk);
+        json_decref(chunk);
+        wp_buf_add(&ret.stored, reply->element[i]->str, reply->element[i]->len);
+    }
+    ret.count = json_array_size(ret.records);
+    freeReplyObject(reply);
+    return ret;
+}
+
+struct test_reply calls_topic(struct test_redis *redis, const char *function, const char *partition,
+                              int64_t prev, int64_t floor, const char *settings, struct test_events *events) {
+    return calls_topic_on(redis->connection, function, partition, prev, floor, settings, events);
+}
+
+char *calls_topic_fails(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
+                        int64_t floor, const char *settings, struct test_events *events) {
+    redisReply *reply = send_topic(redis->connection, function, partition, prev, floor, settings, events);
+    cr_assert(reply->type == REDIS_REPLY_ERROR, "%s was to fail", function);
+    char *text = wp_strdup(reply->str);
+    freeReplyObject(reply);
+    return text;
+}
+
+void calls_reply_done(struct test_reply *reply) {
+    json_decref(reply->records);
+    wp_buf_done(&reply->stored);
+    *reply = (struct test_reply){0};
+}
+
+/* ---- time ---- */
+
+int64_t calls_now(struct test_redis *redis, enum wp_slot slot) {
+    redisReply *reply = test_redis_command(redis, "TIME");
+    int64_t now =
+        strtoll(reply->element[0]->str, NULL, 10) * 1000000 + strtoll(reply->element[1]->str, NULL, 10);
+    freeReplyObject(reply);
+    int64_t seen = test_redis_int(redis, "HGET %s:meta now", calls_root(slot));
+    return seen > now ? seen : now;
+}
+
+void calls_advance_time(struct test_redis *redis, enum wp_slot slot, double seconds) {
+    long long then = (long long)calls_now(redis, slot) + (long long)(seconds * 1e6);
+    freeReplyObject(test_redis_command(redis, "HSET %s:meta now %lld", calls_root(slot), then));
+}

@@ -1,0 +1,106 @@
+/* Calls the Redis functions as a worker does, and reads their answers, for tests.
+ *
+ *     struct test_redis redis;
+ *     test_redis_start(&redis);
+ *     calls_load(&redis, WP_SLOT_CACHE);
+ *     struct test_events events = {0};
+ *     event_add(&events, 7, "ssssb--", "e1", "get", "tool", "calculator", false);
+ *     struct test_reply reply = calls_topic(&redis, "cache", "c/cache/0", 6, 0, "{'enabled': true, ...}",
+ * &events); cr_assert_str_eq(record_str(&reply, 0, "value"), "..."); calls_reply_done(&reply);
+ *
+ * A failure of Redis or of the function fails the test, unless the call is calls_topic_fails. */
+#ifndef TEST_SUPPORT_CALLS_H
+#define TEST_SUPPORT_CALLS_H
+#include <jansson.h>
+#include "core/pack.h"
+#include "store/library.h"
+#include "support/redis.h"
+
+/* Loads the slot's libraries, in place of older ones. */
+void calls_load(struct test_redis *redis, enum wp_slot slot);
+/* "wp:{pool}" or "wp:{cache}". */
+const char *calls_root(enum wp_slot slot);
+
+/* ---- events: emptied by the call that takes them ---- */
+
+struct test_events {
+    struct wp_buf packed;
+    uint32_t count;
+};
+
+/* One event: its offset, then a value for each letter of `format`, in the order of redis/README.md: s = const
+ * char *, B = struct wp_str (any bytes), i = int, l = int64_t, d = double, b = bool (an int), - = absent,
+ * takes no value (false). The head is filled in: age 1000 us, key "key-<offset>", trace "trace-<offset>",
+ * timestamp unknown. */
+void event_add(struct test_events *events, int64_t offset, const char *format, ...);
+/* The same with the age in us and the broker's timestamp (-1: unknown). */
+void event_add_at(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
+                  const char *format, ...);
+/* The head alone, for a test that packs `fields` values itself, into events->packed. */
+void event_begin(struct test_events *events, int64_t offset, uint32_t fields);
+
+/* ---- topic functions ---- */
+
+struct test_reply {
+    int64_t status, applied, floor; /* status 0: a gap */
+    size_t count;
+    json_t *records;      /* owned: an array of arrays, as redis/README.md has them */
+    struct wp_buf stored; /* the bytes of the results, to compare a repeated one */
+};
+
+/* `settings` is JSON, ' may stand for ". `function` is a base name ("acquire"). */
+struct test_reply calls_topic(struct test_redis *redis, const char *function, const char *partition,
+                              int64_t prev, int64_t floor, const char *settings, struct test_events *events);
+/* The same on another connection (a user with fewer rights, say). */
+struct test_reply calls_topic_on(redisContext *connection, const char *function, const char *partition,
+                                 int64_t prev, int64_t floor, const char *settings,
+                                 struct test_events *events);
+/* For a call that must fail: its error, freed by the caller. */
+char *calls_topic_fails(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
+                        int64_t floor, const char *settings, struct test_events *events);
+void calls_reply_done(struct test_reply *reply);
+
+/* ---- records ----
+ * `field` is a name of redis/README.md: "offset", "kind", "key" (the record's key; an entry's key is
+ * "cache_key"), "trace", or of the record's kind. Parts are reached by dots: "limits.memory",
+ * "prediction.confidence", "prediction.requirements.cpu". */
+json_t *record_value(const struct test_reply *reply, size_t i,
+                     const char *field); /* borrowed; fails the test when there is none */
+const char *record_str(const struct test_reply *reply, size_t i, const char *field); /* "" for false */
+int64_t record_int(const struct test_reply *reply, size_t i, const char *field);
+double record_double(const struct test_reply *reply, size_t i, const char *field);
+bool record_bool(const struct test_reply *reply, size_t i, const char *field);
+bool record_absent(const struct test_reply *reply, size_t i, const char *field); /* is it false? */
+int64_t record_kind(const struct test_reply *reply, size_t i);
+size_t record_count(const struct test_reply *reply, int64_t kind);
+/* The index of the nth (from 0) record of that kind; fails the test when there are not so many. */
+size_t record_find(const struct test_reply *reply, int64_t kind, size_t nth);
+
+/* ---- other functions ---- */
+
+/* A function of functions.h by its base name, with these arguments (strings up to a NULL). freeReplyObject is
+ * the caller's. */
+redisReply *calls_function(struct test_redis *redis, enum wp_slot slot, const char *base, ...)
+    __attribute__((sentinel));
+redisReply *calls_function_on(redisContext *connection, enum wp_slot slot, const char *base,
+                              const struct wp_str *args, size_t count);
+/* A function that takes settings only ("sweep"). */
+int64_t calls_sweep(struct test_redis *redis, enum wp_slot slot, const char *settings);
+/* A public function ("cache_stats", "wp_cache_stats") with these arguments (strings up to a NULL);
+ * json_decref is the caller's. */
+json_t *calls_public(struct test_redis *redis, const char *name, ...) __attribute__((sentinel));
+/* A number inside: json_number_at(stats, "namespaces", "tool", "hits", NULL); fails the test when there is
+ * none. */
+double json_number_at(const json_t *value, ...) __attribute__((sentinel));
+/* A MessagePack answer ("desired", "owned") as JSON; json_decref is the caller's. */
+json_t *calls_unpack(const redisReply *reply);
+/* Settings as JSON to MessagePack. */
+void calls_pack_json(struct wp_buf *out, const char *text);
+
+/* Time is the larger of Redis' clock and the highest time seen, so a test moves it forward by writing what
+ * was seen. */
+void calls_advance_time(struct test_redis *redis, enum wp_slot slot, double seconds);
+/* The slot's time in us: what a function called now would see, or a little less. */
+int64_t calls_now(struct test_redis *redis, enum wp_slot slot);
+
+#endif

@@ -2,6 +2,7 @@
 #include "core/err.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A sentence stays one line whatever was put into it: log lines and terminals depend on it. */
 static void flatten(char *text) {
@@ -15,20 +16,20 @@ enum wp_err wp_fail(struct wp_error *error, enum wp_err code, const char *format
     if (!error) return code;
     /* The arguments may borrow from error->text itself: "%s: ..." around an inner error is a common way to
      * add where. */
-    char text[sizeof(error->text)];
+    char text[sizeof(error->text) + 1]; /* one more, to see whether a cut is inside a character */
     va_list args;
     va_start(args, format);
     int length = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     size_t copied = length < 0 ? 0 : (size_t)length;
-    if (copied >= sizeof(text)) { /* cut before, never inside, a UTF-8 character */
-        copied = sizeof(text) - 1;
+    if (copied >= sizeof(error->text)) {
+        copied = sizeof(error->text) - 1;
         while (copied > 0 && ((unsigned char)text[copied] & 0xc0) == 0x80) copied--;
     }
     text[copied] = '\0';
     flatten(text);
     error->code = code;
-    snprintf(error->text, sizeof(error->text), "%s", text);
+    memcpy(error->text, text, copied + 1);
     return code;
 }
 

@@ -1,0 +1,51 @@
+/* What the subcommands need of Kafka, without a loop and without a consumer group: a producer that counts its
+ * deliveries and a reader of whole topics. Both block; one thread. Missing topics are errors: a worker or
+ * `send` on a typo makes none. */
+#ifndef WP_CLI_KAFKA_H
+#define WP_CLI_KAFKA_H
+#include <librdkafka/rdkafka.h>
+#include "bus/topics.h"
+
+struct wp_producer {
+    rd_kafka_t *rk;         /* owned */
+    char *names[WP_TOPICS]; /* full names of the opened topics, owned */
+    rd_kafka_topic_t
+        *topics[WP_TOPICS]; /* owned; open, so that the first record does not wait for metadata */
+    size_t pending, failed;
+    char why[256]; /* the first failed delivery */
+};
+
+/* Connects and opens the topics. */
+enum wp_err wp_producer_open(struct wp_producer *producer, const struct wp_config *config,
+                             const enum wp_topic *topics, size_t count, int timeout_ms,
+                             struct wp_error *error) WP_MUST_CHECK;
+/* Copies key (ptr NULL: none) and value. Waits while the queue is full. */
+enum wp_err wp_producer_send(struct wp_producer *producer, enum wp_topic topic, struct wp_str key,
+                             struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
+void wp_producer_poll(struct wp_producer *producer);
+/* Waits for all deliveries; WP_ERR_KAFKA when any failed or is missing. */
+enum wp_err wp_producer_flush(struct wp_producer *producer, int timeout_ms,
+                              struct wp_error *error) WP_MUST_CHECK;
+void wp_producer_close(struct wp_producer *producer); /* zero-initialised is fine */
+
+enum wp_reader_start { WP_READ_FROM_BEGINNING, WP_READ_FROM_END };
+
+struct wp_reader {
+    rd_kafka_t *rk;                          /* owned */
+    char *names[WP_TOPICS];                  /* owned; NULL: not read */
+    rd_kafka_topic_partition_list_t *unread; /* owned: partitions whose end was not reached yet */
+};
+
+/* Reads every partition from the beginning, or from where it ends right now: what is published after this
+ * returns is seen. */
+enum wp_err wp_reader_open(struct wp_reader *reader, const struct wp_config *config,
+                           const enum wp_topic *topics, size_t count, enum wp_reader_start start,
+                           int timeout_ms, struct wp_error *error) WP_MUST_CHECK;
+/* The next record (rd_kafka_message_destroy); NULL when none came in time, and now and then before. */
+rd_kafka_message_t *wp_reader_next(struct wp_reader *reader, int timeout_ms);
+enum wp_topic wp_reader_topic(const struct wp_reader *reader, const rd_kafka_message_t *message);
+/* True when every partition's end has been reached once. */
+bool wp_reader_caught_up(const struct wp_reader *reader);
+void wp_reader_close(struct wp_reader *reader); /* zero-initialised is fine */
+
+#endif

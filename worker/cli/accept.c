@@ -1,0 +1,185 @@
+/* `warmpool accept TOPIC`: the way on for partitions that stopped because what Redis remembers of them and
+ * what Kafka has do not fit (docs/reliability.md): the topic was made anew, records were deleted before they
+ * were read, or Redis has forgotten. */
+#include "bus/admin.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/redis.h"
+#include "engine/handler.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KAFKA_MS = 10000 };
+
+static const struct wp_subcommand command = {
+    .name = "accept",
+    .arguments = "TOPIC",
+    .text = "Lets the partitions of an input topic begin again that stopped because the topic was made anew, "
+            "or because Redis has "
+            "forgotten what it knew of them. Partitions that are well are left alone.",
+    .least = 1,
+    .most = 1,
+};
+
+struct accept {
+    const struct wp_config *config;
+    enum wp_topic topic;
+    enum wp_slot slot;
+    char *name;    /* of the topic, owned */
+    char *cluster; /* owned by librdkafka's allocator */
+    rd_kafka_t *kafka;
+    redisContext *redis;
+    int partitions;
+};
+
+struct look { /* at one partition: offsets, -1 = there is none */
+    int64_t low, high, committed, floor;
+};
+
+static enum wp_err kafka_failed(const struct accept *a, rd_kafka_resp_err_t err, struct wp_error *error) {
+    return wp_fail(
+        error, WP_ERR_KAFKA,
+        "Kafka at %s does not answer about %s (%s); is it running, and is kafka.bootstrap.servers right?",
+        wp_settings_get(&a->config->kafka, "bootstrap.servers"), a->name, rd_kafka_err2str(err));
+}
+
+static enum wp_err open_kafka(struct accept *a, struct wp_error *error) {
+    char why[256];
+    rd_kafka_conf_t *conf = wp_kafka_conf(a->config, true, error);
+    if (!conf) return WP_ERR_CONFIG;
+    a->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+    if (!a->kafka) {
+        rd_kafka_conf_destroy(conf);
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "librdkafka refuses the configuration: %s; look at the kafka.* options", why);
+    }
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(a->kafka, a->name, NULL);
+    rd_kafka_resp_err_t err = rd_kafka_metadata(a->kafka, 0, topic, &metadata, KAFKA_MS);
+    rd_kafka_topic_destroy(topic);
+    if (err) return kafka_failed(a, err, error);
+    a->partitions = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    a->cluster = rd_kafka_clusterid(a->kafka, KAFKA_MS);
+    if (a->partitions > 0 && a->cluster) return WP_OK;
+    return wp_fail(error, WP_ERR_KAFKA,
+                   "the topic %s does not exist; start a worker, which makes missing topics", a->name);
+}
+
+/* As the engine names it. */
+static char *partition_name(const struct accept *a, int32_t partition) {
+    struct wp_buf name = {0};
+    wp_buf_printf(&name, "%s/%s/%d", a->cluster, a->name, partition);
+    wp_buf_add(&name, "", 1);
+    return name.data;
+}
+
+static enum wp_err look_at_kafka(const struct accept *a, int32_t partition, struct look *look,
+                                 struct wp_error *error) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, a->name, partition);
+    rd_kafka_resp_err_t err = rd_kafka_committed(a->kafka, list, KAFKA_MS);
+    look->committed = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
+    if (!err) err = list->elems[0].err;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!err)
+        err =
+            rd_kafka_query_watermark_offsets(a->kafka, a->name, partition, &look->low, &look->high, KAFKA_MS);
+    return err ? kafka_failed(a, err, error) : WP_OK;
+}
+
+static enum wp_err look_at_redis(const struct accept *a, const char *name, struct look *look,
+                                 struct wp_error *error) {
+    redisReply *reply;
+    struct wp_str arg = wp_str(name);
+    enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "positions", &arg, 1, error);
+    if (err) return err;
+    look->floor = reply->elements == 2 ? reply->element[1]->integer : -1;
+    freeReplyObject(reply);
+    return WP_OK;
+}
+
+/* Where a partition that stopped goes on; -1 when it is well. What was committed is not done again, if it is
+ * still there. */
+static int64_t begin_of(const struct look *look) {
+    bool known = look->committed >= look->low && look->committed <= look->high;
+    if (look->floor < 0) return look->committed < 0 ? -1 : known ? look->committed : look->low;
+    int64_t start = look->committed >= 0 && look->committed < look->floor ? look->committed : look->floor;
+    return look->high < look->floor || start < look->low ? look->low : -1;
+}
+
+static enum wp_err commit(const struct accept *a, int32_t partition, int64_t offset, struct wp_error *error) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, a->name, partition)->offset = offset;
+    rd_kafka_resp_err_t err = rd_kafka_commit(a->kafka, list, 0);
+    if (!err) err = list->elems[0].err;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!err) return WP_OK;
+    return wp_fail(
+        error, WP_ERR_KAFKA,
+        "the offset of %s [%d] cannot be set (%s): stop the workers of the group %s and run this again",
+        a->name, partition, rd_kafka_err2str(err), wp_settings_get(&a->config->kafka, "group.id"));
+}
+
+static enum wp_err begin(const struct accept *a, const char *name, int64_t offset, struct wp_error *error) {
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%" PRId64, offset);
+    const struct wp_str args[] = {wp_str(name), {text, (size_t)len}, WP_STR("accept")};
+    redisReply *reply = NULL;
+    enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "begin", args, 3, error);
+    freeReplyObject(reply);
+    return err;
+}
+
+static enum wp_err accept_partition(const struct accept *a, int32_t partition, struct wp_error *error) {
+    struct look look;
+    char *name = partition_name(a, partition);
+    enum wp_err err = look_at_kafka(a, partition, &look, error);
+    if (!err) err = look_at_redis(a, name, &look, error);
+    int64_t offset = err ? -1 : begin_of(&look);
+    /* A commit before the log's start would be taken for the next one to read. */
+    if (offset >= 0 && look.committed >= 0 && look.committed < look.low)
+        err = commit(a, partition, offset, error);
+    if (offset >= 0 && !err) err = begin(a, name, offset, error);
+    if (!err && offset < 0) printf("%s [%d]: well, left alone\n", a->name, partition);
+    if (!err && offset >= 0)
+        printf("%s [%d]: begins again at offset %" PRId64 "\n", a->name, partition, offset);
+    free(name);
+    return err;
+}
+
+static enum wp_err accept_all(struct accept *a, struct wp_error *error) {
+    enum wp_err err = wp_redis_connect(&a->redis, a->config, a->slot, error);
+    if (!err) err = open_kafka(a, error);
+    for (int32_t i = 0; i < a->partitions && !err; i++) err = accept_partition(a, i, error);
+    return err;
+}
+
+static int run(const struct wp_config *config, const char *topic) {
+    struct wp_error error = {0};
+    struct accept a = {.config = config, .topic = wp_topic_by_name(config, topic)};
+    if (a.topic >= WP_TOPICS_IN) {
+        wp_fail(&error, WP_ERR_CONFIG, "%s is no input topic; one is %s", topic, wp_topics[0].name);
+        return wp_options_fail(&command, WP_EXIT_USAGE, &error);
+    }
+    a.slot = wp_handlers[a.topic].slot;
+    a.name = wp_topic_full_name(config, a.topic);
+    int code = accept_all(&a, &error) ? wp_options_fail(&command, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
+    if (a.cluster) rd_kafka_mem_free(a.kafka, a.cluster);
+    if (a.kafka) rd_kafka_destroy(a.kafka);
+    if (a.redis) redisFree(a.redis);
+    free(a.name);
+    return code;
+}
+
+int wp_cli_accept(int argc, char **argv) {
+    struct wp_config config;
+    struct wp_parsed parsed;
+    int code = WP_EXIT_OK;
+    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    code = run(&config, parsed.args[0]);
+    wp_config_done(&config);
+    return code;
+}

@@ -1,0 +1,134 @@
+/* `warmpool check`: tries the configuration and every connection; one line each, what is wrong with how to
+ * mend it. */
+#include "bus/admin.h"
+#include "cli/check_redis.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "host/runtime.h"
+#include "wire/wire.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { KAFKA_MS = 10000 };
+
+static const struct wp_subcommand command = {
+    .name = "check",
+    .arguments = "",
+    .text = "Tries the configuration and every connection and says what is wrong and how to mend it. Changes "
+            "nothing. Exit code 1 "
+            "when a worker could not work.",
+};
+
+void wp_check_say(struct wp_check *check, enum wp_verdict verdict, const char *what, const char *format,
+                  ...) {
+    static const char *const words[] = {
+        [WP_CHECK_OK] = "ok  ", [WP_CHECK_ADVICE] = "warn", [WP_CHECK_FAILED] = "FAIL"};
+    va_list args;
+    if (verdict == WP_CHECK_FAILED) check->failed++;
+    printf("%s %-14s ", words[verdict], what);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+static void check_wire(struct wp_check *check) {
+    struct wp_wire *wire = NULL;
+    struct wp_error error;
+    if (wp_wire_new(&wire, check->config, &error))
+        wp_check_say(check, WP_CHECK_FAILED, "wire", "%s", error.text);
+    else
+        wp_check_say(check, WP_CHECK_OK, "wire", "schemas and ids are in order");
+    wp_wire_free(wire);
+}
+
+static void check_kafka(struct wp_check *check) {
+    char *cluster = NULL, *missing = NULL;
+    struct wp_error error;
+    if (wp_admin_check(check->config, KAFKA_MS, &cluster, &missing, &error)) {
+        wp_check_say(check, WP_CHECK_FAILED, "kafka", "%s", error.text);
+        return;
+    }
+    wp_check_say(check, WP_CHECK_OK, "kafka", "cluster %s at %s", cluster,
+                 wp_settings_get(&check->config->kafka, "bootstrap.servers"));
+    if (missing[0])
+        wp_check_say(check, WP_CHECK_OK, "topics", "a worker will make what is missing: %s", missing);
+    else
+        wp_check_say(check, WP_CHECK_OK, "topics", "all are there");
+    free(cluster);
+    free(missing);
+}
+
+/* Listens nowhere: binds and lets go. */
+static int try_bind(const struct addrinfo *address) {
+    int on = 1;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    int err = bind(fd, address->ai_addr, address->ai_addrlen) ? errno : 0;
+    close(fd);
+    return err;
+}
+
+static void check_http(struct wp_check *check) {
+    const char *listen = check->config->http.listen;
+    const char *colon = strrchr(listen, ':');
+    if (!colon) {
+        wp_check_say(check, WP_CHECK_OK, "http", "off (http.listen is empty)");
+        return;
+    }
+    char host[256];
+    size_t len = (size_t)(colon - listen);
+    bool brackets = len >= 2 && listen[0] == '[' && colon[-1] == ']';
+    snprintf(host, sizeof(host), "%.*s", (int)(brackets ? len - 2 : len), listen + (brackets ? 1 : 0));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *found = NULL;
+    int unknown = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found);
+    int err = unknown ? 0 : try_bind(found);
+    if (unknown)
+        wp_check_say(check, WP_CHECK_FAILED, "http", "http.listen %s: %s; write HOST:PORT", listen,
+                     gai_strerror(unknown));
+    else if (err)
+        wp_check_say(check, WP_CHECK_FAILED, "http",
+                     "http.listen %s: %s; does a worker run here already? choose another port", listen,
+                     strerror(err));
+    else
+        wp_check_say(check, WP_CHECK_OK, "http", "%s is free", listen);
+    if (found) freeaddrinfo(found);
+}
+
+static void check_host(struct wp_check *check) {
+    const struct wp_config *config = check->config;
+    if (config->host.name[0] == '\0')
+        wp_check_say(check, WP_CHECK_OK, "host",
+                     "host.name is empty: this worker makes no containers, another one has to");
+    else if (wp_runtime_driver_find(config->host.runtime))
+        wp_check_say(check, WP_CHECK_OK, "host", "%s makes up to %lld containers with the runtime %s",
+                     config->host.name, (long long)config->host.capacity, config->host.runtime);
+    else
+        wp_check_say(check, WP_CHECK_FAILED, "host", "host.runtime %s is not known; there is: process",
+                     config->host.runtime);
+}
+
+int wp_cli_check(int argc, char **argv) {
+    struct wp_config config;
+    struct wp_parsed parsed;
+    int code = WP_EXIT_OK;
+    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    struct wp_check check = {.config = &config};
+    wp_check_say(&check, WP_CHECK_OK, "configuration", "read");
+    check_wire(&check);
+    check_kafka(&check);
+    wp_check_redis(&check, WP_SLOT_POOL);
+    if (config.redis.cache_url[0]) wp_check_redis(&check, WP_SLOT_CACHE);
+    check_http(&check);
+    check_host(&check);
+    wp_config_done(&config);
+    return check.failed ? WP_EXIT_FAILED : WP_EXIT_OK;
+}

@@ -1,0 +1,57 @@
+/* Redis Functions called and waited for. */
+#include "cli/redis.h"
+#include "store/functions.h"
+
+#include <stdlib.h>
+
+enum { MOST_ARGS = 8, FIRST_ARG = 4 };
+
+static enum wp_err explain(const char *name, const redisReply *reply, const redisContext *redis,
+                           struct wp_error *error) {
+    const char *why = reply ? reply->str : redis->errstr;
+    if (strstr(why, "Function not found"))
+        return wp_fail(error, WP_ERR_REDIS,
+                       "Redis does not have the function %s yet; start a worker, which loads it, or look "
+                       "whether redis.url and "
+                       "redis.prefix are those of the workers",
+                       name);
+    return wp_fail(error, WP_ERR_REDIS, "Redis refused %s: %s", name, why);
+}
+
+enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp_config *config,
+                          enum wp_slot slot, const char *base, const struct wp_str *args, size_t count,
+                          struct wp_error *error) {
+    const struct wp_function *function = wp_function_find(slot, base);
+    wp_assert(count <= MOST_ARGS);
+    char *root = wp_redis_root(config, slot);
+    const char *argv[FIRST_ARG + MOST_ARGS] = {function->read_only ? "FCALL_RO" : "FCALL", function->name,
+                                               "1", root};
+    size_t lengths[FIRST_ARG + MOST_ARGS];
+    for (size_t i = 0; i < FIRST_ARG; i++) lengths[i] = strlen(argv[i]);
+    for (size_t i = 0; i < count; i++) {
+        argv[FIRST_ARG + i] = args[i].ptr;
+        lengths[FIRST_ARG + i] = args[i].len;
+    }
+    redisReply *reply = redisCommandArgv(redis, (int)(FIRST_ARG + count), argv, lengths);
+    free(root);
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        enum wp_err err = explain(function->name, reply, redis, error);
+        freeReplyObject(reply);
+        return err;
+    }
+    *ret = reply;
+    return WP_OK;
+}
+
+enum wp_err wp_redis_read(json_t **ret, redisContext *redis, const struct wp_config *config,
+                          enum wp_slot slot, const char *base, struct wp_error *error) {
+    redisReply *reply;
+    enum wp_err err = wp_redis_call(&reply, redis, config, slot, base, NULL, 0, error);
+    if (err) return err;
+    *ret =
+        reply->type == REDIS_REPLY_STRING ? json_loadb(reply->str, reply->len, JSON_ALLOW_NUL, NULL) : NULL;
+    freeReplyObject(reply);
+    if (*ret) return WP_OK;
+    return wp_fail(error, WP_ERR_REDIS,
+                   "the Redis function %s did not answer with JSON; its library is another version's", base);
+}

@@ -1,0 +1,122 @@
+/* `warmpool send TOPIC`: JSON lines from standard input become records in the configured wire format. */
+#include "cli/command.h"
+#include "cli/kafka.h"
+#include "cli/options.h"
+#include "wire/wire.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CONNECT_MS = 10000, DELIVERY_MS = 60000 };
+
+static const char *key_field;
+
+static const struct wp_option options[] = {
+    {"key-field", "NAME", "the field that becomes the message key (default: the id that fits the topic)",
+     &key_field},
+    {0},
+};
+
+static const struct wp_subcommand command = {
+    .name = "send",
+    .arguments = "TOPIC",
+    .text = "Publishes JSON lines from standard input, one object a line, in the configured wire format "
+            "(wire.write). Waits "
+            "until all are delivered. A line that cannot be sent is named; the others are sent all the same.",
+    .options = options,
+    .least = 1,
+    .most = 1,
+};
+
+static const char *const default_keys[WP_TOPICS] = {
+    [WP_TOPIC_ACQUIRE] = "request_id",    [WP_TOPIC_RELEASE] = "request_id",
+    [WP_TOPIC_USAGE] = "agent_id",        [WP_TOPIC_CACHE] = "event_id",
+    [WP_TOPIC_CONTROL] = "control_id",    [WP_TOPIC_EVENT] = "container_id",
+    [WP_TOPIC_ASSIGNMENT] = "request_id", [WP_TOPIC_COMMAND] = "host",
+    [WP_TOPIC_CACHE_RESULT] = "event_id", [WP_TOPIC_PREDICTION] = "philosophy",
+    [WP_TOPIC_METRICS] = "worker",
+};
+
+struct sender {
+    struct wp_producer producer;
+    struct wp_wire *wire;
+    enum wp_topic topic;
+    struct wp_buf bytes;
+    size_t sent, bad;
+};
+
+/* The key as JSON text knows it; NULL when the field is not there or no string. */
+static json_t *find_key(struct wp_str line, enum wp_topic topic) {
+    const char *field = key_field ? key_field : default_keys[topic];
+    json_t *object = json_loadb(line.ptr, line.len, JSON_ALLOW_NUL, NULL);
+    json_t *key = field ? json_incref(json_object_get(object, field)) : NULL;
+    json_decref(object);
+    return key;
+}
+
+static enum wp_err send_line(struct sender *sender, struct wp_str line, struct wp_error *error) {
+    wp_buf_reset(&sender->bytes);
+    enum wp_err err = wp_wire_encode_json(sender->wire, sender->topic, line, &sender->bytes, error);
+    if (err) return err;
+    json_t *field = find_key(line, sender->topic);
+    struct wp_str key = {json_string_value(field), json_string_length(field)};
+    err = wp_producer_send(&sender->producer, sender->topic, key, wp_buf_str(&sender->bytes), error);
+    json_decref(field);
+    if (!err) sender->sent++;
+    return err;
+}
+
+static bool is_blank(const char *line) {
+    return line[strspn(line, " \t\r\n")] == '\0';
+}
+
+/* Ends early only when Kafka refuses. */
+static enum wp_err send_lines(struct sender *sender, FILE *in, struct wp_error *error) {
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+    enum wp_err err = WP_OK;
+    for (long number = 1; err != WP_ERR_KAFKA && (len = getline(&line, &cap, in)) >= 0; number++) {
+        if (is_blank(line)) continue;
+        err = send_line(sender, (struct wp_str){line, (size_t)len}, error);
+        wp_producer_poll(&sender->producer);
+        if (!err || err == WP_ERR_KAFKA) continue;
+        sender->bad++;
+        fprintf(stderr, "warmpool send: line %ld: %s\n", number, error->text);
+    }
+    free(line);
+    return err == WP_ERR_KAFKA ? err : WP_OK;
+}
+
+static enum wp_err send_all(struct sender *sender, const struct wp_config *config, struct wp_error *error) {
+    enum wp_err err = wp_wire_new(&sender->wire, config, error);
+    if (!err) err = wp_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
+    if (err) return err;
+    err = send_lines(sender, stdin, error);
+    return err ? err : wp_producer_flush(&sender->producer, DELIVERY_MS, error);
+}
+
+int wp_cli_send(int argc, char **argv) {
+    struct wp_config config;
+    struct wp_parsed parsed;
+    struct wp_error error = {0};
+    int code = WP_EXIT_OK;
+    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    struct sender sender = {.topic = wp_topic_by_name(&config, parsed.args[0])};
+    if (sender.topic == WP_TOPICS || sender.topic == WP_TOPIC_DEAD_LETTER) {
+        wp_fail(&error, WP_ERR_CONFIG, "%s is no topic that can be sent to; one is %s", parsed.args[0],
+                wp_topics[0].name);
+        code = wp_options_fail(&command, WP_EXIT_USAGE, &error);
+    } else if (send_all(&sender, &config, &error)) {
+        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+    } else {
+        fprintf(stderr, "warmpool send: %zu sent, %zu refused\n", sender.sent, sender.bad);
+        code = sender.bad ? WP_EXIT_FAILED : WP_EXIT_OK;
+    }
+    wp_producer_close(&sender.producer);
+    wp_wire_free(sender.wire);
+    wp_buf_done(&sender.bytes);
+    wp_config_done(&config);
+    return code;
+}

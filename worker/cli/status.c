@@ -1,0 +1,119 @@
+/* `warmpool status`: what the public read functions say of pools, hosts and cache. */
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/redis.h"
+
+#include <stdio.h>
+
+static bool as_json;
+
+static const struct wp_option options[] = {
+    {"json", NULL, "the answers of wp_pool_stats and wp_cache_stats as one line of JSON", &as_json},
+    {0},
+};
+
+static const struct wp_subcommand command = {
+    .name = "status",
+    .arguments = "",
+    .text = "Prints the shared state as Redis has it: pools, hosts, leases, cache.",
+    .options = options,
+};
+
+static long long whole(const json_t *object, const char *name) {
+    return (long long)json_number_value(json_object_get(object, name));
+}
+
+static double figure(const json_t *object, const char *name) {
+    return json_number_value(json_object_get(object, name));
+}
+
+static void print_pool_row(const char *name, const json_t *pool) {
+    printf("%-24s %9lld %7lld %9lld %8lld %6lld %12lld %12lld %7.1f\n", name, whole(pool, "available"),
+           whole(pool, "leased"), whole(pool, "creating"), whole(pool, "waiting"), whole(pool, "pool_size"),
+           whole(pool, "warm_starts"), whole(pool, "cold_starts"), figure(pool, "warm_start_rate_percent"));
+}
+
+static void print_pools(json_t *stats) {
+    const char *name;
+    json_t *pool;
+    printf("%-24s %9s %7s %9s %8s %6s %12s %12s %7s\n", "POOL", "AVAILABLE", "LEASED", "CREATING", "WAITING",
+           "SIZE", "WARM STARTS", "COLD STARTS", "WARM %");
+    json_object_foreach(json_object_get(stats, "pools"), name, pool) print_pool_row(name, pool);
+    print_pool_row("all", json_object_get(stats, "total"));
+    const json_t *total = json_object_get(stats, "total");
+    printf("%lld leases, %lld rejected, %lld lost, %lld agents tracked\n", whole(total, "leased"),
+           whole(total, "rejected"), whole(total, "lost"), whole(stats, "tracked_agents"));
+}
+
+static void print_hosts(json_t *stats) {
+    const char *name;
+    json_t *host;
+    json_t *hosts = json_object_get(stats, "hosts");
+    if (json_object_size(hosts) == 0) {
+        printf("\nno host: set host.name on a worker, or no container will ever be made\n");
+        return;
+    }
+    printf("\n%-24s %-10s %6s %9s %11s %11s\n", "HOST", "STATE", "USED", "CAPACITY", "MEMORY MB", "USED MB");
+    json_object_foreach(hosts, name, host)
+        printf("%-24s %-10s %6lld %9lld %11lld %11lld\n", name,
+               json_string_value(json_object_get(host, "state")), whole(host, "used"),
+               whole(host, "capacity"), whole(host, "memory_mb"), whole(host, "memory_used_mb"));
+}
+
+static void print_cache_row(const char *name, const json_t *cache) {
+    printf("%-24s %9lld %12lld %12lld %7.1f\n", name, whole(cache, "size"), whole(cache, "hits"),
+           whole(cache, "misses"), figure(cache, "hit_rate_percent"));
+}
+
+static void print_cache(json_t *stats) {
+    const char *name;
+    json_t *namespace;
+    printf("\n%-24s %9s %12s %12s %7s\n", "CACHE", "ENTRIES", "HITS", "MISSES", "HIT %");
+    json_object_foreach(json_object_get(stats, "namespaces"), name, namespace)
+        print_cache_row(name, namespace);
+    print_cache_row("all", stats);
+    printf("%lld of at most %lld entries, %lld of at most %lld bytes\n", whole(stats, "size"),
+           whole(stats, "max_size"), whole(stats, "bytes"), whole(stats, "max_bytes"));
+}
+
+static enum wp_err read_slot(json_t **ret, const struct wp_config *config, enum wp_slot slot,
+                             const char *function, struct wp_error *error) {
+    redisContext *redis;
+    enum wp_err err = wp_redis_connect(&redis, config, slot, error);
+    if (err) return err;
+    err = wp_redis_read(ret, redis, config, slot, function, error);
+    redisFree(redis);
+    return err;
+}
+
+static void print_json(json_t *pool, json_t *cache) {
+    json_t *both = json_object();
+    json_object_set(both, "pool", pool);
+    json_object_set(both, "cache", cache);
+    json_dumpf(both, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    json_decref(both);
+    putchar('\n');
+}
+
+int wp_cli_status(int argc, char **argv) {
+    struct wp_config config;
+    struct wp_parsed parsed;
+    struct wp_error error = {0};
+    json_t *pool = NULL, *cache = NULL;
+    int code = WP_EXIT_OK;
+    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (read_slot(&pool, &config, WP_SLOT_POOL, "pool_stats", &error) ||
+        read_slot(&cache, &config, WP_SLOT_CACHE, "cache_stats", &error)) {
+        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+    } else if (as_json) {
+        print_json(pool, cache);
+    } else {
+        print_pools(pool);
+        print_hosts(pool);
+        print_cache(cache);
+    }
+    json_decref(pool);
+    json_decref(cache);
+    wp_config_done(&config);
+    return code;
+}

@@ -1,0 +1,133 @@
+/* `warmpool tail TOPIC...`: records as JSON lines, as they come. */
+#include "cli/command.h"
+#include "cli/kafka.h"
+#include "cli/options.h"
+#include "cli/record_json.h"
+#include "core/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CONNECT_MS = 10000, WAIT_MS = 100 };
+
+struct limits {
+    bool from_beginning, until_end;
+    const char *count_text, *timeout_text;
+    long count, timeout_seconds; /* 0: none */
+};
+
+static struct limits limits;
+static volatile sig_atomic_t stopped;
+
+static const struct wp_option options[] = {
+    {"from-beginning", NULL, "what is there already, too (default: from where the topic ends now)",
+     &limits.from_beginning},
+    {"until-end", NULL, "stop where the topics end", &limits.until_end},
+    {"count", "N", "stop after N records", &limits.count_text},
+    {"timeout", "SECONDS", "stop after that long; exit code 1 when --count was not reached",
+     &limits.timeout_text},
+    {0},
+};
+
+static const struct wp_subcommand command = {
+    .name = "tail",
+    .arguments = "TOPIC...",
+    .text = "Prints records as JSON lines: topic, partition, offset, timestamp, key, headers, and the "
+            "decoded value.",
+    .options = options,
+    .least = 1,
+    .most = WP_TOPICS,
+};
+
+static void on_signal(int number) {
+    (void)number;
+    stopped = 1;
+}
+
+static enum wp_err read_number(const char *text, const char *name, long *ret, struct wp_error *error) {
+    if (!text) return WP_OK;
+    char *end;
+    errno = 0;
+    *ret = strtol(text, &end, 10);
+    if (end != text && *end == '\0' && !errno && *ret > 0 && *ret < 1000000000) return WP_OK;
+    return wp_fail(error, WP_ERR_CONFIG, "--%s %s is no whole number above 0", name, text);
+}
+
+static enum wp_err read_topics(const struct wp_config *config, const struct wp_parsed *parsed,
+                               enum wp_topic *ret_topics, size_t *ret_count, struct wp_error *error) {
+    bool seen[WP_TOPICS + 1] = {false};
+    for (int i = 0; i < parsed->count; i++) {
+        enum wp_topic topic = wp_topic_by_name(config, parsed->args[i]);
+        if (topic == WP_TOPICS)
+            return wp_fail(error, WP_ERR_CONFIG, "%s is no topic of warmpool; one is %s", parsed->args[i],
+                           wp_topics[0].name);
+        if (!seen[topic]) ret_topics[(*ret_count)++] = topic;
+        seen[topic] = true;
+    }
+    return WP_OK;
+}
+
+static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kafka_message_t *message) {
+    json_t *object = wp_record_json(wire, topic, message);
+    json_dumpf(object, stdout, JSON_COMPACT);
+    json_decref(object);
+    putchar('\n');
+    return fflush(stdout) == 0;
+}
+
+/* Returns false when the timeout came before --count records. */
+static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
+    int64_t until_us = limits.timeout_seconds ? wp_clock_us() + limits.timeout_seconds * 1000000 : INT64_MAX;
+    long printed = 0;
+    while (!stopped && (!limits.count || printed < limits.count)) {
+        if (wp_clock_us() >= until_us) return limits.count == 0;
+        rd_kafka_message_t *message = wp_reader_next(reader, WAIT_MS);
+        if (!message) {
+            if (limits.until_end && wp_reader_caught_up(reader)) return true;
+            continue;
+        }
+        bool written = print_record(wire, wp_reader_topic(reader, message), message);
+        rd_kafka_message_destroy(message);
+        if (!written) return true; /* nobody reads any more */
+        printed++;
+    }
+    return true;
+}
+
+static int tail(const struct wp_config *config, const struct wp_parsed *parsed) {
+    enum wp_topic topics[WP_TOPICS];
+    size_t count = 0;
+    struct wp_error error = {0};
+    if (read_number(limits.count_text, "count", &limits.count, &error) ||
+        read_number(limits.timeout_text, "timeout", &limits.timeout_seconds, &error) ||
+        read_topics(config, parsed, topics, &count, &error))
+        return wp_options_fail(&command, WP_EXIT_USAGE, &error);
+    struct wp_wire *wire = NULL;
+    struct wp_reader reader = {0};
+    enum wp_reader_start start = limits.from_beginning ? WP_READ_FROM_BEGINNING : WP_READ_FROM_END;
+    int code = WP_EXIT_OK;
+    if (wp_wire_new(&wire, config, &error) ||
+        wp_reader_open(&reader, config, topics, count, start, CONNECT_MS, &error))
+        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+    else if (!print_records(&reader, wire))
+        code = WP_EXIT_FAILED;
+    wp_reader_close(&reader);
+    wp_wire_free(wire);
+    return code;
+}
+
+int wp_cli_tail(int argc, char **argv) {
+    struct wp_config config;
+    struct wp_parsed parsed;
+    int code = WP_EXIT_OK;
+    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    code = tail(&config, &parsed);
+    wp_config_done(&config);
+    return code;
+}

@@ -1,0 +1,363 @@
+/* Owns one asynchronous connection to a Redis primary: its state, the queue of calls under way, reconnecting. The loop's thread.
+ *
+ *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries) -> READY
+ *     ^         |             |                        |                          |
+ *     +---------+-------------+----- failure, backoff -+--------------------------+
+ */
+#include "store/link.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "store/connect.h"
+#include "store/functions.h"
+#include "store/library.h"
+#include "store/tls.h"
+#include "store/url.h"
+#include <hiredis/adapters/libuv.h>
+#include <hiredis/async.h>
+#include <stdlib.h>
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000, WATCH_MS = 250 };
+
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_READY, LINK_CLOSED };
+
+struct call { /* in the order sent; hiredis answers in that order */
+    struct wp_link *link;
+    struct call *next;
+    wp_link_reply reply;
+    void *ctx;
+    int64_t sent_us;
+    redisReply *kept; /* with redis.wait_replicas: the answer, until WAIT has answered too */
+};
+
+struct wp_link {
+    uv_loop_t *loop;
+    const struct wp_config *config;
+    enum wp_slot slot;
+    struct wp_stats *stats;
+    wp_link_state state_changed;
+    void *ctx;
+    struct wp_redis_url url;
+    const char *url_key;
+    char *root;
+    redisAsyncContext *redis;
+    enum link_state state;
+    size_t loading; /* index of the library being looked at */
+    struct call *oldest, **youngest;
+    uv_timer_t retry, watch;
+    int64_t state_since_us;
+    int backoff_ms, open_handles;
+    bool freed;
+    char reason[640];
+};
+
+static void connect_now(struct wp_link *link);
+static void load_next(struct wp_link *link);
+
+bool wp_link_ready(const struct wp_link *link) { return link->state == LINK_READY; }
+const char *wp_link_reason(const struct wp_link *link) { return link->reason; }
+
+static void set_state(struct wp_link *link, enum link_state state) {
+    bool was_ready = link->state == LINK_READY;
+    link->state = state;
+    link->state_since_us = wp_clock_us();
+    if (state == LINK_READY) {
+        link->backoff_ms = BACKOFF_FIRST_MS;
+        link->reason[0] = '\0';
+        wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache", link->url.shown);
+        link->state_changed(link->ctx, link->slot, true);
+    } else if (was_ready) {
+        link->stats->redis_reconnects++;
+        wp_log(WP_LOG_WARN, "redis_lost", "slot=%s url=%s reason=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache", link->url.shown,
+               link->reason);
+        link->state_changed(link->ctx, link->slot, false);
+    }
+}
+
+static void say_reason(struct wp_link *link, const char *what) {
+    snprintf(link->reason, sizeof link->reason, "Redis at %s (%s): %s", link->url.shown, link->url_key, what);
+}
+
+static struct call *take_oldest(struct wp_link *link) {
+    struct call *call = link->oldest;
+    link->oldest = call->next;
+    if (!link->oldest) link->youngest = &link->oldest;
+    return call;
+}
+
+
+static void on_retry(uv_timer_t *timer) { connect_now(timer->data); }
+
+static void retry_later(struct wp_link *link) {
+    if (link->freed) return;
+    uv_timer_start(&link->retry, on_retry, (uint64_t)link->backoff_ms, 0);
+    link->backoff_ms = link->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : link->backoff_ms * 2;
+}
+
+/* Ends the connection; hiredis answers every call under way with NULL before it returns. */
+static void drop(struct wp_link *link, const char *why) {
+    redisAsyncContext *redis = link->redis;
+    if (!redis) return;
+    say_reason(link, why);
+    link->redis = NULL;
+    set_state(link, LINK_DOWN);
+    redisAsyncFree(redis);
+    retry_later(link);
+}
+
+static void on_disconnected(const redisAsyncContext *redis, int status) {
+    struct wp_link *link = redis->data;
+    (void)status;
+    if (link->redis != redis) return; /* dropped by us */
+    say_reason(link, redis->errstr && redis->errstr[0] ? redis->errstr : "the connection was closed");
+    link->redis = NULL;
+    set_state(link, LINK_DOWN);
+    retry_later(link);
+}
+
+static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisReply *reply, const char *doing) {
+    if (link->redis != redis) return true; /* an answer of a connection that was given up */
+    if (!reply) return true;               /* on_disconnected follows */
+    if (reply->type != REDIS_REPLY_ERROR) return false;
+    char text[200];
+    snprintf(text, sizeof text, "%s: %s", doing, reply->str);
+    drop(link, text);
+    return true;
+}
+
+static void on_loaded(redisAsyncContext *redis, void *reply, void *data) {
+    struct wp_link *link = data;
+    if (failed(link, redis, reply, "loading the function library (needs FUNCTION LOAD in the user's ACL)")) return;
+    link->loading++;
+    load_next(link);
+}
+
+/* FUNCTION LIST WITHCODE: [[library_name, N, engine, LUA, functions, [...], library_code, TEXT]] */
+static int revision_loaded(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) return -1;
+    const redisReply *library = reply->element[0];
+    for (size_t i = 0; i + 1 < library->elements; i += 2)
+        if (library->element[i]->str && strcmp(library->element[i]->str, "library_code") == 0)
+            return wp_library_revision_of((struct wp_str){library->element[i + 1]->str, library->element[i + 1]->len});
+    return -1;
+}
+
+static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
+    struct wp_link *link = data;
+    redisReply *reply = data_reply;
+    if (failed(link, redis, reply, "listing function libraries (Redis 7 or newer, and FUNCTION LIST in the user's ACL, are needed)"))
+        return;
+    const struct wp_library *library = &wp_libraries[link->loading];
+    int ours = wp_library_revision(library), loaded = revision_loaded(reply);
+    if (loaded >= ours) {
+        link->loading++;
+        load_next(link);
+    } else {
+        struct wp_buf text = {0};
+        wp_library_text(library, &text);
+        const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", text.data};
+        const size_t lengths[] = {8, 4, 7, text.len};
+        wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name, ours, loaded);
+        redisAsyncCommandArgv(redis, on_loaded, link, 4, argv, lengths);
+        wp_buf_done(&text);
+    }
+}
+
+static void load_next(struct wp_link *link) {
+    while (link->loading < WP_LIBRARIES && wp_libraries[link->loading].slot != link->slot) link->loading++;
+    if (link->loading == WP_LIBRARIES)
+        set_state(link, LINK_READY);
+    else
+        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE", wp_libraries[link->loading].name);
+}
+
+static void on_selected(redisAsyncContext *redis, void *reply, void *data) {
+    struct wp_link *link = data;
+    if (failed(link, redis, reply, "selecting the database")) return;
+    link->loading = 0;
+    set_state(link, LINK_LOADING);
+    load_next(link);
+}
+
+static void on_authenticated(redisAsyncContext *redis, void *reply, void *data) {
+    (void)failed(data, redis, reply, "the user or password is refused");
+}
+
+static void on_connected(const redisAsyncContext *redis, int status) {
+    struct wp_link *link = redis->data;
+    if (link->redis != redis) return;
+    if (status != REDIS_OK) { /* hiredis frees the context itself */
+        say_reason(link, redis->errstr[0] ? redis->errstr : "no connection");
+        link->redis = NULL;
+        set_state(link, LINK_DOWN);
+        retry_later(link);
+        return;
+    }
+    set_state(link, LINK_GREETING);
+    const struct wp_redis_url *url = &link->url;
+    if (url->password && url->user)
+        redisAsyncCommand(link->redis, on_authenticated, link, "AUTH %s %s", url->user, url->password);
+    else if (url->password)
+        redisAsyncCommand(link->redis, on_authenticated, link, "AUTH %s", url->password);
+    if (link->redis) redisAsyncCommand(link->redis, on_selected, link, "SELECT %d", url->db);
+}
+
+static void connect_now(struct wp_link *link) {
+    struct wp_error error = {0};
+    redisAsyncContext *redis =
+        link->url.path ? redisAsyncConnectUnix(link->url.path) : redisAsyncConnect(link->url.host, link->url.port);
+    set_state(link, LINK_CONNECTING);
+    if (!redis || redis->err) {
+        say_reason(link, redis ? redis->errstr : "out of memory");
+        if (redis) redisAsyncFree(redis);
+        set_state(link, LINK_DOWN);
+        retry_later(link);
+        return;
+    }
+    redis->data = link;
+    link->redis = redis;
+    if (redisLibuvAttach(redis, link->loop) != REDIS_OK || (link->url.tls && wp_redis_tls(&redis->c, link->config, link->url.host, &error))) {
+        drop(link, error.text[0] ? error.text : "the event loop refuses the connection");
+        return;
+    }
+    redisAsyncSetDisconnectCallback(redis, on_disconnected);
+    redisAsyncSetConnectCallback(redis, on_connected); /* last: an error in it is told by calling back */
+}
+
+/* A call without an answer for redis.timeout_ms, or a connection that does not come up: start over. */
+static void on_watch(uv_timer_t *timer) {
+    struct wp_link *link = timer->data;
+    int64_t limit = wp_clock_us() - link->config->redis.timeout_ms * 1000;
+    if (link->oldest && link->oldest->sent_us < limit)
+        drop(link, "no answer within redis.timeout_ms");
+    else if (link->redis && link->state != LINK_READY && link->state_since_us < limit)
+        drop(link, "no connection within redis.timeout_ms");
+}
+
+enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config, enum wp_slot slot,
+                        struct wp_stats *stats, wp_link_state state, void *ctx, struct wp_error *error) {
+    const char *text;
+    const char *key = wp_redis_url_key(config, slot, &text);
+    struct wp_redis_url url;
+    enum wp_err err = wp_redis_url_parse(&url, key, text, error);
+    if (err) return err;
+    struct wp_link *link = wp_calloc(1, sizeof *link);
+    *link = (struct wp_link){.loop = loop, .config = config, .slot = slot, .stats = stats, .state_changed = state, .ctx = ctx, .url = url,
+                             .url_key = key, .root = wp_redis_root(config, slot), .backoff_ms = BACKOFF_FIRST_MS, .open_handles = 2};
+    link->youngest = &link->oldest;
+    say_reason(link, "not connected yet");
+    uv_timer_init(loop, &link->retry);
+    uv_timer_init(loop, &link->watch);
+    link->retry.data = link->watch.data = link;
+    uv_timer_start(&link->retry, on_retry, 0, 0);
+    uv_timer_start(&link->watch, on_watch, WATCH_MS, WATCH_MS);
+    *ret_link = link;
+    return WP_OK;
+}
+
+/* What is retried, never dead-lettered: the fault is the server's state, not the event. */
+bool wp_link_is_transient(const redisReply *reply) {
+    static const char *const prefixes[] = {"LOADING",  "READONLY",    "OOM",      "MASTERDOWN", "BUSY", "NOREPLICAS", "MISCONF", "CLUSTERDOWN",
+                                           "TRYAGAIN", "NOAUTH",      "NOPERM",   "UNKILLABLE", "MOVED", "ASK",
+                                           "ERR Function not found", "ERR max number of clients"};
+    if (reply->type != REDIS_REPLY_ERROR) return false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(reply->str, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    return false;
+}
+
+static void finish(struct call *call, const redisReply *reply, const char *why) {
+    struct wp_link *link = call->link;
+    link->stats->redis_calls++;
+    if (reply) wp_histogram_add(&link->stats->redis_call, wp_clock_us() - call->sent_us);
+    if (!reply || reply->type == REDIS_REPLY_ERROR) link->stats->redis_errors++;
+    call->reply(call->ctx, reply, reply ? NULL : why);
+    if (call->kept) freeReplyObject(call->kept);
+    free(call);
+}
+
+static void on_reply(redisAsyncContext *redis, void *reply, void *data) {
+    struct call *call = data;
+    struct wp_link *link = call->link;
+    wp_assert(take_oldest(link) == call);
+    finish(call, reply, link->reason[0] ? link->reason : "the connection to Redis was lost");
+    const redisReply *r = reply;
+    if (r && r->type == REDIS_REPLY_ERROR && link->redis == redis && strncmp(r->str, "ERR Function not found", 22) == 0)
+        drop(link, "its functions are gone; they are loaded again");
+}
+
+/* hiredis frees an answer when its callback returns, so it is copied to outlive it. */
+static redisReply *copy_reply(const redisReply *from) {
+    redisReply *to = calloc(1, sizeof *to);
+    if (!to) wp_bug("out of memory", __FILE__, __LINE__);
+    to->type = from->type;
+    to->integer = from->integer;
+    to->len = from->len;
+    if (from->str) {
+        to->str = wp_alloc(from->len + 1);
+        memcpy(to->str, from->str, from->len + 1);
+    }
+    to->elements = from->elements;
+    if (from->elements) to->element = wp_calloc(from->elements, sizeof *to->element);
+    for (size_t i = 0; i < from->elements; i++) to->element[i] = copy_reply(from->element[i]);
+    return to;
+}
+
+static void on_reply_before_wait(redisAsyncContext *redis, void *reply, void *data) {
+    struct call *call = data;
+    (void)redis;
+    if (reply) call->kept = copy_reply(reply);
+}
+
+static void on_waited(redisAsyncContext *redis, void *data_reply, void *data) {
+    struct call *call = data;
+    struct wp_link *link = call->link;
+    redisReply *reply = data_reply;
+    (void)redis;
+    wp_assert(take_oldest(link) == call);
+    bool enough = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= link->config->redis.wait_replicas;
+    finish(call, enough ? call->kept : NULL, "fewer replicas than redis.wait_replicas have the change");
+}
+
+enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count, wp_link_reply reply,
+                         void *ctx) {
+    enum { MAX_ARGS = 64 };
+    if (link->state != LINK_READY || !link->redis) return WP_ERR_REDIS;
+    wp_assert(count + 4 <= MAX_ARGS);
+    const struct wp_function *f = wp_function_find(link->slot, function);
+    const char *argv[MAX_ARGS] = {f->read_only ? "FCALL_RO" : "FCALL", f->name, "1", link->root};
+    size_t lengths[MAX_ARGS] = {f->read_only ? 8 : 5, strlen(f->name), 1, strlen(link->root)};
+    for (size_t i = 0; i < count; i++) argv[4 + i] = args[i].ptr ? args[i].ptr : "", lengths[4 + i] = args[i].len;
+    struct call *call = wp_calloc(1, sizeof *call);
+    *call = (struct call){.link = link, .reply = reply, .ctx = ctx, .sent_us = wp_clock_us()};
+    bool wait = !f->read_only && link->config->redis.wait_replicas > 0;
+    if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(4 + count), argv, lengths) != REDIS_OK) {
+        free(call);
+        return WP_ERR_REDIS;
+    }
+    *link->youngest = call;
+    link->youngest = &call->next;
+    if (wait)
+        redisAsyncCommand(link->redis, on_waited, call, "WAIT %lld %lld", (long long)link->config->redis.wait_replicas,
+                          (long long)link->config->redis.timeout_ms / 2);
+    return WP_OK;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct wp_link *link = handle->data;
+    if (--link->open_handles > 0) return;
+    wp_redis_url_done(&link->url);
+    free(link->root);
+    free(link);
+}
+
+void wp_link_free(struct wp_link *link) {
+    if (!link) return;
+    link->freed = true;
+    redisAsyncContext *redis = link->redis;
+    link->redis = NULL;
+    link->state = LINK_CLOSED;
+    say_reason(link, "the worker is stopping");
+    if (redis) redisAsyncFree(redis);
+    uv_close((uv_handle_t *)&link->retry, on_closed);
+    uv_close((uv_handle_t *)&link->watch, on_closed);
+}

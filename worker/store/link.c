@@ -41,7 +41,7 @@ struct wp_link {
     char *root;
     redisAsyncContext *redis;
     enum link_state state;
-    size_t loading; /* index of the library being looked at */
+    int loading; /* number of the library being looked at */
     struct call *oldest, **youngest;
     uv_timer_t retry, watch;
     int64_t state_since_us;
@@ -137,7 +137,7 @@ static int revision_loaded(const redisReply *reply) {
     const redisReply *library = reply->element[0];
     for (size_t i = 0; i + 1 < library->elements; i += 2)
         if (library->element[i]->str && strcmp(library->element[i]->str, "library_code") == 0)
-            return wp_library_revision_of((struct wp_str){library->element[i + 1]->str, library->element[i + 1]->len});
+            return wp_library_revision_of(library->element[i + 1]->str);
     return -1;
 }
 
@@ -146,28 +146,29 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
     redisReply *reply = data_reply;
     if (failed(link, redis, reply, "listing function libraries (Redis 7 or newer, and FUNCTION LIST in the user's ACL, are needed)"))
         return;
-    const struct wp_library *library = &wp_libraries[link->loading];
-    int ours = wp_library_revision(library), loaded = revision_loaded(reply);
+    const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
+    struct wp_buf text = {0};
+    wp_library_text(library, &text);
+    wp_buf_add(&text, "", 1);
+    int ours = wp_library_revision_of(text.data), loaded = revision_loaded(reply);
     if (loaded >= ours) {
         link->loading++;
         load_next(link);
     } else {
-        struct wp_buf text = {0};
-        wp_library_text(library, &text);
         const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", text.data};
-        const size_t lengths[] = {8, 4, 7, text.len};
+        const size_t lengths[] = {8, 4, 7, text.len - 1};
         wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name, ours, loaded);
         redisAsyncCommandArgv(redis, on_loaded, link, 4, argv, lengths);
-        wp_buf_done(&text);
     }
+    wp_buf_done(&text);
 }
 
 static void load_next(struct wp_link *link) {
-    while (link->loading < WP_LIBRARIES && wp_libraries[link->loading].slot != link->slot) link->loading++;
-    if (link->loading == WP_LIBRARIES)
-        set_state(link, LINK_READY);
+    const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
+    if (library)
+        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE", library->name);
     else
-        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE", wp_libraries[link->loading].name);
+        set_state(link, LINK_READY);
 }
 
 static void on_selected(redisAsyncContext *redis, void *reply, void *data) {

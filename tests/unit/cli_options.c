@@ -35,9 +35,11 @@ static void setup(void) {
 }
 TestSuite(options, .init = setup);
 
-static bool parse(const struct wp_subcommand *command, char **argv) {
+static bool parse(const struct wp_subcommand *command, char **words) {
+    static char *argv[16]; /* parsed.args borrows from it */
     int argc = 0;
-    while (argv[argc]) argc++;
+    for (; words[argc]; argc++) argv[argc] = words[argc];
+    argv[argc] = NULL;
     exit_code = -1;
     return wp_options_parse(command, argc, argv, &config, &parsed, &exit_code);
 }

@@ -1,5 +1,5 @@
-/* A growable byte buffer. Zero-initialised is valid and empty. Allocation failure aborts the process: a worker without
- * memory is restarted by its supervisor and loses nothing (the delivery rules). */
+/* A growable byte buffer. Zero-initialised is valid and empty. Allocation failure aborts the process: a
+ * worker without memory is restarted by its supervisor and loses nothing (the delivery rules). */
 #ifndef WP_CORE_BUF_H
 #define WP_CORE_BUF_H
 #include "core/err.h"
@@ -11,13 +11,17 @@ struct wp_buf {
 };
 
 void wp_buf_done(struct wp_buf *buf);
-static inline void wp_buf_reset(struct wp_buf *buf) { buf->len = 0; }
+static inline void wp_buf_reset(struct wp_buf *buf) {
+    buf->len = 0;
+}
 /* Makes room for `extra` more bytes and returns where to write them; the caller adds to len. */
 char *wp_buf_reserve(struct wp_buf *buf, size_t extra);
 void wp_buf_add(struct wp_buf *buf, const void *bytes, size_t len);
 void wp_buf_add_str(struct wp_buf *buf, const char *text);
 void wp_buf_printf(struct wp_buf *buf, const char *format, ...) WP_PRINTF(2, 3);
-static inline struct wp_str wp_buf_str(const struct wp_buf *buf) { return (struct wp_str){buf->data, buf->len}; }
+static inline struct wp_str wp_buf_str(const struct wp_buf *buf) {
+    return (struct wp_str){buf->data, buf->len};
+}
 
 /* malloc, calloc, strdup and friends that abort instead of returning NULL. */
 void *wp_alloc(size_t size);

@@ -1,4 +1,5 @@
-/* Clocks. Durations come from the monotonic clock; wall time is only for log lines and records that say when. */
+/* Clocks. Durations come from the monotonic clock; wall time is only for log lines and records that say when.
+ */
 #ifndef WP_CORE_CLOCK_H
 #define WP_CORE_CLOCK_H
 #include <stdint.h>

@@ -1,6 +1,7 @@
-/* Configuration: one table (core/config_table.c) of parameters — name, type, default, limits, text — feeds the INI file, the
- * environment (WARMPOOL_SECTION_KEY), `-o section.key=value`, `--help` and docs/configuration.md. Later sources win:
- * default, file, environment, -o. Strings are owned by the config. */
+/* Configuration: one table (core/config_table.c) of parameters — name, type, default, limits, text — feeds
+ * the INI file, the environment (WARMPOOL_SECTION_KEY), `-o section.key=value`, `--help` and
+ * docs/configuration.md. Later sources win: default, file, environment, -o. Strings are owned by the config.
+ */
 #ifndef WP_CORE_CONFIG_H
 #define WP_CORE_CONFIG_H
 #include <stdbool.h>
@@ -29,9 +30,9 @@ struct wp_config {
         char *url;       /* redis.url: redis://[user:password@]host[:port][/db], rediss://..., unix:///path */
         char *cache_url; /* redis.cache_url: another primary for the {cache} slot; empty = redis.url */
         char *prefix;    /* redis.prefix: wp */
-        int64_t timeout_ms;   /* redis.timeout_ms: 5000, for a reply and for connecting */
+        int64_t timeout_ms;    /* redis.timeout_ms: 5000, for a reply and for connecting */
         int64_t wait_replicas; /* redis.wait_replicas: 0; WAIT for that many before anything is published */
-        char *tls_ca;    /* redis.tls_ca: file of CA certificates; empty = the system's */
+        char *tls_ca;          /* redis.tls_ca: file of CA certificates; empty = the system's */
     } redis;
 
     struct {
@@ -41,58 +42,61 @@ struct wp_config {
     } topics;
 
     struct {
-        enum wp_wire_format write;  /* wire.write: avro */
-        unsigned accept;     /* wire.read: avro,confluent,json: bits 1 << enum wp_wire_format */
-        char *schemas;       /* wire.schemas: folder of further writer schemas; empty = none */
-        char *confluent_ids; /* wire.confluent_ids: "1=container-acquire,2=container-release": id of a schema by topic,
-                                or "17=old/acquire-v0.avsc" for a file of wire.schemas */
+        enum wp_wire_format write; /* wire.write: avro */
+        unsigned accept;           /* wire.read: avro,confluent,json: bits 1 << enum wp_wire_format */
+        char *schemas;             /* wire.schemas: folder of further writer schemas; empty = none */
+        char *confluent_ids; /* wire.confluent_ids: "1=container-acquire,2=container-release": id of a schema
+                                by topic, or "17=old/acquire-v0.avsc" for a file of wire.schemas */
     } wire;
 
     struct {
-        char *id;            /* worker.id: empty = host name and process id; when set it is also Kafka's group.instance.id */
-        int64_t batch;       /* worker.batch: 500 events in one call */
-        int64_t window;      /* worker.window: 4096 events of a partition taken and not finished */
-        int64_t calls;       /* worker.calls: 4 calls of a partition in flight */
-        int64_t sweep_ms;    /* worker.sweep_interval_ms: 100 */
-        int64_t stop_ms;     /* worker.stop_timeout_ms: 10000, to finish on SIGTERM */
+        char *id;         /* worker.id: empty = host name and process id; when set it is also Kafka's
+                             group.instance.id */
+        int64_t batch;    /* worker.batch: 500 events in one call */
+        int64_t window;   /* worker.window: 4096 events of a partition taken and not finished */
+        int64_t calls;    /* worker.calls: 4 calls of a partition in flight */
+        int64_t sweep_ms; /* worker.sweep_interval_ms: 100 */
+        int64_t stop_ms;  /* worker.stop_timeout_ms: 10000, to finish on SIGTERM */
     } worker;
 
     struct {
-        bool enabled;              /* pool.enabled */
-        bool warm_start;           /* pool.warm_start */
-        int64_t size;              /* pool.size: 10 idle containers kept per philosophy */
-        struct wp_settings sizes;  /* pool.size.PHILOSOPHY */
-        struct wp_settings prewarm; /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
-        int64_t max_containers;    /* pool.max_containers: 100 a philosophy, leased ones included */
-        int64_t max_philosophies;  /* pool.max_philosophies: 1000 */
-        int64_t prewarm_interval;  /* pool.prewarm_interval: 60 s; 0 = off */
-        double prewarm_below;      /* pool.prewarm_below_percent: 20 */
-        int64_t prewarm_count;     /* pool.prewarm_count: 3 */
-        int64_t timeout_ms;        /* pool.timeout_ms: 30000 */
-        int64_t lease_ms;          /* pool.lease_ms: 3600000; 0 = until release or death */
+        bool enabled;             /* pool.enabled */
+        bool warm_start;          /* pool.warm_start */
+        int64_t size;             /* pool.size: 10 idle containers kept per philosophy */
+        struct wp_settings sizes; /* pool.size.PHILOSOPHY */
+        struct wp_settings
+            prewarm;            /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
+        int64_t max_containers; /* pool.max_containers: 100 a philosophy, leased ones included */
+        int64_t max_philosophies;                /* pool.max_philosophies: 1000 */
+        int64_t prewarm_interval;                /* pool.prewarm_interval: 60 s; 0 = off */
+        double prewarm_below;                    /* pool.prewarm_below_percent: 20 */
+        int64_t prewarm_count;                   /* pool.prewarm_count: 3 */
+        int64_t timeout_ms;                      /* pool.timeout_ms: 30000 */
+        int64_t lease_ms;                        /* pool.lease_ms: 3600000; 0 = until release or death */
         double min_cpu_percent, max_cpu_percent; /* 10, 400: floor and ceiling of a container's limits */
         double min_memory_mb, max_memory_mb;     /* 32, 16384 */
-        int64_t request_ttl;       /* pool.request_ttl: 600 s that a finished request is remembered */
-        int64_t max_requests;      /* pool.max_requests: 1000000 finished requests remembered */
+        int64_t request_ttl;  /* pool.request_ttl: 600 s that a finished request is remembered */
+        int64_t max_requests; /* pool.max_requests: 1000000 finished requests remembered */
     } pool;
 
     struct {
-        bool enabled;              /* cache.enabled */
-        int64_t max_entries;       /* cache.max_entries: 1000 in total */
-        int64_t max_bytes;         /* cache.max_bytes: 268435456 of keys and values */
-        int64_t max_value_bytes;   /* cache.max_value_bytes: 524288 */
-        int64_t default_ttl;       /* cache.default_ttl: 300 s */
-        struct wp_settings ttl;    /* cache.ttl.NAMESPACE: tool 600, pattern 300 */
+        bool enabled;            /* cache.enabled */
+        int64_t max_entries;     /* cache.max_entries: 1000 in total */
+        int64_t max_bytes;       /* cache.max_bytes: 268435456 of keys and values */
+        int64_t max_value_bytes; /* cache.max_value_bytes: 524288 */
+        int64_t default_ttl;     /* cache.default_ttl: 300 s */
+        struct wp_settings ttl;  /* cache.ttl.NAMESPACE: tool 600, pattern 300 */
     } cache;
 
     struct {
-        int64_t history_size;                          /* predictor.history_size: 100 */
-        double buffer;                                 /* predictor.buffer: 1.2, of requirements */
+        int64_t history_size;                                  /* predictor.history_size: 100 */
+        double buffer;                                         /* predictor.buffer: 1.2, of requirements */
         double cpu_percent, memory_mb, execution_time_seconds; /* predictor.default_*: 50, 256, 60 */
-        double low_confidence, medium_confidence;      /* 0.3, 0.7 */
-        double low_cpu_percent, low_memory_mb, low_execution_time_seconds; /* predictor.low_*: recommended below low_confidence: 50, 256, 60 */
-        double medium_buffer, high_buffer;             /* 1.5, 1.2 */
-        int64_t interval_ms;                           /* predictor.interval_ms: 1000, between two records of a philosophy */
+        double low_confidence, medium_confidence;              /* 0.3, 0.7 */
+        double low_cpu_percent, low_memory_mb,
+            low_execution_time_seconds; /* predictor.low_*: recommended below low_confidence: 50, 256, 60 */
+        double medium_buffer, high_buffer; /* 1.5, 1.2 */
+        int64_t interval_ms; /* predictor.interval_ms: 1000, between two records of a philosophy */
     } predictor;
 
     struct {
@@ -110,27 +114,28 @@ struct wp_config {
     } metrics;
 
     struct {
-        enum wp_tuning mode;     /* tuning.mode: advise */
-        int64_t interval;        /* tuning.interval: 300 s */
+        enum wp_tuning mode;       /* tuning.mode: advise */
+        int64_t interval;          /* tuning.interval: 300 s */
         int64_t max_cache_entries; /* tuning.max_cache_entries: 100000 */
-        int64_t max_pool_size;   /* tuning.max_pool_size: 100 */
-        int64_t buffer;          /* tuning.pool_buffer: 2 containers, the buffer of the documented formula */
+        int64_t max_pool_size;     /* tuning.max_pool_size: 100 */
+        int64_t buffer; /* tuning.pool_buffer: 2 containers, the buffer of the documented formula */
     } tuning;
 
     struct {
-        char *name;             /* host.name: empty = this worker drives no containers */
-        char *runtime;          /* host.runtime: process */
-        int64_t capacity;       /* host.capacity: 200 containers */
-        int64_t memory_mb;      /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
+        char *name;              /* host.name: empty = this worker drives no containers */
+        char *runtime;           /* host.runtime: process */
+        int64_t capacity;        /* host.capacity: 200 containers */
+        int64_t memory_mb;       /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
         enum wp_on_exit on_exit; /* host.on_exit: destroy */
-        int64_t creates;        /* host.creates: 0 = the runtime's own number of creates at once */
-        int64_t ttl_ms;         /* host.ttl_ms: 10000 without a heartbeat and the host is down */
-        int64_t reconcile;      /* host.reconcile_interval: 30 s */
+        int64_t creates;         /* host.creates: 0 = the runtime's own number of creates at once */
+        int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat and the host is down */
+        int64_t reconcile;       /* host.reconcile_interval: 30 s */
     } host;
 
     struct {
-        char *command;          /* process.command: run by /bin/sh -c; default "exec sleep infinity" */
-        char *ready;            /* process.ready: "running", or "notify": the child writes a line to the descriptor in WARMPOOL_READY_FD */
+        char *command; /* process.command: run by /bin/sh -c; default "exec sleep infinity" */
+        char *ready;   /* process.ready: "running", or "notify": the child writes a line to the descriptor in
+                          WARMPOOL_READY_FD */
         int64_t ready_timeout_ms; /* process.ready_timeout_ms: 30000 */
     } process;
 
@@ -147,13 +152,18 @@ struct wp_config {
 void wp_config_init(struct wp_config *config);
 void wp_config_done(struct wp_config *config);
 
-/* One "section.key" = value. Unknown keys (with the nearest known one named), wrong types and values out of range are
- * WP_ERR_CONFIG. */
-enum wp_err wp_config_set(struct wp_config *config, const char *key, const char *value, struct wp_error *error) WP_MUST_CHECK;
-/* INI: [section] key = value; `key` may itself contain dots ([kafka] bootstrap.servers = ...). Errors name file and line. */
-enum wp_err wp_config_load_file(struct wp_config *config, const char *path, struct wp_error *error) WP_MUST_CHECK;
-/* Reads WARMPOOL_* from environ: WARMPOOL_KAFKA_BOOTSTRAP_SERVERS is kafka.bootstrap.servers. Unknown names are errors. */
-enum wp_err wp_config_load_environment(struct wp_config *config, char **environment, struct wp_error *error) WP_MUST_CHECK;
+/* One "section.key" = value. Unknown keys (with the nearest known one named), wrong types and values out of
+ * range are WP_ERR_CONFIG. */
+enum wp_err wp_config_set(struct wp_config *config, const char *key, const char *value,
+                          struct wp_error *error) WP_MUST_CHECK;
+/* INI: [section] key = value; `key` may itself contain dots ([kafka] bootstrap.servers = ...). Errors name
+ * file and line. */
+enum wp_err wp_config_load_file(struct wp_config *config, const char *path,
+                                struct wp_error *error) WP_MUST_CHECK;
+/* Reads WARMPOOL_* from environ: WARMPOOL_KAFKA_BOOTSTRAP_SERVERS is kafka.bootstrap.servers. Unknown names
+ * are errors. */
+enum wp_err wp_config_load_environment(struct wp_config *config, char **environment,
+                                       struct wp_error *error) WP_MUST_CHECK;
 /* Cross-field checks (prewarm <= size, floors <= ceilings, ...). Call once after all sources. */
 enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 

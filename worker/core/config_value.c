@@ -266,13 +266,14 @@ static void format_set(const struct wp_param *param, unsigned bits, struct wp_bu
     }
 }
 
-static void format_settings(const struct wp_settings *settings, const char *between, struct wp_buf *out) {
+static void format_counts(const struct wp_settings *settings, struct wp_buf *out) {
     for (size_t i = 0; i < settings->count; i++) {
-        wp_buf_printf(out, "%s%s%s%s", i ? "," : "", settings->list[i].key, between, settings->list[i].value);
+        wp_buf_printf(out, "%s%s:%s", i ? "," : "", settings->list[i].key, settings->list[i].value);
     }
 }
 
 void wp_param_format(const struct wp_config *config, const struct wp_param *param, struct wp_buf *out) {
+    wp_assert(!wp_param_is_family(param)); /* it has no single value */
     const void *field = wp_param_field(config, param);
     switch (param->type) {
     case WP_PARAM_TEXT:
@@ -296,11 +297,10 @@ void wp_param_format(const struct wp_config *config, const struct wp_param *para
         wp_buf_add_str(out, *(const bool *)field ? "true" : "false");
         break;
     case WP_PARAM_COUNTS:
-        format_settings(field, ":", out);
+        format_counts(field, out);
         break;
     case WP_PARAM_TEXTS:
     case WP_PARAM_INTS:
-        format_settings(field, "=", out);
         break;
     }
 }

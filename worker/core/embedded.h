@@ -1,4 +1,5 @@
-/* Files compiled into the binary: the .avsc files of schemas/ and the .lua files of redis/ (see cmake/embed.cmake). */
+/* Files compiled into the binary: the .avsc files of schemas/ and the .lua files of redis/ (see
+ * cmake/embed.cmake). */
 #ifndef WP_CORE_EMBEDDED_H
 #define WP_CORE_EMBEDDED_H
 #include <stddef.h>

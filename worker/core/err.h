@@ -1,5 +1,6 @@
-/* Errors. A function that can fail returns enum wp_err and fills the caller's struct wp_error (which may be NULL)
- * with one sentence that says what, where and how to mend it. Library code never logs an error; the edge does, once. */
+/* Errors. A function that can fail returns enum wp_err and fills the caller's struct wp_error (which may be
+ * NULL) with one sentence that says what, where and how to mend it. Library code never logs an error; the
+ * edge does, once. */
 #ifndef WP_CORE_ERR_H
 #define WP_CORE_ERR_H
 #include <stdarg.h>
@@ -25,13 +26,15 @@ struct wp_error {
     char text[512]; /* UTF-8, NUL-terminated, no newline */
 };
 
-/* Sets *error (when not NULL) and returns code, so that a caller can write `return wp_fail(error, WP_ERR_X, ...)`. */
+/* Sets *error (when not NULL) and returns code, so that a caller can write `return wp_fail(error, WP_ERR_X,
+ * ...)`. */
 enum wp_err wp_fail(struct wp_error *error, enum wp_err code, const char *format, ...) WP_PRINTF(3, 4);
 
 /* The code's short name, for log lines and metrics: "config", "data", "kafka", ... */
 const char *wp_err_name(enum wp_err code);
 
-/* A bug in warmpool itself (never a fault of the world): says so on stderr and aborts; stays in release builds. */
+/* A bug in warmpool itself (never a fault of the world): says so on stderr and aborts; stays in release
+ * builds. */
 #define wp_assert(condition) ((condition) ? (void)0 : wp_bug(#condition, __FILE__, __LINE__))
 _Noreturn void wp_bug(const char *what, const char *file, int line);
 

@@ -1,5 +1,6 @@
-/* Structured log lines on stderr: `ts=2026-01-02T03:04:05.678Z level=info event=kafka_ready brokers=... partitions=6`.
- * Values with spaces, quotes or control characters are quoted and escaped. One write(2) a line. Any thread may log. */
+/* Structured log lines on stderr: `ts=2026-01-02T03:04:05.678Z level=info event=kafka_ready brokers=...
+ * partitions=6`. Values with spaces, quotes or control characters are quoted and escaped. One write(2) a
+ * line. Any thread may log. */
 #ifndef WP_CORE_LOG_H
 #define WP_CORE_LOG_H
 #include "core/err.h"
@@ -13,8 +14,8 @@ enum wp_err wp_log_parse_level(const char *text, enum wp_log_level *ret_level) W
 
 /* event is a closed vocabulary of snake_case words. Then pairs of key and format with its values:
  *   wp_log(WP_LOG_INFO, "partition_started", "topic=%s partition=%d offset=%lld", topic, n, offset);
- * In `fields` every conversion is one value; a %s value is escaped as needed. Supported: %s %d %u %lld %llu %zu %f %.Nf
- * and %.*s. */
+ * In `fields` every conversion is one value; a %s value is escaped as needed. Supported: %s %d %u %lld %llu
+ * %zu %f %.Nf and %.*s. */
 void wp_log(enum wp_log_level level, const char *event, const char *fields, ...) WP_PRINTF(3, 4);
 
 #endif

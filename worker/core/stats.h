@@ -1,16 +1,16 @@
-/* What a worker counts about itself: written by the part that sees it happen (one thread, the loop), read by ops/.
- * Counters only grow while the process lives. */
+/* What a worker counts about itself: written by the part that sees it happen (one thread, the loop), read by
+ * ops/. Counters only grow while the process lives. */
 #ifndef WP_CORE_STATS_H
 #define WP_CORE_STATS_H
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/histogram.h"
 
-enum wp_outcome { /* of one consumed event */
-    WP_DONE_OK,       /* applied, its records delivered */
-    WP_DONE_DEAD,     /* sent to dead-letter */
-    WP_DONE_REPEATED, /* seen before: the stored result was used */
-    WP_OUTCOMES,
+enum wp_outcome {                   /* of one consumed event */
+                  WP_DONE_OK,       /* applied, its records delivered */
+                  WP_DONE_DEAD,     /* sent to dead-letter */
+                  WP_DONE_REPEATED, /* seen before: the stored result was used */
+                  WP_OUTCOMES,
 };
 
 #define WP_STATS_TOPICS 16 /* >= WP_TOPICS of bus/topics.h; indexes are enum wp_topic */
@@ -25,13 +25,15 @@ struct wp_stats {
     uint64_t records[WP_STATS_TOPICS]; /* delivered to each output topic */
     int64_t lag[WP_STATS_TOPICS];      /* of the partitions this worker owns: log end minus position */
     uint64_t assigned, rejected, lost; /* answers published by this worker */
-    struct wp_histogram acquire_to_assignment; /* us from taking the record to the confirmed delivery of its answer */
+    struct wp_histogram
+        acquire_to_assignment; /* us from taking the record to the confirmed delivery of its answer */
     uint64_t redis_calls, redis_errors, redis_reconnects, redis_gaps, partition_restarts;
     uint64_t produce_errors, producer_rebuilds;
     struct wp_histogram redis_call; /* us, send to reply */
     int64_t started_us;             /* wp_clock_us() at start */
     int partitions;                 /* input partitions owned now */
-    struct wp_health kafka, redis, state; /* state: Redis holds the memory that Kafka's commits say it should */
+    struct wp_health kafka, redis,
+        state; /* state: Redis holds the memory that Kafka's commits say it should */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */
     double memory_released_mb;                     /* sum over all rounds */
 };

@@ -18,7 +18,9 @@ static inline struct wp_str wp_str(const char *text) {
 static inline bool wp_str_eq(struct wp_str a, struct wp_str b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
-static inline bool wp_str_is(struct wp_str a, const char *text) { return wp_str_eq(a, wp_str(text)); }
+static inline bool wp_str_is(struct wp_str a, const char *text) {
+    return wp_str_eq(a, wp_str(text));
+}
 
 /* [A-Za-z0-9_.-]{1,64}: philosophy, namespace, tenant, host. */
 bool wp_str_is_name(struct wp_str text);

@@ -1,0 +1,207 @@
+"""A whole system for one test: a Redis and workers of its own, on a real Kafka shared by the tests of one process (each
+system has its own topic prefix and consumer group). Everything ends with the process, even with a killed one.
+
+    with System(options={"pool.size": 5}) as system:
+        client = Client(system, wire="avro")
+        client.send("container-acquire", {"request_id": "r1", ...})
+        answer = client.wait("container-assignment", lambda record: record["request_id"] == "r1")
+"""
+import atexit
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+WARMPOOL = os.environ.get("WARMPOOL_BINARY", str(ROOT / "build" / "warmpool"))
+KAFKA = ROOT / "tests" / "support" / "kafka" / "kafka"
+TOPICS = ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event",
+          "container-assignment", "container-command", "cache-result", "prediction", "metrics")
+CONFLUENT_IDS = {topic: number for number, topic in enumerate(TOPICS, start=1)}
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def wait_until(condition, what, timeout=30.0):
+    """Polls condition() until it gives something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout:.0f} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
+
+
+class Kafka:
+    """The real broker, started at first use. A process whose standard input ends with ours stops it and removes its folder."""
+    shared = None
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="warmpool-kafka-")
+        self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(KAFKA), self.dir],
+                                       stdin=subprocess.PIPE, start_new_session=True)
+        self.bootstrap = self.start()
+        atexit.register(self.close)
+
+    def start(self):
+        return subprocess.run([str(KAFKA), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def stop(self):
+        subprocess.run([str(KAFKA), "stop", self.dir], check=True)
+
+    def close(self):
+        self.keeper.stdin.close()
+        self.keeper.wait()
+
+    @classmethod
+    def get(cls):
+        if cls.shared is None:
+            cls.shared = cls()
+        return cls.shared
+
+
+class Redis:
+    def __init__(self, folder):
+        self.dir = folder
+        self.socket = os.path.join(folder, "redis.sock")
+        self.client = redis.Redis(unix_socket_path=self.socket)
+        self.process = None
+        self.start()
+
+    def start(self):
+        config = ROOT / "redis" / "redis.conf"
+        command = ["redis-server"] + ([str(config)] if config.exists() else [])
+        command += ["--port", "0", "--unixsocket", self.socket, "--dir", self.dir, "--daemonize", "no", "--save", "",
+                    "--appendonly", "yes", "--logfile", os.path.join(self.dir, "redis.log")]
+        self.process = subprocess.Popen(command, preexec_fn=die_with_parent)
+        wait_until(self.answers, "redis-server answers")
+
+    def answers(self):
+        try:
+            return self.client.ping()
+        except redis.exceptions.RedisError:
+            return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Worker:
+    def __init__(self, system, name, options):
+        self.system, self.name = system, name
+        self.options = {**system.options, "http.listen": "127.0.0.1:0", "host.name": name, **options}
+        self.log_path = os.path.join(system.dir, f"{name}.log")
+        self.process = None
+
+    def start(self):
+        command = [WARMPOOL, "worker"]
+        for key, value in self.options.items():
+            command += ["-o", f"{key}={value}"]
+        self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, preexec_fn=die_with_parent)
+        return self
+
+    def log(self):
+        with open(self.log_path, "rb") as file:
+            file.seek(self.log_start)
+            return file.read().decode(errors="replace")
+
+    def http(self, path):
+        """(status, text) of a GET; (0, "") while nobody listens."""
+        found = re.search(r"event=http_listening\b.*?\baddress=127\.0\.0\.1:(\d+)", self.log())
+        if not found:
+            return 0, ""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def wait_ready(self, timeout=60):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()[-3000:]}")
+            return self.http("/readyz")[0] == 200
+        wait_until(ready, lambda: f"{self.name} is ready: {self.http('/readyz')}\n{self.log()[-3000:]}", timeout)
+        return self
+
+    def stop(self, timeout=30):
+        """SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class System:
+    def __init__(self, workers=1, options=None, wire="avro", start=True):
+        self.prefix = f"t{uuid.uuid4().hex[:8]}."
+        self.dir = tempfile.mkdtemp(prefix="warmpool-e2e-")
+        self.kafka = Kafka.get()
+        self.redis = Redis(self.dir)
+        self.options = {
+            "kafka.bootstrap.servers": self.kafka.bootstrap,
+            "kafka.group.id": self.prefix + "group",
+            "redis.url": f"unix://{self.redis.socket}",
+            "topics.prefix": self.prefix,
+            "topics.partitions": 2,
+            "wire.write": wire,
+            "wire.confluent_ids": ",".join(f"{number}={topic}" for topic, number in CONFLUENT_IDS.items()),
+            "host.runtime": "process",
+            "pool.prewarm": "",
+            **(options or {}),
+        }
+        self.workers = [Worker(self, f"w{number}", {}) for number in range(1, workers + 1)]
+        if start:
+            self.start()
+
+    def start(self):
+        try:
+            for worker in self.workers:
+                worker.start()
+            for worker in self.workers:
+                worker.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def cli(self, *arguments, input=None, timeout=60):
+        """Runs a subcommand with this system's options: a CompletedProcess with text."""
+        command = [WARMPOOL, arguments[0]]
+        for key, value in self.options.items():
+            command += ["-o", f"{key}={value}"]
+        return subprocess.run(command + list(arguments[1:]), input=input, capture_output=True, text=True, timeout=timeout)
+
+    def close(self):
+        for worker in self.workers:
+            if worker.process and worker.process.poll() is None:
+                worker.kill()
+        if self.redis.process.poll() is None:
+            self.redis.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -2,18 +2,18 @@
 #include "bus/topics.h"
 
 const struct wp_topic_info wp_topics[WP_TOPICS] = {
-    [WP_TOPIC_ACQUIRE] = {"container-acquire", .in = true, .log_append_time = true},
-    [WP_TOPIC_RELEASE] = {"container-release", .in = true, .log_append_time = true},
-    [WP_TOPIC_USAGE] = {"usage-record", .in = true, .log_append_time = true},
-    [WP_TOPIC_CACHE] = {"cache", .in = true, .log_append_time = true},
-    [WP_TOPIC_CONTROL] = {"pool-control", .in = true, .log_append_time = true},
-    [WP_TOPIC_EVENT] = {"container-event", .in = true, .log_append_time = true},
-    [WP_TOPIC_ASSIGNMENT] = {"container-assignment"},
-    [WP_TOPIC_COMMAND] = {"container-command"},
-    [WP_TOPIC_CACHE_RESULT] = {"cache-result"},
-    [WP_TOPIC_PREDICTION] = {"prediction", .compacted = true},
-    [WP_TOPIC_METRICS] = {"metrics"},
-    [WP_TOPIC_DEAD_LETTER] = {"dead-letter"},
+    [WP_TOPIC_ACQUIRE] = {.name = "container-acquire", .in = true, .log_append_time = true},
+    [WP_TOPIC_RELEASE] = {.name = "container-release", .in = true, .log_append_time = true},
+    [WP_TOPIC_USAGE] = {.name = "usage-record", .in = true, .log_append_time = true},
+    [WP_TOPIC_CACHE] = {.name = "cache", .in = true, .log_append_time = true},
+    [WP_TOPIC_CONTROL] = {.name = "pool-control", .in = true, .log_append_time = true},
+    [WP_TOPIC_EVENT] = {.name = "container-event", .in = true, .log_append_time = true},
+    [WP_TOPIC_ASSIGNMENT] = {.name = "container-assignment"},
+    [WP_TOPIC_COMMAND] = {.name = "container-command"},
+    [WP_TOPIC_CACHE_RESULT] = {.name = "cache-result"},
+    [WP_TOPIC_PREDICTION] = {.name = "prediction", .compacted = true},
+    [WP_TOPIC_METRICS] = {.name = "metrics"},
+    [WP_TOPIC_DEAD_LETTER] = {.name = "dead-letter"},
 };
 
 char *wp_topic_full_name(const struct wp_config *config, enum wp_topic topic) {

@@ -1,0 +1,125 @@
+/* Client configurations for librdkafka: our defaults, then kafka.* untouched. Any thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "bus/admin.h"
+#include "core/log.h"
+
+struct preset {
+    const char *key, *value;
+};
+
+static const struct preset both_presets[] = {
+    {"client.id", "warmpool"},           {"log_level", "4"}, {"socket.nagle.disable", "true"},
+    {"reconnect.backoff.max.ms", "500"}, {NULL, NULL},
+};
+
+static const struct preset consumer_presets[] = {
+    {"group.id", "warmpool"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"partition.assignment.strategy", "range"}, /* cooperative-sticky of 2.0.2 loses assignments */
+    {"session.timeout.ms", "10000"},
+    {"heartbeat.interval.ms", "2000"},
+    {"fetch.wait.max.ms", "10"},
+    {"fetch.error.backoff.ms", "50"},
+    /* Of one partition: what is fetched and not taken yet. It bounds memory, and what a restart reads again.
+     */
+    {"queued.min.messages", "5000"},
+    {"queued.max.messages.kbytes", "2048"},
+    {NULL, NULL},
+};
+
+static const struct preset producer_presets[] = {
+    {"enable.idempotence", "true"},
+    {"acks", "all"},
+    {"linger.ms", "1"},
+    {"delivery.timeout.ms",
+     "120000"}, /* a broker that is away for longer fails the records; their partitions start again */
+    {"queue.buffering.max.messages", "200000"},
+    {"partitioner", "murmur2_random"}, /* the same partition for a key as Java's producer */
+    {NULL, NULL},
+};
+
+/* librdkafka names its worst levels with the least numbers, as syslog does. */
+static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
+    enum wp_log_level ours = level <= 3   ? WP_LOG_ERROR
+                             : level == 4 ? WP_LOG_WARN
+                             : level <= 6 ? WP_LOG_INFO
+                                          : WP_LOG_DEBUG;
+    wp_log(ours, "kafka_client", "client=%s facility=%s text=%s", rd_kafka_name(rk), facility, text);
+}
+
+/* librdkafka's own table of properties says whose they are: "name | C | range | ...". */
+static bool belongs_to_other(const char *table, const char *key, bool consumer) {
+    size_t len = strlen(key);
+    for (const char *line = table; line; line = strchr(line, '\n')) {
+        if (*line == '\n') line++;
+        if (strncmp(line, key, len) != 0 || (line[len] != ' ' && line[len] != '|')) continue;
+        const char *column = strchr(line, '|');
+        if (!column) return false;
+        column += 1 + strspn(column + 1, " ");
+        return *column == (consumer ? 'P' : 'C');
+    }
+    return false;
+}
+
+static char *property_table(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    wp_assert(out);
+    rd_kafka_conf_properties_show(out);
+    (void)fclose(out);
+    return text;
+}
+
+static enum wp_err set(rd_kafka_conf_t *conf, const char *key, const char *value, struct wp_error *error) {
+    char why[256];
+    if (rd_kafka_conf_set(conf, key, value, why, sizeof(why)) == RD_KAFKA_CONF_OK) return WP_OK;
+    return wp_fail(
+        error, WP_ERR_CONFIG,
+        "kafka.%s: %s. The properties are librdkafka's (version %s), named in its CONFIGURATION.md.", key,
+        why, rd_kafka_version_str());
+}
+
+static enum wp_err set_presets(rd_kafka_conf_t *conf, const struct preset *presets, struct wp_error *error) {
+    for (; presets->key; presets++) {
+        enum wp_err err = set(conf, presets->key, presets->value, error);
+        if (err) return err;
+    }
+    return WP_OK;
+}
+
+static enum wp_err set_configured(rd_kafka_conf_t *conf, const struct wp_settings *settings, bool consumer,
+                                  struct wp_error *error) {
+    enum wp_err err = WP_OK;
+    char *table = property_table();
+    for (size_t i = 0; i < settings->count && !err; i++) {
+        const struct wp_setting *setting = &settings->list[i];
+        /* A wrong value is refused by both; only the owner is given a right one, the other would log a
+         * warning. */
+        if (belongs_to_other(table, setting->key, consumer)) {
+            rd_kafka_conf_t *scratch = rd_kafka_conf_new();
+            err = set(scratch, setting->key, setting->value, error);
+            rd_kafka_conf_destroy(scratch);
+        } else {
+            err = set(conf, setting->key, setting->value, error);
+        }
+    }
+    free(table);
+    return err;
+}
+
+rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, struct wp_error *error) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, log_line);
+    enum wp_err err = set_presets(conf, both_presets, error);
+    if (!err) err = set_presets(conf, consumer ? consumer_presets : producer_presets, error);
+    if (!err && consumer && config->worker.id && *config->worker.id)
+        err = set(conf, "group.instance.id", config->worker.id, error);
+    if (!err) err = set_configured(conf, &config->kafka, consumer, error);
+    if (!err) return conf;
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}

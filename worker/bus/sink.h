@@ -26,7 +26,7 @@ struct wp_record {
 };
 
 /* Takes record->headers in every case. WP_ERR_KAFKA with a full queue or a producer being rebuilt: nothing was sent and no
- * report comes; try again later. */
+ * report comes; try again later. WP_ERR_DATA: larger than kafka.message.max.bytes, trying again is no use. */
 enum wp_err wp_sink_send(struct wp_sink *sink, struct wp_record *record, struct wp_error *error) WP_MUST_CHECK;
 /* Records handed over and not reported yet. */
 size_t wp_sink_pending(const struct wp_sink *sink);
@@ -34,6 +34,10 @@ size_t wp_sink_pending(const struct wp_sink *sink);
 int32_t wp_sink_partitions(struct wp_sink *sink, enum wp_topic topic);
 /* Blocks until all is reported or the time is over; returns what is left. */
 size_t wp_sink_flush(struct wp_sink *sink, int timeout_ms);
-void wp_sink_free(struct wp_sink *sink); /* NULL is fine; run the loop once more afterwards */
+/* No report comes any more for what is pending: flush first. NULL is fine; run the loop once more afterwards. The
+ * configuration given to wp_sink_new is borrowed until then. */
+void wp_sink_free(struct wp_sink *sink);
+/* The client of this moment, NULL while it is rebuilt: for tests that make it fail. Borrowed. */
+rd_kafka_t *wp_sink_client(struct wp_sink *sink);
 
 #endif

@@ -10,6 +10,8 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"status", "print the state of pools, cache, hosts and leases", wp_cli_status},
+    {"accept", "begin anew with a topic that was made anew", wp_cli_accept},
     {NULL, NULL, NULL},
 };
 

@@ -3,7 +3,8 @@
 #include "store/event_args.h"
 #include <stdlib.h>
 
-void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                   const char *invalid) {
     const struct wp_cache_event *e = &event->cache;
     (void)invalid;
     wp_pack_head(out, meta, 7);
@@ -20,7 +21,9 @@ void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union w
 }
 
 /* false stands for an absent value; an empty string is a value. */
-static bool next_is_false(const struct wp_unpack *in) { return in->at < in->end && *in->at == 0xc2; }
+static bool next_is_false(const struct wp_unpack *in) {
+    return in->at < in->end && *in->at == 0xc2;
+}
 
 static int64_t read_optional_int(struct wp_unpack *in) {
     bool absent = next_is_false(in);

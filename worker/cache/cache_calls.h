@@ -1,10 +1,13 @@
-/* The cache concern: its events as arguments of its Redis function, and the answers as structs (redis/README.md). */
+/* The cache concern: its events as arguments of its Redis function, and the answers as structs
+ * (redis/README.md). */
 #ifndef WP_CACHE_CACHE_CALLS_H
 #define WP_CACHE_CACHE_CALLS_H
 #include "store/event_args.h"
 
-void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid);
-bool wp_read_cache_result(struct wp_unpack *in, struct wp_cache_result *ret); /* strings borrow from the reply */
+void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                   const char *invalid);
+bool wp_read_cache_result(struct wp_unpack *in,
+                          struct wp_cache_result *ret); /* strings borrow from the reply */
 /* The {cache} slot's settings, as a MessagePack map. */
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config);
 

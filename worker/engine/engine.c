@@ -22,14 +22,18 @@ static void look_at_due(struct wp_engine *engine, int64_t now) {
     size_t count = 0;
     for (struct partition *p = engine->partitions; p && count < MAX_PARTITIONS; p = p->next) {
         bool waiting = p->state == PARTITION_LOOKING || p->state == PARTITION_BLOCKED;
-        if (!waiting || p->look_at_us == 0 || p->look_at_us > now || !wp_link_ready(engine->links[p->handler->slot])) continue;
+        if (!waiting || p->look_at_us == 0 || p->look_at_us > now ||
+            !wp_link_ready(engine->links[p->handler->slot]))
+            continue;
         p->look_at_us = 0;
         list[count++] = p->tp;
     }
     if (count > 0) wp_source_look(engine->source, list, count);
 }
 
-static int64_t committable(const struct partition *p) { return p->floor < p->floor_acked ? p->floor : p->floor_acked; }
+static int64_t committable(const struct partition *p) {
+    return p->floor < p->floor_acked ? p->floor : p->floor_acked;
+}
 
 static size_t gather_commits(struct wp_engine *engine, struct wp_tp *list, int64_t *offsets, size_t most) {
     size_t count = 0;
@@ -64,7 +68,8 @@ static void update_health(struct wp_engine *engine) {
 
 static bool is_idle(const struct wp_engine *engine) {
     for (const struct partition *p = engine->partitions; p; p = p->next)
-        if (p->state == PARTITION_RUNNING && (p->count > 0 || p->floor > p->floor_acked || p->calls > 0)) return false;
+        if (p->state == PARTITION_RUNNING && (p->count > 0 || p->floor > p->floor_acked || p->calls > 0))
+            return false;
     return publisher_waiting(engine->publisher) == 0;
 }
 
@@ -126,7 +131,8 @@ static void commit_revoked(struct wp_engine *engine, const struct wp_tp *list, s
     }
     struct wp_error error = {0};
     if (commits > 0 && wp_source_commit_now(engine->source, done, offsets, commits, 2000, &error))
-        wp_log(WP_LOG_INFO, "commit_skipped", "reason=%s", error.text); /* harmless: what follows is a replay */
+        wp_log(WP_LOG_INFO, "commit_skipped", "reason=%s",
+               error.text); /* harmless: what follows is a replay */
 }
 
 static void on_revoked(void *ctx, const struct wp_tp *list, size_t count, bool lost) {
@@ -158,8 +164,10 @@ static void on_out_of_range(void *ctx, struct wp_tp tp, const char *why) {
     if (!p || p->state != PARTITION_RUNNING) return;
     partition_forget(p);
     const char *topic = wp_topics[tp.topic].name;
-    partition_block(p, "topic %s: %s: it was made anew, or records were deleted before they were read; run `warmpool accept %s` to begin "
-                       "again at its first record",
+    partition_block(p,
+                    "topic %s: %s: it was made anew, or records were deleted before they were read; run "
+                    "`warmpool accept %s` to begin "
+                    "again at its first record",
                     topic, why, topic);
 }
 
@@ -176,8 +184,12 @@ static void on_looked(void *ctx, const struct wp_tp_look *list, size_t count, co
     }
 }
 
-const struct wp_source_handler wp_engine_source_handler = {.assigned = on_assigned, .revoked = on_revoked, .message = on_message,
-                                                           .batch_end = on_batch_end, .out_of_range = on_out_of_range, .looked = on_looked};
+const struct wp_source_handler wp_engine_source_handler = {.assigned = on_assigned,
+                                                           .revoked = on_revoked,
+                                                           .message = on_message,
+                                                           .batch_end = on_batch_end,
+                                                           .out_of_range = on_out_of_range,
+                                                           .looked = on_looked};
 
 void wp_engine_delivered(void *ctx, void *token, bool ok) {
     struct wp_engine *engine = ctx;
@@ -186,7 +198,8 @@ void wp_engine_delivered(void *ctx, void *token, bool ok) {
     if (!ok && event->partition) {
         struct partition *p = event->partition;
         event->outstanding--;
-        partition_restart(p, "a record could not be delivered to Kafka"); /* frees an event without outstanding records */
+        partition_restart(
+            p, "a record could not be delivered to Kafka"); /* frees an event without outstanding records */
         return;
     }
     if (--event->outstanding > 0) return;
@@ -211,8 +224,9 @@ bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t
     return p && p->state == PARTITION_RUNNING;
 }
 
-enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
-                          struct wp_wire *wire, struct wp_link *const links[WP_SLOTS], struct wp_error *error) {
+enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config,
+                          struct wp_stats *stats, struct wp_wire *wire, struct wp_link *const links[WP_SLOTS],
+                          struct wp_error *error) {
     (void)error;
     struct wp_engine *engine = wp_calloc(1, sizeof *engine);
     engine->loop = loop;

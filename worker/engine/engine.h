@@ -1,6 +1,7 @@
 /* The pipeline, from a consumed record to its confirmed answers (docs/reliability.md has the rules):
  *
- *   source -> partition window -> one call of the topic's function -> records -> sink -> complete -> floor -> commit
+ *   source -> partition window -> one call of the topic's function -> records -> sink -> complete -> floor ->
+ * commit
  *
  * One thread: the loop's. */
 #ifndef WP_ENGINE_ENGINE_H
@@ -11,9 +12,11 @@
 
 struct wp_engine;
 
-/* Borrows all that it is given. source and sink are handed over by wp_engine_attach, because they need the engine's callbacks. */
-enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
-                          struct wp_wire *wire, struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
+/* Borrows all that it is given. source and sink are handed over by wp_engine_attach, because they need the
+ * engine's callbacks. */
+enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config,
+                          struct wp_stats *stats, struct wp_wire *wire, struct wp_link *const links[WP_SLOTS],
+                          struct wp_error *error) WP_MUST_CHECK;
 void wp_engine_attach(struct wp_engine *engine, struct wp_source *source, struct wp_sink *sink);
 
 extern const struct wp_source_handler wp_engine_source_handler; /* ctx: the engine */

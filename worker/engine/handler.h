@@ -8,8 +8,10 @@ struct wp_handler {
     enum wp_topic topic;
     enum wp_slot slot;
     const char *function;
-    /* Appends the event as one MessagePack array. invalid: NULL, or why an acquire is answered `rejected`, `invalid`. */
-    void (*pack)(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid);
+    /* Appends the event as one MessagePack array. invalid: NULL, or why an acquire is answered `rejected`,
+     * `invalid`. */
+    void (*pack)(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                 const char *invalid);
 };
 
 extern const struct wp_handler wp_handlers[WP_TOPICS_IN]; /* indexed by enum wp_topic */

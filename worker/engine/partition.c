@@ -1,4 +1,5 @@
-/* Owns a partition's window, its chain of calls and its floor: delivery rules 1 to 5, 7 and 8. The loop's thread. */
+/* Owns a partition's window, its chain of calls and its floor: delivery rules 1 to 5, 7 and 8. The loop's
+ * thread. */
 #include "engine/partition.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -11,15 +12,22 @@ enum { RETRY_FIRST_MS = 20, RETRY_MAX_MS = 2000, SINGLE_ATTEMPTS = 2 };
 struct call { /* under way in Redis */
     struct partition *p;
     unsigned epoch;
-    int64_t first, last; /* offsets of its events; first > last: none, it only tells the floor */
+    int64_t first, last;        /* offsets of its events; first > last: none, it only tells the floor */
     int64_t acked, floor_acked; /* what the partition had been told when it was sent (verify) */
     bool single, skip;
 };
 
 struct partition *partition_new(struct wp_engine *engine, struct wp_tp tp) {
     struct partition *p = wp_calloc(1, sizeof *p);
-    *p = (struct partition){.engine = engine, .tp = tp, .handler = &wp_handlers[tp.topic], .references = 1, .retry_ms = RETRY_FIRST_MS,
-                            .acked = -1, .sent = -1, .committed = -1, .single_until = -1};
+    *p = (struct partition){.engine = engine,
+                            .tp = tp,
+                            .handler = &wp_handlers[tp.topic],
+                            .references = 1,
+                            .retry_ms = RETRY_FIRST_MS,
+                            .acked = -1,
+                            .sent = -1,
+                            .committed = -1,
+                            .single_until = -1};
     p->capacity = 64;
     p->window = wp_calloc(p->capacity, sizeof *p->window);
     return p;
@@ -75,7 +83,8 @@ void partition_take(struct partition *p, rd_kafka_message_t *message) {
         return;
     }
     struct event *event = wp_calloc(1, sizeof *event);
-    *event = (struct event){.partition = p, .message = message, .offset = message->offset, .read_us = wp_clock_us()};
+    *event = (struct event){
+        .partition = p, .message = message, .offset = message->offset, .read_us = wp_clock_us()};
     window_add(p, event);
     if (!p->paused && p->count >= (size_t)p->engine->config->worker.window) {
         p->paused = true;
@@ -93,7 +102,8 @@ static void advance_floor(struct partition *p) {
         if (p->unsent > 0) p->unsent--;
         event_free(event);
     }
-    if (p->paused && p->state == PARTITION_RUNNING && p->count <= (size_t)p->engine->config->worker.window / 2) {
+    if (p->paused && p->state == PARTITION_RUNNING &&
+        p->count <= (size_t)p->engine->config->worker.window / 2) {
         p->paused = false;
         if (!p->engine->stopping) wp_source_resume(p->engine->source, p->tp);
     }
@@ -139,7 +149,8 @@ void partition_forget(struct partition *p) {
 
 void partition_restart(struct partition *p, const char *why) {
     if (p->state == PARTITION_GONE) return;
-    wp_log(WP_LOG_WARN, "partition_restarted", "partition=%s floor=%lld reason=%s", p->name ? p->name : "?", (long long)p->floor, why);
+    wp_log(WP_LOG_WARN, "partition_restarted", "partition=%s floor=%lld reason=%s", p->name ? p->name : "?",
+           (long long)p->floor, why);
     p->engine->stats->partition_restarts++;
     wp_source_pause(p->engine->source, p->tp);
     partition_forget(p);
@@ -160,7 +171,7 @@ static void rewind_chain(struct partition *p) {
 }
 
 static void back_off(struct partition *p) {
-    p->retry_at_us = wp_clock_us() + p->retry_ms * 1000;
+    p->retry_at_us = wp_clock_us() + (int64_t)p->retry_ms * 1000;
     p->retry_ms = p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
 }
 
@@ -168,15 +179,16 @@ static void back_off(struct partition *p) {
 static void on_function_error(struct partition *p, const struct call *call, const char *text) {
     p->dirty = true;
     if (!call->single) {
-        wp_log(WP_LOG_WARN, "function_failed", "partition=%s first=%lld last=%lld error=%s", p->name, (long long)call->first,
-               (long long)call->last, text);
+        wp_log(WP_LOG_WARN, "function_failed", "partition=%s first=%lld last=%lld error=%s", p->name,
+               (long long)call->first, (long long)call->last, text);
         p->single_until = call->last > p->single_until ? call->last : p->single_until;
         return;
     }
     struct event *event = partition_find(p, call->first);
     if (event) event->attempts++;
     if (call->first > p->single_until) p->single_until = call->first;
-    wp_log(WP_LOG_ERROR, "event_failed", "partition=%s offset=%lld error=%s", p->name, (long long)call->first, text);
+    wp_log(WP_LOG_ERROR, "event_failed", "partition=%s offset=%lld error=%s", p->name, (long long)call->first,
+           text);
     back_off(p);
 }
 
@@ -185,11 +197,13 @@ static bool apply_reply(struct partition *p, const struct call *call, const redi
     int64_t upto = applied < call->last ? applied : call->last;
     for (size_t i = 3; i < reply->elements; i++) {
         struct wp_str chunk = {reply->element[i]->str, reply->element[i]->len};
-        if (reply->element[i]->type != REDIS_REPLY_STRING || !publish_chunk(p, chunk, call->first, upto)) return false;
+        if (reply->element[i]->type != REDIS_REPLY_STRING || !publish_chunk(p, chunk, call->first, upto))
+            return false;
     }
     if (upto > p->acked) p->acked = upto;
     if (floor > p->floor_acked) p->floor_acked = floor;
-    if (applied < call->last) p->dirty = true; /* it stopped early to stay within bounds: the rest goes again */
+    if (applied < call->last)
+        p->dirty = true; /* it stopped early to stay within bounds: the rest goes again */
     for (size_t i = index_of(p, call->first); i < p->count; i++) {
         struct event *event = partition_at(p, i);
         if (event->offset > upto) break;
@@ -207,7 +221,8 @@ static void on_answer(struct partition *p, const struct call *call, const redisR
     } else if (wp_link_is_transient(reply)) {
         p->dirty = true;
         back_off(p);
-        if (p->retry_ms >= RETRY_MAX_MS) wp_log(WP_LOG_WARN, "redis_refuses", "partition=%s error=%s", p->name, reply->str);
+        if (p->retry_ms >= RETRY_MAX_MS)
+            wp_log(WP_LOG_WARN, "redis_refuses", "partition=%s error=%s", p->name, reply->str);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         on_function_error(p, call, reply->str);
     } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3) {
@@ -243,10 +258,12 @@ static struct wp_str number(char *text, size_t size, int64_t value) {
 }
 
 /* One call of the partition's function (or of `skip` with an offset as its events). */
-static bool send_call(struct partition *p, const char *function, struct wp_str events, int64_t first, int64_t last, bool single) {
+static bool send_call(struct partition *p, const char *function, struct wp_str events, int64_t first,
+                      int64_t last, bool single) {
     struct wp_engine *engine = p->engine;
     char prev[24], floor[24];
-    const struct wp_str args[] = {wp_str(p->name), number(prev, sizeof prev, p->sent), number(floor, sizeof floor, p->floor),
+    const struct wp_str args[] = {wp_str(p->name), number(prev, sizeof prev, p->sent),
+                                  number(floor, sizeof floor, p->floor),
                                   wp_buf_str(&engine->settings[p->handler->slot]), events};
     struct call *call = wp_calloc(1, sizeof *call);
     *call = (struct call){.p = p, .epoch = p->epoch, .first = first, .last = last, .single = single};
@@ -264,7 +281,8 @@ static struct wp_str header_of(const rd_kafka_message_t *message, const char *na
     rd_kafka_headers_t *headers;
     const void *value;
     size_t size;
-    if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size)) return (struct wp_str){NULL, 0};
+    if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size))
+        return (struct wp_str){NULL, 0};
     return (struct wp_str){value, value ? size : 0};
 }
 
@@ -273,13 +291,17 @@ static bool pack_event(struct partition *p, struct event *event) {
     struct wp_engine *engine = p->engine;
     rd_kafka_message_t *m = event->message;
     rd_kafka_timestamp_type_t type;
-    struct wp_meta meta = {.offset = event->offset, .read_us = event->read_us, .timestamp_ms = rd_kafka_message_timestamp(m, &type),
-                           .key = {m->key, m->key_len}, .traceparent = header_of(m, "traceparent")};
+    struct wp_meta meta = {.offset = event->offset,
+                           .read_us = event->read_us,
+                           .timestamp_ms = rd_kafka_message_timestamp(m, &type),
+                           .key = {m->key, m->key_len},
+                           .traceparent = header_of(m, "traceparent")};
     union wp_event decoded;
     struct wp_error error = {0};
     memset(&decoded, 0, sizeof decoded);
     wp_arena_reset(&engine->arena);
-    if (!wp_wire_decode(engine->wire, p->tp.topic, (struct wp_str){m->payload, m->len}, &engine->arena, &decoded, &error)) {
+    if (!wp_wire_decode(engine->wire, p->tp.topic, (struct wp_str){m->payload, m->len}, &engine->arena,
+                        &decoded, &error)) {
         p->handler->pack(&engine->body, &meta, &decoded, NULL);
         return true;
     }
@@ -316,7 +338,9 @@ static uint32_t gather(struct partition *p, uint32_t most, int64_t *ret_first, i
 
 static bool may_send(struct partition *p) {
     struct wp_engine *engine = p->engine;
-    if (p->state != PARTITION_RUNNING || !wp_link_ready(engine->links[p->handler->slot]) || publisher_is_full(engine->publisher)) return false;
+    if (p->state != PARTITION_RUNNING || !wp_link_ready(engine->links[p->handler->slot]) ||
+        publisher_is_full(engine->publisher))
+        return false;
     if (p->dirty) {
         if (p->calls > 0 || p->retry_at_us > wp_clock_us()) return false;
         rewind_chain(p);
@@ -336,7 +360,8 @@ void partition_send(struct partition *p) {
             char offset[24];
             sent = send_call(p, "skip", number(offset, sizeof offset, first), first, last, true);
         } else {
-            sent = send_call(p, p->handler->function, wp_buf_str(&p->engine->body), first, last, first == last);
+            sent =
+                send_call(p, p->handler->function, wp_buf_str(&p->engine->body), first, last, first == last);
         }
         if (!sent) {
             p->dirty = true; /* the link went away in between */
@@ -356,10 +381,12 @@ static void on_verified(void *ctx, const redisReply *reply, const char *error) {
     struct call *call = ctx;
     struct partition *p = call->p;
     (void)error;
-    if (p->state == PARTITION_RUNNING && call->epoch == p->epoch && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+    if (p->state == PARTITION_RUNNING && call->epoch == p->epoch && reply &&
+        reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
         int64_t applied = reply->element[0]->integer, floor = reply->element[1]->integer;
         int64_t known = applied > floor - 1 ? applied : floor - 1;
-        if (known < call->acked || floor < call->floor_acked) partition_restart(p, "Redis knows less than it had acknowledged");
+        if (known < call->acked || floor < call->floor_acked)
+            partition_restart(p, "Redis knows less than it had acknowledged");
     }
     partition_release(p);
     free(call);

@@ -1,7 +1,9 @@
-/* One assigned partition of an input topic: its window of events, its chain of calls, its floor. Internal to engine/.
+/* One assigned partition of an input topic: its window of events, its chain of calls, its floor. Internal to
+ * engine/.
  *
- * An event's way: QUEUED -> SENT (in a call) -> ANSWERED (its records are on their way) -> DONE. A call that failed puts its
- * events back to QUEUED. A partition that starts again forgets its window; reports about forgotten events free them. */
+ * An event's way: QUEUED -> SENT (in a call) -> ANSWERED (its records are on their way) -> DONE. A call that
+ * failed puts its events back to QUEUED. A partition that starts again forgets its window; reports about
+ * forgotten events free them. */
 #ifndef WP_ENGINE_PARTITION_H
 #define WP_ENGINE_PARTITION_H
 #include "engine/engine.h"
@@ -40,30 +42,33 @@ struct partition {
     size_t first, count, capacity;
     size_t unsent; /* index from first of the first QUEUED event */
 
-    int64_t acked, sent;        /* last offset acknowledged by the slot, last one sent to it */
-    int64_t floor, floor_acked; /* completed prefix (first offset not finished); what the slot has acknowledged of it */
+    int64_t acked, sent; /* last offset acknowledged by the slot, last one sent to it */
+    int64_t floor,
+        floor_acked; /* completed prefix (first offset not finished); what the slot has acknowledged of it */
     int64_t committed;
-    int calls; /* under way */
-    int references; /* calls of any kind that hold a pointer to this */
-    bool dirty;     /* a call failed: drain, then send again from `acked` */
-    bool paused;    /* the window is full */
+    int calls;            /* under way */
+    int references;       /* calls of any kind that hold a pointer to this */
+    bool dirty;           /* a call failed: drain, then send again from `acked` */
+    bool paused;          /* the window is full */
     int64_t single_until; /* after a function error: one event a call up to this offset (rule 8) */
-    int64_t look_at_us;  /* LOOKING and BLOCKED: when to look (again); 0 = the answer is awaited */
-    int64_t retry_at_us; /* not before (backoff after transient refusals) */
+    int64_t look_at_us;   /* LOOKING and BLOCKED: when to look (again); 0 = the answer is awaited */
+    int64_t retry_at_us;  /* not before (backoff after transient refusals) */
     int retry_ms;
 };
 
 struct partition *partition_new(struct wp_engine *engine, struct wp_tp tp);
 void partition_take(struct partition *p, rd_kafka_message_t *message); /* takes the message */
 void partition_send(struct partition *p);                              /* as many calls as may be under way */
-void partition_event_done(struct event *event);                       /* its last record is confirmed */
-void partition_forget(struct partition *p);                            /* drops the window and starts a new epoch */
-void partition_restart(struct partition *p, const char *why);          /* forget, then begin by rule 6 */
-void partition_tell_floor(struct partition *p);                        /* an empty call when the slot does not know the floor */
-void partition_verify(struct partition *p);                            /* rule 7 */
-void partition_release(struct partition *p);                           /* one reference less; frees a GONE one without */
+void partition_event_done(struct event *event);                        /* its last record is confirmed */
+void partition_forget(struct partition *p);                   /* drops the window and starts a new epoch */
+void partition_restart(struct partition *p, const char *why); /* forget, then begin by rule 6 */
+void partition_tell_floor(struct partition *p); /* an empty call when the slot does not know the floor */
+void partition_verify(struct partition *p);     /* rule 7 */
+void partition_release(struct partition *p);    /* one reference less; frees a GONE one without */
 struct event *partition_find(const struct partition *p, int64_t offset);
-static inline struct event *partition_at(const struct partition *p, size_t i) { return p->window[(p->first + i) % p->capacity]; }
+static inline struct event *partition_at(const struct partition *p, size_t i) {
+    return p->window[(p->first + i) % p->capacity];
+}
 
 /* start.c: rule 6. */
 void partition_look(struct partition *p);

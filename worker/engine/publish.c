@@ -1,4 +1,5 @@
-/* Owns the way from a function's records to the sink, and the queue of those that the sink could not take. The loop's thread. */
+/* Owns the way from a function's records to the sink, and the queue of those that the sink could not take.
+ * The loop's thread. */
 #include "engine/publish.h"
 #include "cache/cache_calls.h"
 #include "core/clock.h"
@@ -12,12 +13,12 @@
 enum { RETRY_MS = 10, FULL = 256 };
 
 enum record_kind { /* redis/README.md */
-    RECORD_ASSIGNMENT = 1,
-    RECORD_COMMAND,
-    RECORD_CACHE_RESULT,
-    RECORD_PREDICTION,
-    RECORD_DEAD,
-    RECORD_EVENT,
+                   RECORD_ASSIGNMENT = 1,
+                   RECORD_COMMAND,
+                   RECORD_CACHE_RESULT,
+                   RECORD_PREDICTION,
+                   RECORD_DEAD,
+                   RECORD_EVENT,
 };
 
 struct waiting { /* a record that the sink could not take; owns its bytes */
@@ -62,14 +63,20 @@ void publisher_free(struct publisher *publisher) {
     uv_close((uv_handle_t *)&publisher->retry, on_closed);
 }
 
-bool publisher_is_full(const struct publisher *publisher) { return publisher->count >= FULL; }
-size_t publisher_waiting(const struct publisher *publisher) { return publisher->count; }
+bool publisher_is_full(const struct publisher *publisher) {
+    return publisher->count >= FULL;
+}
+size_t publisher_waiting(const struct publisher *publisher) {
+    return publisher->count;
+}
 
 static void keep(struct publisher *publisher, const struct wp_record *record) {
-    struct waiting *waiting = wp_alloc(sizeof *waiting + record->key.len + record->value.len + record->traceparent.len);
+    struct waiting *waiting =
+        wp_alloc(sizeof *waiting + record->key.len + record->value.len + record->traceparent.len);
     char *at = waiting->bytes;
     *waiting = (struct waiting){.record = *record};
-    struct wp_str *const parts[] = {&waiting->record.key, &waiting->record.value, &waiting->record.traceparent};
+    struct wp_str *const parts[] = {&waiting->record.key, &waiting->record.value,
+                                    &waiting->record.traceparent};
     for (size_t i = 0; i < 3; i++) {
         if (parts[i]->ptr == NULL) continue;
         memcpy(at, parts[i]->ptr, parts[i]->len);
@@ -79,7 +86,8 @@ static void keep(struct publisher *publisher, const struct wp_record *record) {
     *publisher->youngest = waiting;
     publisher->youngest = &waiting->next;
     publisher->count++;
-    if (!uv_is_active((uv_handle_t *)&publisher->retry)) uv_timer_start(&publisher->retry, on_retry, RETRY_MS, RETRY_MS);
+    if (!uv_is_active((uv_handle_t *)&publisher->retry))
+        uv_timer_start(&publisher->retry, on_retry, RETRY_MS, RETRY_MS);
 }
 
 /* The sink takes headers in every case, so a record with headers that might have to wait is given a copy. */
@@ -127,23 +135,32 @@ void publish_dead(struct partition *p, struct event *event, struct wp_str reason
     if (!headers) headers = rd_kafka_headers_new(5);
     char *topic = wp_topic_full_name(p->engine->config, p->tp.topic);
     add_header(headers, "topic", wp_str(topic));
-    add_header(headers, "partition", (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%d", p->tp.partition)});
-    add_header(headers, "offset", (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%lld", (long long)event->offset)});
+    add_header(headers, "partition",
+               (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%d", p->tp.partition)});
+    add_header(
+        headers, "offset",
+        (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%lld", (long long)event->offset)});
     add_header(headers, "reason", reason);
-    add_header(headers, "attempts", (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%u", event->attempts + 1)});
-    wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic, p->tp.partition, (long long)event->offset,
-           (int)reason.len, reason.ptr);
+    add_header(headers, "attempts",
+               (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%u", event->attempts + 1)});
+    wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic,
+           p->tp.partition, (long long)event->offset, (int)reason.len, reason.ptr);
     free(topic);
-    struct wp_record record = {.topic = WP_TOPIC_DEAD_LETTER, .key = {event->message->key, event->message->key_len},
-                               .value = {event->message->payload, event->message->len}, .headers = headers, .partition = -1, .token = event};
+    struct wp_record record = {.topic = WP_TOPIC_DEAD_LETTER,
+                               .key = {event->message->key, event->message->key_len},
+                               .value = {event->message->payload, event->message->len},
+                               .headers = headers,
+                               .partition = -1,
+                               .token = event};
     event->dead = true;
     event->outstanding++;
     send_or_keep(publisher, &record);
 }
 
-/* A record's fields, read and encoded into publisher->value. Returns its topic; WP_TOPICS when it is not of this convention. */
-static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, struct wp_unpack *in, struct event *event,
-                            struct wp_str *ret_id) {
+/* A record's fields, read and encoded into publisher->value. Returns its topic; WP_TOPICS when it is not of
+ * this convention. */
+static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, struct wp_unpack *in,
+                            struct event *event, struct wp_str *ret_id) {
     struct wp_engine *engine = publisher->engine;
     union {
         struct wp_assignment assignment;
@@ -161,7 +178,8 @@ static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, 
         if (wp_str_is(r.assignment.status, "assigned")) {
             engine->stats->assigned++;
             if (event->partition->tp.topic != WP_TOPIC_ACQUIRE) /* it waited: measured by the slot's clock */
-                wp_histogram_add(&engine->stats->acquire_to_assignment, (int64_t)(r.assignment.startup_time_ms * 1000));
+                wp_histogram_add(&engine->stats->acquire_to_assignment,
+                                 (int64_t)(r.assignment.startup_time_ms * 1000));
         } else if (wp_str_is(r.assignment.status, "rejected")) {
             engine->stats->rejected++;
         } else {
@@ -187,7 +205,8 @@ static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, 
     return topic;
 }
 
-/* One record; `in` stands at its first field. event is NULL when the record is not for this call: then it is only skipped. */
+/* One record; `in` stands at its first field. event is NULL when the record is not for this call: then it is
+ * only skipped. */
 static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t fields, struct event *event) {
     struct publisher *publisher = p->engine->publisher;
     enum record_kind kind = (enum record_kind)wp_unpack_int(in);
@@ -204,8 +223,12 @@ static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t f
     enum wp_topic topic = encode(publisher, kind, in, event, &id);
     if (topic == WP_TOPICS) return false;
     bool by_id = key.len == 0 || kind == RECORD_COMMAND || kind == RECORD_PREDICTION;
-    struct wp_record record = {.topic = topic, .key = by_id ? id : key, .value = wp_buf_str(&publisher->value), .traceparent = trace,
-                               .partition = -1, .token = event};
+    struct wp_record record = {.topic = topic,
+                               .key = by_id ? id : key,
+                               .value = wp_buf_str(&publisher->value),
+                               .traceparent = trace,
+                               .partition = -1,
+                               .token = event};
     event->outstanding++;
     send_or_keep(publisher, &record);
     return true;
@@ -218,7 +241,8 @@ bool publish_chunk(struct partition *p, struct wp_str chunk, int64_t first, int6
     for (uint32_t i = 0; i < records && !in.failed; i++) {
         uint32_t fields = wp_unpack_array(&in);
         int64_t offset = wp_unpack_int(&in);
-        if (!event || event->offset != offset) event = offset < first || offset > last ? NULL : partition_find(p, offset);
+        if (!event || event->offset != offset)
+            event = offset < first || offset > last ? NULL : partition_find(p, offset);
         bool wanted = event && event->state == EVENT_SENT;
         if (fields < 4 || !publish_record(p, &in, fields, wanted ? event : NULL)) return false;
     }

@@ -1,5 +1,5 @@
-/* Records to Kafka: what a call answered, and dead letters. What the sink cannot take now is kept in order and tried again. Internal
- * to engine/. */
+/* Records to Kafka: what a call answered, and dead letters. What the sink cannot take now is kept in order
+ * and tried again. Internal to engine/. */
 #ifndef WP_ENGINE_PUBLISH_H
 #define WP_ENGINE_PUBLISH_H
 #include "engine/partition.h"
@@ -8,8 +8,9 @@ struct publisher;
 struct publisher *publisher_new(struct wp_engine *engine);
 void publisher_free(struct publisher *publisher);
 
-/* Publishes the records of `chunk` that belong to events of this partition between first and last that are SENT, and counts them
- * in their `outstanding`. False when the chunk is not MessagePack of this convention. */
+/* Publishes the records of `chunk` that belong to events of this partition between first and last that are
+ * SENT, and counts them in their `outstanding`. False when the chunk is not MessagePack of this convention.
+ */
 bool publish_chunk(struct partition *p, struct wp_str chunk, int64_t first, int64_t last);
 /* The event's own bytes to dead-letter. */
 void publish_dead(struct partition *p, struct event *event, struct wp_str reason);

@@ -18,7 +18,9 @@ void partition_look(struct partition *p) {
     p->look_at_us = wp_clock_us();
 }
 
-static void look_again(struct partition *p, int64_t after_us) { p->look_at_us = wp_clock_us() + after_us; }
+static void look_again(struct partition *p, int64_t after_us) {
+    p->look_at_us = wp_clock_us() + after_us;
+}
 
 void partition_block(struct partition *p, const char *format, ...) {
     char reason[sizeof p->reason];
@@ -27,7 +29,8 @@ void partition_block(struct partition *p, const char *format, ...) {
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
     if (p->state != PARTITION_BLOCKED || strcmp(reason, p->reason) != 0)
-        wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s", wp_topics[p->tp.topic].name, p->tp.partition, reason);
+        wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s",
+               wp_topics[p->tp.topic].name, p->tp.partition, reason);
     memcpy(p->reason, reason, sizeof reason);
     p->state = PARTITION_BLOCKED;
     look_again(p, BLOCKED_LOOK_US);
@@ -48,8 +51,8 @@ static void begin_at(struct partition *p, int64_t start, int64_t floor) {
         look_again(p, LOOK_AGAIN_US);
         return;
     }
-    wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name, (long long)start,
-           (long long)floor, (long long)p->look.committed);
+    wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
+           (long long)start, (long long)floor, (long long)p->look.committed);
 }
 
 static struct question *ask(struct partition *p, int64_t start) {
@@ -99,15 +102,18 @@ static void decide(struct partition *p, int64_t floor) {
     }
     if (floor < 0) {
         partition_block(p,
-                        "Redis remembers nothing of topic %s, but its consumer group has committed offset %lld: Redis has lost its data, or "
-                        "redis.url or redis.prefix is wrong; restore Redis, or run `warmpool accept %s` to begin again without it",
+                        "Redis remembers nothing of topic %s, but its consumer group has committed offset "
+                        "%lld: Redis has lost its data, or "
+                        "redis.url or redis.prefix is wrong; restore Redis, or run `warmpool accept %s` to "
+                        "begin again without it",
                         topic, (long long)look->committed, topic);
         return;
     }
     int64_t start = look->committed >= 0 && look->committed < floor ? look->committed : floor;
     if (look->high < floor || start < look->low) {
         partition_block(p,
-                        "topic %s has offsets %lld to %lld, but offset %lld comes next: it was made anew, or records were deleted before "
+                        "topic %s has offsets %lld to %lld, but offset %lld comes next: it was made anew, or "
+                        "records were deleted before "
                         "they were read; run `warmpool accept %s` to begin again at its first record",
                         topic, (long long)look->low, (long long)look->high, (long long)start, topic);
         return;

@@ -4,7 +4,8 @@
 #include "predictor/usage_calls.h"
 #include <stdlib.h>
 
-void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                     const char *invalid) {
     const struct wp_acquire *e = &event->acquire;
     wp_pack_head(out, meta, 9);
     wp_pack_str(out, e->request_id);
@@ -18,7 +19,8 @@ void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_str(out, wp_str(invalid));
 }
 
-void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                     const char *invalid) {
     const struct wp_release *e = &event->release;
     (void)invalid;
     wp_pack_head(out, meta, 4);
@@ -28,7 +30,8 @@ void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_bool(out, e->reuse);
 }
 
-void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                     const char *invalid) {
     const struct wp_control *e = &event->control;
     (void)invalid;
     wp_pack_head(out, meta, 4);
@@ -38,7 +41,8 @@ void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_optional_int(out, e->count);
 }
 
-void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                             const char *invalid) {
     const struct wp_container_event *e = &event->container;
     (void)invalid;
     wp_pack_head(out, meta, 6);

@@ -2,7 +2,8 @@
 #include "predictor/usage_calls.h"
 #include "store/event_args.h"
 
-void wp_pack_usage(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event, const char *invalid) {
+void wp_pack_usage(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
+                   const char *invalid) {
     const struct wp_usage *e = &event->usage;
     (void)invalid;
     wp_pack_head(out, meta, 6);

@@ -18,10 +18,12 @@ char *wp_redis_root(const struct wp_config *config, enum wp_slot slot) {
     return buf.data;
 }
 
-static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, const char *key, struct wp_error *error) {
+static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, const char *key,
+                             struct wp_error *error) {
     redisReply *reply = NULL;
     if (url->password) {
-        reply = url->user ? redisCommand(c, "AUTH %s %s", url->user, url->password) : redisCommand(c, "AUTH %s", url->password);
+        reply = url->user ? redisCommand(c, "AUTH %s %s", url->user, url->password)
+                          : redisCommand(c, "AUTH %s", url->password);
         if (!reply || reply->type == REDIS_REPLY_ERROR) {
             wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses the user or password: %s", url->shown, key,
                     reply ? reply->str : c->errstr);
@@ -33,23 +35,27 @@ static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, co
     reply = redisCommand(c, "SELECT %d", url->db);
     enum wp_err err = WP_OK;
     if (!reply || reply->type == REDIS_REPLY_ERROR)
-        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", url->shown, key, url->db,
-                      reply ? reply->str : c->errstr);
+        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", url->shown, key,
+                      url->db, reply ? reply->str : c->errstr);
     freeReplyObject(reply);
     return err;
 }
 
-enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot, struct wp_error *error) {
+enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot,
+                             struct wp_error *error) {
     const char *text;
     const char *key = wp_redis_url_key(config, slot, &text);
     struct wp_redis_url url;
     enum wp_err err = wp_redis_url_parse(&url, key, text, error);
     if (err) return err;
-    struct timeval timeout = {.tv_sec = config->redis.timeout_ms / 1000, .tv_usec = config->redis.timeout_ms % 1000 * 1000};
-    redisContext *c = url.path ? redisConnectUnixWithTimeout(url.path, timeout) : redisConnectWithTimeout(url.host, url.port, timeout);
+    struct timeval timeout = {.tv_sec = config->redis.timeout_ms / 1000,
+                              .tv_usec = config->redis.timeout_ms % 1000 * 1000};
+    redisContext *c = url.path ? redisConnectUnixWithTimeout(url.path, timeout)
+                               : redisConnectWithTimeout(url.host, url.port, timeout);
     if (!c || c->err) {
-        err = wp_fail(error, WP_ERR_REDIS, "no Redis answers at %s (%s): %s; is it running, and is the address right?", url.shown, key,
-                      c ? c->errstr : "out of memory");
+        err = wp_fail(error, WP_ERR_REDIS,
+                      "no Redis answers at %s (%s): %s; is it running, and is the address right?", url.shown,
+                      key, c ? c->errstr : "out of memory");
     } else {
         redisSetTimeout(c, timeout);
         if (url.tls) err = wp_redis_tls(c, config, url.host, error);

@@ -3,8 +3,10 @@
 #define WP_STORE_CONNECT_H
 #include "store/link.h"
 
-/* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is redisFree'd by the caller. */
-enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot, struct wp_error *error) WP_MUST_CHECK;
+/* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is redisFree'd by
+ * the caller. */
+enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot,
+                             struct wp_error *error) WP_MUST_CHECK;
 /* The option that holds the slot's address, and its value. */
 const char *wp_redis_url_key(const struct wp_config *config, enum wp_slot slot, const char **ret_value);
 /* "<redis.prefix>:{pool}": the key that every function of the slot takes. Owned by the caller. */

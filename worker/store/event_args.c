@@ -26,4 +26,6 @@ void wp_pack_optional_double(struct wp_buf *out, double value) {
         wp_pack_double(out, value);
 }
 
-void wp_pack_key(struct wp_buf *out, const char *key) { wp_pack_str(out, wp_str(key)); }
+void wp_pack_key(struct wp_buf *out, const char *key) {
+    wp_pack_str(out, wp_str(key));
+}

@@ -1,4 +1,5 @@
-/* How an event is handed to a Redis function (redis/README.md): what every event begins with, and optional numbers. */
+/* How an event is handed to a Redis function (redis/README.md): what every event begins with, and optional
+ * numbers. */
 #ifndef WP_STORE_EVENT_ARGS_H
 #define WP_STORE_EVENT_ARGS_H
 #include "core/pack.h"

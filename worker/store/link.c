@@ -1,4 +1,5 @@
-/* Owns one asynchronous connection to a Redis primary: its state, the queue of calls under way, reconnecting. The loop's thread.
+/* Owns one asynchronous connection to a Redis primary: its state, the queue of calls under way, reconnecting.
+ * The loop's thread.
  *
  *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries) -> READY
  *     ^         |             |                        |                          |
@@ -53,8 +54,12 @@ struct wp_link {
 static void connect_now(struct wp_link *link);
 static void load_next(struct wp_link *link);
 
-bool wp_link_ready(const struct wp_link *link) { return link->state == LINK_READY; }
-const char *wp_link_reason(const struct wp_link *link) { return link->reason; }
+bool wp_link_ready(const struct wp_link *link) {
+    return link->state == LINK_READY;
+}
+const char *wp_link_reason(const struct wp_link *link) {
+    return link->reason;
+}
 
 static void set_state(struct wp_link *link, enum link_state state) {
     bool was_ready = link->state == LINK_READY;
@@ -63,12 +68,13 @@ static void set_state(struct wp_link *link, enum link_state state) {
     if (state == LINK_READY) {
         link->backoff_ms = BACKOFF_FIRST_MS;
         link->reason[0] = '\0';
-        wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache", link->url.shown);
+        wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache",
+               link->url.shown);
         link->state_changed(link->ctx, link->slot, true);
     } else if (was_ready) {
         link->stats->redis_reconnects++;
-        wp_log(WP_LOG_WARN, "redis_lost", "slot=%s url=%s reason=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache", link->url.shown,
-               link->reason);
+        wp_log(WP_LOG_WARN, "redis_lost", "slot=%s url=%s reason=%s",
+               link->slot == WP_SLOT_POOL ? "pool" : "cache", link->url.shown, link->reason);
         link->state_changed(link->ctx, link->slot, false);
     }
 }
@@ -84,8 +90,9 @@ static struct call *take_oldest(struct wp_link *link) {
     return call;
 }
 
-
-static void on_retry(uv_timer_t *timer) { connect_now(timer->data); }
+static void on_retry(uv_timer_t *timer) {
+    connect_now(timer->data);
+}
 
 static void retry_later(struct wp_link *link) {
     if (link->freed) return;
@@ -114,7 +121,8 @@ static void on_disconnected(const redisAsyncContext *redis, int status) {
     retry_later(link);
 }
 
-static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisReply *reply, const char *doing) {
+static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisReply *reply,
+                   const char *doing) {
     if (link->redis != redis) return true; /* an answer of a connection that was given up */
     if (!reply) return true;               /* on_disconnected follows */
     if (reply->type != REDIS_REPLY_ERROR) return false;
@@ -126,7 +134,8 @@ static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisRe
 
 static void on_loaded(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_link *link = data;
-    if (failed(link, redis, reply, "loading the function library (needs FUNCTION LOAD in the user's ACL)")) return;
+    if (failed(link, redis, reply, "loading the function library (needs FUNCTION LOAD in the user's ACL)"))
+        return;
     link->loading++;
     load_next(link);
 }
@@ -144,7 +153,9 @@ static int revision_loaded(const redisReply *reply) {
 static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
     struct wp_link *link = data;
     redisReply *reply = data_reply;
-    if (failed(link, redis, reply, "listing function libraries (Redis 7 or newer, and FUNCTION LIST in the user's ACL, are needed)"))
+    if (failed(
+            link, redis, reply,
+            "listing function libraries (Redis 7 or newer, and FUNCTION LIST in the user's ACL, are needed)"))
         return;
     const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
     struct wp_buf text = {0};
@@ -157,7 +168,8 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
     } else {
         const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", text.data};
         const size_t lengths[] = {8, 4, 7, text.len - 1};
-        wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name, ours, loaded);
+        wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name, ours,
+               loaded);
         redisAsyncCommandArgv(redis, on_loaded, link, 4, argv, lengths);
     }
     wp_buf_done(&text);
@@ -166,7 +178,8 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
 static void load_next(struct wp_link *link) {
     const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
     if (library)
-        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE", library->name);
+        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE",
+                          library->name);
     else
         set_state(link, LINK_READY);
 }
@@ -204,8 +217,8 @@ static void on_connected(const redisAsyncContext *redis, int status) {
 
 static void connect_now(struct wp_link *link) {
     struct wp_error error = {0};
-    redisAsyncContext *redis =
-        link->url.path ? redisAsyncConnectUnix(link->url.path) : redisAsyncConnect(link->url.host, link->url.port);
+    redisAsyncContext *redis = link->url.path ? redisAsyncConnectUnix(link->url.path)
+                                              : redisAsyncConnect(link->url.host, link->url.port);
     set_state(link, LINK_CONNECTING);
     if (!redis || redis->err) {
         say_reason(link, redis ? redis->errstr : "out of memory");
@@ -216,7 +229,8 @@ static void connect_now(struct wp_link *link) {
     }
     redis->data = link;
     link->redis = redis;
-    if (redisLibuvAttach(redis, link->loop) != REDIS_OK || (link->url.tls && wp_redis_tls(&redis->c, link->config, link->url.host, &error))) {
+    if (redisLibuvAttach(redis, link->loop) != REDIS_OK ||
+        (link->url.tls && wp_redis_tls(&redis->c, link->config, link->url.host, &error))) {
         drop(link, error.text[0] ? error.text : "the event loop refuses the connection");
         return;
     }
@@ -234,16 +248,26 @@ static void on_watch(uv_timer_t *timer) {
         drop(link, "no connection within redis.timeout_ms");
 }
 
-enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config, enum wp_slot slot,
-                        struct wp_stats *stats, wp_link_state state, void *ctx, struct wp_error *error) {
+enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config,
+                        enum wp_slot slot, struct wp_stats *stats, wp_link_state state, void *ctx,
+                        struct wp_error *error) {
     const char *text;
     const char *key = wp_redis_url_key(config, slot, &text);
     struct wp_redis_url url;
     enum wp_err err = wp_redis_url_parse(&url, key, text, error);
     if (err) return err;
     struct wp_link *link = wp_calloc(1, sizeof *link);
-    *link = (struct wp_link){.loop = loop, .config = config, .slot = slot, .stats = stats, .state_changed = state, .ctx = ctx, .url = url,
-                             .url_key = key, .root = wp_redis_root(config, slot), .backoff_ms = BACKOFF_FIRST_MS, .open_handles = 2};
+    *link = (struct wp_link){.loop = loop,
+                             .config = config,
+                             .slot = slot,
+                             .stats = stats,
+                             .state_changed = state,
+                             .ctx = ctx,
+                             .url = url,
+                             .url_key = key,
+                             .root = wp_redis_root(config, slot),
+                             .backoff_ms = BACKOFF_FIRST_MS,
+                             .open_handles = 2};
     link->youngest = &link->oldest;
     say_reason(link, "not connected yet");
     uv_timer_init(loop, &link->retry);
@@ -257,9 +281,22 @@ enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct
 
 /* What is retried, never dead-lettered: the fault is the server's state, not the event. */
 bool wp_link_is_transient(const redisReply *reply) {
-    static const char *const prefixes[] = {"LOADING",  "READONLY",    "OOM",      "MASTERDOWN", "BUSY", "NOREPLICAS", "MISCONF", "CLUSTERDOWN",
-                                           "TRYAGAIN", "NOAUTH",      "NOPERM",   "UNKILLABLE", "MOVED", "ASK",
-                                           "ERR Function not found", "ERR max number of clients"};
+    static const char *const prefixes[] = {"LOADING",
+                                           "READONLY",
+                                           "OOM",
+                                           "MASTERDOWN",
+                                           "BUSY",
+                                           "NOREPLICAS",
+                                           "MISCONF",
+                                           "CLUSTERDOWN",
+                                           "TRYAGAIN",
+                                           "NOAUTH",
+                                           "NOPERM",
+                                           "UNKILLABLE",
+                                           "MOVED",
+                                           "ASK",
+                                           "ERR Function not found",
+                                           "ERR max number of clients"};
     if (reply->type != REDIS_REPLY_ERROR) return false;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(reply->str, prefixes[i], strlen(prefixes[i])) == 0) return true;
@@ -282,7 +319,8 @@ static void on_reply(redisAsyncContext *redis, void *reply, void *data) {
     wp_assert(take_oldest(link) == call);
     finish(call, reply, link->reason[0] ? link->reason : "the connection to Redis was lost");
     const redisReply *r = reply;
-    if (r && r->type == REDIS_REPLY_ERROR && link->redis == redis && strncmp(r->str, "ERR Function not found", 22) == 0)
+    if (r && r->type == REDIS_REPLY_ERROR && link->redis == redis &&
+        strncmp(r->str, "ERR Function not found", 22) == 0)
         drop(link, "its functions are gone; they are loaded again");
 }
 
@@ -315,30 +353,34 @@ static void on_waited(redisAsyncContext *redis, void *data_reply, void *data) {
     redisReply *reply = data_reply;
     (void)redis;
     wp_assert(take_oldest(link) == call);
-    bool enough = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= link->config->redis.wait_replicas;
+    bool enough =
+        reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= link->config->redis.wait_replicas;
     finish(call, enough ? call->kept : NULL, "fewer replicas than redis.wait_replicas have the change");
 }
 
-enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count, wp_link_reply reply,
-                         void *ctx) {
+enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
+                         wp_link_reply reply, void *ctx) {
     enum { MAX_ARGS = 64 };
     if (link->state != LINK_READY || !link->redis) return WP_ERR_REDIS;
     wp_assert(count + 4 <= MAX_ARGS);
     const struct wp_function *f = wp_function_find(link->slot, function);
     const char *argv[MAX_ARGS] = {f->read_only ? "FCALL_RO" : "FCALL", f->name, "1", link->root};
     size_t lengths[MAX_ARGS] = {f->read_only ? 8 : 5, strlen(f->name), 1, strlen(link->root)};
-    for (size_t i = 0; i < count; i++) argv[4 + i] = args[i].ptr ? args[i].ptr : "", lengths[4 + i] = args[i].len;
+    for (size_t i = 0; i < count; i++)
+        argv[4 + i] = args[i].ptr ? args[i].ptr : "", lengths[4 + i] = args[i].len;
     struct call *call = wp_calloc(1, sizeof *call);
     *call = (struct call){.link = link, .reply = reply, .ctx = ctx, .sent_us = wp_clock_us()};
     bool wait = !f->read_only && link->config->redis.wait_replicas > 0;
-    if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(4 + count), argv, lengths) != REDIS_OK) {
+    if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(4 + count),
+                              argv, lengths) != REDIS_OK) {
         free(call);
         return WP_ERR_REDIS;
     }
     *link->youngest = call;
     link->youngest = &call->next;
     if (wait)
-        redisAsyncCommand(link->redis, on_waited, call, "WAIT %lld %lld", (long long)link->config->redis.wait_replicas,
+        redisAsyncCommand(link->redis, on_waited, call, "WAIT %lld %lld",
+                          (long long)link->config->redis.wait_replicas,
                           (long long)link->config->redis.timeout_ms / 2);
     return WP_OK;
 }

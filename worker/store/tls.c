@@ -12,10 +12,12 @@ enum wp_err wp_redis_tls(redisContext *connection, const struct wp_config *confi
         redisInitOpenSSL();
         context = redisCreateSSLContext(ca, ca ? NULL : "/etc/ssl/certs", NULL, NULL, server_name, &code);
         if (!context)
-            return wp_fail(error, WP_ERR_CONFIG, "redis.tls_ca: no TLS context: %s", redisSSLContextGetError(code));
+            return wp_fail(error, WP_ERR_CONFIG, "redis.tls_ca: no TLS context: %s",
+                           redisSSLContextGetError(code));
     }
     if (redisInitiateSSLWithContext(connection, context) != REDIS_OK)
-        return wp_fail(error, WP_ERR_REDIS, "TLS with Redis failed: %s; is redis.tls_ca the right authority?", connection->errstr);
+        return wp_fail(error, WP_ERR_REDIS, "TLS with Redis failed: %s; is redis.tls_ca the right authority?",
+                       connection->errstr);
     return WP_OK;
 }
 #else

@@ -16,7 +16,8 @@ static char *percent_decoded(const char *from, size_t len) {
     size_t n = 0;
     for (size_t i = 0; i < len; i++) {
         int high = -1, low = -1;
-        if (from[i] == '%' && i + 2 < len && (high = hex_digit(from[i + 1])) >= 0) low = hex_digit(from[i + 2]);
+        if (from[i] == '%' && i + 2 < len && (high = hex_digit(from[i + 1])) >= 0)
+            low = hex_digit(from[i + 2]);
         if (low >= 0) {
             text[n++] = (char)(high * 16 + low);
             i += 2;
@@ -59,7 +60,8 @@ static bool parse_unix(struct wp_redis_url *url, const char *at) {
     url->path = wp_strndup((struct wp_str){at, len});
     snprintf(url->shown, sizeof url->shown, "unix://%.*s", (int)(len > 200 ? 200 : len), at);
     if (at[len] == '\0') return true;
-    return strncmp(at + len, "?db=", 4) == 0 && parse_number(at + len + 4, strlen(at + len + 4), 65535, &url->db);
+    return strncmp(at + len, "?db=", 4) == 0 &&
+           parse_number(at + len + 4, strlen(at + len + 4), 65535, &url->db);
 }
 
 static bool parse_tcp(struct wp_redis_url *url, const char *at) {
@@ -86,11 +88,13 @@ static bool parse_tcp(struct wp_redis_url *url, const char *at) {
     if (*at != '\0' && *at != '/') return false;
     if (host_len == 0 || host_len > 200) return false;
     url->host = wp_strndup((struct wp_str){host, host_len});
-    snprintf(url->shown, sizeof url->shown, "%s://%s:%d", url->tls ? "rediss" : "redis", url->host, url->port);
+    snprintf(url->shown, sizeof url->shown, "%s://%s:%d", url->tls ? "rediss" : "redis", url->host,
+             url->port);
     return true;
 }
 
-enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, const char *text, struct wp_error *error) {
+enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, const char *text,
+                               struct wp_error *error) {
     *ret_url = (struct wp_redis_url){0};
     bool ok = false;
     if (strncmp(text, "unix://", 7) == 0) {
@@ -104,7 +108,8 @@ enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, co
     if (!ok) {
         wp_redis_url_done(ret_url);
         return wp_fail(error, WP_ERR_CONFIG,
-                       "%s is not a Redis address; wanted is redis://[user:password@]host[:port][/db], rediss://... for TLS, "
+                       "%s is not a Redis address; wanted is redis://[user:password@]host[:port][/db], "
+                       "rediss://... for TLS, "
                        "or unix:///path/to/socket",
                        key);
     }
@@ -112,7 +117,8 @@ enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, co
     if (ret_url->tls) {
         wp_redis_url_done(ret_url);
         return wp_fail(error, WP_ERR_CONFIG,
-                       "%s asks for TLS (rediss://), but this build's hiredis has none (hiredis 1.0 or newer, as in Debian 13, does): "
+                       "%s asks for TLS (rediss://), but this build's hiredis has none (hiredis 1.0 or "
+                       "newer, as in Debian 13, does): "
                        "use redis:// or another build",
                        key);
     }

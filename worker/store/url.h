@@ -1,5 +1,5 @@
-/* redis.url: redis://[user:password@]host[:port][/db], rediss://... (TLS), unix://[user:password@]/path[?db=N]. User and
- * password may be percent-encoded. */
+/* redis.url: redis://[user:password@]host[:port][/db], rediss://... (TLS),
+ * unix://[user:password@]/path[?db=N]. User and password may be percent-encoded. */
 #ifndef WP_STORE_URL_H
 #define WP_STORE_URL_H
 #include "core/err.h"
@@ -13,7 +13,8 @@ struct wp_redis_url {
 };
 
 /* WP_ERR_CONFIG with the accepted forms; `key` names the option in the message. */
-enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, const char *text, struct wp_error *error) WP_MUST_CHECK;
+enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, const char *text,
+                               struct wp_error *error) WP_MUST_CHECK;
 void wp_redis_url_done(struct wp_redis_url *url);
 
 #endif

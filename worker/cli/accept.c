@@ -134,7 +134,7 @@ static enum wp_err begin(const struct accept *a, const char *name, int64_t offse
 }
 
 static enum wp_err accept_partition(const struct accept *a, int32_t partition, struct wp_error *error) {
-    struct look look;
+    struct look look = {0};
     char *name = partition_name(a, partition);
     enum wp_err err = look_at_kafka(a, partition, &look, error);
     if (!err) err = look_at_redis(a, name, &look, error);

@@ -1,5 +1,6 @@
 /* Reads a trace file into memory. */
 #include "cli/trace.h"
+#include "core/arena.h"
 #include "core/buf.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct name { /* philosophy -> index */
 struct loader {
     struct wp_trace *trace;
     struct name *names;
+    struct wp_arena arena; /* of the names */
     const char *path;
     long line;
 };
@@ -38,8 +40,8 @@ static size_t intern(struct loader *loader, struct wp_str text) {
         trace->names_cap = trace->names_cap ? trace->names_cap * 2 : 64;
         trace->names = wp_realloc(trace->names, trace->names_cap * sizeof(*trace->names));
     }
-    found = wp_calloc(1, sizeof(*found));
-    found->index = trace->names_count;
+    found = wp_arena_alloc(&loader->arena, sizeof(*found));
+    *found = (struct name){.index = trace->names_count};
     found->text = trace->names[trace->names_count++] = wp_strndup(text);
     HASH_ADD_KEYPTR(hh, loader->names, found->text, text.len, found);
     return found->index;
@@ -116,11 +118,8 @@ enum wp_err wp_trace_load(struct wp_trace *ret_trace, const char *path, struct w
     struct loader loader = {.trace = ret_trace, .path = path};
     enum wp_err err = load_lines(&loader, file, error);
     fclose(file);
-    struct name *name, *next;
-    HASH_ITER(hh, loader.names, name, next) {
-        HASH_DEL(loader.names, name);
-        free(name);
-    }
+    HASH_CLEAR(hh, loader.names);
+    wp_arena_done(&loader.arena);
     if (err) wp_trace_done(ret_trace);
     return err;
 }

@@ -273,6 +273,29 @@ Test(sink, a_broker_that_dies_and_comes_back_gets_every_record_once) {
     kafka_server_stop(&own);
 }
 
+Test(sink, records_that_cannot_be_delivered_in_time_are_reported_as_failed) {
+    struct kafka_server own;
+    kafka_server_start(&own);
+    struct writer writer;
+    prepare(&writer, own.bootstrap, "late");
+    set(&writer, "kafka.delivery.timeout.ms", "1500");
+    set(&writer, "kafka.socket.timeout.ms", "1000");
+    open_sink(&writer);
+    send_all(&writer, 1, 1);
+    RUN_UNTIL(&writer.loop, writer.delivered == 1, 10);
+    kafka_server_pause(&own);
+    send_all(&writer, 2, 11);
+    cr_expect_eq(wp_sink_flush(writer.sink, 100), 10);
+    RUN_UNTIL(&writer.loop, writer.failed == 10, 20);
+    each_was_reported_once(&writer, 11);
+    kafka_server_resume(&own);
+    send_all(&writer, 12, 12);
+    RUN_UNTIL(&writer.loop, writer.delivered + writer.failed == 12, 20);
+    each_was_reported_once(&writer, 12);
+    close_sink(&writer);
+    kafka_server_stop(&own);
+}
+
 Test(sink, a_wrong_property_is_an_error_that_names_it) {
     uv_loop_t loop;
     uv_loop_init(&loop);

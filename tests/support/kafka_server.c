@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static _Noreturn void give_up(const char *what) {
@@ -49,10 +48,7 @@ void kafka_server_start(struct kafka_server *server) {
 void kafka_server_kill(struct kafka_server *server) {
     pid_t pid = pid_of(server);
     kill(pid, SIGKILL);
-    while (kill(pid, 0) == 0) {
-        struct timespec pause = {0, 10 * 1000 * 1000};
-        nanosleep(&pause, NULL);
-    }
+    run_script("stop", server->dir, NULL, 0); /* nothing left to stop: waits until the process is gone */
 }
 
 void kafka_server_restart(struct kafka_server *server) {

@@ -283,7 +283,8 @@ enum wp_err wp_sink_new(struct wp_sink **ret_sink, uv_loop_t *loop, const struct
     sink->poll.data = sink->tick.data = sink;
     sink->open_handles = 2;
     uv_poll_start(&sink->poll, UV_READABLE, on_poll);
-    uv_timer_start(&sink->tick, on_tick, 0, TICK_MS);
+    uv_timer_start(&sink->tick, on_tick, TICK_MS, TICK_MS);
+    ask_partitions(sink);
     *ret_sink = sink;
     return WP_OK;
 }

@@ -12,6 +12,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"status", "print the state of pools, cache, hosts and leases", wp_cli_status},
     {"accept", "begin anew with a topic that was made anew", wp_cli_accept},
+    {"broker", "run an embedded Kafka broker for trying things out", wp_cli_broker},
     {NULL, NULL, NULL},
 };
 

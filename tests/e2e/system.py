@@ -122,13 +122,17 @@ class Worker:
             file.seek(self.log_start)
             return file.read().decode(errors="replace")
 
+    def port(self):
+        """Of its HTTP server, None until it listens."""
+        found = re.search(r"event=http_listening\b.*?\baddress=127\.0\.0\.1:(\d+)", self.log())
+        return int(found[1]) if found else None
+
     def http(self, path):
         """(status, text) of a GET; (0, "") while nobody listens."""
-        found = re.search(r"event=http_listening\b.*?\baddress=127\.0\.0\.1:(\d+)", self.log())
-        if not found:
+        if not self.port():
             return 0, ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

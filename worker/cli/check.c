@@ -31,11 +31,11 @@ void wp_check_say(struct wp_check *check, enum wp_verdict verdict, const char *w
         [WP_CHECK_OK] = "ok  ", [WP_CHECK_ADVICE] = "warn", [WP_CHECK_FAILED] = "FAIL"};
     va_list args;
     if (verdict == WP_CHECK_FAILED) check->failed++;
-    printf("%s %-14s ", words[verdict], what);
+    fprintf(check->out, "%s %-14s ", words[verdict], what);
     va_start(args, format);
-    vprintf(format, args);
+    vfprintf(check->out, format, args);
     va_end(args);
-    putchar('\n');
+    fputc('\n', check->out);
 }
 
 static void check_wire(struct wp_check *check) {
@@ -121,7 +121,7 @@ int wp_cli_check(int argc, char **argv) {
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    struct wp_check check = {.config = &config};
+    struct wp_check check = {.config = &config, .out = stdout};
     wp_check_say(&check, WP_CHECK_OK, "configuration", "read");
     check_wire(&check);
     check_kafka(&check);

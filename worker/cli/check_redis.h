@@ -1,12 +1,14 @@
 /* The part of `warmpool check` that looks at a Redis. */
 #ifndef WP_CLI_CHECK_REDIS_H
 #define WP_CLI_CHECK_REDIS_H
+#include <stdio.h>
 #include "store/link.h"
 
 enum wp_verdict { WP_CHECK_OK, WP_CHECK_ADVICE, WP_CHECK_FAILED };
 
 struct wp_check {
     const struct wp_config *config;
+    FILE *out; /* borrowed */
     int failed;
 };
 

@@ -1,0 +1,222 @@
+"""The subcommands against a real system."""
+import json
+import tempfile
+import unittest
+
+from confluent_kafka.admin import AdminClient
+
+from client import Client
+from system import System, wait_until
+
+TRACE_HEADER = "at_ms,philosophy,hold_ms,cpu_percent,memory_mb\n"
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def trace_file(runs):
+    file = tempfile.NamedTemporaryFile("w", suffix=".csv")
+    file.write(TRACE_HEADER + "".join(runs))
+    file.flush()
+    return file
+
+
+class WithSystem(unittest.TestCase):
+    options = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(options=cls.options)
+        cls.addClassCleanup(cls.system.close)
+        cls.client = Client(cls.system)
+
+
+class SendAndTail(WithSystem):
+    def test_every_wire_format_is_sent_and_printed(self):
+        for wire in ("avro", "confluent", "json"):
+            line = json.dumps({"request_id": f"s-{wire}", "agent_id": "a", "philosophy": "react", "tenant": "t"})
+            sent = self.system.cli("send", "-o", f"wire.write={wire}", "container-acquire", input=line + "\n\n")
+            self.assertEqual((sent.returncode, sent.stdout), (0, ""), sent.stderr)
+            self.assertIn("1 sent, 0 refused", sent.stderr)
+            got = self.client.wait("container-acquire", lambda r: r["request_id"] == f"s-{wire}")
+            self.assertEqual((got.wire, got.key), (wire, f"s-{wire}".encode()))
+            self.client.wait("container-assignment", lambda r: r["request_id"] == f"s-{wire}")
+        tail = self.system.cli("tail", "--from-beginning", "--until-end", "container-acquire", "container-assignment")
+        self.assertEqual(tail.returncode, 0, tail.stderr)
+        lines = json_lines(tail.stdout)
+        acquires = {line["key"]: line for line in lines if line["topic"].endswith("container-acquire")}
+        self.assertEqual(acquires["s-avro"]["value"]["tenant"], "t")
+        self.assertGreater(acquires["s-avro"]["timestamp"], 1600000000000)
+        answers = {line["value"]["request_id"]: line["value"]["status"] for line in lines if line["topic"].endswith("container-assignment")}
+        self.assertEqual(answers["s-json"], "assigned")
+
+    def test_a_bad_line_is_named_and_the_others_are_sent(self):
+        lines = ['{"event_id": "b-1", "op": "get", "key": "k"}', '{"event_id": 7}', "no json",
+                 '{"event_id": "b-4", "op": "get", "key": "k"}']
+        sent = self.system.cli("send", "cache", input="\n".join(lines))
+        self.assertEqual(sent.returncode, 1)
+        self.assertIn("line 2:", sent.stderr)
+        self.assertIn("line 3:", sent.stderr)
+        self.assertIn("2 sent, 2 refused", sent.stderr)
+        self.client.wait("cache-result", lambda r: r["event_id"] == "b-4")
+
+    def test_the_key_is_the_field_asked_for(self):
+        line = json.dumps({"record_id": "u-1", "agent_id": "agent-u", "philosophy": "keyed", "cpu_percent": 5})
+        self.assertEqual(self.system.cli("send", "--key-field", "philosophy", "usage-record", input=line).returncode, 0)
+        self.assertEqual(self.client.wait("usage-record", lambda r: r["record_id"] == "u-1").key, b"keyed")
+
+    def test_tail_shows_dead_letters_with_their_headers(self):
+        self.client.send_raw("container-acquire", b"{not json")
+        self.client.send_raw("container-acquire", b"\xc3\x01\xff")
+        tail = self.system.cli("tail", "--from-beginning", "--count", "2", "--timeout", "30", "dead-letter")
+        self.assertEqual(tail.returncode, 0, tail.stderr)
+        letters = json_lines(tail.stdout)
+        self.assertTrue(all(letter["headers"]["reason"] for letter in letters), letters)
+        self.assertEqual({letter.get("value") or letter.get("value_base64") for letter in letters}, {"{not json", "wwH/"})
+
+    def test_tail_counts_and_times_out(self):
+        tail = self.system.cli("tail", "--count", "1", "--timeout", "1", "pool-control")
+        self.assertEqual((tail.returncode, tail.stdout), (1, ""), tail.stderr)
+        self.assertEqual(self.system.cli("tail", "--timeout", "1", "pool-control").returncode, 0)
+
+    def test_wrong_arguments_are_explained(self):
+        for arguments, why in ((("send", "nope"), "nope is no topic"), (("send", "dead-letter"), "no topic that can be sent to"),
+                               (("tail", "nope"), "nope is no topic"), (("tail", "--count", "x", "cache"), "--count x"),
+                               (("tail", "--timeout", "-1", "cache"), "--timeout -1"), (("accept", "metrics"), "no input topic"),
+                               (("replay", "--speed", "0", "demo/azure_functions_2019.csv"), "--speed 0")):
+            result = self.system.cli(*arguments, input="")
+            self.assertIn(why, result.stderr)
+            self.assertIn(result.returncode, (1, 2), arguments)
+
+    def test_a_broker_that_is_away_is_named(self):
+        for arguments in (("send", "cache"), ("tail", "cache")):
+            result = self.system.cli(arguments[0], "-o", "kafka.bootstrap.servers=127.0.0.1:1", arguments[1], input="{}\n")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("127.0.0.1:1", result.stderr)
+
+    def test_a_topic_that_is_missing_is_named_and_not_made(self):
+        result = self.system.cli("tail", "-o", "topics.prefix=nobody.", "cache")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("nobody.cache does not exist", result.stderr)
+
+
+class StatusAndCheck(WithSystem):
+    def test_status_says_what_is_leased_and_cached(self):
+        self.client.acquire("st-1", "status_pool")
+        self.client.send("cache", {"event_id": "c-1", "op": "set", "namespace": "tool", "key": "k", "value": b"v"})
+        self.client.wait("cache-result", lambda r: r["event_id"] == "c-1")
+        status = self.system.cli("status", "--json")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        state = json.loads(status.stdout)
+        self.assertEqual(state["pool"]["pools"]["status_pool"]["leased"], 1)
+        self.assertEqual(state["cache"]["size"], 1)
+        text = self.system.cli("status").stdout
+        self.assertRegex(text, r"status_pool +\d+ +1 ")
+        self.assertRegex(text, r"w1 +up ")
+        self.assertRegex(text, r"tool +1 ")
+
+    def test_status_without_a_worker_ever_says_so(self):
+        self.system.redis.client.function_list()
+        result = self.system.cli("status", "-o", "redis.url=unix:///nowhere.sock")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("/nowhere.sock", result.stderr)
+
+    def test_check_passes_where_a_worker_works(self):
+        result = self.system.cli("check", "-o", "http.listen=127.0.0.1:0", "-o", "host.name=checked")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertNotIn("FAIL", result.stdout)
+        for what in ("configuration", "wire", "kafka", "topics", "redis.url", "redis user", "http", "host"):
+            self.assertIn(f"ok   {what}", result.stdout)
+
+    def test_check_names_missing_topics_and_makes_none(self):
+        result = self.system.cli("check", "-o", "topics.prefix=absent.", "-o", "http.listen=")
+        self.assertIn("absent.container-acquire", result.stdout)
+        self.assertNotIn("absent.cache", AdminClient({"bootstrap.servers": self.system.kafka.bootstrap}).list_topics(timeout=10).topics)
+
+    def test_check_says_what_is_wrong(self):
+        worker = self.system.workers[0]
+        port = wait_until(lambda: worker.http("/healthz")[0] == 200 and worker.port(), "the worker listens")
+        for option, why in (("kafka.bootstrap.servers=127.0.0.1:1", "127.0.0.1:1"), ("redis.url=redis://127.0.0.1:1", "127.0.0.1:1"),
+                            (f"http.listen=127.0.0.1:{port}", "choose another port"), ("http.listen=nowhere.invalid:1", "HOST:PORT"),
+                            ("wire.schemas=/nowhere", "/nowhere")):
+            result = self.system.cli("check", "-o", option)
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertRegex(result.stdout, rf"FAIL .*{why}")
+
+    def test_check_refuses_a_wrong_option(self):
+        result = self.system.cli("check", "-o", "pool.sise=3")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("pool.size", result.stderr)
+
+
+class Replay(WithSystem):
+    def test_every_acquire_is_answered_and_the_figures_add_up(self):
+        runs = [f"{number * 20},p{number % 5},{number % 7 * 10},{10 + number % 9},{64}\n" for number in range(300)]
+        with trace_file(runs) as trace:
+            result = self.system.cli("replay", "--duration", "3", "--json", trace.name)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("What happened", result.stdout)
+        figures = json.loads(result.stdout.splitlines()[-1])
+        self.assertEqual(figures["acquires"], 300)
+        self.assertEqual(figures["assigned"] + figures["rejected"], 300)
+        self.assertEqual((figures["rejected"], figures["lost"], figures["dead_letters"], figures["unanswered"]), (0, 0, 0, 0))
+        self.assertGreater(figures["warm_start_rate_percent"], 50)
+        self.assertGreater(figures["cache_hit_rate_percent"], 50)
+        self.assertGreater(figures["predictions"], 0)
+        self.assertGreater(figures["acquire_p99_ms"], 0)
+        state = wait_until(lambda: self.idle_state(), "all leases ended")
+        self.assertEqual(state["pool"]["total"]["leased"], 0)
+
+    def idle_state(self):
+        state = json.loads(self.system.cli("status", "--json").stdout)
+        return state if state["pool"]["total"]["leased"] == 0 else None
+
+    def test_a_trace_that_is_none_is_refused(self):
+        with trace_file(["0,react,1\n"]) as trace:
+            result = self.system.cli("replay", trace.name)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(":2:", result.stderr)
+
+
+class ReplayWithoutWorker(unittest.TestCase):
+    def test_says_that_nobody_answered(self):
+        with System() as system, trace_file(["0,react,1,1,1\n"]) as trace:
+            system.workers[0].stop()
+            result = system.cli("replay", "-o", "pool.timeout_ms=1", "--json", trace.name)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("1 acquires", result.stderr)
+        self.assertEqual(json.loads(result.stdout.splitlines()[-1])["unanswered"], 1)
+
+
+class Accept(unittest.TestCase):
+    def test_partitions_that_are_well_are_left_alone(self):
+        with System() as system:
+            client = Client(system)
+            client.acquire("r-1")
+            result = system.cli("accept", "container-acquire")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(result.stdout.count("left alone"), 2, result.stdout)
+            self.assertEqual(client.acquire("r-2")["status"], "assigned")
+
+    def test_after_redis_forgot_work_goes_on_where_it_was_committed(self):
+        with System() as system:
+            client = Client(system)
+            for number in range(8):
+                client.acquire(f"r-{number}")
+            self.assertEqual(system.workers[0].stop(), 0)
+            system.redis.client.flushall()
+            system.workers[0].start()
+            worker = system.workers[0]
+            wait_until(lambda: "warmpool accept" in worker.http("/readyz")[1], lambda: worker.http("/readyz"))
+            for topic in ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"):
+                result = system.cli("accept", topic)
+                self.assertEqual(result.returncode, 0, result.stderr)
+            worker.wait_ready()
+            self.assertEqual(client.acquire("r-new")["status"], "assigned")
+            answered = [record for record in client.read("container-assignment") if record["request_id"] == "r-1"]
+            self.assertEqual(len(answered), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -24,19 +23,6 @@ static const struct wp_subcommand command = {
             "nothing. Exit code 1 "
             "when a worker could not work.",
 };
-
-void wp_check_say(struct wp_check *check, enum wp_verdict verdict, const char *what, const char *format,
-                  ...) {
-    static const char *const words[] = {
-        [WP_CHECK_OK] = "ok  ", [WP_CHECK_ADVICE] = "warn", [WP_CHECK_FAILED] = "FAIL"};
-    va_list args;
-    if (verdict == WP_CHECK_FAILED) check->failed++;
-    fprintf(check->out, "%s %-14s ", words[verdict], what);
-    va_start(args, format);
-    vfprintf(check->out, format, args);
-    va_end(args);
-    fputc('\n', check->out);
-}
 
 static void check_wire(struct wp_check *check) {
     struct wp_wire *wire = NULL;

@@ -7,7 +7,8 @@
 #include "support/bus_reader.h"
 #include "support/kafka_server.h"
 
-static struct kafka_server server; /* of the runner; the tests are processes of their own and know its address */
+static struct kafka_server
+    server; /* of the runner; the tests are processes of their own and know its address */
 
 ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
     (void)tests;
@@ -57,8 +58,8 @@ static void set(struct writer *writer, const char *key, const char *value) {
 
 static void open_sink(struct writer *writer) {
     struct wp_error error;
-    enum wp_err err =
-        wp_sink_new(&writer->sink, &writer->loop, &writer->config, &writer->stats, on_delivered, writer, &error);
+    enum wp_err err = wp_sink_new(&writer->sink, &writer->loop, &writer->config, &writer->stats, on_delivered,
+                                  writer, &error);
     cr_assert_eq(err, WP_OK, "%s", error.text);
 }
 
@@ -69,7 +70,8 @@ static void close_sink(struct writer *writer) {
     wp_config_done(&writer->config);
 }
 
-static enum wp_err send_one(struct writer *writer, enum wp_topic topic, const char *key, struct wp_str value, uintptr_t token) {
+static enum wp_err send_one(struct writer *writer, enum wp_topic topic, const char *key, struct wp_str value,
+                            uintptr_t token) {
     struct wp_record record = {
         .topic = topic, .key = wp_str(key), .value = value, .partition = -1, .token = (void *)token};
     struct wp_error error;
@@ -84,7 +86,8 @@ static void send_all(struct writer *writer, uintptr_t from, uintptr_t to) {
 }
 
 static void each_was_reported_once(const struct writer *writer, size_t count) {
-    for (size_t i = 0; i < count; i++) cr_assert_eq(writer->reports[i], 1, "record %zu: %d reports", i, writer->reports[i]);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(writer->reports[i], 1, "record %zu: %d reports", i, writer->reports[i]);
 }
 
 /* ---- reading back, with a consumer that is not ours ---- */
@@ -96,10 +99,12 @@ struct log_reader {
 
 static struct log_reader read_topic(const struct writer *writer, enum wp_topic topic, int32_t partition) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", wp_settings_get(&writer->config.kafka, "bootstrap.servers"), NULL, 0);
+    rd_kafka_conf_set(conf, "bootstrap.servers", wp_settings_get(&writer->config.kafka, "bootstrap.servers"),
+                      NULL, 0);
     rd_kafka_conf_set(conf, "group.id", "reads-back", NULL, 0);
     rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", NULL, 0);
-    struct log_reader reader = {rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0), wp_topic_full_name(&writer->config, topic)};
+    struct log_reader reader = {rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0),
+                                wp_topic_full_name(&writer->config, topic)};
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader.topic, partition)->offset = 0;
     rd_kafka_assign(reader.rk, list);
@@ -206,9 +211,12 @@ Test(sink, a_full_queue_refuses_and_takes_again_later) {
     set(&writer, "kafka.queue.buffering.max.messages", "100");
     open_sink(&writer);
     uintptr_t sent = 0;
-    while (sent < RECORDS && send_one(&writer, WP_TOPIC_ASSIGNMENT, "key", WP_STR("value"), sent + 1) == WP_OK) sent++;
+    while (sent < RECORDS &&
+           send_one(&writer, WP_TOPIC_ASSIGNMENT, "key", WP_STR("value"), sent + 1) == WP_OK)
+        sent++;
     cr_assert_eq(sent, 100);
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1); /* taken also when it is refused: the sanitizer would tell */
+    rd_kafka_headers_t *headers =
+        rd_kafka_headers_new(1); /* taken also when it is refused: the sanitizer would tell */
     rd_kafka_header_add(headers, "a", -1, "b", -1);
     struct wp_record record = {.topic = WP_TOPIC_ASSIGNMENT, .headers = headers, .partition = -1};
     cr_expect_eq(wp_sink_send(writer.sink, &record, NULL), WP_ERR_KAFKA);
@@ -225,7 +233,8 @@ Test(sink, a_record_that_no_broker_would_take_is_refused_for_good) {
     prepare(&writer, getenv("TEST_KAFKA"), "large");
     open_sink(&writer);
     static char large[1100000];
-    cr_expect_eq(send_one(&writer, WP_TOPIC_DEAD_LETTER, "k", (struct wp_str){large, sizeof(large)}, 1), WP_ERR_DATA);
+    cr_expect_eq(send_one(&writer, WP_TOPIC_DEAD_LETTER, "k", (struct wp_str){large, sizeof(large)}, 1),
+                 WP_ERR_DATA);
     cr_expect_eq(wp_sink_pending(writer.sink), 0);
     close_sink(&writer);
 }

@@ -58,6 +58,8 @@ _Noreturn static void become_server(const struct test_redis *redis, pid_t parent
                          "always",
                          "--hash-max-listpack-entries",
                          "32",
+                         "--enable-debug-command",
+                         "yes",
                          "--zset-max-listpack-entries",
                          "32"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) argv[n++] = own[i];

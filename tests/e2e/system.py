@@ -23,7 +23,7 @@ from pathlib import Path
 import redis
 
 ROOT = Path(__file__).resolve().parents[2]
-WARMPOOL = os.environ.get("WARMPOOL_BINARY", str(ROOT / "build" / "warmpool"))
+WARMPOOL = os.environ.get("TEST_WARMPOOL", str(ROOT / "build" / "warmpool"))
 KAFKA = ROOT / "tests" / "support" / "kafka" / "kafka"
 TOPICS = ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event",
           "container-assignment", "container-command", "cache-result", "prediction", "metrics")

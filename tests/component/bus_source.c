@@ -156,3 +156,209 @@ Test(source, an_offset_that_does_not_exist_is_reported_and_the_partition_can_be_
     reader_close(&reader);
     end_loop(&loop);
 }
+
+/* ---- groups and commits ---- */
+
+static void wait_for_all(struct reader *reader) {
+    RUN_UNTIL(reader->loop, reader_owned(reader) == PARTS && reader_part(reader, first)->started, 20);
+}
+
+Test(source, a_commit_is_where_the_next_member_goes_on) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    prepare(&reader, &loop, "commit");
+    bus_fill(&reader.config, first.topic, first.partition, 100);
+    reader_subscribe(&reader);
+    RUN_UNTIL(&loop, reader.messages == 100, 20);
+    struct wp_error error;
+    int64_t offset = 30;
+    cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 5000, &error), WP_OK, "%s",
+                 error.text);
+    offset = 60;
+    wp_source_commit(reader.source, &first, &offset, 1);
+    bus_run_for(&loop, 100);
+    reader_close(&reader);
+
+    struct reader next;
+    reader_open(&next, &loop, getenv("TEST_KAFKA"), "commit");
+    next.manual = true;
+    reader_subscribe(&next);
+    RUN_UNTIL(&loop, reader_owned(&next) == PARTS, 15);
+    wp_source_look(next.source, &first, 1);
+    struct wp_tp untouched = {WP_TOPIC_CACHE, 1};
+    wp_source_look(next.source, &untouched, 1);
+    RUN_UNTIL(&loop, next.looks == 2, 10);
+    cr_expect_str_eq(next.look_error, "");
+    const struct wp_tp_look *look = &reader_part(&next, first)->look;
+    cr_expect_eq(look->committed, 60);
+    cr_expect_eq(look->low, 0);
+    cr_expect_eq(look->high, 100);
+    look = &reader_part(&next, untouched)->look;
+    cr_expect_eq(look->committed, -1);
+    cr_expect_eq(look->high, 0);
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100, 5); /* not started: all of it is to be read */
+    reader_start(&next, first, 60);
+    RUN_UNTIL(&loop, next.messages == 40, 10);
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0, 5);
+    cr_expect_eq(next.wrong_offsets, 0);
+    reader_close(&next);
+    end_loop(&loop);
+}
+
+Test(source, a_start_or_a_commit_of_a_partition_of_somebody_else_is_refused) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    prepare(&reader, &loop, "foreign");
+    reader_subscribe(&reader);
+    wait_for_all(&reader);
+    struct wp_tp foreign = {WP_TOPIC_ACQUIRE, 99};
+    struct wp_error error;
+    int64_t offset = 1;
+    cr_expect_eq(wp_source_start(reader.source, foreign, 0, &error), WP_ERR_NOT_FOUND);
+    cr_expect(strstr(error.text, "99"));
+    cr_expect_eq(wp_source_commit_now(reader.source, &foreign, &offset, 1, 3000, &error), WP_ERR_KAFKA);
+    wp_source_commit(reader.source, &foreign, &offset, 1); /* logged */
+    wp_source_pause(reader.source, foreign);
+    wp_source_resume(reader.source, foreign);
+    bus_run_for(&loop, 200);
+    cr_assert_not_null(wp_source_cluster_id(reader.source, 5000));
+    cr_expect_eq(strlen(wp_source_cluster_id(reader.source, 5000)), 22);
+    reader_close(&reader);
+    end_loop(&loop);
+}
+
+static void two_members_share(const char *name, const char *strategy) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader one, two;
+    struct wp_error error;
+    prepare(&one, &loop, name);
+    reader_open(&two, &loop, getenv("TEST_KAFKA"), name);
+    struct reader *both[] = {&one, &two};
+    for (int i = 0; i < 2; i++) {
+        both[i]->from_commit = both[i]->commit_on_revoke = true;
+        cr_assert_eq(wp_config_set(&both[i]->config, "kafka.partition.assignment.strategy", strategy, &error),
+                     WP_OK);
+    }
+    bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 1000);
+    bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 1000);
+    reader_subscribe(&one);
+    RUN_UNTIL(&loop, one.messages == 2000, 20);
+    reader_subscribe(&two);
+    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS, 30);
+    cr_expect_gt(reader_owned(&one), 0);
+    cr_expect_gt(one.revocations, 0);
+    bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 500);
+    bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 500);
+    RUN_UNTIL(&loop, one.messages + two.messages == 3000, 20); /* committed at the revocation: none twice */
+    reader_close(&one);
+    RUN_UNTIL(&loop, reader_owned(&two) == PARTS, 30);
+    bus_fill(&two.config, WP_TOPIC_ACQUIRE, 0, 500);
+    RUN_UNTIL(&loop, one.messages + two.messages == 3500, 20);
+    bus_run_for(&loop, 300);
+    cr_expect_eq(one.messages + two.messages, 3500);
+    cr_expect_eq(one.wrong_offsets + two.wrong_offsets, 0);
+    cr_expect_eq(one.unexpected + two.unexpected, 0);
+    reader_close(&two);
+    end_loop(&loop);
+}
+
+Test(source, two_members_share_the_partitions_and_hand_them_over) {
+    two_members_share("share", "range");
+}
+
+Test(source, the_cooperative_protocol_works_too) {
+    two_members_share("cooperative", "cooperative-sticky");
+}
+
+Test(source, an_offset_out_of_range_is_mended_with_the_cooperative_protocol_too) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    struct wp_error error;
+    prepare(&reader, &loop, "corange");
+    cr_assert_eq(
+        wp_config_set(&reader.config, "kafka.partition.assignment.strategy", "cooperative-sticky", &error),
+        WP_OK);
+    reader.manual = true;
+    bus_fill(&reader.config, first.topic, 0, 50);
+    reader_subscribe(&reader);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 15);
+    reader_start(&reader, first, 1000);
+    RUN_UNTIL(&loop, reader.out_of_range == 1, 15);
+    reader_start(&reader, first, 10);
+    RUN_UNTIL(&loop, reader.messages == 40, 15);
+    reader_close(&reader);
+    end_loop(&loop);
+}
+
+/* ---- health ---- */
+
+Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_back) {
+    struct kafka_server own;
+    kafka_server_start(&own);
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    struct wp_error error;
+    reader_open(&reader, &loop, own.bootstrap, "away");
+    cr_assert_eq(wp_admin_ensure_topics(&reader.config, 20000, &error), WP_OK, "%s", error.text);
+    bus_fill(&reader.config, first.topic, 0, 100);
+    reader_subscribe(&reader);
+    cr_expect_not(reader.stats.kafka.ready);
+    RUN_UNTIL(&loop, reader.messages == 100 && reader.stats.kafka.ready, 20);
+    cr_expect_str_eq(reader.stats.kafka.reason, "");
+    kafka_server_kill(&own);
+    RUN_UNTIL(&loop, !reader.stats.kafka.ready, 10);
+    cr_expect(strstr(reader.stats.kafka.reason, own.bootstrap), "%s", reader.stats.kafka.reason);
+    int64_t offset = 100;
+    cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 300, &error), WP_ERR_KAFKA);
+    wp_source_look(reader.source, &first, 1);
+    kafka_server_restart(&own);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready, 30);
+    bus_fill(&reader.config, first.topic, 0, 50);
+    RUN_UNTIL(&loop, reader.messages >= 150 && reader_part(&reader, first)->expected == 150, 30);
+    cr_expect_eq(reader.wrong_offsets, 0);
+    reader_close(&reader);
+    end_loop(&loop);
+    kafka_server_stop(&own);
+}
+
+Test(source, a_missing_topic_is_named) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    reader_open(&reader, &loop, getenv("TEST_KAFKA"), "missing");
+    reader_subscribe(&reader);
+    RUN_UNTIL(&loop, strstr(reader.stats.kafka.reason, "missing."), 15);
+    cr_expect_not(reader.stats.kafka.ready);
+    struct wp_error error;
+    cr_assert_eq(wp_admin_ensure_topics(&reader.config, 10000, &error), WP_OK, "%s", error.text);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready, 15);
+    reader_close(&reader);
+    end_loop(&loop);
+}
+
+Test(source, a_wrong_property_is_an_error_that_names_it) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    static const struct wp_source_handler nobody = {0};
+    struct wp_config config;
+    struct wp_stats stats = {0};
+    struct wp_error error;
+    struct wp_source *source;
+    bus_config(&config, "127.0.0.1:1", "wrong");
+    cr_assert_eq(wp_config_set(&config, "kafka.session.timeout.ms", "soon", &error), WP_OK);
+    cr_expect_eq(wp_source_new(&source, &loop, &config, &stats, &nobody, NULL, &error), WP_ERR_CONFIG);
+    cr_expect(strstr(error.text, "kafka.session.timeout.ms"), "%s", error.text);
+    cr_assert_eq(wp_config_set(&config, "kafka.session.timeout.ms", "6000", &error), WP_OK);
+    cr_assert_eq(wp_config_set(&config, "kafka.max.poll.interval.ms", "5000", &error),
+                 WP_OK); /* less than the session */
+    cr_expect_eq(wp_source_new(&source, &loop, &config, &stats, &nobody, NULL, &error), WP_ERR_CONFIG);
+    cr_expect(strstr(error.text, "max.poll.interval.ms"), "%s", error.text);
+    wp_source_free(NULL);
+    end_loop(&loop);
+    wp_config_done(&config);
+}

@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "bus/admin.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 #define REASON_MAX 256
+#define LIST_AGAIN_MS 20
 
 struct admin {
     rd_kafka_t *rk;
@@ -23,16 +25,16 @@ static void close_client(struct admin *admin) {
     rd_kafka_destroy(admin->rk);
 }
 
-/* A producer without a record: it joins no group. */
+/* A consumer that subscribes to nothing: it joins no group, and needs no producer's id. */
 static enum wp_err open_client(struct admin *admin, const struct wp_config *config, struct wp_error *error) {
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, false, error);
+    rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
     if (!conf) return WP_ERR_CONFIG;
     const char *brokers = wp_settings_get(&config->kafka, "bootstrap.servers");
     *admin = (struct admin){.brokers = brokers ? brokers : ""};
     rd_kafka_conf_set_opaque(conf, admin);
     rd_kafka_conf_set_error_cb(conf, note_error);
     char why[REASON_MAX];
-    admin->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)); /* owns conf when it succeeds */
+    admin->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)); /* owns conf when it succeeds */
     if (admin->rk) return WP_OK;
     rd_kafka_conf_destroy(conf);
     return wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no client of these properties: %s", why);
@@ -138,9 +140,33 @@ static enum wp_err create_missing(struct admin *admin, const struct wp_config *c
         else
             count++;
     }
-    if (!err && count > 0) err = create(admin, list, count, timeout_ms, error);
+    if (!err) err = create(admin, list, count, timeout_ms, error);
     rd_kafka_NewTopic_destroy_array(list, count);
     return err;
+}
+
+static bool any(const bool *missing) {
+    for (int t = 0; t < WP_TOPICS; t++) {
+        if (missing[t]) return true;
+    }
+    return false;
+}
+
+/* The controller has made them; the brokers learn of it a moment later, and clients would be told "unknown
+ * topic". */
+static enum wp_err wait_until_known(struct admin *admin, const struct wp_config *config, int timeout_ms,
+                                    struct wp_error *error) {
+    int64_t end_us = wp_clock_us() + (int64_t)timeout_ms * 1000;
+    for (;;) {
+        bool missing[WP_TOPICS];
+        enum wp_err err = list_missing(admin, config, timeout_ms, missing, error);
+        if (err || !any(missing)) return err;
+        if (wp_clock_us() > end_us)
+            return wp_fail(error, WP_ERR_KAFKA,
+                           "Kafka at %s made the missing topics but does not list them after %d ms.",
+                           admin->brokers, timeout_ms);
+        rd_kafka_poll(admin->rk, LIST_AGAIN_MS);
+    }
 }
 
 enum wp_err wp_admin_ensure_topics(const struct wp_config *config, int timeout_ms, struct wp_error *error) {
@@ -149,7 +175,10 @@ enum wp_err wp_admin_ensure_topics(const struct wp_config *config, int timeout_m
     if (err) return err;
     bool missing[WP_TOPICS];
     err = list_missing(&admin, config, timeout_ms, missing, error);
-    if (!err) err = create_missing(&admin, config, missing, timeout_ms, error);
+    if (!err && any(missing)) {
+        err = create_missing(&admin, config, missing, timeout_ms, error);
+        if (!err) err = wait_until_known(&admin, config, timeout_ms, error);
+    }
     close_client(&admin);
     return err;
 }

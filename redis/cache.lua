@@ -41,7 +41,8 @@ local function open(slot, now, settings)
 end
 
 -- entries: key -> entry, or false when there is none; nil: not read yet. An entry used by this batch has `use`, one set by it
--- `value`. removed: keys that Redis still has. cleared: nothing of what Redis has is left.
+-- `value`. removed: keys that Redis still has. cleared: nothing of what Redis has is left. moved: the order of use has changed;
+-- stored: so has what there is.
 local function namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
@@ -71,7 +72,7 @@ end
 
 local function remove(state, ns, key, entry)
     add_size(state, ns, -1, -entry[BYTES])
-    ns.entries[key], ns.removed[key], ns.moved = false, true, true
+    ns.entries[key], ns.removed[key], ns.moved, ns.stored = false, true, true, true
     if entry[EXPIRES] <= state.now then
         ns.expired_removed = ns.expired_removed + 1
         state.totals.expired = state.totals.expired + 1
@@ -112,7 +113,7 @@ local function read_heads(state, order, walk)
     walk.all_heads = #heads < 32
     for i = 1, #heads, 2 do
         walk.last_head = tonumber(heads[i + 1])
-        insert(walk.sources, {ns = namespace(state, heads[i]), score = walk.last_head, from = 0, size = 4, at = 1, page = {}})
+        insert(walk.sources, {name = heads[i], score = walk.last_head, from = 0, size = 4, at = 1, page = {}})
     end
 end
 
@@ -120,7 +121,7 @@ end
 local function advance(state, order, source)
     if source.at > #source.page then
         if source.ended then return false end
-        source.page = redis.call('ZRANGE', state.slot .. ':' .. order .. ':' .. source.ns.name, source.from,
+        source.page = redis.call('ZRANGE', state.slot .. ':' .. order .. ':' .. source.name, source.from,
                                  source.from + source.size - 1, 'WITHSCORES')
         source.ended = #source.page < 2 * source.size
         source.from, source.size, source.at = source.from + source.size, math.min(2 * source.size, 64), 1
@@ -146,6 +147,7 @@ local function next_victim(state, order, limit)
         local source = walk.sources[1]
         if not source or source.score > limit then return nil end
         table.remove(walk.sources, 1)
+        source.ns = namespace(state, source.name)
         if not source.ns.cleared and (source.key or advance(state, order, source)) then
             local ns, key = source.ns, source.key
             if advance(state, order, source) then insert(walk.sources, source) end
@@ -275,7 +277,7 @@ function ops.set(state, event, first)
     if ttl > 0 then
         local entry = {state.now, state.now + ttl * 1000000, 0, state.now, bytes}
         entry.value = value
-        ns.entries[key], ns.removed[key] = entry, nil
+        ns.entries[key], ns.removed[key], ns.stored = entry, nil, true
         add_size(state, ns, 1, bytes)
         use(state, ns, key, entry)
     end
@@ -299,7 +301,7 @@ local function clear(state, ns)
     local live = ns.size - expired
     state.totals.expired = state.totals.expired + expired
     add_size(state, ns, -ns.size, -ns.bytes)
-    ns.entries, ns.removed, ns.cleared, ns.moved = {}, {}, true, true
+    ns.entries, ns.removed, ns.cleared, ns.moved, ns.stored = {}, {}, true, true, true
     return live
 end
 
@@ -400,7 +402,7 @@ local function save_entries(state, ns)
     call_with_all('ZADD', key('lru'), lru)
     call_with_all('ZADD', key('exp'), exp)
     save_head(state, 'lru', ns)
-    save_head(state, 'exp', ns)
+    if ns.stored then save_head(state, 'exp', ns) end
 end
 
 local function save(state)

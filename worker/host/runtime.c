@@ -1,0 +1,12 @@
+/* The closed table of container drivers. No state. */
+#include "host/runtime.h"
+#include <string.h>
+
+static const struct wp_runtime_driver *const drivers[] = {&wp_runtime_process};
+
+const struct wp_runtime_driver *wp_runtime_driver_find(const char *name) {
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
+        if (strcmp(drivers[i]->name, name) == 0) return drivers[i];
+    }
+    return NULL;
+}

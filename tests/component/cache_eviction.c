@@ -85,6 +85,25 @@ Test(cache_eviction, order_of_use_counts_over_all_namespaces) {
     cr_assert(has("tool", "k"));
 }
 
+Test(cache_eviction, order_of_use_counts_over_many_namespaces) {
+    slot.settings = CACHE_SETTINGS(60);
+    struct test_events events = {0};
+    char ns[16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(ns, sizeof ns, "ns%d", (i * 7) % 30); /* two each, the second after everybody's first */
+        cache_add(&slot, &events, "set", ns, i < 30 ? "first" : "second", "v", NO_TTL, 0);
+    }
+    cache_send(&slot, &events);
+    for (int i = 0; i < 45; i++)
+        cache_add(&slot, &events, "set", "new", (char[]){(char)('0' + i), 0}, "v", NO_TTL, 0);
+    cache_send(&slot, &events);
+    cr_assert_eq(cache_stat(&slot, "evictions"), 45);
+    for (int i = 0; i < 60; i++) {
+        snprintf(ns, sizeof ns, "ns%d", (i * 7) % 30);
+        cr_assert_eq(has(ns, i < 30 ? "first" : "second"), i >= 45, "entry %d", i);
+    }
+}
+
 Test(cache_eviction, a_batch_larger_than_the_cache_keeps_its_last) {
     struct test_events events = {0};
     const char *keys[] = {"a", "b", "c", "d", "e", "f"};

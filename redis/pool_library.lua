@@ -1,0 +1,22 @@
+-- revision 1
+local function topic(name, apply, flags)
+    redis.register_function({function_name = 'wp_' .. name .. '_v1', flags = flags or {},
+        callback = function(keys, args) return delivery.call(keys, args, apply) end})
+end
+local function plain(name, callback, flags)
+    redis.register_function({function_name = 'wp_' .. name .. '_v1', callback = callback, flags = flags or {}})
+end
+
+topic('acquire', pool.acquire)
+topic('release', pool.release, {'allow-oom'})
+topic('usage', pool.usage)
+topic('control', pool.control)
+topic('event', pool.event, {'allow-oom'})
+plain('positions', delivery.positions, {'no-writes'})
+plain('begin', delivery.begin)
+plain('skip', delivery.skip)
+plain('beat', pool.beat)
+plain('desired', pool.desired, {'no-writes'})
+plain('owned', pool.owned, {'no-writes'})
+plain('due', pool.due, {'no-writes'})
+plain('sweep', pool.sweep, {'allow-oom'})

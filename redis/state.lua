@@ -1,0 +1,361 @@
+-- The tables of the {pool} slot: read in bulk, changed in memory, written in bulk by one flush at a function's end. So a function
+-- that fails has changed nothing, and a batch costs one Redis command per structure.
+--
+--   :req      hash  request id -> state w (waiting), l (leased), e (ended), x (released before it was seen), and its fields
+--   :ended    list  "<second> <request id>" in the order of their ends
+--   :c        hash  container id -> state and fields
+--   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
+--   :hungry   zset  philosophies whose requests wait for room on a host
+--   :idle:P   zset  idle containers by when they became idle;  :idle:P:K those of reuse key K (! fresh, else a tenant)
+--   :wait:P   zset  waiting requests by arrival;  :wait:P:T those of tenant T
+--   :deadline zset  l<request> its lease ends, w<request> it times out, b<P> creates again, p<P> a prediction is due
+--   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
+local state = {}
+
+-- Requests and containers are arrays (one allocation each); these are their fields.
+state.STATE, state.POOL = 1, 2
+state.AGENT, state.TENANT, state.KEY, state.TRACE, state.CONTAINER, state.EPOCH, state.EXPIRES, state.ANSWER, state.ARRIVED, state.AGE,
+    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.SEQ = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+state.HOST, state.ADDRESS, state.C_CPU, state.C_MEMORY, state.REUSE, state.REQUEST, state.SINCE, state.CREATED, state.USES = 3, 4, 5, 6, 7,
+    8, 9, 10, 11
+local STATE, POOL, HOST, C_MEMORY, REUSE, SINCE = 1, 2, 3, 6, 7, 9
+local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
+local BULK = 4000 -- values in one command
+
+local root, now, settings
+local reqs, req_dirty, containers, container_dirty, pools, pool_dirty
+local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
+
+function state.begin(slot, time, map)
+    root, now, settings = slot, time, map
+    reqs, req_dirty, containers, container_dirty, pools, pool_dirty = {}, {}, {}, {}, {}, {}
+    lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
+    deadlines, ended, plain, sequence = {name = root .. ':deadline', changes = {}}, {}, {}, nil
+end
+
+local function bulk(name, key, values, size)
+    local n = #values
+    if n == 0 then return end
+    if n <= BULK then
+        redis.call(name, key, unpack(values))
+        return
+    end
+    for i = 1, n, size do redis.call(name, key, unpack(values, i, math.min(i + size - 1, n))) end
+end
+state.bulk = function(name, key, values) bulk(name, root .. key, values, BULK) end
+
+local function read_hash(key, names, into, parse)
+    for i = 1, #names, BULK do
+        local last = math.min(i + BULK - 1, #names)
+        local values = redis.call('HMGET', key, unpack(names, i, last))
+        for k = i, last do
+            local raw = values[k - i + 1]
+            into[names[k]] = raw and parse(raw) or false
+        end
+    end
+end
+
+-- Requests ----------------------------------------------------------------------------------------------------------------------
+
+local function parse(raw) return {cmsgpack.unpack(raw)} end
+local function pack_array(t) return cmsgpack.pack(unpack(t)) end
+
+function state.load_requests(ids)
+    local missing = {}
+    for _, id in ipairs(ids) do
+        if reqs[id] == nil then
+            missing[#missing + 1] = id
+            reqs[id] = false
+        end
+    end
+    if #missing > 0 then read_hash(root .. ':req', missing, reqs, parse) end
+end
+
+function state.request(id)
+    if reqs[id] == nil then state.load_requests({id}) end
+    return reqs[id]
+end
+
+function state.put_request(id, r)
+    reqs[id], req_dirty[id] = r, true
+    if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = string.format('%.0f %s', now / 1000000, id) end
+end
+
+local function pack_req(r)
+    if r[STATE] == 'e' or r[STATE] == 'x' then return cmsgpack.pack(r[STATE]) end
+    return pack_array(r)
+end
+
+-- Containers --------------------------------------------------------------------------------------------------------------------
+-- state: creating, idle, leased, ending. A container goes one way: creating -> idle <-> leased -> ending -> gone.
+
+function state.load_containers(ids)
+    local missing = {}
+    for _, id in ipairs(ids) do
+        if containers[id] == nil then
+            missing[#missing + 1] = id
+            containers[id] = false
+        end
+    end
+    if #missing > 0 then read_hash(root .. ':c', missing, containers, parse) end
+end
+
+function state.container(id)
+    if containers[id] == nil then state.load_containers({id}) end
+    return containers[id]
+end
+
+function state.known_container(id) return containers[id] end
+function state.known_containers() return containers end
+function state.known_requests() return reqs end
+function state.touch_container(id) container_dirty[id] = true end
+
+-- Pools -------------------------------------------------------------------------------------------------------------------------
+
+local COUNTERS = {idle = true, leased = true, creating = true, ending = true, waiting = true}
+
+local function new_pool()
+    return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0}
+end
+
+function state.parse_pool(raw)
+    local f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 = cmsgpack.unpack(raw)
+    local p = {idle = f1, leased = f2, creating = f3, ending = f4, waiting = f5, warm = f6, cold = f7, rejected = f8, lost = f9, peak = f10, size = f11, draining = f12, failures = f13, retry_at = f14, active = f15, cold_us = f16}
+    return p
+end
+
+function state.load_pools(names)
+    local missing = {}
+    for _, name in ipairs(names) do
+        if pools[name] == nil then
+            missing[#missing + 1] = name
+            pools[name] = false
+        end
+    end
+    if #missing > 0 then read_hash(root .. ':pools', missing, pools, state.parse_pool) end
+end
+
+local function give_lists(p, name)
+    p.idle_list, p.wait_list, p.idle_by, p.wait_by = state.list('idle:' .. name), state.list('wait:' .. name), {}, {}
+end
+
+-- The pool, made when it is new; nil when there are too many philosophies.
+function state.pool(name, make)
+    if pools[name] == nil then state.load_pools({name}) end
+    local p = pools[name]
+    if p and not p.idle_list then give_lists(p, name) end
+    if not p and make then
+        local more = 0
+        for other in pairs(pool_dirty) do if pools[other] and pools[other].new then more = more + 1 end end
+        if redis.call('HLEN', root .. ':pools') + more >= settings.max_philosophies then return nil end
+        p = new_pool()
+        p.new, pools[name] = true, p
+        give_lists(p, name)
+    end
+    return p or nil
+end
+
+function state.touch_pool(name) pool_dirty[name] = true end
+
+-- The setter of a container's state: nobody else changes it, or the counters of its pool.
+function state.move(id, c, to)
+    local p = pools[c[POOL]]
+    local from = c[STATE]
+    if from then p[from] = p[from] - 1 end
+    if COUNTERS[to] then p[to] = p[to] + 1 end
+    if from == 'idle' then
+        p.idle_list.changes[id] = false
+        state.idle_of(p, c[POOL], c[REUSE]).changes[id] = false
+    end
+    c[STATE] = to
+    if to == 'idle' then
+        c[SINCE] = state.next_number()
+        state.list_add(p.idle_list, id, c[SINCE])
+        state.list_add(state.idle_of(p, c[POOL], c[REUSE]), id, c[SINCE])
+    elseif to == 'leased' then
+        if p.leased > p.peak then p.peak = p.leased end
+    elseif to == 'gone' then
+        state.host_use(c[HOST], -1, -c[C_MEMORY])
+        state.host_member(c[HOST], id, false)
+    end
+    container_dirty[id], pool_dirty[c[POOL]] = true, true
+end
+
+function state.add_container(id, c)
+    containers[id] = c
+    state.host_use(c[HOST], 1, c[C_MEMORY])
+    state.host_member(c[HOST], id, true)
+    state.move(id, c, 'creating')
+end
+
+-- Ordered lists (zsets), read lazily from their head: item(name, i) is the i-th member that was there when the function began or was
+-- added since; members removed meanwhile are still seen and are told apart by their state. ---------------------------------------------
+
+function state.list(name)
+    local l = lists[name]
+    if not l then
+        l = {name = root .. ':' .. name, items = {}, added = {}, changes = {}, ask = 16, at = 1}
+        lists[name] = l
+    end
+    return l
+end
+
+function state.list_item(l, i)
+    local items = l.items
+    while i > #items and not l.complete do
+        local from = #items
+        local more = redis.call('ZRANGE', l.name, from, from + l.ask - 1)
+        for k = 1, #more do items[from + k] = more[k] end
+        if #more < l.ask then
+            l.complete = true
+            for k = 1, #l.added do items[#items + 1] = l.added[k] end
+        end
+    end
+    return items[i]
+end
+
+function state.list_add(l, member, score)
+    l.changes[member] = score
+    if l.complete then l.items[#l.items + 1] = member else l.added[#l.added + 1] = member end
+end
+
+function state.list_remove(l, member) l.changes[member] = false end
+
+-- The idle containers of a pool with that reuse key, and the waiting requests of a tenant.
+function state.idle_of(p, name, reuse)
+    local l = p.idle_by[reuse]
+    if not l then
+        l = state.list('idle:' .. name .. ':' .. reuse)
+        p.idle_by[reuse] = l
+    end
+    return l
+end
+
+function state.waiting_of(p, name, tenant)
+    local l = p.wait_by[tenant]
+    if not l then
+        l = state.list('wait:' .. name .. ':' .. tenant)
+        p.wait_by[tenant] = l
+    end
+    return l
+end
+
+-- Hosts -------------------------------------------------------------------------------------------------------------------------
+
+function state.hosts()
+    if not hosts then
+        hosts = {}
+        local all = redis.call('HGETALL', root .. ':hosts')
+        for i = 1, #all, 2 do
+            local f1, f2, f3, f4, f5, f6, f7, f8 = cmsgpack.unpack(all[i + 1])
+            local h = {capacity = f1, memory_mb = f2, used = f3, memory_used = f4, beat = f5, state = f6, runtime = f7, ttl_us = f8}
+            hosts[all[i]] = h
+        end
+    end
+    return hosts
+end
+
+function state.host_use(name, count, memory)
+    local h = state.hosts()[name]
+    if not h then return end
+    h.used, h.memory_used = h.used + count, h.memory_used + memory
+    host_dirty[name] = true
+end
+
+function state.host_member(name, id, is)
+    host_sets[name] = host_sets[name] or {}
+    host_sets[name][id] = is
+end
+
+function state.touch_host(name) host_dirty[name] = true end
+function state.forget_host(name) hosts[name], host_dirty[name] = nil, true end
+
+-- Deadlines, numbers, other writes --------------------------------------------------------------------------------------------------
+
+-- at: us, or false when there is none any more.
+function state.deadline(member, at) deadlines.changes[member] = at end
+
+-- Grows for ever, also when Redis has forgotten: the larger of the last one plus 1 and the time in us.
+function state.next_number()
+    if not sequence then sequence = tonumber(redis.call('HGET', root .. ':meta', 'n') or 0) end
+    sequence = sequence < now and now or sequence + 1
+    return sequence
+end
+
+function state.number_text(n) return string.format('%.0f', n) end
+
+-- A single write to do with the flush: {'ZADD', ':active', score, member}.
+function state.later(command) plain[#plain + 1] = command end
+
+local function flush_map(key, map, dirty, packer)
+    local set, gone = {}, {}
+    for name in pairs(dirty) do
+        local value = packer(map[name])
+        if value then
+            set[#set + 1] = name
+            set[#set + 1] = value
+        else
+            gone[#gone + 1] = name
+        end
+    end
+    bulk('HSET', root .. key, set, BULK)
+    bulk('HDEL', root .. key, gone, BULK)
+end
+
+local function flush_list(l)
+    local add, gone = {}, {}
+    local n, m = 0, 0
+    for member, score in pairs(l.changes) do
+        if score then
+            add[n + 1], add[n + 2], n = score, member, n + 2
+        else
+            m = m + 1
+            gone[m] = member
+        end
+    end
+    bulk('ZREM', l.name, gone, BULK)
+    bulk('ZADD', l.name, add, BULK)
+end
+
+local function pack_container(c)
+    if c[STATE] == 'gone' then return nil end
+    return pack_array(c)
+end
+
+local function pack_pool(p)
+    return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
+        p.retry_at, p.active, p.cold_us)
+end
+
+function state.flush()
+    flush_map(':req', reqs, req_dirty, pack_req)
+    flush_map(':c', containers, container_dirty, pack_container)
+    local active = {}
+    for name in pairs(pool_dirty) do
+        if pools[name] then
+            active[#active + 1] = pools[name].active
+            active[#active + 1] = name
+        else
+            pool_dirty[name] = nil
+        end
+    end
+    flush_map(':pools', pools, pool_dirty, pack_pool)
+    bulk('ZADD', root .. ':active', active, BULK)
+    for _, l in pairs(lists) do flush_list(l) end
+    flush_list(deadlines)
+    bulk('RPUSH', root .. ':ended', ended, BULK)
+    flush_map(':hosts', hosts or {}, host_dirty, function(h)
+        return h and cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us) or nil
+    end)
+    for name, members in pairs(host_sets) do
+        for id, is in pairs(members) do
+            if is then redis.call('ZADD', root .. ':hc:' .. name, 0, id) else redis.call('ZREM', root .. ':hc:' .. name, id) end
+        end
+    end
+    if sequence then redis.call('HSET', root .. ':meta', 'n', state.number_text(sequence)) end
+    for _, command in ipairs(plain) do
+        command[2] = root .. command[2]
+        redis.call(unpack(command))
+    end
+end

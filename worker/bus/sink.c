@@ -112,7 +112,8 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
 /* ---- making one ---- */
 
 static void open_topics(struct producer *producer, const struct wp_config *config) {
-    for (int i = WP_TOPICS_IN; i < WP_TOPICS; i++) {
+    /* Inputs, too: hosts and sweepers publish events. */
+    for (int i = 0; i < WP_TOPICS; i++) {
         rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(producer->rk);
         rd_kafka_topic_conf_set_opaque(conf, (void *)(uintptr_t)i);
         char *name = wp_topic_full_name(config, (enum wp_topic)i);
@@ -160,7 +161,7 @@ static void ask_run(uv_work_t *work) {
     /* 0: of the topics opened here, all in one request. */
     if (rd_kafka_metadata(question->producer->rk, 0, NULL, &metadata, METADATA_TIMEOUT_MS)) return;
     for (int i = 0; i < metadata->topic_cnt; i++) {
-        for (int t = WP_TOPICS_IN; t < WP_TOPICS; t++) {
+        for (int t = 0; t < WP_TOPICS; t++) {
             if (strcmp(rd_kafka_topic_name(question->producer->topics[t]), metadata->topics[i].topic) == 0)
                 question->partitions[t] = metadata->topics[i].partition_cnt;
         }
@@ -172,7 +173,7 @@ static void ask_done(uv_work_t *work, int status) {
     struct question *question = work->data;
     struct wp_sink *sink = question->producer->sink;
     bool complete = true;
-    for (int i = WP_TOPICS_IN; i < WP_TOPICS && status == 0; i++) {
+    for (int i = 0; i < WP_TOPICS && status == 0; i++) {
         if (question->partitions[i] > 0) sink->partitions[i] = question->partitions[i];
         complete = complete && sink->partitions[i] > 0;
     }
@@ -346,7 +347,7 @@ static rd_kafka_resp_err_t produce(const struct producer *producer, const struct
 }
 
 enum wp_err wp_sink_send(struct wp_sink *sink, struct wp_record *record, struct wp_error *error) {
-    wp_assert(record->topic >= WP_TOPICS_IN && record->topic < WP_TOPICS);
+    wp_assert(record->topic < WP_TOPICS);
     rd_kafka_headers_t *headers = headers_of(record);
     if (!sink->current || sink->current->fatal) {
         if (headers) rd_kafka_headers_destroy(headers);

@@ -1,0 +1,90 @@
+/* The containers that a host knows of, and the records that say what became of them. The loop's thread. */
+#include <stdlib.h>
+#include "core/buf.h"
+#include "core/log.h"
+#include "host/host_internal.h"
+
+struct held *wp_held_find(struct wp_host *host, struct wp_str id) {
+    struct held *held;
+    HASH_FIND(hh, host->held, id.ptr, id.len, held);
+    return held;
+}
+
+struct held *wp_held_add(struct wp_host *host, struct wp_str id, enum held_state state) {
+    struct held *held = wp_calloc(1, sizeof *held);
+    held->id = wp_strndup(id);
+    held->seen = true;
+    HASH_ADD_KEYPTR(hh, host->held, held->id, id.len, held);
+    wp_held_set(host, held, state);
+    return held;
+}
+
+void wp_held_set(struct wp_host *host, struct held *held, enum held_state state) {
+    held->state = state;
+    held->changed = ++host->changes;
+}
+
+void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_state over,
+                  struct wp_str detail) {
+    held->over = over;
+    held->address[0] = '\0';
+    snprintf(held->detail, sizeof held->detail, "%.*s", (int)detail.len, detail.ptr);
+    wp_held_set(host, held, HELD_OVER);
+}
+
+void wp_held_drop(struct wp_host *host, struct held *held) {
+    HASH_DEL(host->held, held);
+    free(held->id);
+    free(held);
+}
+
+/* False: the sink does not take it now. */
+static bool publish(struct wp_host *host, const struct wp_container_event *event) {
+    struct wp_buf bytes = {0};
+    struct wp_error error;
+    wp_wire_encode(host->wire, WP_TOPIC_EVENT, event, &bytes);
+    struct wp_record record = {.topic = WP_TOPIC_EVENT,
+                               .key = event->container_id.len > 0 ? event->container_id : event->host,
+                               .value = wp_buf_str(&bytes),
+                               .partition = -1};
+    bool taken = wp_sink_send(host->sink, &record, &error) == WP_OK;
+    wp_buf_done(&bytes);
+    return taken;
+}
+
+static const char *state_name(const struct held *held) {
+    if (held->state != HELD_OVER) return "ready";
+    return held->over == WP_CONTAINER_FAILED ? "failed" : held->over == WP_CONTAINER_DIED ? "died" : "gone";
+}
+
+static struct wp_str optional(const char *text) {
+    return *text ? wp_str(text) : (struct wp_str){0};
+}
+
+void wp_held_say(struct wp_host *host, struct held *held) {
+    wp_assert(held->state == HELD_READY || held->state == HELD_OVER);
+    struct wp_container_event event = {.container_id = wp_str(held->id),
+                                       .philosophy = wp_str(held->philosophy),
+                                       .host = wp_str(host->config->host.name),
+                                       .state = wp_str(state_name(held)),
+                                       .detail = optional(held->detail),
+                                       .address = optional(held->address)};
+    held->unsaid = !publish(host, &event);
+}
+
+bool wp_host_say(struct wp_host *host, const char *state, const char *detail) {
+    struct wp_container_event event = {.container_id = WP_STR(""),
+                                       .philosophy = WP_STR(""),
+                                       .host = wp_str(host->config->host.name),
+                                       .state = wp_str(state),
+                                       .detail = wp_str(detail)};
+    return publish(host, &event);
+}
+
+void wp_host_say_unsaid(struct wp_host *host) {
+    for (struct held *held = host->held; held; held = held->hh.next) {
+        if (!held->unsaid) continue;
+        held->unsaid = false; /* a step that began meanwhile has its own end to say */
+        if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_say(host, held);
+    }
+}

@@ -1,0 +1,171 @@
+/* The life of the host side: registration and heartbeats, its timers, the clean stop. One thread: the loop's.
+ */
+#include "host/host.h"
+#include <stdlib.h>
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/pack.h"
+#include "host/host_internal.h"
+#include "store/event_args.h"
+
+#define TICK_MS 100 /* what could not be said, callbacks of the consumer */
+
+void wp_host_unpin(struct wp_host *host) {
+    if (--host->pins > 0 || !host->freed) return;
+    free(host);
+}
+
+/* --- heartbeats
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void on_beat_answer(void *ctx, const redisReply *reply, const char *error) {
+    struct wp_host *host = ctx;
+    if (!host->stopping && reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
+        wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
+        host->up_wanted = true;
+        wp_host_reconcile(host);
+    } else if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
+               reply ? reply->str : error);
+    }
+    wp_host_unpin(host);
+}
+
+static void pack_text(struct wp_buf *out, const char *key, const char *value) {
+    wp_pack_key(out, key);
+    wp_pack_str(out, wp_str(value));
+}
+static void pack_number(struct wp_buf *out, const char *key, int64_t value) {
+    wp_pack_key(out, key);
+    wp_pack_int(out, value);
+}
+
+static void send_beat(struct wp_host *host) {
+    struct wp_buf map = {0};
+    wp_pack_map(&map, 5);
+    pack_number(&map, "capacity", host->config->host.capacity);
+    pack_number(&map, "memory_mb", host->config->host.memory_mb);
+    pack_text(&map, "runtime", host->driver->name);
+    pack_text(&map, "state", host->stopping ? "draining" : "up");
+    pack_number(&map, "ttl_ms", host->config->host.ttl_ms);
+    struct wp_str args[] = {wp_str(host->config->host.name), wp_buf_str(&map)};
+    if (wp_link_call(host->link, "beat", args, 2, on_beat_answer, host) == WP_OK)
+        host->pins++; /* else the link says when */
+    wp_buf_done(&map);
+}
+
+/* --- timers
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_beat(uv_timer_t *timer) {
+    send_beat(timer->data);
+}
+
+static void on_interval(uv_timer_t *timer) {
+    wp_host_reconcile(timer->data);
+}
+
+static void say_up_or_down(struct wp_host *host) {
+    char detail[64]; /* no two are the same */
+    snprintf(detail, sizeof detail, "up-%lld-%lld", (long long)wp_clock_wall_ms(), (long long)wp_clock_us());
+    if (host->up_unsaid && !host->stopping) host->up_unsaid = !wp_host_say(host, "host_up", detail);
+    if (host->down_unsaid) host->down_unsaid = !wp_host_say(host, "host_down", "stopping");
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct wp_host *host = timer->data;
+    if (!host->stopping) {
+        wp_commands_tick(host);
+        wp_host_say_unsaid(host);
+        if (host->reconcile_again && !host->reconciling) {
+            host->reconcile_again = false;
+            wp_host_reconcile(host);
+        }
+    }
+    say_up_or_down(host);
+}
+
+static void start_timer(struct wp_host *host, uv_timer_t *timer, uv_timer_cb callback, uint64_t every_ms) {
+    uv_timer_init(host->loop, timer);
+    timer->data = host;
+    host->pins++;
+    uv_timer_start(timer, callback, every_ms, every_ms);
+}
+
+/* --- life
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
+                        struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
+                        struct wp_wire *wire, struct wp_error *error) {
+    const struct wp_runtime_driver *driver = wp_runtime_driver_find(config->host.runtime);
+    if (!driver) {
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "host.runtime = %s: there is no such runtime; \"process\" is one",
+                       config->host.runtime);
+    }
+    struct wp_host *host = wp_calloc(1, sizeof *host);
+    *host = (struct wp_host){.loop = loop,
+                             .config = config,
+                             .stats = stats,
+                             .link = link,
+                             .sink = sink,
+                             .wire = wire,
+                             .driver = driver};
+    host->commands.wake_fd = -1;
+    enum wp_err err = driver->open(&host->runtime, loop, config, wp_host_runtime_says, host, error);
+    if (err) {
+        free(host);
+        return err;
+    }
+    start_timer(host, &host->beat, on_beat, (uint64_t)config->host.ttl_ms / 4);
+    start_timer(host, &host->interval, on_interval, (uint64_t)config->host.reconcile * 1000);
+    start_timer(host, &host->tick, on_tick, TICK_MS);
+    *ret_host = host;
+    return WP_OK;
+}
+
+void wp_host_link_ready(struct wp_host *host) {
+    if (host->stopping) return;
+    host->up_wanted = true;
+    send_beat(host);
+    wp_host_reconcile(host);
+}
+
+void wp_host_stop(struct wp_host *host) {
+    if (host->stopping) return;
+    host->stopping = true;
+    send_beat(host);
+    if (host->config->host.on_exit != WP_EXIT_DESTROY) return;
+    host->down_unsaid = true;
+    say_up_or_down(host);
+    for (struct held *held = host->held; held; held = held->hh.next) {
+        if (held->state == HELD_CREATING || held->state == HELD_READY)
+            host->driver->destroy(host->runtime, wp_str(held->id));
+    }
+}
+
+static void timer_closed(uv_handle_t *handle) {
+    wp_host_unpin(handle->data);
+}
+
+void wp_host_free(struct wp_host *host) {
+    if (!host) return;
+    host->stopping = host->freed = true;
+    host->driver->close(host->runtime);
+    wp_commands_close(host);
+    struct held *held, *next_held;
+    struct asked *asked, *next_asked;
+    HASH_ITER(hh, host->held, held, next_held) wp_held_drop(host, held);
+    HASH_ITER(hh, host->asked, asked, next_asked) {
+        HASH_DEL(host->asked, asked);
+        free(asked->id);
+        free(asked);
+    }
+    uv_close((uv_handle_t *)&host->beat, timer_closed);
+    uv_close((uv_handle_t *)&host->interval, timer_closed);
+    uv_close((uv_handle_t *)&host->tick, timer_closed);
+}

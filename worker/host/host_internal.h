@@ -1,0 +1,98 @@
+/* Inside the host side: host.c (life, heartbeat, stop), commands.c (the consumer), reconcile.c (what should
+ * be and what is), containers.c (the table, and what is said of each). One thread: the loop's. */
+#ifndef WP_HOST_HOST_INTERNAL_H
+#define WP_HOST_HOST_INTERNAL_H
+#include <librdkafka/rdkafka.h>
+#include <uthash.h>
+#include "host/host.h"
+
+/*   CREATING -> READY -> ENDING -> OVER      each change by set_state in containers.c
+ *      |          |                  ^
+ *      +----------+------------------+       (failed, died) */
+enum held_state {
+    HELD_CREATING, /* a step of the runtime is under way */
+    HELD_READY,
+    HELD_ENDING, /* a step of the runtime is under way */
+    HELD_OVER,   /* nothing is left of it; kept until Redis does not name it any more, so that its end can be
+                    said again */
+};
+
+struct held { /* a container that this host knows of */
+    char *id; /* owned */
+    char philosophy[65];
+    enum held_state state;
+    enum wp_container_state over; /* FAILED, DIED or GONE, in HELD_OVER */
+    char address[64], detail[192];
+    uint64_t changed; /* host->changes when its state changed last */
+    bool ask_again;   /* the step under way is not what Redis wants by now */
+    bool unowned;     /* Redis does not know it: its end interests nobody */
+    bool unsaid;      /* its state could not be produced yet */
+    bool seen;        /* in the runtime's list, then in the list of Redis, of the reconcile under way */
+    UT_hash_handle hh;
+};
+
+struct asked { /* a container whose desired state is to be read */
+    char *id;  /* owned */
+    UT_hash_handle hh;
+};
+
+struct commands {   /* the consumer of container-command */
+    rd_kafka_t *rk; /* NULL until the topic's partitions are known */
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue;
+    int32_t partition;
+    int wake_fd; /* -1 without a consumer */
+    uv_poll_t poll;
+    bool positioned; /* at the end of the log: from here on no command is missed */
+};
+
+struct wp_host {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed, as all of these */
+    struct wp_stats *stats;
+    struct wp_link *link;
+    struct wp_sink *sink;
+    struct wp_wire *wire;
+    const struct wp_runtime_driver *driver;
+    struct wp_runtime *runtime;
+    struct commands commands;
+    struct held *held;   /* by id */
+    struct asked *asked; /* by id */
+    uint64_t changes;    /* grows with each change of a container's state */
+    uint64_t listed_at;  /* changes when the runtime was asked for its list */
+    bool asking, reconciling, reconcile_again;
+    bool up_wanted, up_unsaid,
+        down_unsaid; /* host_up after the next reconcile; records that could not be produced yet */
+    bool stopping, freed;
+    uv_timer_t beat, interval, tick;
+    int pins; /* handles and calls that hold this struct */
+};
+
+/* host.c */
+void wp_host_unpin(struct wp_host *host);
+
+/* commands.c: opens the consumer once the number of partitions is known; serves its callbacks. Called on
+ * every tick. */
+void wp_commands_tick(struct wp_host *host);
+void wp_commands_close(struct wp_host *host);
+
+/* containers.c */
+struct held *wp_held_find(struct wp_host *host, struct wp_str id);
+struct held *wp_held_add(struct wp_host *host, struct wp_str id, enum held_state state);
+void wp_held_set(struct wp_host *host, struct held *held, enum held_state state);
+void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_state over,
+                  struct wp_str detail);
+void wp_held_drop(struct wp_host *host, struct held *held);
+/* Publishes its state; again on later ticks when the sink does not take it now. */
+void wp_held_say(struct wp_host *host, struct held *held);
+bool wp_host_say(struct wp_host *host, const char *state, const char *detail);
+void wp_host_say_unsaid(struct wp_host *host);
+
+/* reconcile.c */
+void wp_host_ask(struct wp_host *host, struct wp_str id); /* then wp_host_ask_now for all of them */
+void wp_host_ask_now(struct wp_host *host);
+void wp_host_reconcile(struct wp_host *host);
+void wp_host_runtime_says(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                          struct wp_str detail);
+
+#endif

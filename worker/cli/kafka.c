@@ -142,8 +142,13 @@ static enum wp_err read_partition(struct wp_reader *reader, const struct wp_conf
                                   rd_kafka_topic_partition_list_t *starts, int timeout_ms,
                                   struct wp_error *error) {
     int64_t low, high;
-    rd_kafka_resp_err_t err =
-        rd_kafka_query_watermark_offsets(reader->rk, name, partition, &low, &high, timeout_ms);
+    rd_kafka_resp_err_t err;
+    int waited = 0;
+    do { /* a topic that was just made may have no leader yet */
+        if (waited > 0) rd_kafka_poll(reader->rk, ASK_AGAIN_MS);
+        err = rd_kafka_query_watermark_offsets(reader->rk, name, partition, &low, &high, timeout_ms);
+        waited += ASK_AGAIN_MS;
+    } while (err && err != RD_KAFKA_RESP_ERR__TIMED_OUT && waited <= JUST_MADE_MS);
     if (err)
         return wp_fail(error, WP_ERR_KAFKA, "Kafka at %s does not say where %s [%d] ends: %s",
                        brokers(config), name, partition, rd_kafka_err2str(err));

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BATCH 500  /* records handled before time is looked at again */
-#define WAIT_MS 10 /* at most, for a record */
+#define BATCH 500      /* records handled before time is looked at again */
+#define FLUSH_MS 30000 /* at most, for deliveries */
+#define WAIT_MS 10     /* at most, for a record */
 #define QUIET_US                                                                                             \
     1500000               /* silence after which nothing more is expected: predictions come within a second  \
                            */
@@ -90,6 +91,22 @@ static enum wp_err ask_cache(struct replay *r, size_t number) {
     };
     r->cache_open++;
     return publish(r, WP_TOPIC_CACHE, get.event_id, &get);
+}
+
+/* The first record waits until the producer has its id from Kafka, a second at a broker that just started: it
+ * is none of the runs'. */
+static enum wp_err warm_up(struct replay *r) {
+    char id[80];
+    struct wp_cache_event get = {
+        .event_id = id_write(r, 'w', 0, id, sizeof(id)),
+        .op = WP_STR("get"),
+        .ns = WP_STR("tool"),
+        .key = WP_STR("replay"),
+        .ttl_seconds = WP_ABSENT,
+        .count = WP_ABSENT,
+    };
+    enum wp_err err = publish(r, WP_TOPIC_CACHE, get.event_id, &get);
+    return err ? err : wp_producer_flush(&r->producer, FLUSH_MS, r->error);
 }
 
 static enum wp_err fill_cache(struct replay *r, size_t number) {
@@ -318,7 +335,7 @@ static enum wp_err run_all(struct replay *r) {
 /* Predictions and dead letters that the last events cause are still under way: until it is quiet. */
 static enum wp_err settle(struct replay *r) {
     int64_t since = wp_clock_us();
-    enum wp_err err = wp_producer_flush(&r->producer, 30000, r->error);
+    enum wp_err err = wp_producer_flush(&r->producer, FLUSH_MS, r->error);
     if (r->last_record_us < since) r->last_record_us = since;
     while (!err && wp_clock_us() < r->last_record_us + QUIET_US && wp_clock_us() < since + SETTLE_US)
         err = take_records(r, INT64_MAX);
@@ -345,6 +362,7 @@ enum wp_err wp_replay_run(const struct wp_config *config, const struct wp_trace 
     r.runs = wp_calloc(trace->count, sizeof(*r.runs));
     snprintf(r.prefix, sizeof(r.prefix), "replay-%" PRIx64 "-%lx-", wp_clock_wall_ms(), (long)getpid());
     enum wp_err err = open_clients(&r, config);
+    if (!err) err = warm_up(&r);
     if (!err) {
         r.began_us = r.last_answer_us = wp_clock_us();
         r.zero_us = r.began_us - scaled_us(&r, trace->runs[0].at_ms);

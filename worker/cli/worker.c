@@ -1,0 +1,226 @@
+/* `warmpool worker`: owns the loop and the list of what is started on it, in order, and of what is stopped,
+ * in reverse. */
+#include "bus/admin.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "engine/engine.h"
+#include "host/host.h"
+#include "ops/ops.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    TOPICS_TIMEOUT_MS = 10000,
+    TOPICS_RETRY_MS = 1000,
+    FLUSH_MS = 5000,
+    WATCH_MS = 100,
+    SWEEP_PARTITION = 0
+};
+
+struct worker {
+    uv_loop_t loop;
+    struct wp_config config;
+    struct wp_stats stats;
+    struct wp_wire *wire;
+    struct wp_link *links[WP_SLOTS];
+    struct wp_engine *engine;
+    struct wp_source *source;
+    struct wp_sink *sink;
+    struct wp_host *host;
+    struct wp_ops *ops;
+    uv_signal_t signals[2];
+    uv_timer_t retry, deadline, watch;
+    uv_work_t topics; /* making missing topics, off the loop */
+    enum wp_err topics_err;
+    struct wp_error topics_error;
+    bool topics_running, subscribed, stopping;
+    int exit_code;
+};
+
+static void update_redis_health(struct worker *w) {
+    struct wp_health *health = &w->stats.redis;
+    health->ready = true;
+    health->reason[0] = '\0';
+    for (int i = 0; i < WP_SLOTS; i++) {
+        if (!w->links[i] || wp_link_ready(w->links[i])) continue;
+        health->ready = false;
+        snprintf(health->reason, sizeof health->reason, "%s", wp_link_reason(w->links[i]));
+    }
+}
+
+static void on_link_state(void *ctx, enum wp_slot slot, bool ready) {
+    struct worker *w = ctx;
+    update_redis_health(w);
+    if (w->engine) wp_engine_link_state(w->engine, slot, ready);
+    if (ready && slot == WP_SLOT_POOL && w->host) wp_host_link_ready(w->host);
+}
+
+/* Topics are made before the group is joined; a broker that is away is asked again until it answers. */
+static void make_topics(uv_work_t *work) {
+    struct worker *w = work->data;
+    w->topics_err = wp_admin_ensure_topics(&w->config, TOPICS_TIMEOUT_MS, &w->topics_error);
+}
+
+static void on_retry(uv_timer_t *timer);
+
+static void on_topics(uv_work_t *work, int status) {
+    struct worker *w = work->data;
+    struct wp_error error = {0};
+    (void)status;
+    w->topics_running = false;
+    if (w->stopping) return;
+    if (!w->topics_err && !wp_source_subscribe(w->source, &error)) {
+        w->subscribed = true;
+        wp_log(WP_LOG_INFO, "subscribed", "group=%s", wp_settings_get(&w->config.kafka, "group.id"));
+        return;
+    }
+    const char *reason = w->topics_err ? w->topics_error.text : error.text;
+    w->stats.kafka.ready = false;
+    snprintf(w->stats.kafka.reason, sizeof w->stats.kafka.reason, "%s", reason);
+    wp_log(WP_LOG_WARN, "kafka_not_ready", "error=%s", reason);
+    uv_timer_start(&w->retry, on_retry, TOPICS_RETRY_MS, 0);
+}
+
+static void on_retry(uv_timer_t *timer) {
+    struct worker *w = timer->data;
+    w->topics.data = w;
+    w->topics_running = uv_queue_work(&w->loop, &w->topics, make_topics, on_topics) == 0;
+}
+
+/* The owner of one partition of container-event sweeps for all. */
+static void on_watch(uv_timer_t *timer) {
+    struct worker *w = timer->data;
+    wp_ops_set_sweeper(w->ops, wp_engine_owns(w->engine, WP_TOPIC_EVENT, SWEEP_PARTITION));
+}
+
+/* Stopping: nothing new is taken, what was taken is finished (or left for the next worker), then the loop
+ * ends. */
+static void end_loop(void *ctx) {
+    uv_stop(&((struct worker *)ctx)->loop);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    struct worker *w = timer->data;
+    wp_log(WP_LOG_WARN, "stop_timeout", "ms=%lld", (long long)w->config.worker.stop_ms);
+    end_loop(w);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct worker *w = handle->data;
+    if (w->stopping) return;
+    w->stopping = true;
+    wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
+    wp_ops_stop(w->ops);
+    if (w->host) wp_host_stop(w->host);
+    uv_timer_start(&w->deadline, on_deadline, (uint64_t)w->config.worker.stop_ms, 0);
+    wp_engine_stop(w->engine, end_loop, w);
+}
+
+static enum wp_err start(struct worker *w, struct wp_error *error) {
+    enum wp_err err;
+    if ((err = wp_wire_new(&w->wire, &w->config, error))) return err;
+    for (enum wp_slot slot = 0; slot < WP_SLOTS; slot++)
+        if ((err = wp_link_new(&w->links[slot], &w->loop, &w->config, slot, &w->stats, on_link_state, w,
+                               error)))
+            return err;
+    if ((err = wp_engine_new(&w->engine, &w->loop, &w->config, &w->stats, w->wire, w->links, error)))
+        return err;
+    if ((err = wp_sink_new(&w->sink, &w->loop, &w->config, &w->stats, wp_engine_delivered, w->engine, error)))
+        return err;
+    if ((err = wp_source_new(&w->source, &w->loop, &w->config, &w->stats, &wp_engine_source_handler,
+                             w->engine, error)))
+        return err;
+    wp_engine_attach(w->engine, w->source, w->sink);
+    if (w->config.host.name[0] != '\0' &&
+        (err = wp_host_new(&w->host, &w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], w->sink,
+                           w->wire, error)))
+        return err;
+    if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->sink, w->wire, error)))
+        return err;
+    return WP_OK;
+}
+
+static void end(struct worker *w) {
+    wp_source_free(w->source);
+    if (w->sink) {
+        size_t left = wp_sink_flush(w->sink, FLUSH_MS);
+        if (left > 0)
+            wp_log(WP_LOG_WARN, "records_not_flushed", "count=%zu",
+                   left); /* the next worker publishes them again */
+    }
+    wp_ops_free(w->ops);
+    wp_host_free(w->host);
+    wp_engine_free(w->engine);
+    wp_sink_free(w->sink);
+    for (int i = 0; i < WP_SLOTS; i++) wp_link_free(w->links[i]);
+}
+
+static void close_own(struct worker *w) {
+    for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
+    uv_close((uv_handle_t *)&w->retry, NULL);
+    uv_close((uv_handle_t *)&w->deadline, NULL);
+    uv_close((uv_handle_t *)&w->watch, NULL);
+}
+
+static void init_own(struct worker *w) {
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    uv_loop_init(&w->loop);
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&w->loop, &w->signals[i]);
+        w->signals[i].data = w;
+        uv_signal_start(&w->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&w->loop, &w->retry);
+    uv_timer_init(&w->loop, &w->deadline);
+    uv_timer_init(&w->loop, &w->watch);
+    w->retry.data = w->deadline.data = w->watch.data = w;
+    w->stats.started_us = wp_clock_us();
+    update_redis_health(w);
+}
+
+static int run(struct worker *w) {
+    struct wp_error error = {0};
+    init_own(w);
+    if (start(w, &error)) {
+        fprintf(stderr, "warmpool worker: %s\n", error.text);
+        w->exit_code = 2;
+    } else {
+        wp_log(WP_LOG_INFO, "started", "version=%s pid=%d", WP_VERSION, (int)getpid());
+        wp_ops_start(w->ops);
+        uv_timer_start(&w->watch, on_watch, WATCH_MS, WATCH_MS);
+        on_retry(&w->retry);
+        uv_run(&w->loop, UV_RUN_DEFAULT);
+    }
+    end(w);
+    close_own(w);
+    uv_run(&w->loop, UV_RUN_DEFAULT); /* the handles close */
+    uv_loop_close(&w->loop);
+    wp_wire_free(w->wire);
+    wp_log(WP_LOG_INFO, "stopped", "exit=%d", w->exit_code);
+    return w->exit_code;
+}
+
+static const struct wp_subcommand command = {
+    .name = "worker",
+    .arguments = "",
+    .text = "Handles events until SIGTERM: finishes what it took, commits, and ends with 0. With host.name "
+            "set it also drives containers.",
+    .lists_keys = true,
+};
+
+int wp_cli_worker(int argc, char **argv) {
+    struct worker *w = wp_calloc(1, sizeof *w);
+    struct wp_parsed parsed;
+    int code = 0;
+    signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of a write, not the end of the worker */
+    if (wp_options_parse(&command, argc, argv, &w->config, &parsed, &code)) {
+        code = run(w);
+        wp_config_done(&w->config);
+    }
+    free(w);
+    return code;
+}

@@ -1,0 +1,184 @@
+/* Owns the HTTP daemon: libmicrohttpd's epoll descriptor is polled by the loop, so requests are answered on
+ * the loop's thread. */
+#include "ops/http.h"
+#include "core/log.h"
+#include "ops/prometheus.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct http {
+    struct wp_ops *ops;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    int open_handles;
+    struct wp_buf body;
+};
+
+static void on_timer(uv_timer_t *timer);
+
+static void turn(struct http *http) {
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    MHD_run(http->daemon);
+    if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES || wait_ms > 1000) wait_ms = 1000;
+    uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    turn(timer->data);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    (void)status, (void)events;
+    turn(poll->data);
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+                              struct wp_str text) {
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(text.len, (void *)(uintptr_t)text.ptr, MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text) {
+    return answer(connection, status, "text/plain; charset=utf-8", wp_str(text));
+}
+
+static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *connection) {
+    const struct wp_stats *stats = http->ops->stats;
+    const struct wp_health *parts[] = {&stats->kafka, &stats->redis, &stats->state};
+    static const char *const names[] = {"kafka", "redis", "state"};
+    wp_buf_reset(&http->body);
+    for (size_t i = 0; i < 3; i++)
+        if (!parts[i]->ready)
+            wp_buf_printf(&http->body, "%s: %s\n", names[i],
+                          parts[i]->reason[0] ? parts[i]->reason : "not connected yet");
+    if (http->body.len == 0) return answer_text(connection, MHD_HTTP_OK, "ready\n");
+    return answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8",
+                  wp_buf_str(&http->body));
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **request) {
+    struct http *http = ctx;
+    static int seen;
+    (void)version, (void)upload;
+    if (!*request) { /* the headers alone; the answer follows with the next call */
+        *request = &seen;
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+        return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+    if (strcmp(url, "/healthz") == 0) return answer_text(connection, MHD_HTTP_OK, "ok\n");
+    if (strcmp(url, "/readyz") == 0) return answer_ready(http, connection);
+    if (strcmp(url, "/metrics") == 0) {
+        wp_buf_reset(&http->body);
+        wp_prometheus_write(http->ops, &http->body);
+        return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+                      wp_buf_str(&http->body));
+    }
+    return answer_text(connection, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
+}
+
+/* "127.0.0.1:9464", "[::1]:9464", ":9464" (every address). The result is freeaddrinfo'd by the caller. */
+static struct addrinfo *resolve(const char *listen) {
+    const char *colon = strrchr(listen, ':');
+    char host[256];
+    if (!colon || (size_t)(colon - listen) >= sizeof host) return NULL;
+    size_t len = (size_t)(colon - listen);
+    if (len > 1 && listen[0] == '[' && listen[len - 1] == ']')
+        snprintf(host, sizeof host, "%.*s", (int)len - 2, listen + 1);
+    else
+        snprintf(host, sizeof host, "%.*s", (int)len, listen);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *found = NULL;
+    return getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) == 0 ? found : NULL;
+}
+
+static int listen_on(const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), yes = 1;
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 64) == 0) return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static void log_address(int fd) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char host[INET6_ADDRSTRLEN], port[8];
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        wp_log(WP_LOG_INFO, "http_listening",
+               address.ss_family == AF_INET6 ? "address=[%s]:%s" : "address=%s:%s", host, port);
+}
+
+enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error *error) {
+    const char *listen = ops->config->http.listen;
+    *ret_http = NULL;
+    if (listen[0] == '\0') return WP_OK;
+    struct addrinfo *address = resolve(listen);
+    if (!address)
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "http.listen = \"%s\" is no address and port, such as 127.0.0.1:9464 or [::1]:9464; "
+                       "empty turns it off",
+                       listen);
+    int fd = listen_on(address);
+    freeaddrinfo(address);
+    if (fd < 0)
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "http.listen = %s cannot be listened on: %s; give another port (0 = any), or leave "
+                       "http.listen empty to do without",
+                       listen, strerror(errno));
+    struct http *http = wp_calloc(1, sizeof *http);
+    http->ops = ops;
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
+                                    fd, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_CONNECTION_LIMIT, 64u,
+                                    MHD_OPTION_END);
+    if (!http->daemon) {
+        close(fd);
+        free(http);
+        return wp_fail(error, WP_ERR_SYSTEM, "http.listen = %s: the HTTP daemon does not start", listen);
+    }
+    log_address(fd);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_init(ops->loop, &http->poll, info->epoll_fd);
+    uv_timer_init(ops->loop, &http->timer);
+    http->poll.data = http->timer.data = http;
+    http->open_handles = 2;
+    uv_poll_start(&http->poll, UV_READABLE, on_readable);
+    turn(http);
+    *ret_http = http;
+    return WP_OK;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct http *http = handle->data;
+    if (--http->open_handles > 0) return;
+    wp_buf_done(&http->body);
+    free(http);
+}
+
+void http_free(struct http *http) {
+    if (!http) return;
+    uv_poll_stop(&http->poll);
+    MHD_stop_daemon(http->daemon);
+    uv_close((uv_handle_t *)&http->poll, on_closed);
+    uv_close((uv_handle_t *)&http->timer, on_closed);
+}

@@ -1,0 +1,11 @@
+/* Pre-warming: at start from pool.prewarm, and every pool.prewarm_interval the pools that run low. Internal
+ * to ops/. */
+#ifndef WP_OPS_PREWARM_H
+#define WP_OPS_PREWARM_H
+#include "ops/ops_internal.h"
+
+struct prewarm *prewarm_new(struct wp_ops *ops);
+void prewarm_stop(struct prewarm *prewarm);
+void prewarm_free(struct prewarm *prewarm); /* NULL is fine */
+
+#endif

@@ -1,0 +1,71 @@
+/* Owns the sweep: every worker.sweep_interval_ms the slot is asked what is due, and one event asks its
+ * function to look. The function checks against time again, so a stale or doubled event is harmless. The
+ * loop's thread. */
+#include "ops/sweeper.h"
+#include "core/clock.h"
+#include <stdlib.h>
+
+enum { AGAIN_US = 50000 };
+
+struct sweeper {
+    struct wp_ops *ops;
+    uv_timer_t timer;
+    bool owner, asking, freed;
+    int64_t not_before_us; /* one sweep in flight: its event must have had time to be handled */
+};
+
+static void publish(struct sweeper *sweeper, const char *state, struct wp_str host) {
+    struct wp_container_event event = {
+        .container_id = WP_STR("-"), .philosophy = WP_STR("-"), .host = host, .state = wp_str(state)};
+    if (wp_ops_publish(sweeper->ops, WP_TOPIC_EVENT, WP_STR("sweep"), &event))
+        sweeper->not_before_us = wp_clock_us() + AGAIN_US;
+}
+
+static void on_due(void *ctx, const redisReply *reply, const char *error) {
+    struct sweeper *sweeper = ctx;
+    (void)error;
+    sweeper->asking = false;
+    if (sweeper->freed) {
+        free(sweeper);
+        return;
+    }
+    if (!sweeper->owner || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) return;
+    if (reply->element[0]->integer == 0) publish(sweeper, "request_timed_out", WP_STR("-"));
+    for (size_t i = 1; i < reply->elements; i++)
+        publish(sweeper, "host_down", (struct wp_str){reply->element[i]->str, reply->element[i]->len});
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct sweeper *sweeper = timer->data;
+    if (!sweeper->owner || sweeper->asking || wp_clock_us() < sweeper->not_before_us) return;
+    sweeper->asking =
+        wp_link_call(sweeper->ops->links[WP_SLOT_POOL], "due", NULL, 0, on_due, sweeper) == WP_OK;
+}
+
+struct sweeper *sweeper_new(struct wp_ops *ops) {
+    struct sweeper *sweeper = wp_calloc(1, sizeof *sweeper);
+    sweeper->ops = ops;
+    uv_timer_init(ops->loop, &sweeper->timer);
+    sweeper->timer.data = sweeper;
+    uint64_t interval = (uint64_t)ops->config->worker.sweep_ms;
+    uv_timer_start(&sweeper->timer, on_timer, interval, interval);
+    return sweeper;
+}
+
+void sweeper_set_owner(struct sweeper *sweeper, bool owner) {
+    sweeper->owner = owner;
+}
+
+void sweeper_stop(struct sweeper *sweeper) {
+    uv_timer_stop(&sweeper->timer);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct sweeper *sweeper = handle->data;
+    sweeper->freed = true;
+    if (!sweeper->asking) free(sweeper); /* else its answer frees it: links answer all when they are freed */
+}
+
+void sweeper_free(struct sweeper *sweeper) {
+    if (sweeper) uv_close((uv_handle_t *)&sweeper->timer, on_closed);
+}

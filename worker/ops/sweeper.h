@@ -1,0 +1,13 @@
+/* Looks when a deadline of the shared state is due, and publishes the event that says so. Internal to ops/.
+ */
+#ifndef WP_OPS_SWEEPER_H
+#define WP_OPS_SWEEPER_H
+#include "ops/ops_internal.h"
+
+struct sweeper *sweeper_new(struct wp_ops *ops);
+/* Only the worker that owns the partition sweeps. */
+void sweeper_set_owner(struct sweeper *sweeper, bool owner);
+void sweeper_stop(struct sweeper *sweeper);
+void sweeper_free(struct sweeper *sweeper); /* NULL is fine */
+
+#endif

@@ -48,8 +48,12 @@ void reader_start(struct reader *reader, struct wp_tp tp, int64_t offset);
 #define RUN_UNTIL(loop, condition, seconds)                                                                  \
     do {                                                                                                     \
         uint64_t end_ = uv_hrtime() + (uint64_t)(seconds)*1000000000u;                                       \
-        while (!(condition) && uv_hrtime() < end_) bus_run_once(loop);                                       \
-        cr_assert(condition, "waited %d s for: %s", (seconds), #condition);                                  \
+        bool holds_ = condition;                                                                             \
+        while (!holds_ && uv_hrtime() < end_) {                                                              \
+            bus_run_once(loop);                                                                              \
+            holds_ = condition;                                                                              \
+        }                                                                                                    \
+        cr_assert(holds_, "waited %d s for: %s", (seconds), #condition);                                     \
     } while (0)
 
 void bus_run_once(uv_loop_t *loop); /* one turn, at most 20 ms */

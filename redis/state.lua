@@ -273,8 +273,8 @@ function state.forget_host(name) hosts[name], host_dirty[name] = nil, true end
 
 -- Deadlines, numbers, other writes --------------------------------------------------------------------------------------------------
 
--- at: us, or false when there is none any more.
-function state.deadline(member, at) deadlines.changes[member] = at end
+-- at: us, or nil when there is none any more.
+function state.deadline(member, at) deadlines.changes[member] = at or false end
 
 -- Grows for ever, also when Redis has forgotten: the larger of the last one plus 1 and the time in us.
 function state.next_number()

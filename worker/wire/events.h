@@ -1,5 +1,6 @@
-/* The structs that all other modules speak: one per topic, the fields of schemas/ (the public contract). Strings are borrowed
- * from the message or its arena. Absent numbers are WP_ABSENT (doubles: NAN); absent strings have ptr NULL. */
+/* The structs that all other modules speak: one per topic, the fields of schemas/ (the public contract).
+ * Strings are borrowed from the message or its arena. Absent numbers are WP_ABSENT (doubles: NAN); absent
+ * strings have ptr NULL. */
 #ifndef WP_WIRE_EVENTS_H
 #define WP_WIRE_EVENTS_H
 #include <math.h>

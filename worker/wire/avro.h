@@ -1,0 +1,52 @@
+/* The primitives of Avro's binary encoding. Reading never leaves [at, end): a malformed value sets `why`
+ * once, and every read after that gives zero, so that a caller may check at the end. Pure; any thread. */
+#ifndef WP_WIRE_AVRO_H
+#define WP_WIRE_AVRO_H
+#include <stdint.h>
+#include "core/buf.h"
+
+struct avro_reader {
+    const unsigned char *at, *end;
+    const char *why; /* what was malformed; NULL while all is well */
+};
+
+static inline struct avro_reader avro_reader(struct wp_str datum) {
+    const unsigned char *at = (const unsigned char *)datum.ptr;
+    return (struct avro_reader){.at = at, .end = at + datum.len};
+}
+static inline size_t avro_left(const struct avro_reader *in) {
+    return (size_t)(in->end - in->at);
+}
+static inline void avro_bad(struct avro_reader *in, const char *why) {
+    if (!in->why) in->why = why;
+    in->at = in->end;
+}
+
+int64_t avro_read_long_slow(struct avro_reader *in);
+static inline int64_t avro_read_long(struct avro_reader *in) {
+    if (in->at < in->end && *in->at < 0x80) {
+        uint64_t raw = *in->at++;
+        return (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+    }
+    return avro_read_long_slow(in);
+}
+int32_t avro_read_int(struct avro_reader *in);
+double avro_read_double(struct avro_reader *in);
+float avro_read_float(struct avro_reader *in);
+bool avro_read_bool(struct avro_reader *in);
+struct wp_str avro_read_bytes(struct avro_reader *in); /* borrows; ptr is never NULL when all is well */
+struct wp_str avro_read_fixed(struct avro_reader *in, size_t size);
+size_t avro_read_branch(struct avro_reader *in, size_t branches); /* of a union, less than `branches` */
+/* The number of items in the next block of an array or map; 0 at its end. */
+uint64_t avro_read_block(struct avro_reader *in);
+
+static inline char *avro_room(struct wp_buf *out, size_t bytes) {
+    return out->cap - out->len >= bytes && out->data ? out->data + out->len : wp_buf_reserve(out, bytes);
+}
+void avro_write_long(struct wp_buf *out, int64_t value);
+void avro_write_double(struct wp_buf *out, double value);
+void avro_write_float(struct wp_buf *out, float value);
+void avro_write_bool(struct wp_buf *out, bool value);
+void avro_write_bytes(struct wp_buf *out, struct wp_str bytes);
+
+#endif

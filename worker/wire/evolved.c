@@ -1,0 +1,138 @@
+/* Evolved messages by avro-c. Its resolved reader and writer fail on fields with defaults, so the fields are
+ * mapped here. */
+#include "wire/evolved.h"
+#include <avro.h>
+#include <stdlib.h>
+#include "wire/datum.h"
+#include "wire/events.h"
+
+struct evolved {
+    const struct type *type; /* borrowed from the schema */
+    avro_schema_t schema;
+    avro_value_iface_t *iface;
+    avro_value_t value; /* used again for every datum */
+    avro_reader_t reader;
+};
+
+/* avro-c reads the canonical form: full names, and no defaults or documents for it to stumble over. */
+enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schema, const char *file,
+                        struct wp_error *error) {
+    struct evolved *evolved = wp_calloc(1, sizeof *evolved);
+    evolved->type = schema->type;
+    if (avro_schema_from_json_length(schema->canonical.ptr, schema->canonical.len, &evolved->schema) ||
+        !(evolved->iface = avro_generic_class_from_schema(evolved->schema)) ||
+        avro_generic_value_new(evolved->iface, &evolved->value) ||
+        !(evolved->reader = avro_reader_memory("", 0))) {
+        evolved_free(evolved);
+        return wp_fail(error, WP_ERR_CONFIG, "schema %s of wire.schemas: %s", file, avro_strerror());
+    }
+    *ret_evolved = evolved;
+    return WP_OK;
+}
+
+void evolved_free(struct evolved *evolved) {
+    if (!evolved) return;
+    if (evolved->reader) avro_reader_free(evolved->reader);
+    if (evolved->value.iface) avro_value_decref(&evolved->value);
+    if (evolved->iface) avro_value_iface_decref(evolved->iface);
+    if (evolved->schema) avro_schema_decref(evolved->schema);
+    free(evolved);
+}
+
+static bool read_text(avro_value_t *value, struct wp_arena *arena, struct wp_str *ret_text) {
+    const void *bytes = NULL;
+    const char *text = NULL;
+    size_t size = 0;
+    if (avro_value_get_type(value) == AVRO_STRING) {
+        if (avro_value_get_string(value, &text, &size) || size == 0) return false;
+        *ret_text = wp_arena_copy(arena, (struct wp_str){text, size - 1}); /* its NUL is counted */
+        return true;
+    }
+    if (avro_value_get_type(value) != AVRO_BYTES || avro_value_get_bytes(value, &bytes, &size)) return false;
+    *ret_text = wp_arena_copy(arena, (struct wp_str){bytes, size});
+    return true;
+}
+
+static bool read_long(avro_value_t *value, int64_t *ret_long) {
+    int32_t narrow;
+    if (avro_value_get_type(value) == AVRO_INT64) return avro_value_get_long(value, ret_long) == 0;
+    if (avro_value_get_type(value) != AVRO_INT32 || avro_value_get_int(value, &narrow)) return false;
+    *ret_long = narrow;
+    return true;
+}
+
+static bool read_double(avro_value_t *value, double *ret_double) {
+    float narrow;
+    int64_t whole;
+    if (avro_value_get_type(value) == AVRO_DOUBLE) return avro_value_get_double(value, ret_double) == 0;
+    if (avro_value_get_type(value) == AVRO_FLOAT && avro_value_get_float(value, &narrow) == 0) {
+        *ret_double = (double)narrow;
+        return true;
+    }
+    if (!read_long(value, &whole)) return false;
+    *ret_double = (double)whole;
+    return true;
+}
+
+static bool read_bool(avro_value_t *value, bool *ret_bool) {
+    int truth;
+    if (avro_value_get_type(value) != AVRO_BOOLEAN || avro_value_get_boolean(value, &truth)) return false;
+    *ret_bool = truth != 0;
+    return true;
+}
+
+static enum wp_err map_record(const struct fields *fields, avro_value_t *record, struct wp_arena *arena,
+                              void *event, struct wp_error *error);
+
+static bool map_value(const struct field *field, avro_value_t *value, struct wp_arena *arena, void *event) {
+    void *place = field_place(field, event);
+    switch (field->kind) {
+    case FIELD_STRING:
+        return read_text(value, arena, place);
+    case FIELD_BYTES:
+        return *(bool *)((char *)event + field->has_at) = read_text(value, arena, place);
+    case FIELD_LONG:
+        return read_long(value, place) && !(field->optional && *(int64_t *)place == WP_ABSENT);
+    case FIELD_DOUBLE:
+        return read_double(value, place) && !(field->optional && isnan(*(double *)place));
+    case FIELD_BOOL:
+        return read_bool(value, place);
+    default:
+        return avro_value_get_type(value) == AVRO_RECORD &&
+               !map_record(field->record, value, arena, place, NULL);
+    }
+}
+
+static enum wp_err map_record(const struct fields *fields, avro_value_t *record, struct wp_arena *arena,
+                              void *event, struct wp_error *error) {
+    enum wp_err first = WP_OK;
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *field = &fields->list[i];
+        avro_value_t value, branch;
+        bool there = avro_value_get_by_name(record, field->name, &value, NULL) == 0;
+        if (there && avro_value_get_type(&value) == AVRO_UNION) {
+            there = avro_value_get_current_branch(&value, &branch) == 0;
+            value = branch;
+        }
+        if (there && avro_value_get_type(&value) != AVRO_NULL) {
+            if (!map_value(field, &value, arena, event) && !first)
+                first = wp_fail(error, WP_ERR_DATA,
+                                "field %s has a type or value that cannot be read as the current schema's",
+                                field->name);
+        } else if (!field->optional && !field->fallback && !first) {
+            first = wp_fail(error, WP_ERR_DATA, "field %s is missing", field->name);
+        }
+    }
+    return first;
+}
+
+enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, struct wp_str datum,
+                         struct wp_arena *arena, void *event, struct wp_error *error) {
+    enum wp_err err = datum_check(evolved->type, datum, error);
+    if (err) return err;
+    avro_reader_memory_set_source(evolved->reader, datum.ptr, (int64_t)datum.len);
+    avro_value_reset(&evolved->value);
+    if (avro_value_read(evolved->reader, &evolved->value))
+        return wp_fail(error, WP_ERR_DATA, "the Avro datum cannot be read: %s", avro_strerror());
+    return map_record(fields, &evolved->value, arena, event, error);
+}

@@ -1,0 +1,19 @@
+/* Reads datums of a schema that is not the current one: avro-c decodes them with the writer's schema, and the
+ * fields go by name into the topic's struct. One thread (avro-c's error text is process-global). */
+#ifndef WP_WIRE_EVOLVED_H
+#define WP_WIRE_EVOLVED_H
+#include "wire/fields.h"
+#include "wire/schema.h"
+
+struct evolved;
+
+enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schema, const char *file,
+                        struct wp_error *error) WP_MUST_CHECK;
+void evolved_free(struct evolved *evolved);
+
+/* Checks the datum's bounds before avro-c sees it. Fields that the writer does not have keep what they were
+ * cleared to; strings are copied into the arena. */
+enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, struct wp_str datum,
+                         struct wp_arena *arena, void *event, struct wp_error *error) WP_MUST_CHECK;
+
+#endif

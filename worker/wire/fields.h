@@ -1,0 +1,49 @@
+/* One description of each topic's struct — field, kind, place, in the order of its schema — serves Avro and
+ * JSON, both ways. */
+#ifndef WP_WIRE_FIELDS_H
+#define WP_WIRE_FIELDS_H
+#include <jansson.h>
+#include "bus/topics.h"
+#include "core/arena.h"
+#include "wire/avro.h"
+
+enum field_kind { FIELD_STRING, FIELD_BYTES, FIELD_LONG, FIELD_DOUBLE, FIELD_BOOL, FIELD_RECORD };
+
+struct fields;
+struct field {
+    const char *name;
+    enum field_kind kind;
+    bool optional; /* ["null", kind]; absent is null */
+    bool fallback; /* a bool's default, when missing from JSON or from an older schema */
+    size_t at;     /* offset in the struct */
+    size_t has_at; /* bytes: of the bool that says whether there is a value */
+    const struct fields *record;
+};
+struct fields {
+    const struct field *list;
+    size_t count;
+};
+
+extern const struct fields topic_fields[WP_TOPICS]; /* none for metrics and dead-letter */
+
+/* Absent and default values everywhere. */
+void fields_clear(const struct fields *fields, void *event);
+
+/* The datum from *in into the struct; check in->why after it. Strings borrow. Clear first. */
+void fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event);
+void fields_write_avro(const struct fields *fields, const void *event, struct wp_buf *out);
+
+/* Strings are copied into the arena. Reads on after an error, so that as much as can be read is there. */
+enum wp_err fields_read_json(const struct fields *fields, const json_t *json, struct wp_arena *arena,
+                             void *event, struct wp_error *error) WP_MUST_CHECK;
+void fields_write_json(const struct fields *fields, const void *event, struct wp_buf *out);
+
+static inline void *field_place(const struct field *field, void *event) {
+    return (char *)event + field->at;
+}
+static inline const void *field_value(const struct field *field, const void *event) {
+    return (const char *)event + field->at;
+}
+bool field_is_absent(const struct field *field, const void *event); /* and optional */
+
+#endif

@@ -1,0 +1,67 @@
+/* An Avro schema read from its JSON text: a tree of types, its Parsing Canonical Form and its CRC-64-AVRO
+ * fingerprint (Avro specification 1.11). Immutable once parsed. */
+#ifndef WP_WIRE_SCHEMA_H
+#define WP_WIRE_SCHEMA_H
+#include <jansson.h>
+#include <stdint.h>
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/err.h"
+
+enum avro_type {
+    TYPE_NULL,
+    TYPE_BOOLEAN,
+    TYPE_INT,
+    TYPE_LONG,
+    TYPE_FLOAT,
+    TYPE_DOUBLE,
+    TYPE_BYTES,
+    TYPE_STRING,
+    TYPE_RECORD,
+    TYPE_ENUM,
+    TYPE_FIXED,
+    TYPE_ARRAY,
+    TYPE_MAP,
+    TYPE_UNION,
+};
+
+struct type;
+struct type_field {
+    const char *name;
+    struct type *type;
+    const json_t *fallback; /* the default; NULL when the field has none */
+};
+struct type {
+    enum avro_type kind;
+    const char *name; /* record, enum, fixed: the full name */
+    size_t count;     /* fields, symbols or branches; bytes of a fixed */
+    union {
+        struct type_field *fields; /* record */
+        const char **symbols;      /* enum */
+        struct type **branches;    /* union */
+        struct type *items;        /* array, map */
+    };
+    bool visited; /* while the schema is read */
+};
+
+struct schema {
+    struct wp_arena arena; /* of the whole tree */
+    json_t *json;          /* owned; the defaults live in it */
+    struct type *type;
+    struct wp_str canonical; /* the Parsing Canonical Form, NUL-terminated */
+    uint64_t fingerprint;
+};
+
+/* `name` is what errors call it: a file name. A refused schema leaves nothing to free. */
+enum wp_err schema_parse(struct schema *ret_schema, const char *name, struct wp_str text,
+                         struct wp_error *error) WP_MUST_CHECK;
+void schema_done(struct schema *schema);
+
+/* Types that a text calls by one word; TYPE_RECORD when it is none of them. */
+enum avro_type schema_primitive(const char *word);
+const char *schema_kind_name(enum avro_type kind);
+const struct type_field *schema_field(const struct type *record, const char *name); /* NULL: there is none */
+uint64_t schema_crc64(struct wp_str bytes);
+void schema_write_canonical(struct type *type, struct wp_buf *out);
+
+#endif

@@ -1,0 +1,19 @@
+/* Pieces of JSON text. Pure; any thread. */
+#ifndef WP_WIRE_TEXT_H
+#define WP_WIRE_TEXT_H
+#include <stdint.h>
+#include "core/buf.h"
+
+void text_string(struct wp_buf *out, struct wp_str text); /* quoted; bytes that are no UTF-8 become U+FFFD */
+void text_long(struct wp_buf *out, int64_t value);
+void text_double(struct wp_buf *out,
+                 double value); /* the shortest that reads back the same; null when not finite */
+/* "name":, with a comma before it unless it is the object's first. */
+void text_name(struct wp_buf *out, bool *first, const char *name);
+/* "name":"text" when the bytes are UTF-8, else "name_base64":"...". */
+void text_bytes(struct wp_buf *out, bool *first, const char *name, struct wp_str bytes);
+
+void base64_encode(struct wp_buf *out, struct wp_str bytes);
+bool base64_decode(struct wp_buf *out, struct wp_str text); /* RFC 4648 section 4, padded; false: it is not */
+
+#endif

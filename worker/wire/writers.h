@@ -1,0 +1,39 @@
+/* The schemas that messages may be written with: the embedded current ones, the further ones of wire.schemas,
+ * and the table of Confluent ids. Loaded once, then only read (an evolved writer keeps scratch space of
+ * avro-c). */
+#ifndef WP_WIRE_WRITERS_H
+#define WP_WIRE_WRITERS_H
+#include "bus/topics.h"
+#include "wire/evolved.h"
+#include "wire/schema.h"
+
+struct writer {
+    enum wp_topic topic;
+    char *file; /* owned; relative to wire.schemas, or the embedded file's name */
+    struct schema schema;
+    struct evolved *evolved; /* owned; NULL for a current schema: it has a codec of its own */
+};
+
+struct confluent_id {
+    uint32_t id;
+    struct writer *writer; /* borrowed */
+};
+
+struct writers {
+    struct writer current[WP_TOPICS]; /* none for dead-letter */
+    struct writer **further;          /* owned */
+    size_t further_count;
+    struct confluent_id *ids; /* owned, in the order of the setting */
+    size_t id_count;
+};
+
+enum wp_err writers_load(struct writers *writers, const struct wp_config *config,
+                         struct wp_error *error) WP_MUST_CHECK;
+void writers_done(struct writers *writers); /* also after a failed load */
+
+struct writer *writers_by_fingerprint(struct writers *writers, enum wp_topic topic, uint64_t fingerprint);
+struct writer *writers_by_id(struct writers *writers, uint32_t id);
+/* The id that the topic's current schema is written with; NULL: the setting has none. */
+const struct confluent_id *writers_id_of(const struct writers *writers, enum wp_topic topic);
+
+#endif

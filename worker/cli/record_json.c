@@ -1,20 +1,12 @@
 /* Kafka record -> JSON, for `tail`. */
 #include "cli/record_json.h"
+#include "wire/text.h"
 
 #include <stdio.h>
 
 static json_t *base64(struct wp_str bytes) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     struct wp_buf out = {0};
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        unsigned group = 0;
-        for (size_t j = 0; j < 3; j++)
-            group = group << 8 | (i + j < bytes.len ? (unsigned char)bytes.ptr[i + j] : 0u);
-        char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                        i + 1 < bytes.len ? digits[group >> 6 & 63] : '=',
-                        i + 2 < bytes.len ? digits[group & 63] : '='};
-        wp_buf_add(&out, four, sizeof(four));
-    }
+    base64_encode(&out, bytes);
     json_t *text = json_stringn(out.len ? out.data : "", out.len);
     wp_buf_done(&out);
     return text;

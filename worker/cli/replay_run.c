@@ -42,7 +42,9 @@ struct replay {
     uint64_t open, holding, cache_open;
     int64_t zero_us; /* when the recording's clock began */
     int64_t began_us, last_answer_us, last_record_us;
-    char prefix[40]; /* of all ids of this replay */
+    char prefix[40];  /* of all ids of this replay */
+    char warm_id[80]; /* of the event that is answered before the first run begins */
+    bool warm;
     struct wp_buf scratch, text;
     struct wp_replay_result *result;
     struct wp_error *error;
@@ -91,22 +93,6 @@ static enum wp_err ask_cache(struct replay *r, size_t number) {
     };
     r->cache_open++;
     return publish(r, WP_TOPIC_CACHE, get.event_id, &get);
-}
-
-/* The first record waits until the producer has its id from Kafka, a second at a broker that just started: it
- * is none of the runs'. */
-static enum wp_err warm_up(struct replay *r) {
-    char id[80];
-    struct wp_cache_event get = {
-        .event_id = id_write(r, 'w', 0, id, sizeof(id)),
-        .op = WP_STR("get"),
-        .ns = WP_STR("tool"),
-        .key = WP_STR("replay"),
-        .ttl_seconds = WP_ABSENT,
-        .count = WP_ABSENT,
-    };
-    enum wp_err err = publish(r, WP_TOPIC_CACHE, get.event_id, &get);
-    return err ? err : wp_producer_flush(&r->producer, FLUSH_MS, r->error);
 }
 
 static enum wp_err fill_cache(struct replay *r, size_t number) {
@@ -211,6 +197,10 @@ static void on_assignment(struct replay *r, const json_t *answer) {
 static enum wp_err on_cache_result(struct replay *r, const json_t *answer) {
     size_t number;
     const char *id = text_of(answer, "event_id");
+    if (strcmp(id, r->warm_id) == 0) {
+        r->warm = true;
+        return WP_OK;
+    }
     if (id_read(r, 's', id, &number)) {
         r->cache_open--;
         return WP_OK;
@@ -290,6 +280,29 @@ static enum wp_err take_records(struct replay *r, int64_t next_us) {
 
 static bool stopped(const struct replay *r) {
     return r->options->stop && *r->options->stop;
+}
+
+/* Runs begin when a worker answers: one that joins its group, or a producer that waits for its id from Kafka,
+ * takes seconds that are none of the runs'. */
+static enum wp_err warm_up(struct replay *r) {
+    struct wp_cache_event get = {
+        .event_id = id_write(r, 'w', 0, r->warm_id, sizeof(r->warm_id)),
+        .op = WP_STR("get"),
+        .ns = WP_STR("tool"),
+        .key = WP_STR("replay"),
+        .ttl_seconds = WP_ABSENT,
+        .count = WP_ABSENT,
+    };
+    enum wp_err err = publish(r, WP_TOPIC_CACHE, get.event_id, &get);
+    int64_t give_up_us = wp_clock_us() + r->options->wait_ms * 1000;
+    while (!err && !r->warm && !stopped(r)) {
+        if (wp_clock_us() > give_up_us)
+            return wp_fail(r->error, WP_ERR_KAFKA,
+                           "no worker answered within %lld s; is one running, and ready?",
+                           (long long)r->options->wait_ms / 1000);
+        err = take_records(r, INT64_MAX);
+    }
+    return err;
 }
 
 static int64_t next_arrival_us(const struct replay *r) {

@@ -71,7 +71,7 @@ static enum wp_err read_topics(const struct wp_config *config, const struct wp_p
 
 static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kafka_message_t *message) {
     json_t *object = wp_record_json(wire, topic, message);
-    json_dumpf(object, stdout, JSON_COMPACT);
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(object);
     putchar('\n');
     return fflush(stdout) == 0;

@@ -464,9 +464,14 @@ static double hundred_creates(void) {
 }
 
 Test(process_runtime, a_hundred_creates_of_one_second_are_ready_within_two) {
+#ifdef __SANITIZE_ADDRESS__
+    double limit = 10; /* forking the shadow memory takes longer than the rest */
+#else
+    double limit = 2;
+#endif
     double best = hundred_creates(); /* other tests run beside this one: the best of some tries is ours */
-    for (int i = 0; i < 4 && best >= 2.0; i++) best = fmin(best, hundred_creates());
-    cr_assert(best < 2.0, "took %.2f s", best);
+    for (int i = 0; i < 4 && best >= limit; i++) best = fmin(best, hundred_creates());
+    cr_assert(best < limit, "took %.2f s", best);
 }
 
 Test(process_runtime, failing_and_slow_creates_hold_nobody_up) {
@@ -598,17 +603,26 @@ Test(process_runtime, close_ends_all_of_them_the_stubborn_ones_too) {
     cr_assert(is_dead(a) && is_dead(b));
 }
 
+/* The first process that the worker made. */
+static pid_t keeper_of(pid_t worker) {
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)worker, (int)worker);
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(line, sizeof line, file)) _exit(3);
+    fclose(file);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
 /* A worker of its own: makes two containers with a grandchild each, says "2" on the pipe and waits to be
  * killed. */
 static _Noreturn void be_worker(struct bench *bench, int out, bool kill_keeper) {
     open_runtime(bench);
-    if (kill_keeper) { /* its only child so far; it is replaced, and the new one is told of all */
+    if (kill_keeper) { /* it is replaced, and the new one is told of all */
         create(bench, "before");
         wait_told(bench, 1);
-        char command[256];
-        snprintf(command, sizeof command, "pkill -KILL -P %d -x warmpool-keeper", (int)getpid());
-        if (system(command) != 0) _exit(3);
-        uv_run(&bench->loop, UV_RUN_ONCE); /* SIGCHLD of the keeper */
+        pid_t keeper = keeper_of(getpid());
+        kill(keeper, SIGKILL);
+        while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped */
     }
     create(bench, "a");
     create(bench, "b");

@@ -21,13 +21,16 @@ void wp_host_unpin(struct wp_host *host) {
 
 static void on_beat_answer(void *ctx, const redisReply *reply, const char *error) {
     struct wp_host *host = ctx;
-    if (!host->stopping && reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        if (!host->stopping)
+            wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
+                   reply ? reply->str : error);
+    } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
         wp_host_reconcile(host);
-    } else if (!reply || reply->type == REDIS_REPLY_ERROR) {
-        wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
-               reply ? reply->str : error);
+    } else if (host->up_wanted && !host->reconciling) { /* the reconcile before it has failed */
+        wp_host_reconcile(host);
     }
     wp_host_unpin(host);
 }
@@ -138,6 +141,7 @@ void wp_host_link_ready(struct wp_host *host) {
 void wp_host_stop(struct wp_host *host) {
     if (host->stopping) return;
     host->stopping = true;
+    uv_timer_stop(&host->beat); /* one after host_down would register it anew */
     send_beat(host);
     if (host->config->host.on_exit != WP_EXIT_DESTROY) return;
     host->down_unsaid = true;

@@ -7,26 +7,42 @@ local HOST, ADDRESS, C_CPU, C_MEMORY, REUSE, REQUEST, SINCE, CREATED, USES = 3, 
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
 local CREATES = 32        -- creates begun in one call
+local HUNGRY = 32         -- hungry pools looked at in one call
 local STEP = 100          -- of anything long, in one call
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 
 local now, settings, records, creates, continued
+local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
+    pool.root = slot
     now, settings, records, creates, continued = time, map, {}, 0, {}
+    changed, seen_changed, room_came = {}, {}, false
     state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     agents.begin(slot, time, map)
 end
 
-local function finish()
+local restore, restore_hungry
+
+-- Everything is decided and checked before the first write.
+local function finish(offset)
+    for _, name in ipairs(changed) do restore(offset, name) end
+    if room_came then restore_hungry(offset) end
+    predictor.publish_changed(records, state.deadline)
     state.flush()
     agents.flush()
-    predictor.flush(records, function(member, at)
-        if at then redis.call('ZADD', pool.root .. ':deadline', at, member) else redis.call('ZREM', pool.root .. ':deadline', member) end
-    end)
+    predictor.flush()
     return records
+end
+
+-- At the function's end creates under way are compared with what waits in that pool.
+local function restore_later(name)
+    if not seen_changed[name] then
+        seen_changed[name] = true
+        changed[#changed + 1] = name
+    end
 end
 
 local function size_of(name, p)
@@ -88,8 +104,8 @@ local function lease(offset, id, r, cid, c, warm)
     local wait = now - r[ARRIVED]
     r[CONTAINER], r[EPOCH] = cid, epoch
     r[EXPIRES] = r[LEASE_MS] > 0 and math.floor(now / 1000) + r[LEASE_MS] or 0
+    state.move(cid, c, 'leased') -- out of the list of its old reuse key, so before it gets the new one
     c[REQUEST], c[REUSE], c[USES] = id, r[TENANT], c[USES] + 1
-    state.move(cid, c, 'leased')
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     p.active = now
     if r[LEASE_MS] > 0 then state.deadline('l' .. id, now + r[LEASE_MS] * 1000) end
@@ -106,7 +122,8 @@ local function stop_waiting(id, r)
     state.touch_pool(r[POOL])
     state.list_remove(p.wait_list, id)
     state.list_remove(state.waiting_of(p, r[POOL], r[TENANT]), id)
-    state.deadline('w' .. id, nil)
+    state.deadline('w' .. id, false)
+    if p.hungry then restore_later(r[POOL]) end
 end
 
 local function start_waiting(id, r)
@@ -118,6 +135,7 @@ local function start_waiting(id, r)
     state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id, r[SEQ])
     state.deadline('w' .. id, r[DEADLINE])
     state.put_request(id, r)
+    restore_later(r[POOL])
 end
 
 -- The first of the list in that state that fits; looks at LOOK of them. One of the pair (container, request) is given.
@@ -167,10 +185,11 @@ local function offer(offset, id, c, used)
     else
         destroy(offset, id, c)
     end
+    if p.waiting > p.creating then restore_later(c[POOL]) end
 end
 
 local function end_lease(offset, id, r, status, reason)
-    state.deadline('l' .. id, nil)
+    state.deadline('l' .. id, false)
     agents.drop(r[AGENT], id)
     if status then
         local p = state.pool(r[POOL])
@@ -228,49 +247,82 @@ local function destroy_oldest_idle(offset, name)
     return id ~= nil
 end
 
--- No host has room: the oldest idle container of the least recently active pool goes.
-local function make_room(offset, besides)
+-- No host has room: the oldest idle container of the least recently active pool goes, of the hungry pool itself (they are another
+-- tenant's, or too small) only when no other pool has one.
+local function make_room(offset, hungry)
     local names = redis.call('ZRANGE', pool.root .. ':active', 0, 63)
     state.load_pools(names)
     for _, name in ipairs(names) do
         local p = state.pool(name)
-        if p and name ~= besides and p.idle > 0 and destroy_oldest_idle(offset, name) then return true end
+        if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name) then return true end
     end
-    return false
+    return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry)
 end
 
--- Creates under way >= min(waiting, free room). Called at the end of everything that changes waiting, creating, idle or room.
-local function restore(offset, name)
+-- How many containers end on hosts that will take new ones.
+local function ending_on_hosts()
+    local count = 0
+    for _, h in pairs(state.hosts()) do if h.state == 'up' then count = count + h.ending end end
+    return count
+end
+
+local function set_hungry(name, p, is)
+    if is or p.hungry then
+        state.later(is and {'ZADD', ':hungry', state.number_text(now), name} or {'ZREM', ':hungry', name})
+    end
+    if is ~= p.hungry then
+        p.hungry = is
+        state.touch_pool(name)
+    end
+end
+
+-- The nth that still waits and its place in the list, from place i on.
+local function waiting_from(p, i)
+    while true do
+        local id = state.list_item(p.wait_list, i)
+        if not id then return nil, i end
+        local r = state.request(id)
+        if r and r[STATE] == 'w' then return r, i end
+        i = i + 1
+    end
+end
+
+-- Creates under way >= min(waiting, free room), so nobody waits for a container that nobody makes.
+function restore(offset, name)
     local p = state.pool(name)
-    if not p or p.draining or p.retry_at > now then return end
-    local i, hungry = 1, false
+    if not p then return end
+    if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_hungry(name, p, false) end
+    local i, r = p.creating, nil -- the creates under way are for those that have waited longest
     while p.creating < p.waiting do
         if creates >= CREATES then
             go_on(offset, name)
             break
         end
-        local rid = state.list_item(p.wait_list, i)
-        local r = rid and state.request(rid)
-        i = i + 1
-        local under_way = p.creating + p.ending
         if total(p) >= settings.max_containers then
-            if p.idle == 0 or under_way >= p.waiting or not destroy_oldest_idle(offset, name) then break end
-        elseif not create(offset, name, r and r[STATE] == 'w' and r or nil) then
-            hungry = true
-            if under_way < p.waiting then make_room(offset, name) end
-            break
+            if p.idle == 0 or p.creating + p.ending >= p.waiting or not destroy_oldest_idle(offset, name) then break end
+        else
+            r, i = waiting_from(p, i + 1)
+            if not create(offset, name, r) then
+                for _ = p.creating + ending_on_hosts() + 1, math.min(p.waiting, p.creating + CREATES) do
+                    if not make_room(offset, name) then break end
+                end
+                return set_hungry(name, p, true)
+            end
         end
     end
-    state.later(hungry and {'ZADD', ':hungry', now, name} or {'ZREM', ':hungry', name})
+    set_hungry(name, p, false)
 end
 
--- Room on a host came free.
-local function restore_hungry(offset)
-    for _, name in ipairs(redis.call('ZRANGE', pool.root .. ':hungry', 0, 15)) do restore(offset, name) end
+-- Room on a host came free: those who wanted it, the longest waiting first. Who gets none goes to the list's end.
+function restore_hungry(offset)
+    local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, HUNGRY)
+    local before = creates
+    for i = 1, math.min(#names, HUNGRY) do restore(offset, names[i]) end
+    if #names > HUNGRY and creates > before then go_on(offset, '-') end
 end
 
 local function prewarm(offset, name, p, count)
-    if not settings.pool_enabled or p.draining then return end
+    if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))
     while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < settings.max_containers and creates < CREATES * 8 do
         if not create(offset, name) then break end
@@ -340,14 +392,12 @@ local function acquire_one(e)
 end
 
 function pool.acquire(events, time, map, slot)
-    pool.root = slot
     begin(slot, time, map)
     local names = prefetch(events, 6, 8)
     if #names > 0 then predictor.load(names) end
     expect(events)
     for _, e in ipairs(events) do acquire_one(e) end
-    for _, name in ipairs(names) do restore(events[#events][1], name) end
-    return finish()
+    return finish(events[#events][1])
 end
 
 -- offset age key trace timestamp | request_id philosophy container_id reuse
@@ -379,9 +429,8 @@ local function release_one(e)
 end
 
 function pool.release(events, time, map, slot)
-    pool.root = slot
     begin(slot, time, map)
-    local names = prefetch(events, 6, 7)
+    prefetch(events, 6, 7)
     local ids, holders = {}, {}
     for _, e in ipairs(events) do
         local r = state.request(e[6])
@@ -393,20 +442,18 @@ function pool.release(events, time, map, slot)
     state.load_containers(ids)
     agents.load(holders)
     for _, e in ipairs(events) do release_one(e) end
-    for _, name in ipairs(names) do restore(events[#events][1], name) end
-    return finish()
+    return finish(events[#events][1])
 end
 
 -- offset age key trace timestamp | record_id agent_id philosophy cpu memory time
 function pool.usage(events, time, map, slot)
-    pool.root = slot
     begin(slot, time, map)
     local ids = {}
     for i, e in ipairs(events) do ids[i] = e[7] end
     agents.load(ids)
-    predictor.usage(events)
+    predictor.usage(events, records)
     for _, e in ipairs(events) do agents.used(e[7], e[8], e[9], e[10], e[11]) end
-    return finish()
+    return finish(events[#events][1])
 end
 
 -- A container is no more: its room is free, its lease lost.
@@ -418,8 +465,8 @@ local function gone(offset, id, c, reason)
         if r and r[STATE] == 'l' and r[CONTAINER] == id then end_lease(offset, c[REQUEST], r, 'lost', reason) end
     end
     state.move(id, c, 'gone')
-    restore(offset, name)
-    restore_hungry(offset)
+    room_came = true
+    restore_later(name)
 end
 
 local function create_failed(offset, id, c)
@@ -435,10 +482,10 @@ local function ready(offset, id, c, address)
     local took = now - c[CREATED]
     p.failures, p.retry_at = 0, 0
     p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
-    state.deadline('b' .. c[POOL], nil)
+    state.deadline('b' .. c[POOL], false)
     c[ADDRESS] = address
     offer(offset, id, c, false)
-    restore(offset, c[POOL])
+    restore_later(c[POOL])
 end
 
 local function reject_waiting(offset, id, r, reason)
@@ -449,10 +496,16 @@ end
 -- Looks at what is due, at most STEP of it.
 local function due(offset)
     local members = redis.call('ZRANGEBYSCORE', pool.root .. ':deadline', '-inf', state.number_text(now), 'LIMIT', 0, STEP + 1)
+    local ids = {}
+    for _, member in ipairs(members) do
+        local kind = member:sub(1, 1)
+        if kind == 'l' or kind == 'w' then ids[#ids + 1] = member:sub(2) end
+    end
+    state.load_requests(ids)
     for i = 1, math.min(#members, STEP) do
         local member = members[i]
         local kind, name = member:sub(1, 1), member:sub(2)
-        state.deadline(member, nil)
+        state.deadline(member, false)
         local r = (kind == 'l' or kind == 'w') and state.request(name)
         if kind == 'l' and r and r[STATE] == 'l' then
             local id, c = r[CONTAINER], state.container(r[CONTAINER])
@@ -464,18 +517,27 @@ local function due(offset)
             reject_waiting(offset, name, r, 'timeout')
         elseif kind == 'b' then
             local p = state.pool(name)
-            if p then p.retry_at = 0 end
-            restore(offset, name)
+            if p then
+                p.retry_at = 0
+                state.touch_pool(name)
+                restore_later(name)
+            end
         elseif kind == 'p' then
-            predictor.due(name, offset, records, state.deadline)
+            predictor.due(name, offset)
         end
     end
     if #members > STEP then go_on(offset, '-') end
 end
 
-local function drop_host(offset, name, stopping)
+-- detail: stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
+local function drop_host(offset, name, detail)
     local h = state.hosts()[name]
-    if not h or (not stopping and now - h.beat <= h.ttl_us) then return end
+    if not h then return end
+    if detail == 'continue' then
+        if h.state ~= 'down' then return end -- it came back
+    elseif detail ~= 'stopping' and now - h.beat <= h.ttl_us then
+        return
+    end
     h.state = 'down'
     state.touch_host(name)
     local ids = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, STEP)
@@ -492,7 +554,7 @@ local function drop_host(offset, name, stopping)
         end
     end
     if #ids > STEP then
-        records[#records + 1] = {offset, 6, name, '', '-', '-', name, 'host_down', stopping and 'stopping' or ''}
+        records[#records + 1] = {offset, 6, name, '', '-', '-', name, 'host_down', 'continue'}
     else
         state.forget_host(name)
     end
@@ -501,14 +563,22 @@ end
 -- offset age key trace timestamp | container_id philosophy host state detail address
 local function event_one(e)
     local offset, id, what = e[1], e[6], e[9]
-    if what == 'host_up' then return restore_hungry(offset) end
-    if what == 'host_down' then return drop_host(offset, e[8], e[10] == 'stopping') end
+    if what == 'host_up' then
+        room_came = true
+        return
+    end
+    if what == 'host_down' then return drop_host(offset, e[8], e[10]) end
     if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end
     if what == 'continue' then
-        if e[7] == '-' then return due(offset) end
+        if e[7] == '-' then
+            room_came = true
+            return due(offset)
+        end
         local p = state.pool(e[7])
-        if p and p.draining then return pool.drain_step(offset, e[7], p) end
-        return restore(offset, e[7])
+        if not p then return end
+        if p.draining then return pool.drain_step(offset, e[7], p) end
+        pool.shrink_step(offset, e[7], p)
+        return restore_later(e[7])
     end
     local c = state.container(id)
     if not c or c[STATE] == 'gone' then return end
@@ -523,14 +593,13 @@ local function event_one(e)
 end
 
 function pool.event(events, time, map, slot)
-    pool.root = slot
     begin(slot, time, map)
     local ids, names = {}, {}
     for i, e in ipairs(events) do ids[i], names[i] = e[6], e[7] end
     state.load_containers(ids)
     state.load_pools(names)
     for _, e in ipairs(events) do event_one(e) end
-    return finish()
+    return finish(events[#events][1])
 end
 
 local function expire_idle(offset, name, most)
@@ -550,12 +619,20 @@ function pool.drain_step(offset, name, p)
     if p.waiting > 0 or p.idle > 0 then go_on(offset, name) end
 end
 
+-- Idle ones beyond the size go.
+function pool.shrink_step(offset, name, p)
+    local size = size_of(name, p)
+    if p.idle > size then expire_idle(offset, name, math.min(p.idle - size, STEP)) end
+    if p.idle > size then go_on(offset, name) end
+end
+
 -- offset age key trace timestamp | control_id philosophy op count
-local function control_one(e)
+local function control_one(e, seen)
     local offset, id, name, op, count = e[1], e[6], e[7], e[8], e[9]
     if id ~= '' then
-        if redis.call('ZSCORE', pool.root .. ':controls', id) then return end
-        state.later({'ZADD', ':controls', now, id})
+        if seen[id] or redis.call('ZSCORE', pool.root .. ':controls', id) then return end
+        seen[id] = true
+        state.later({'ZADD', ':controls', state.number_text(now), id})
         state.later({'ZREMRANGEBYSCORE', ':controls', '-inf', state.number_text(now - 600 * SECOND)})
         state.later({'ZREMRANGEBYRANK', ':controls', 0, -10001})
     end
@@ -569,12 +646,12 @@ local function control_one(e)
         prewarm(offset, name, p, count or size_of(name, p))
     elseif op == 'resize' then
         p.size, p.draining = count, false
-        if p.idle > count then expire_idle(offset, name, math.min(p.idle - count, STEP)) end
-        restore(offset, name)
+        pool.shrink_step(offset, name, p)
+        restore_later(name)
     elseif op == 'expire' then
         local was = p.idle
-        local destroyed = expire_idle(offset, name, math.min(count or was, 1000))
-        prewarm(offset, name, p, math.min(was, p.idle + destroyed))
+        expire_idle(offset, name, math.min(count or was, 1000))
+        prewarm(offset, name, p, was)
     elseif op == 'drain' then
         p.draining = true
         pool.drain_step(offset, name, p)
@@ -582,26 +659,25 @@ local function control_one(e)
 end
 
 function pool.control(events, time, map, slot)
-    pool.root = slot
     begin(slot, time, map)
     local names = {}
     for i, e in ipairs(events) do names[i] = e[7] end
     state.load_pools(names)
-    for _, e in ipairs(events) do control_one(e) end
-    return finish()
+    local seen = {}
+    for _, e in ipairs(events) do control_one(e, seen) end
+    return finish(events[#events][1])
 end
 
 -- Functions that are no topic's --------------------------------------------------------------------------------------------------
 
 -- beat: args = host, map. 1 when the host was not known as up.
 function pool.beat(keys, args)
-    pool.root = keys[1]
     local time = delivery.context(keys[1])
     begin(keys[1], time, {})
     local f = cmsgpack.unpack(args[2])
     local h = state.hosts()[args[1]]
-    local fresh = not h or h.state ~= f.state
-    h = h or {used = 0, memory_used = 0}
+    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
+    h = h or {used = 0, memory_used = 0, ending = 0}
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
     state.hosts()[args[1]] = h
     state.touch_host(args[1])
@@ -647,20 +723,24 @@ end
 function pool.sweep(keys, args)
     local most = 1000
     local time, map = delivery.advance(keys[1], args[1])
-    pool.root = keys[1]
     begin(keys[1], time, map)
     local removed = agents.sweep(most)
     local old = redis.call('LRANGE', keys[1] .. ':ended', 0, most - 1)
     local over = redis.call('LLEN', keys[1] .. ':ended') - map.max_requests
-    local ids = {}
+    local ids, seconds, past = {}, {}, {}
     for i, entry in ipairs(old) do
         local second, id = entry:match('^(%d+) (.*)$')
         if i > over and tonumber(second) + map.request_ttl > time / SECOND then break end
-        ids[i] = id
+        ids[i], seconds[i] = id, tonumber(second)
     end
     if #ids > 0 then
+        local rows = redis.call('HMGET', keys[1] .. ':req', unpack(ids))
+        for i, row in ipairs(rows) do -- one that ended again later is on the list again
+            local _, ended = cmsgpack.unpack(row or '\192\192')
+            if type(ended) == 'number' and ended <= seconds[i] then past[#past + 1] = ids[i] end
+        end
         redis.call('LPOP', keys[1] .. ':ended', #ids)
-        redis.call('HDEL', keys[1] .. ':req', unpack(ids))
+        if #past > 0 then redis.call('HDEL', keys[1] .. ':req', unpack(past)) end
     end
     return removed + #ids
 end

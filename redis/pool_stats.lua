@@ -53,27 +53,40 @@ function pool_stats.predict(keys, args)
         basis = p[6]})
 end
 
+-- cjson keeps 14 digits of a number, an epoch has 16.
+local function lease_json(id, c, r)
+    local rest = cjson.encode({request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id,
+        host = c[state.HOST], lease_expires_at = r[state.EXPIRES], tenant = c[state.REUSE]})
+    return '{"lease_epoch":' .. state.number_text(r[state.EPOCH]) .. ',' .. rest:sub(2)
+end
+
+-- By host and container, from the start-th on.
 function pool_stats.leases(keys, args)
     local now, map = delivery.context(keys[1])
     state.begin(keys[1], now, map or {})
-    local start, most = tonumber(args[1] or 0), math.min(1000, tonumber(args[2] or 1000))
-    local found, at = {}, 0
-    for name in pairs(state.hosts()) do
+    local start, most = tonumber(args[1]) or 0, math.min(1000, tonumber(args[2]) or 1000)
+    local names, leased, found = {}, {}, {}
+    for name in pairs(state.hosts()) do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do
         local ids = redis.call('ZRANGE', keys[1] .. ':hc:' .. name, 0, -1)
         state.load_containers(ids)
         for _, id in ipairs(ids) do
             local c = state.known_container(id)
-            if c and c[state.STATE] == 'leased' then
-                at = at + 1
-                if at > start and #found < most then
-                    local r = state.request(c[state.REQUEST])
-                    found[#found + 1] = {request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id, host = c[state.HOST],
-                        lease_epoch = r[state.EPOCH], lease_expires_at = r[state.EXPIRES], tenant = r[state.TENANT]}
-                end
-            end
+            if c and c[state.STATE] == 'leased' then leased[#leased + 1] = id end
         end
     end
-    return #found == 0 and '[]' or cjson.encode(found)
+    local requests = {}
+    for i = start + 1, math.min(start + most, #leased) do
+        requests[#requests + 1] = state.known_container(leased[i])[state.REQUEST]
+    end
+    state.load_requests(requests)
+    for i = start + 1, math.min(start + most, #leased) do
+        local c = state.known_container(leased[i])
+        local r = state.request(c[state.REQUEST])
+        if r then found[#found + 1] = lease_json(leased[i], c, r) end
+    end
+    return '[' .. table.concat(found, ',') .. ']'
 end
 
 function pool_stats.agents(keys, args)

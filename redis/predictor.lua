@@ -6,15 +6,18 @@ local predictor = {}
 
 local UNIT = 1000000
 
-local root, now, settings, known, dirty
+local BULK = 4000 -- values in one command
+
+local root, now, settings, known, dirty, added
 
 function predictor.begin(slot, time, map)
-    root, now, settings, known, dirty = slot, time, map, {}, {}
+    root, now, settings, known, dirty, added = slot, time, map, {}, {}, 0
 end
 
 local function parse(raw)
     local p = {}
     p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published = cmsgpack.unpack(raw)
+    p.stored = true
     return p
 end
 
@@ -27,9 +30,14 @@ function predictor.load(names)
         end
     end
     if #missing == 0 then return end
-    local values = redis.call('HMGET', root .. ':pred', unpack(missing))
-    for i, name in ipairs(missing) do
-        known[name] = values[i] and parse(values[i]) or {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0}
+    for i = 1, #missing, BULK do
+        local last = math.min(i + BULK - 1, #missing)
+        local values = redis.call('HMGET', root .. ':pred', unpack(missing, i, last))
+        for k = i, last do
+            local raw = values[k - i + 1]
+            known[missing[k]] = raw and parse(raw) or
+                {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0}
+        end
     end
 end
 
@@ -73,92 +81,128 @@ function predictor.packed(name)
     return p.packed
 end
 
-local function count(p, sample, sign)
-    for i, name in ipairs({'cpu', 'memory', 'time'}) do
-        if sample[i] then
-            p[name] = p[name] + sign * sample[i]
-            p[name .. '_n'] = p[name .. '_n'] + sign
-        end
-    end
+-- Adds (sign 1) or takes away (-1) a sample.
+local function count(p, cpu, memory, time, sign)
+    if cpu then p.cpu, p.cpu_n = p.cpu + sign * cpu, p.cpu_n + sign end
+    if memory then p.memory, p.memory_n = p.memory + sign * memory, p.memory_n + sign end
+    if time then p.time, p.time_n = p.time + sign * time, p.time_n + sign end
     p.n, p.answer = p.n + sign, nil
 end
 
 local function millionths(x) return x and math.floor(x * UNIT + 0.5) or false end
 
--- usage: offset, age, key, trace, timestamp, record_id, agent_id, philosophy, cpu, memory, time
-function predictor.usage(events)
-    local names, seen_names, ids = {}, {}, {}
+-- Reads what the batch needs: predictions of its philosophies, and which of its record ids were seen.
+local function prefetch(events)
+    local names, seen, ids, seen_ids = {}, {}, {}, {}
     for _, e in ipairs(events) do
-        if not seen_names[e[8]] then
-            seen_names[e[8]] = true
+        if not seen[e[8]] then
+            seen[e[8]] = true
             names[#names + 1] = e[8]
         end
         if e[6] ~= '' then ids[#ids + 1] = e[8] .. ' ' .. e[6] end
     end
     predictor.load(names)
-    local seen = {}
-    if #ids > 0 then
-        local values = redis.call('HMGET', root .. ':rec', unpack(ids))
-        for i, id in ipairs(ids) do seen[id] = values[i] and true or nil end
+    for i = 1, #ids, BULK do
+        local last = math.min(i + BULK - 1, #ids)
+        local values = redis.call('HMGET', root .. ':rec', unpack(ids, i, last))
+        for k = i, last do seen_ids[ids[k]] = values[k - i + 1] end
     end
+    return seen_ids
+end
+
+-- What the call adds to a philosophy; nil when there are too many philosophies.
+local function changes_of(name)
+    local d = dirty[name]
+    if d then return d end
+    if not known[name].stored then
+        added = added + 1
+        if redis.call('HLEN', root .. ':pred') + added > settings.max_philosophies then return nil end
+    end
+    d = {samples = {}, records = {}, gone = {}, trim = 0}
+    dirty[name] = d
+    return d
+end
+
+-- The samples beyond the history, oldest first, are taken away again.
+local function trim(name, d)
+    local p = known[name]
+    local over = math.min(p.n - settings.history_size, BULK / 2)
+    if over <= 0 then return end
+    local old = redis.call('LRANGE', root .. ':h:' .. name, 0, over - 1)
+    for i = 1, over do
+        local cpu, memory, time, id = cmsgpack.unpack(old[i] or d.samples[i - #old])
+        count(p, cpu, memory, time, -1)
+        if id ~= '' then d.gone[#d.gone + 1] = name .. ' ' .. id end
+    end
+    d.trim = over
+end
+
+-- usage: offset, age, key, trace, timestamp, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet.
+function predictor.usage(events, records)
+    local seen = prefetch(events)
     for _, e in ipairs(events) do
-        local name, id = e[8], e[6] ~= '' and e[8] .. ' ' .. e[6] or nil
-        if not id or not seen[id] then
-            if id then seen[id] = true end
-            local d = dirty[name] or {samples = {}, records = {}}
-            local sample = {millionths(e[9]), millionths(e[10]), millionths(e[11])}
-            count(known[name], sample, 1)
-            d.samples[#d.samples + 1] = cmsgpack.pack(sample[1], sample[2], sample[3], e[6])
-            if id then
-                d.records[#d.records + 1] = id
-                d.records[#d.records + 1] = '1'
+        local name, id = e[8], e[6]
+        local full = id ~= '' and name .. ' ' .. id
+        if not full or not seen[full] then
+            local d = changes_of(name)
+            if d then
+                local cpu, memory, time = millionths(e[9]), millionths(e[10]), millionths(e[11])
+                count(known[name], cpu, memory, time, 1)
+                d.samples[#d.samples + 1] = cmsgpack.pack(cpu, memory, time, id)
+                if full then
+                    seen[full] = true
+                    d.records[#d.records + 1] = full
+                    d.records[#d.records + 1] = ''
+                end
+                d.offset = e[1]
+            else
+                records[#records + 1] = {e[1], 5, '', '', 'too many philosophies (pool.max_philosophies)'}
             end
-            d.offset, dirty[name] = e[1], d
+        end
+    end
+    for name, d in pairs(dirty) do trim(name, d) end
+end
+
+-- A prediction's interval is over.
+function predictor.due(name, offset)
+    predictor.load({name})
+    if not known[name].stored then return end
+    known[name].published = 0
+    dirty[name] = dirty[name] or {samples = {}, records = {}, gone = {}, trim = 0, offset = offset}
+end
+
+-- Publishes what changed: at once, or when its interval is over.
+function predictor.publish_changed(records, deadline)
+    for name, d in pairs(dirty) do
+        local p = known[name]
+        local due = p.published + settings.predict_interval_ms * 1000
+        if due <= now then
+            p.published = now
+            records[#records + 1] = {d.offset, 4, '', '', predictor.of(name)}
+            deadline('p' .. name, false)
+        else
+            deadline('p' .. name, due)
         end
     end
 end
 
--- Writes the samples, and publishes what changed: at once, or when its interval is over.
-function predictor.flush(records, deadline)
-    local save = {}
+local function bulk(name, key, values)
+    for i = 1, #values, BULK do redis.call(name, key, unpack(values, i, math.min(i + BULK - 1, #values))) end
+end
+
+function predictor.flush()
+    local save, recorded, forgotten = {}, {}, {}
     for name, d in pairs(dirty) do
         local p = known[name]
-        redis.call('RPUSH', root .. ':h:' .. name, unpack(d.samples))
-        if #d.records > 0 then redis.call('HSET', root .. ':rec', unpack(d.records)) end
-        local over = p.n - settings.history_size
-        if over > 0 then
-            local gone = {}
-            for _, raw in ipairs(redis.call('LPOP', root .. ':h:' .. name, math.min(over, 2000)) or {}) do
-                local cpu, memory, time, id = cmsgpack.unpack(raw)
-                count(p, {cpu, memory, time}, -1)
-                if id ~= '' then gone[#gone + 1] = name .. ' ' .. id end
-            end
-            if #gone > 0 then redis.call('HDEL', root .. ':rec', unpack(gone)) end
-        end
-        predictor.publish(name, d.offset, records, deadline)
+        local key = root .. ':h:' .. name
+        bulk('RPUSH', key, d.samples)
+        if d.trim > 0 then redis.call('LPOP', key, d.trim) end
+        for _, value in ipairs(d.records) do recorded[#recorded + 1] = value end
+        for _, id in ipairs(d.gone) do forgotten[#forgotten + 1] = id end
         save[#save + 1] = name
         save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published)
     end
-    if #save > 0 then redis.call('HSET', root .. ':pred', unpack(save)) end
-end
-
-function predictor.publish(name, offset, records, deadline)
-    local p = known[name]
-    local due = p.published + settings.predict_interval_ms * 1000
-    if due <= now then
-        p.published = now
-        records[#records + 1] = {offset, 4, '', '', predictor.of(name)}
-        deadline('p' .. name, nil)
-    else
-        deadline('p' .. name, due)
-    end
-end
-
--- A prediction's interval is over: publishes it.
-function predictor.due(name, offset, records, deadline)
-    predictor.load({name})
-    local p = known[name]
-    p.published = 0
-    predictor.publish(name, offset, records, deadline)
-    redis.call('HSET', root .. ':pred', name, cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published))
+    bulk('HSET', root .. ':rec', recorded)
+    bulk('HDEL', root .. ':rec', forgotten)
+    bulk('HSET', root .. ':pred', save)
 end

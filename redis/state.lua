@@ -1,7 +1,8 @@
 -- The tables of the {pool} slot: read in bulk, changed in memory, written in bulk by one flush at a function's end. So a function
 -- that fails has changed nothing, and a batch costs one Redis command per structure.
 --
---   :req      hash  request id -> state w (waiting), l (leased), e (ended), x (released before it was seen), and its fields
+--   :req      hash  request id -> MessagePack values: state w (waiting) and its fields, l (leased) and its answer, e (ended)
+--                   or x (released before it was seen) and the second
 --   :ended    list  "<second> <request id>" in the order of their ends
 --   :c        hash  container id -> state and fields
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
@@ -24,10 +25,13 @@ local BULK = 4000 -- values in one command
 
 local root, now, settings
 local reqs, req_dirty, containers, container_dirty, pools, pool_dirty
+local second, second_text
 local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
 
 function state.begin(slot, time, map)
     root, now, settings = slot, time, map
+    second = math.floor(time / 1000000)
+    second_text = string.format('%.0f ', second)
     reqs, req_dirty, containers, container_dirty, pools, pool_dirty = {}, {}, {}, {}, {}, {}
     lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
     deadlines, ended, plain, sequence = {name = root .. ':deadline', changes = {}}, {}, {}, nil
@@ -58,6 +62,14 @@ end
 -- Requests ----------------------------------------------------------------------------------------------------------------------
 
 local function parse(raw) return {cmsgpack.unpack(raw)} end
+
+-- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it.
+local function parse_request(raw)
+    if raw:byte(2) ~= 108 then return parse(raw) end -- 'l'
+    local _, _, _, key, trace, _, agent, pool, _, container, _, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(raw, 16)
+    return {'l', pool, agent, '', key, trace, container, epoch, expires, raw:sub(3)}
+end
+
 local function pack_array(t) return cmsgpack.pack(unpack(t)) end
 
 function state.load_requests(ids)
@@ -68,7 +80,7 @@ function state.load_requests(ids)
             reqs[id] = false
         end
     end
-    if #missing > 0 then read_hash(root .. ':req', missing, reqs, parse) end
+    if #missing > 0 then read_hash(root .. ':req', missing, reqs, parse_request) end
 end
 
 function state.request(id)
@@ -78,11 +90,14 @@ end
 
 function state.put_request(id, r)
     reqs[id], req_dirty[id] = r, true
-    if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = string.format('%.0f %s', now / 1000000, id) end
+    if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = second_text .. id end
 end
 
-local function pack_req(r)
-    if r[STATE] == 'e' or r[STATE] == 'x' then return cmsgpack.pack(r[STATE]) end
+local LEASED = '\161l' -- 'l' as MessagePack
+
+local function pack_request(r)
+    if r[STATE] == 'l' then return LEASED .. r[state.ANSWER] end
+    if r[STATE] == 'e' or r[STATE] == 'x' then return cmsgpack.pack(r[STATE], second) end
     return pack_array(r)
 end
 
@@ -116,12 +131,13 @@ local COUNTERS = {idle = true, leased = true, creating = true, ending = true, wa
 
 local function new_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
-        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0}
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false}
 end
 
 function state.parse_pool(raw)
-    local f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16 = cmsgpack.unpack(raw)
-    local p = {idle = f1, leased = f2, creating = f3, ending = f4, waiting = f5, warm = f6, cold = f7, rejected = f8, lost = f9, peak = f10, size = f11, draining = f12, failures = f13, retry_at = f14, active = f15, cold_us = f16}
+    local p = {}
+    p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
+        p.retry_at, p.active, p.cold_us, p.hungry = cmsgpack.unpack(raw)
     return p
 end
 
@@ -169,7 +185,10 @@ function state.move(id, c, to)
         state.idle_of(p, c[POOL], c[REUSE]).changes[id] = false
     end
     c[STATE] = to
-    if to == 'idle' then
+    if from == 'ending' then state.host_ending(c[HOST], -1) end
+    if to == 'ending' then
+        state.host_ending(c[HOST], 1)
+    elseif to == 'idle' then
         c[SINCE] = state.next_number()
         state.list_add(p.idle_list, id, c[SINCE])
         state.list_add(state.idle_of(p, c[POOL], c[REUSE]), id, c[SINCE])
@@ -248,8 +267,8 @@ function state.hosts()
         hosts = {}
         local all = redis.call('HGETALL', root .. ':hosts')
         for i = 1, #all, 2 do
-            local f1, f2, f3, f4, f5, f6, f7, f8 = cmsgpack.unpack(all[i + 1])
-            local h = {capacity = f1, memory_mb = f2, used = f3, memory_used = f4, beat = f5, state = f6, runtime = f7, ttl_us = f8}
+            local h = {}
+            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending = cmsgpack.unpack(all[i + 1])
             hosts[all[i]] = h
         end
     end
@@ -261,6 +280,12 @@ function state.host_use(name, count, memory)
     if not h then return end
     h.used, h.memory_used = h.used + count, h.memory_used + memory
     host_dirty[name] = true
+end
+
+function state.host_ending(name, count)
+    local h = state.hosts()[name]
+    if not h then return end
+    h.ending, host_dirty[name] = h.ending + count, true
 end
 
 function state.host_member(name, id, is)
@@ -325,11 +350,11 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us)
+        p.retry_at, p.active, p.cold_us, p.hungry)
 end
 
 function state.flush()
-    flush_map(':req', reqs, req_dirty, pack_req)
+    flush_map(':req', reqs, req_dirty, pack_request)
     flush_map(':c', containers, container_dirty, pack_container)
     local active = {}
     for name in pairs(pool_dirty) do
@@ -346,7 +371,7 @@ function state.flush()
     flush_list(deadlines)
     bulk('RPUSH', root .. ':ended', ended, BULK)
     flush_map(':hosts', hosts or {}, host_dirty, function(h)
-        return h and cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us) or nil
+        return h and cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending) or nil
     end)
     for name, members in pairs(host_sets) do
         for id, is in pairs(members) do

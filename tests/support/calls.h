@@ -94,6 +94,8 @@ json_t *calls_public(struct test_redis *redis, const char *name, ...) __attribut
 double json_number_at(const json_t *value, ...) __attribute__((sentinel));
 /* A MessagePack answer ("desired", "owned") as JSON; json_decref is the caller's. */
 json_t *calls_unpack(const redisReply *reply);
+/* MessagePack values one after the other, as rows in Redis are, as an array. */
+json_t *calls_unpack_all(const char *bytes, size_t len);
 /* Settings as JSON to MessagePack. */
 void calls_pack_json(struct wp_buf *out, const char *text);
 

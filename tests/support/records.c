@@ -48,6 +48,14 @@ json_t *calls_unpack(const redisReply *reply) {
     return value;
 }
 
+json_t *calls_unpack_all(const char *bytes, size_t len) {
+    struct wp_unpack in = wp_unpack((struct wp_str){bytes, len});
+    json_t *values = json_array();
+    while (!in.failed && in.at < in.end) json_array_append_new(values, unpack_value(&in));
+    cr_assert_not(in.failed, "not MessagePack values");
+    return values;
+}
+
 /* ---- fields by name (redis/README.md) ---- */
 
 static const char *const names[][20] = {

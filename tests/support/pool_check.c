@@ -1,0 +1,230 @@
+/* Owns the check that all that the {pool} slot holds agrees: what the functions count and list, computed
+ * again from the rows of containers and requests (their fields: redis/state.lua). */
+#include "support/pool_check.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include "support/calls.h"
+
+#define ROOT "wp:{pool}:"
+
+enum container_field { C_STATE, C_POOL, C_HOST, C_ADDRESS, C_CPU, C_MEMORY, C_REUSE, C_REQUEST };
+enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT };
+enum leased_field { L_STATE, L_AGENT = 5, L_POOL, L_CONTAINER = 8, L_EPOCH = 14, L_EXPIRES = 15 };
+enum pool_field { P_IDLE, P_LEASED, P_CREATING, P_ENDING, P_WAITING };
+
+static const char *const states[] = {"idle", "leased", "creating", "ending", "waiting"};
+
+/* ---- reading ---- */
+
+/* A hash of rows as an object of arrays. */
+static json_t *rows(struct test_redis *redis, const char *name) {
+    json_t *all = json_object();
+    redisReply *reply = test_redis_command(redis, "HGETALL " ROOT "%s", name);
+    for (size_t i = 0; i < reply->elements; i += 2)
+        json_object_set_new_nocheck(all, reply->element[i]->str,
+                                    calls_unpack_all(reply->element[i + 1]->str, reply->element[i + 1]->len));
+    freeReplyObject(reply);
+    return all;
+}
+
+static const char *text(const json_t *row, size_t field) {
+    return json_string_value(json_array_get(row, field));
+}
+
+static json_int_t number(const json_t *row, size_t field) {
+    return (json_int_t)json_number_value(json_array_get(row, field));
+}
+
+/* All sorted sets of these prefixes: key -> {member: true}. */
+static json_t *listed(struct test_redis *redis) {
+    static const char *const prefixes[] = {"idle", "wait", "hc"};
+    json_t *all = json_object();
+    for (size_t n = 0; n < 3; n++) {
+        redisReply *keys = test_redis_command(redis, "KEYS " ROOT "%s:*", prefixes[n]);
+        for (size_t i = 0; i < keys->elements; i++) {
+            json_t *members = json_object();
+            redisReply *list = test_redis_command(redis, "ZRANGE %s 0 -1", keys->element[i]->str);
+            for (size_t k = 0; k < list->elements; k++)
+                json_object_set_new_nocheck(members, list->element[k]->str, json_true());
+            json_object_set_new(all, keys->element[i]->str, members);
+            freeReplyObject(list);
+        }
+        freeReplyObject(keys);
+    }
+    return all;
+}
+
+/* ---- what should be ---- */
+
+struct expected {
+    json_t *lists;     /* as listed() */
+    json_t *counts;    /* pool -> {state: count} */
+    json_t *used;      /* host -> {count, memory} */
+    json_t *deadlines; /* those of requests */
+};
+
+static void put(json_t *lists, const char *prefix, const char *name, const char *part, const char *member) {
+    char key[512];
+    snprintf(key, sizeof key, ROOT "%s:%s%s%s", prefix, name, part ? ":" : "", part ? part : "");
+    json_t *members = json_object_get(lists, key);
+    if (!members) {
+        members = json_object();
+        json_object_set_new(lists, key, members);
+    }
+    json_object_set_new_nocheck(members, member, json_true());
+}
+
+static void add(json_t *sums, const char *name, const char *part, json_int_t value) {
+    json_t *parts = json_object_get(sums, name);
+    if (!parts) {
+        parts = json_object();
+        json_object_set_new(sums, name, parts);
+    }
+    json_object_set_new(parts, part, json_integer(json_integer_value(json_object_get(parts, part)) + value));
+}
+
+static void expect_containers(struct expected *e, json_t *containers, json_t *requests) {
+    const char *id;
+    json_t *c;
+    json_object_foreach(containers, id, c) {
+        const char *state = text(c, C_STATE), *pool = text(c, C_POOL), *host = text(c, C_HOST);
+        add(e->counts, pool, state, 1);
+        add(e->used, host, "count", 1);
+        add(e->used, host, "memory", number(c, C_MEMORY));
+        if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
+        put(e->lists, "hc", host, NULL, id);
+        if (strcmp(state, "idle") == 0) {
+            put(e->lists, "idle", pool, NULL, id);
+            put(e->lists, "idle", pool, text(c, C_REUSE), id);
+        }
+        if (strcmp(state, "leased") == 0) {
+            json_t *r = json_object_get(requests, text(c, C_REQUEST));
+            cr_assert(r && strcmp(text(r, 0), "l") == 0, "%s is leased to %s, which has no lease", id,
+                      text(c, C_REQUEST));
+            cr_assert_str_eq(text(r, L_CONTAINER), id, "%s has another container", text(c, C_REQUEST));
+        } else {
+            cr_assert_str_eq(text(c, C_REQUEST), "", "%s is %s and has a request", id, state);
+        }
+    }
+}
+
+static void expect_requests(struct expected *e, json_t *containers, json_t *requests) {
+    const char *id;
+    json_t *r;
+    char member[300];
+    json_object_foreach(requests, id, r) {
+        const char *state = text(r, 0);
+        if (strcmp(state, "w") == 0) {
+            add(e->counts, text(r, W_POOL), "waiting", 1);
+            put(e->lists, "wait", text(r, W_POOL), NULL, id);
+            put(e->lists, "wait", text(r, W_POOL), text(r, W_TENANT), id);
+            snprintf(member, sizeof member, "w%s", id);
+            json_object_set_new_nocheck(e->deadlines, member, json_true());
+        } else if (strcmp(state, "l") == 0) {
+            json_t *c = json_object_get(containers, text(r, L_CONTAINER));
+            cr_assert(c, "%s has a lease on %s, which is not there", id, text(r, L_CONTAINER));
+            cr_assert_str_eq(text(c, C_STATE), "leased");
+            cr_assert_str_eq(text(c, C_REQUEST), id);
+            snprintf(member, sizeof member, "l%s", id);
+            if (number(r, L_EXPIRES)) json_object_set_new_nocheck(e->deadlines, member, json_true());
+        }
+    }
+}
+
+/* ---- compared with what is ---- */
+
+static void same(json_t *is, json_t *should, const char *what) {
+    if (json_equal(is, should)) return;
+    char *a = json_dumps(is, JSON_SORT_KEYS), *b = json_dumps(should, JSON_SORT_KEYS);
+    cr_assert_fail("%s: is %s, should be %s", what, a, b);
+}
+
+static void check_pools(struct test_redis *redis, const struct expected *e) {
+    json_t *pools = rows(redis, "pools"), *p;
+    const char *name;
+    json_object_foreach(pools, name, p) {
+        json_t *counts = json_object_get(e->counts, name);
+        for (size_t i = P_IDLE; i <= P_WAITING; i++) {
+            json_int_t should = json_integer_value(json_object_get(counts, states[i]));
+            cr_assert_eq(number(p, i), should, "%s of %s: %lld, should be %lld", states[i], name,
+                         (long long)number(p, i), (long long)should);
+        }
+    }
+    json_object_foreach(e->counts, name, p) cr_assert(json_object_get(pools, name), "no pool %s", name);
+    json_decref(pools);
+}
+
+static void check_hosts(struct test_redis *redis, const struct expected *e) {
+    json_t *hosts = rows(redis, "hosts"), *h;
+    const char *name;
+    json_object_foreach(hosts, name, h) {
+        json_t *used = json_object_get(e->used, name);
+        cr_assert_eq(number(h, 2), json_integer_value(json_object_get(used, "count")), "use of %s: %lld",
+                     name, (long long)number(h, 2));
+        cr_assert_eq(number(h, 3), json_integer_value(json_object_get(used, "memory")), "memory of %s: %lld",
+                     name, (long long)number(h, 3));
+        cr_assert_eq(number(h, 8), json_integer_value(json_object_get(used, "ending")), "ending on %s", name);
+        cr_assert_leq(number(h, 2), number(h, 0), "%s has more than its capacity", name);
+    }
+    json_decref(hosts);
+}
+
+static void check_deadlines(struct test_redis *redis, const struct expected *e) {
+    json_t *is = json_object();
+    redisReply *reply = test_redis_command(redis, "ZRANGE " ROOT "deadline 0 -1");
+    for (size_t i = 0; i < reply->elements; i++) {
+        const char *member = reply->element[i]->str;
+        if (member[0] == 'l' || member[0] == 'w') json_object_set_new_nocheck(is, member, json_true());
+    }
+    freeReplyObject(reply);
+    same(is, e->deadlines, "deadlines");
+    json_decref(is);
+}
+
+static void check_agents(struct test_redis *redis, json_t *requests) {
+    json_t *agents = rows(redis, "agents"), *a;
+    const char *id;
+    json_object_foreach(agents, id, a) {
+        const char *request = text(a, 1);
+        if (!request[0]) continue;
+        json_t *r = json_object_get(requests, request);
+        cr_assert(r && strcmp(text(r, 0), "l") == 0, "agent %s holds %s, which has no lease", id, request);
+        cr_assert_str_eq(text(r, L_AGENT), id);
+        cr_assert_str_eq(text(r, L_CONTAINER), text(a, 2));
+    }
+    cr_assert_eq(test_redis_int(redis, "ZCARD " ROOT "seen"), (long long)json_object_size(agents));
+    json_decref(agents);
+}
+
+/* Every request that ended is on the list by which it will be forgotten. */
+static void check_ended(struct test_redis *redis, json_t *requests) {
+    json_t *ended = json_object(), *r;
+    redisReply *reply = test_redis_command(redis, "LRANGE " ROOT "ended 0 -1");
+    for (size_t i = 0; i < reply->elements; i++) {
+        const char *space = strchr(reply->element[i]->str, ' ');
+        cr_assert(space);
+        json_object_set_new_nocheck(ended, space + 1, json_true());
+    }
+    freeReplyObject(reply);
+    const char *id;
+    json_object_foreach(requests, id, r) {
+        if (text(r, 0)[0] == 'e' || text(r, 0)[0] == 'x')
+            cr_assert(json_object_get(ended, id), "%s ended and will never be forgotten", id);
+    }
+    json_decref(ended);
+}
+
+void pool_check(struct test_redis *redis) {
+    json_t *containers = rows(redis, "c"), *requests = rows(redis, "req"), *is = listed(redis);
+    struct expected e = {json_object(), json_object(), json_object(), json_object()};
+    expect_containers(&e, containers, requests);
+    expect_requests(&e, containers, requests);
+    same(is, e.lists, "lists");
+    check_pools(redis, &e);
+    check_hosts(redis, &e);
+    check_deadlines(redis, &e);
+    check_agents(redis, requests);
+    check_ended(redis, requests);
+    json_t *all[] = {containers, requests, is, e.lists, e.counts, e.used, e.deadlines};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) json_decref(all[i]);
+}

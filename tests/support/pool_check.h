@@ -1,0 +1,9 @@
+/* Does all that the {pool} slot holds agree? Everything that is counted or listed is computed again from the
+ * containers and requests, read raw from Redis, without the functions. Fails the test when it does not. */
+#ifndef TEST_SUPPORT_POOL_CHECK_H
+#define TEST_SUPPORT_POOL_CHECK_H
+#include "support/redis.h"
+
+void pool_check(struct test_redis *redis);
+
+#endif

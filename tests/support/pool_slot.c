@@ -1,0 +1,324 @@
+/* Owns the conveniences of the tests of pools and predictions. */
+#include "support/pool_slot.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "support/pool_check.h"
+
+static const char defaults[] =
+    "{'pool_enabled': true, 'warm_start': true, 'size': 10, 'sizes': {}, 'max_containers': 100, "
+    "'max_philosophies': 1000, 'timeout_ms': 30000, 'lease_ms': 3600000, 'min_cpu': 1, 'max_cpu': 400, "
+    "'min_memory': 16, 'max_memory': 8192, 'request_ttl': 600, 'max_requests': 1000000, "
+    "'history_size': 100, 'buffer': 1.2, 'cpu': 50, 'memory': 256, 'time': 60, 'low_confidence': 0.3, "
+    "'medium_confidence': 0.7, 'low_cpu': 50, 'low_memory': 256, 'low_time': 60, 'medium_buffer': 1.5, "
+    "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000, "
+    "'host_ttl_ms': 15000}";
+
+static json_t *parse(const char *text) {
+    char *copy = wp_strdup(text);
+    for (char *at = copy; (at = strchr(at, '\''));) *at = '"';
+    json_t *value = json_loads(copy, 0, NULL);
+    cr_assert(value, "not JSON: %s", text);
+    free(copy);
+    return value;
+}
+
+void pool_slot_start(struct pool_slot *slot) {
+    *slot = (struct pool_slot){.settings = parse(defaults)};
+    for (int i = 0; i < POOL_TOPICS; i++) slot->last[i] = -1;
+    test_redis_start(&slot->redis);
+    calls_load(&slot->redis, WP_SLOT_POOL);
+}
+
+void pool_slot_stop(struct pool_slot *slot) {
+    calls_reply_done(&slot->answer);
+    json_decref(slot->settings);
+    test_redis_stop(&slot->redis);
+}
+
+void pool_settings(struct pool_slot *slot, const char *changes) {
+    json_t *new = parse(changes);
+    json_object_update(slot->settings, new);
+    json_decref(new);
+}
+
+int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int memory_mb, const char *state) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "{'capacity': %d, 'memory_mb': %d, 'runtime': 'process', 'state': '%s', 'ttl_ms': 15000}",
+             capacity, memory_mb, state);
+    struct wp_buf packed = {0};
+    calls_pack_json(&packed, text);
+    struct wp_str args[] = {wp_str(name), wp_buf_str(&packed)};
+    redisReply *reply = calls_function_on(slot->redis.connection, WP_SLOT_POOL, "beat", args, 2);
+    wp_buf_done(&packed);
+    cr_assert(reply->type == REDIS_REPLY_INTEGER, "beat: %s", reply->str);
+    int64_t fresh = reply->integer;
+    freeReplyObject(reply);
+    return fresh;
+}
+
+void pool_host(struct pool_slot *slot, const char *name, int capacity, int memory_mb) {
+    pool_beat(slot, name, capacity, memory_mb, "up");
+}
+
+void pool_advance_time(struct pool_slot *slot, double seconds) {
+    calls_advance_time(&slot->redis, WP_SLOT_POOL, seconds);
+}
+
+/* ---- calls ---- */
+
+const char *pool_function(enum pool_topic topic) {
+    static const char *const names[] = {"acquire", "release", "usage", "control", "event"};
+    return names[topic];
+}
+
+const char *pool_partition(enum pool_topic topic) {
+    static const char *const names[] = {"c/container-acquire/0", "c/container-release/0", "c/usage-record/0",
+                                        "c/pool-control/0", "c/container-event/0"};
+    return names[topic];
+}
+
+int64_t pool_next(const struct pool_slot *slot, enum pool_topic topic) {
+    return slot->last[topic] + 1;
+}
+
+struct test_reply pool_call(struct pool_slot *slot, enum pool_topic topic, int64_t prev, int64_t floor,
+                            struct test_events *events) {
+    char *settings = json_dumps(slot->settings, 0);
+    struct test_reply reply =
+        calls_topic(&slot->redis, pool_function(topic), pool_partition(topic), prev, floor, settings, events);
+    free(settings);
+    return reply;
+}
+
+void pool_send(struct pool_slot *slot, enum pool_topic topic, struct test_events *events) {
+    int64_t last = slot->last[topic] + (int64_t)events->count;
+    calls_reply_done(&slot->answer);
+    slot->answer = pool_call(slot, topic, slot->last[topic], 0, events);
+    cr_assert_eq(slot->answer.status, 1);
+    cr_assert_eq(slot->answer.applied, last);
+    slot->last[topic] = last;
+    if (!slot->unchecked) pool_check(&slot->redis);
+}
+
+/* ---- one event ---- */
+
+static void pack_text(struct wp_buf *out, const char *text) {
+    wp_pack_str(out, wp_str(text ? text : ""));
+}
+
+static void pack_number(struct wp_buf *out, double value) {
+    if (value > 0)
+        wp_pack_double(out, value);
+    else if (value < 0)
+        wp_pack_int(out, 0);
+    else
+        wp_pack_bool(out, false);
+}
+
+static void pack_whole(struct wp_buf *out, int value) {
+    if (value)
+        wp_pack_int(out, value == POOL_ZERO ? 0 : value);
+    else
+        wp_pack_bool(out, false);
+}
+
+void pool_add_request(struct test_events *events, int64_t offset, const struct pool_request *r) {
+    char key[32];
+    snprintf(key, sizeof key, "key-%lld", (long long)offset);
+    struct wp_buf *out = &events->packed;
+    wp_pack_array(out, 14);
+    wp_pack_int(out, offset);
+    wp_pack_int(out, 1000);
+    pack_text(out, key);
+    pack_text(out, "");
+    wp_pack_int(out, r->sent_ms ? r->sent_ms : -1);
+    pack_text(out, r->id);
+    pack_text(out, r->agent);
+    pack_text(out, r->philosophy ? r->philosophy : "react");
+    pack_text(out, r->tenant);
+    pack_whole(out, r->timeout_ms);
+    pack_whole(out, r->lease_ms);
+    pack_number(out, r->cpu);
+    pack_number(out, r->memory);
+    pack_text(out, r->invalid);
+    events->count++;
+}
+
+const char *pool_acquire_request(struct pool_slot *slot, const struct pool_request *request) {
+    struct test_events events = {0};
+    pool_add_request(&events, pool_next(slot, POOL_ACQUIRE), request);
+    pool_send(slot, POOL_ACQUIRE, &events);
+    return pool_answer_of(slot, request->id) < 0 ? "" : pool_answer_str(slot, request->id, "status");
+}
+
+void pool_release_as(struct pool_slot *slot, const char *id, const char *philosophy, const char *container,
+                     bool reuse) {
+    struct test_events events = {0};
+    event_add(&events, pool_next(slot, POOL_RELEASE), "sssb", id, philosophy, container, reuse);
+    pool_send(slot, POOL_RELEASE, &events);
+}
+
+void pool_release(struct pool_slot *slot, const char *id) {
+    pool_release_as(slot, id, "react", "", true);
+}
+
+void pool_control(struct pool_slot *slot, const char *philosophy, const char *op, int count) {
+    struct test_events events = {0};
+    if (count < 0)
+        event_add(&events, pool_next(slot, POOL_CONTROL), "sss-", "", philosophy, op);
+    else
+        event_add(&events, pool_next(slot, POOL_CONTROL), "sssi", "", philosophy, op, count);
+    pool_send(slot, POOL_CONTROL, &events);
+}
+
+void pool_usage(struct pool_slot *slot, const char *philosophy, double cpu, double memory, double time) {
+    struct test_events events = {0};
+    event_add(&events, pool_next(slot, POOL_USAGE), "sssddd", "", "", philosophy, cpu, memory, time);
+    pool_send(slot, POOL_USAGE, &events);
+}
+
+static void one_event(struct pool_slot *slot, const char *container, const char *philosophy, const char *host,
+                      const char *state, const char *detail) {
+    struct test_events events = {0};
+    event_add(&events, pool_next(slot, POOL_EVENT), "ssssss", container, philosophy, host, state, detail,
+              strcmp(state, "ready") == 0 ? "127.0.0.1:7" : "");
+    pool_send(slot, POOL_EVENT, &events);
+}
+
+/* A container's name is wp-<philosophy>-<number>. */
+static const char *philosophy_of(struct pool_slot *slot, const char *container) {
+    char *text = slot->text[POOL_EVENT];
+    if (strncmp(container, "wp-", 3) != 0) return "react";
+    snprintf(text, sizeof slot->text[0], "%s", container + 3);
+    char *end = strrchr(text, '-');
+    if (end) *end = '\0';
+    return text;
+}
+
+void pool_event(struct pool_slot *slot, const char *container, const char *state, const char *detail) {
+    char id[200];
+    snprintf(id, sizeof id, "%s", container); /* it may be of the last answer, which goes */
+    one_event(slot, id, philosophy_of(slot, id), "h1", state, detail);
+}
+
+void pool_host_event(struct pool_slot *slot, const char *host, const char *state, const char *detail) {
+    one_event(slot, "-", "-", host, state, detail);
+}
+
+void pool_sweep_due(struct pool_slot *slot) {
+    pool_host_event(slot, "-", "lease_expired", "");
+}
+
+/* ---- several ---- */
+
+void pool_ready_created(struct pool_slot *slot) {
+    struct test_events events = {0};
+    int64_t offset = pool_next(slot, POOL_EVENT);
+    size_t count = pool_commands(slot, "create");
+    for (size_t i = 0; i < count; i++) {
+        const char *id = pool_commanded(slot, "create", i);
+        event_add(&events, offset++, "ssssss", id, philosophy_of(slot, id), "h1", "ready", "", "127.0.0.1:7");
+    }
+    pool_send(slot, POOL_EVENT, &events);
+}
+
+void pool_warm(struct pool_slot *slot, const char *philosophy, int count) {
+    pool_control(slot, philosophy, "pre_warm", count);
+    pool_ready_created(slot);
+}
+
+struct pool_followed pool_follow(struct pool_slot *slot) {
+    struct pool_followed sum = {.assignments = record_count(&slot->answer, 1),
+                                .commands = record_count(&slot->answer, 2)};
+    size_t count;
+    while ((count = record_count(&slot->answer, 6))) {
+        struct test_events events = {0};
+        for (size_t i = 0; i < count; i++) {
+            size_t at = record_find(&slot->answer, 6, i);
+            event_add(&events, pool_next(slot, POOL_EVENT) + (int64_t)i, "ssssss",
+                      record_str(&slot->answer, at, "container_id"),
+                      record_str(&slot->answer, at, "philosophy"), record_str(&slot->answer, at, "host"),
+                      record_str(&slot->answer, at, "state"), record_str(&slot->answer, at, "detail"), "");
+        }
+        pool_send(slot, POOL_EVENT, &events);
+        sum.assignments += record_count(&slot->answer, 1);
+        sum.commands += record_count(&slot->answer, 2);
+        cr_assert(++sum.calls < 1000, "it never ends");
+    }
+    return sum;
+}
+
+/* ---- what was answered and what is ---- */
+
+int pool_answer_of(const struct pool_slot *slot, const char *id) {
+    for (size_t i = slot->answer.count; i-- > 0;)
+        if (record_kind(&slot->answer, i) == 1 && strcmp(record_str(&slot->answer, i, "request_id"), id) == 0)
+            return (int)i;
+    return -1;
+}
+
+static size_t answered(const struct pool_slot *slot, const char *id) {
+    int i = pool_answer_of(slot, id);
+    cr_assert(i >= 0, "nothing was said about %s", id);
+    return (size_t)i;
+}
+
+const char *pool_answer_str(const struct pool_slot *slot, const char *id, const char *field) {
+    return record_str(&slot->answer, answered(slot, id), field);
+}
+
+double pool_answer_number(const struct pool_slot *slot, const char *id, const char *field) {
+    return record_double(&slot->answer, answered(slot, id), field);
+}
+
+const char *pool_commanded(const struct pool_slot *slot, const char *op, size_t nth) {
+    for (size_t i = 0; i < slot->answer.count; i++)
+        if (record_kind(&slot->answer, i) == 2 && strcmp(record_str(&slot->answer, i, "op"), op) == 0 &&
+            nth-- == 0)
+            return record_str(&slot->answer, i, "container_id");
+    return "";
+}
+
+size_t pool_commands(const struct pool_slot *slot, const char *op) {
+    size_t count = 0;
+    while (pool_commanded(slot, op, count)[0]) count++;
+    return count;
+}
+
+double pool_stat(struct pool_slot *slot, const char *philosophy, const char *name) {
+    json_t *stats = calls_public(&slot->redis, "wp_pool_stats", NULL);
+    double value = philosophy ? json_number_at(stats, "pools", philosophy, name, NULL)
+                              : json_number_at(stats, "total", name, NULL);
+    json_decref(stats);
+    return value;
+}
+
+double pool_host_stat(struct pool_slot *slot, const char *host, const char *name) {
+    json_t *stats = calls_public(&slot->redis, "wp_pool_stats", NULL);
+    double value = json_number_at(stats, "hosts", host, name, NULL);
+    json_decref(stats);
+    return value;
+}
+
+const char *pool_state(struct pool_slot *slot, const char *container) {
+    redisReply *reply = calls_function(&slot->redis, WP_SLOT_POOL, "desired", "h1", container, NULL);
+    json_t *all = calls_unpack(reply);
+    snprintf(slot->text[0], sizeof slot->text[0], "%s",
+             json_string_value(json_array_get(json_array_get(all, 0), 1)));
+    json_decref(all);
+    freeReplyObject(reply);
+    return slot->text[0];
+}
+
+double pool_predicted(struct pool_slot *slot, const char *philosophy, const char *name) {
+    json_t *all = calls_public(&slot->redis, "wp_predict", philosophy, NULL);
+    char first[32];
+    size_t len = strcspn(name, ".");
+    snprintf(first, sizeof first, "%.*s", (int)len, name);
+    double value =
+        name[len] ? json_number_at(all, first, name + len + 1, NULL) : json_number_at(all, first, NULL);
+    json_decref(all);
+    return value;
+}

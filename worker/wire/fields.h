@@ -33,7 +33,8 @@ void fields_clear(const struct fields *fields, void *event);
 void fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event);
 void fields_write_avro(const struct fields *fields, const void *event, struct wp_buf *out);
 
-/* Strings are copied into the arena. Reads on after an error, so that as much as can be read is there. */
+/* Of an input. Strings are copied into the arena. Reads on after an error, so that as much as can be read is
+ * there. */
 enum wp_err fields_read_json(const struct fields *fields, const json_t *json, struct wp_arena *arena,
                              void *event, struct wp_error *error) WP_MUST_CHECK;
 void fields_write_json(const struct fields *fields, const void *event, struct wp_buf *out);

@@ -58,13 +58,11 @@ static enum wp_err read_one(const struct field *field, const json_t *json, struc
         if (!json_is_number(json)) return wrong(error, field->name, "a number");
         *(double *)place = json_number_value(json);
         return WP_OK;
-    case FIELD_BOOL:
+    default: /* no input has a record */
+        wp_assert(field->kind == FIELD_BOOL);
         if (!json_is_boolean(json)) return wrong(error, field->name, "true or false");
         *(bool *)place = json_is_true(json);
         return WP_OK;
-    default: /* a record */
-        if (!json_is_object(json)) return wrong(error, field->name, "an object");
-        return fields_read_json(field->record, json, arena, place, error);
     }
 }
 

@@ -164,10 +164,9 @@ enum wp_err validate_event(enum wp_topic topic, union wp_event *event, struct wp
     case WP_TOPIC_CONTROL:
         control(&check, &event->control);
         break;
-    case WP_TOPIC_EVENT:
+    default:
+        wp_assert(topic == WP_TOPIC_EVENT);
         container_event(&check, &event->container);
-        break;
-    default: /* a host's commands: only what the worker itself wrote */
         break;
     }
     return check.err;

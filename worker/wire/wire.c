@@ -203,7 +203,7 @@ static enum wp_err decode_body(const struct frame *frame, enum wp_topic topic, s
 
 enum wp_err wp_wire_decode(struct wp_wire *wire, enum wp_topic topic, struct wp_str bytes,
                            struct wp_arena *arena, union wp_event *ret_event, struct wp_error *error) {
-    wp_assert(topic < WP_TOPICS_IN || topic == WP_TOPIC_COMMAND);
+    wp_assert(topic < WP_TOPICS_IN);
     struct frame frame;
     fields_clear(&topic_fields[topic], ret_event);
     enum wp_err err = open_frame(wire, topic, bytes, &frame, error);

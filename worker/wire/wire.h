@@ -25,7 +25,6 @@ union wp_event { /* which one: the topic says */
     struct wp_cache_event cache;
     struct wp_control control;
     struct wp_container_event container;
-    struct wp_command command; /* what a host reads; every other topic that can be decoded is an input */
 };
 
 /* Decodes and validates names, ids, limits, ranges and ops. Strings of *ret_event borrow from bytes or arena.

@@ -671,15 +671,18 @@ Test(process_runtime, a_killed_keeper_is_replaced_and_the_new_one_keeps_the_prom
     kill_worker(true);
 }
 
+static pid_t sleeper(int keeper_fd) {
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    close(keeper_fd); /* a copy of the pipe's end would keep the keeper waiting */
+    for (;;) pause();
+}
+
 Test(process_runtime, the_keeper_forgets_what_has_ended_and_knows_thousands) {
     struct wp_keeper keeper;
     struct wp_error error = {0};
     cr_assert_eq(wp_keeper_start(&keeper, &error), WP_OK);
-    pid_t spared = fork(), ended = fork();
-    if (spared == 0 || ended == 0) {
-        close(keeper.fd); /* a copy of the pipe's end would keep the keeper waiting */
-        for (;;) pause();
-    }
+    pid_t spared = sleeper(keeper.fd), ended = sleeper(keeper.fd);
     setpgid(spared, spared);
     setpgid(ended, ended);
     for (pid_t none = 2000000000; none < 2000005000; none++)

@@ -164,8 +164,10 @@ void wp_host_free(struct wp_host *host) {
     struct held *held, *next_held;
     struct asked *asked, *next_asked;
     HASH_ITER(hh, host->held, held, next_held) wp_held_drop(host, held);
-    HASH_ITER(hh, host->asked, asked, next_asked) {
-        HASH_DEL(host->asked, asked);
+    asked = host->asked;
+    HASH_CLEAR(hh, host->asked); /* its links stay */
+    for (; asked; asked = next_asked) {
+        next_asked = asked->hh.next;
         free(asked->id);
         free(asked);
     }

@@ -73,22 +73,17 @@ struct wp_runtime {
 /* --- telling
  * -------------------------------------------------------------------------------------------------------- */
 
-static void free_notice(struct wp_runtime *runtime, struct notice *notice) {
-    DL_DELETE(runtime->notices, notice);
-    free(notice->id);
-    free(notice);
-}
-
 static void tell_all(uv_timer_t *timer) {
     struct wp_runtime *runtime = timer->data;
-    struct notice *last =
-        runtime->notices ? runtime->notices->prev : NULL; /* what is added meanwhile has its own turn */
-    for (bool more = last != NULL; more;) {
-        struct notice *notice = runtime->notices;
-        more = notice != last;
+    struct notice *turn = runtime->notices; /* what is added meanwhile has its own turn */
+    runtime->notices = NULL;
+    while (turn) {
+        struct notice *notice = turn;
+        DL_DELETE(turn, notice);
         runtime->notify(runtime->ctx, wp_str(notice->id), notice->state, wp_str(notice->address),
                         wp_str(notice->detail));
-        free_notice(runtime, notice);
+        free(notice->id);
+        free(notice);
     }
 }
 
@@ -458,14 +453,18 @@ static void process_close(struct wp_runtime *runtime) {
     if (!runtime) return;
     int64_t now = wp_clock_us();
     signal_all(runtime, SIGTERM);
-    reap_until(runtime, now + GRACE_MS * 1000);
+    reap_until(runtime, now + (int64_t)GRACE_MS * 1000);
     signal_all(runtime, SIGKILL);
-    reap_until(runtime, now + CLOSE_MS * 1000);
+    reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)
     forget(container); /* stuck in the kernel, killed when it lets go */
     wp_keeper_stop(&runtime->keeper);
-    while (runtime->notices) free_notice(runtime, runtime->notices);
+    struct notice *notice, *next_notice;
+    DL_FOREACH_SAFE(runtime->notices, notice, next_notice) {
+        free(notice->id);
+        free(notice);
+    }
     close_handles(runtime);
 }
 

@@ -16,6 +16,9 @@ FINGERPRINTS = {topic: bytes.fromhex(fingerprint(to_parsing_canonical_form(schem
                 for topic, schema in SCHEMAS.items()}
 
 
+OUTPUT_TOPICS = ("container-assignment", "container-command", "cache-result", "prediction", "metrics")
+
+
 def encode(topic, record, wire):
     if wire == "json":
         return json.dumps(record).encode()
@@ -43,6 +46,18 @@ def decode(topic, data):
     record = fastavro.schemaless_reader(stream, SCHEMAS[topic])
     assert not stream.read(), "bytes are left after the datum"
     return record
+
+
+def decode_sent(topic, data):
+    """Nothing for what a test sent to be refused: it lies in the input topic, too, and its bytes in dead-letter."""
+    if topic == "dead-letter":
+        return {}
+    try:
+        return decode(topic, data)
+    except (AssertionError, ValueError, EOFError):
+        if topic in OUTPUT_TOPICS:
+            raise
+        return {}
 
 
 class Record(dict):
@@ -84,7 +99,7 @@ class Client:
                 continue
             topic = message.topic()[len(self.system.prefix):]
             data = message.value()
-            record = Record({} if topic == "dead-letter" else decode(topic, data))
+            record = Record(decode_sent(topic, data))
             record.raw, record.wire, record.key = data, wire_of(data), message.key()
             record.headers = dict(message.headers() or [])
             record.partition, record.offset = message.partition(), message.offset()
@@ -109,4 +124,4 @@ class Client:
         """Sends an acquire and waits for its answer."""
         self.send("container-acquire", {"request_id": request_id, "agent_id": f"agent-{request_id}", "philosophy": philosophy,
                                         **fields}, wire=wire)
-        return self.wait("container-assignment", lambda record: record["request_id"] == request_id)
+        return self.wait("container-assignment", lambda record: record.get("request_id") == request_id)

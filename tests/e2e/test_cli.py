@@ -39,9 +39,9 @@ class SendAndTail(WithSystem):
             sent = self.system.cli("send", "-o", f"wire.write={wire}", "container-acquire", input=line + "\n\n")
             self.assertEqual((sent.returncode, sent.stdout), (0, ""), sent.stderr)
             self.assertIn("1 sent, 0 refused", sent.stderr)
-            got = self.client.wait("container-acquire", lambda r: r["request_id"] == f"s-{wire}")
+            got = self.client.wait("container-acquire", lambda r: r.get("request_id") == f"s-{wire}")
             self.assertEqual((got.wire, got.key), (wire, f"s-{wire}".encode()))
-            self.client.wait("container-assignment", lambda r: r["request_id"] == f"s-{wire}")
+            self.client.wait("container-assignment", lambda r: r.get("request_id") == f"s-{wire}")
         tail = self.system.cli("tail", "--from-beginning", "--until-end", "container-acquire", "container-assignment")
         self.assertEqual(tail.returncode, 0, tail.stderr)
         lines = json_lines(tail.stdout)
@@ -59,12 +59,12 @@ class SendAndTail(WithSystem):
         self.assertIn("line 2:", sent.stderr)
         self.assertIn("line 3:", sent.stderr)
         self.assertIn("2 sent, 2 refused", sent.stderr)
-        self.client.wait("cache-result", lambda r: r["event_id"] == "b-4")
+        self.client.wait("cache-result", lambda r: r.get("event_id") == "b-4")
 
     def test_the_key_is_the_field_asked_for(self):
         line = json.dumps({"record_id": "u-1", "agent_id": "agent-u", "philosophy": "keyed", "cpu_percent": 5})
         self.assertEqual(self.system.cli("send", "--key-field", "philosophy", "usage-record", input=line).returncode, 0)
-        self.assertEqual(self.client.wait("usage-record", lambda r: r["record_id"] == "u-1").key, b"keyed")
+        self.assertEqual(self.client.wait("usage-record", lambda r: r.get("record_id") == "u-1").key, b"keyed")
 
     def test_tail_shows_dead_letters_with_their_headers(self):
         self.client.send_raw("container-acquire", b"{not json")
@@ -105,7 +105,7 @@ class StatusAndCheck(WithSystem):
     def test_status_says_what_is_leased_and_cached(self):
         self.client.acquire("st-1", "status_pool")
         self.client.send("cache", {"event_id": "c-1", "op": "set", "namespace": "tool", "key": "k", "value": b"v"})
-        self.client.wait("cache-result", lambda r: r["event_id"] == "c-1")
+        self.client.wait("cache-result", lambda r: r.get("event_id") == "c-1")
         status = self.system.cli("status", "--json")
         self.assertEqual(status.returncode, 0, status.stderr)
         state = json.loads(status.stdout)

@@ -65,7 +65,11 @@ static void start_mock(struct world *world) {
     char why[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", why, sizeof why);
+    sigset_t all, before; /* its thread ends when a signal, such as SIGCHLD, interrupts its poll */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     world->mock = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     cr_assert(world->mock, "%s", why);
     rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(world->mock);
     set(world, "kafka.bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));

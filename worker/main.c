@@ -10,6 +10,7 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"worker", "handle events", wp_cli_worker},
     {"check", "try the configuration and every connection", wp_cli_check},
     {"send", "publish JSON lines from standard input", wp_cli_send},
     {"tail", "print records as JSON lines", wp_cli_tail},

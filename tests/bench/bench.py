@@ -104,11 +104,11 @@ class Bench:
         return result["messages"] / result["seconds"]
 
     def make_topics(self, prefix):
-        """The worker makes its topics at start; the copy's output is made by the script."""
+        """The worker makes its topics at start; the copy loop's output is made beside them."""
         worker = self.worker(prefix)
         self.wait(lambda: self.is_ready(worker), "the worker")
         self.stop(worker)
-        subprocess.run([self.kafka_script, "topic", self.dir + "/kafka", prefix + "copy-out", "6"], check=True, stdout=subprocess.DEVNULL)
+        self.client(prefix, "make-topic", 6, prefix + "copy-out")
 
     def stream(self):
         prefix = self.new_prefix()

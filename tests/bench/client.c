@@ -2,11 +2,14 @@
  *
  *   bench_client BROKERS PREFIX load-acquires COUNT PHILOSOPHIES    fills container-acquire
  *   bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES       fills usage-record
- *   bench_client BROKERS PREFIX releases COUNT PHILOSOPHIES         releases each request as soon as its answer is read
- *   bench_client BROKERS PREFIX watch GROUP COUNT TOPIC...          waits until GROUP has committed COUNT messages of the topics
- *                                                                   together; prints seconds from the first commit seen to the last
- *   bench_client BROKERS PREFIX rtt COUNT                           closed loop, one at a time: acquire, wait for the assignment, release
- *   bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT               the same against the copy loop: send, wait for the copy
+ *   bench_client BROKERS PREFIX releases COUNT PHILOSOPHIES         releases each request as soon as its
+ * answer is read bench_client BROKERS PREFIX watch GROUP COUNT TOPIC...          waits until GROUP has
+ * committed COUNT messages of the topics together; prints seconds from the first commit seen to the last
+ *   bench_client BROKERS PREFIX rtt COUNT                           closed loop, one at a time: acquire, wait
+ * for the assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT               the same
+ * against the copy loop: send, wait for the copy
+ *
+ *   bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC         makes the copy loop's output topic
  *
  * Each prints one line of JSON. */
 #include "core/clock.h"
@@ -51,7 +54,8 @@ static void produce(enum wp_topic topic, const char *key, const void *event) {
     wp_buf_reset(&bytes);
     wp_wire_encode(wire, topic, event, &bytes);
     char *name = wp_topic_full_name(&config, topic);
-    while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(name), RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE(bytes.data, bytes.len),
+    while (rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(name), RD_KAFKA_V_KEY(key, strlen(key)),
+                             RD_KAFKA_V_VALUE(bytes.data, bytes.len),
                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END))
         rd_kafka_poll(producer, 1);
     rd_kafka_poll(producer, 0);
@@ -63,8 +67,13 @@ static void send_acquire(long i, long philosophies) {
     snprintf(id, sizeof id, "r-%09ld", i);
     snprintf(agent, sizeof agent, "agent-%ld", i % 10000);
     snprintf(philosophy, sizeof philosophy, "p%ld", i % philosophies);
-    struct wp_acquire e = {.request_id = wp_str(id), .agent_id = wp_str(agent), .philosophy = wp_str(philosophy), .timeout_ms = 600000,
-                           .lease_ms = 3600000, .cpu_percent = NAN, .memory_mb = NAN};
+    struct wp_acquire e = {.request_id = wp_str(id),
+                           .agent_id = wp_str(agent),
+                           .philosophy = wp_str(philosophy),
+                           .timeout_ms = 600000,
+                           .lease_ms = 3600000,
+                           .cpu_percent = NAN,
+                           .memory_mb = NAN};
     produce(WP_TOPIC_ACQUIRE, id, &e);
 }
 
@@ -81,8 +90,12 @@ static void send_usage(long i, long philosophies) {
     snprintf(id, sizeof id, "u-%09ld", i);
     snprintf(agent, sizeof agent, "agent-%ld", i % 10000);
     snprintf(philosophy, sizeof philosophy, "p%ld", i % philosophies);
-    struct wp_usage e = {.record_id = wp_str(id), .agent_id = wp_str(agent), .philosophy = wp_str(philosophy),
-                         .cpu_percent = (double)(i % 90) + 5, .memory_usage_mb = (double)(i % 400) + 100, .execution_time = (double)(i % 50) + 1};
+    struct wp_usage e = {.record_id = wp_str(id),
+                         .agent_id = wp_str(agent),
+                         .philosophy = wp_str(philosophy),
+                         .cpu_percent = (double)(i % 90) + 5,
+                         .memory_usage_mb = (double)(i % 400) + 100,
+                         .execution_time = (double)(i % 50) + 1};
     produce(WP_TOPIC_USAGE, id, &e);
 }
 
@@ -148,7 +161,8 @@ static void watch(const char *group, int64_t count, char **topics, int topic_cou
     rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int t = 0; t < topic_count; t++)
-        for (int i = 0, n = partitions_of(topics[t]); i < n; i++) rd_kafka_topic_partition_list_add(list, topics[t], i);
+        for (int i = 0, n = partitions_of(topics[t]); i < n; i++)
+            rd_kafka_topic_partition_list_add(list, topics[t], i);
     int64_t began = 0, sum = 0, deadline = wp_clock_us() + WAIT_MS * 1000ll;
     while (sum < count) {
         if (wp_clock_us() > deadline) die("the group does not get through");
@@ -158,7 +172,8 @@ static void watch(const char *group, int64_t count, char **topics, int topic_cou
         if (sum > 0 && began == 0) began = wp_clock_us();
         rd_kafka_poll(producer, 5);
     }
-    printf("{\"messages\": %lld, \"seconds\": %.3f}\n", (long long)sum, (double)(wp_clock_us() - began) / 1e6);
+    printf("{\"messages\": %lld, \"seconds\": %.3f}\n", (long long)sum,
+           (double)(wp_clock_us() - began) / 1e6);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(consumer);
 }
@@ -195,10 +210,24 @@ static void round_trips(long count, const char *output, bool copy) {
         if (!copy) send_release(base + i, 1);
     }
     qsort(took, (size_t)count, sizeof *took, compare);
-    printf("{\"count\": %ld, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", count, (double)took[count / 2] / 1000, (double)took[count * 99 / 100] / 1000);
+    printf("{\"count\": %ld, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", count, (double)took[count / 2] / 1000,
+           (double)took[count * 99 / 100] / 1000);
     free(took);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
+}
+
+static void make_topic(int partitions, const char *name) {
+    char error[256];
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, error, sizeof error);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(producer);
+    rd_kafka_CreateTopics(producer, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
+    if (!event || rd_kafka_event_error(event)) die("the topic was not made");
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(topic);
+    printf("{}\n");
 }
 
 int main(int argc, char **argv) {
@@ -206,19 +235,29 @@ int main(int argc, char **argv) {
     struct wp_error error;
     brokers = argv[1];
     wp_config_init(&config);
-    if (wp_config_set(&config, "topics.prefix", argv[2], &error) || wp_wire_new(&wire, &config, &error)) die(error.text);
+    if (wp_config_set(&config, "topics.prefix", argv[2], &error) || wp_wire_new(&wire, &config, &error))
+        die(error.text);
     const char *verb = argv[3];
     bool rtt = strncmp(verb, "rtt", 3) == 0;
     producer = client(RD_KAFKA_PRODUCER, rtt ? "0" : "5");
     long count = strtol(argv[4], NULL, 10), philosophies = argc > 5 && !rtt ? strtol(argv[5], NULL, 10) : 1;
     char *assignments = wp_topic_full_name(&config, WP_TOPIC_ASSIGNMENT);
-    if (strcmp(verb, "load-acquires") == 0) load(send_acquire, count, philosophies);
-    else if (strcmp(verb, "load-usage") == 0) load(send_usage, count, philosophies);
-    else if (strcmp(verb, "releases") == 0) releases(count, philosophies);
-    else if (strcmp(verb, "watch") == 0 && argc > 6) watch(argv[4], strtoll(argv[5], NULL, 10), argv + 6, argc - 6);
-    else if (strcmp(verb, "rtt") == 0) round_trips(count, assignments, false);
-    else if (strcmp(verb, "rtt-copy") == 0 && argc > 5) round_trips(count, argv[5], true);
-    else die("usage: see the top of tests/bench/client.c");
+    if (strcmp(verb, "load-acquires") == 0)
+        load(send_acquire, count, philosophies);
+    else if (strcmp(verb, "load-usage") == 0)
+        load(send_usage, count, philosophies);
+    else if (strcmp(verb, "releases") == 0)
+        releases(count, philosophies);
+    else if (strcmp(verb, "watch") == 0 && argc > 6)
+        watch(argv[4], strtoll(argv[5], NULL, 10), argv + 6, argc - 6);
+    else if (strcmp(verb, "rtt") == 0)
+        round_trips(count, assignments, false);
+    else if (strcmp(verb, "rtt-copy") == 0 && argc > 5)
+        round_trips(count, argv[5], true);
+    else if (strcmp(verb, "make-topic") == 0 && argc > 5)
+        make_topic((int)count, argv[5]);
+    else
+        die("usage: see the top of tests/bench/client.c");
     free(assignments);
     rd_kafka_flush(producer, 5000);
     rd_kafka_destroy(producer);

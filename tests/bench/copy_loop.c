@@ -1,5 +1,6 @@
-/* The rival of the benchmark: a plain consume-and-produce loop with warmpool's guarantees (idempotent producer, acks=all,
- * offsets committed after delivery), in one thread. Copies every message of the input topics to one output topic.
+/* The rival of the benchmark: a plain consume-and-produce loop with warmpool's guarantees (idempotent
+ * producer, acks=all, offsets committed after delivery): librdkafka's own way of one message a poll, in one
+ * thread. Copies every message of the input topics to one output topic.
  *
  *   bench_copy_loop BROKERS GROUP TOPIC[,TOPIC...] OUTPUT TOTAL     TOTAL 0: until SIGTERM
  *
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH = 1000, RING = 1 << 20, MAX_PARTITIONS = 256 };
+enum { RING = 1 << 20, MAX_PARTITIONS = 256 };
 
 static volatile sig_atomic_t stopped;
 static unsigned char delivered[RING]; /* by sequence number */
@@ -78,7 +79,8 @@ static void remember(const rd_kafka_message_t *message) {
 static rd_kafka_topic_partition_list_t *snapshot(void) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)position_count);
     for (size_t i = 0; i < position_count; i++)
-        rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset = positions[i].offset;
+        rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset =
+            positions[i].offset;
     return list;
 }
 
@@ -88,46 +90,62 @@ int main(int argc, char **argv) {
         return 2;
     }
     signal(SIGTERM, on_signal);
-    const char *const consumer_conf[] = {"bootstrap.servers", argv[1], "group.id", argv[2], "enable.auto.commit", "false",
-                                         "auto.offset.reset", "earliest", "fetch.wait.max.ms", "10", "socket.nagle.disable", "true",
-                                         "queued.min.messages", "100000", "partition.assignment.strategy", "range", NULL};
-    const char *const producer_conf[] = {"bootstrap.servers", argv[1], "enable.idempotence", "true", "acks", "all", "linger.ms",
-                                         strcmp(argv[5], "0") == 0 ? "0" : "2", "socket.nagle.disable", "true",
-                                         "queue.buffering.max.messages", "1000000", NULL};
-    rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, consumer_conf), *producer = client(RD_KAFKA_PRODUCER, producer_conf);
+    const char *const consumer_conf[] = {"bootstrap.servers",
+                                         argv[1],
+                                         "group.id",
+                                         argv[2],
+                                         "enable.auto.commit",
+                                         "false",
+                                         "auto.offset.reset",
+                                         "earliest",
+                                         "fetch.wait.max.ms",
+                                         "10",
+                                         "socket.nagle.disable",
+                                         "true",
+                                         "queued.min.messages",
+                                         "100000",
+                                         "partition.assignment.strategy",
+                                         "range",
+                                         NULL};
+    const char *const producer_conf[] = {"bootstrap.servers",
+                                         argv[1],
+                                         "enable.idempotence",
+                                         "true",
+                                         "acks",
+                                         "all",
+                                         "linger.ms",
+                                         strcmp(argv[5], "0") == 0 ? "0" : "2",
+                                         "socket.nagle.disable",
+                                         "true",
+                                         "queue.buffering.max.messages",
+                                         "1000000",
+                                         NULL};
+    rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, consumer_conf),
+               *producer = client(RD_KAFKA_PRODUCER, producer_conf);
     rd_kafka_poll_set_consumer(consumer);
     rd_kafka_topic_t *output = rd_kafka_topic_new(producer, argv[4], NULL);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(4);
     char *names = strdup(argv[3]), *rest = names, *name;
-    while ((name = strsep(&rest, ","))) rd_kafka_topic_partition_list_add(topics, name, RD_KAFKA_PARTITION_UA);
+    while ((name = strsep(&rest, ",")))
+        rd_kafka_topic_partition_list_add(topics, name, RD_KAFKA_PARTITION_UA);
     rd_kafka_subscribe(consumer, topics);
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
 
     uint64_t total = strtoull(argv[5], NULL, 10), snapshot_at = 0;
     rd_kafka_topic_partition_list_t *pending = NULL;
     double began = 0, last_snapshot = 0;
-    rd_kafka_message_t *batch[BATCH];
     while (!stopped && (total == 0 || low < total)) {
-        bool more = total == 0 || next < total;
-        /* A full batch is awaited only when there is a backlog, so a single message is not delayed. */
-        ssize_t count = more && next - low < RING - BATCH ? rd_kafka_consume_batch_queue(queue, 0, batch, BATCH) : 0;
-        if (count == 0 && more) {
-            rd_kafka_message_t *one = rd_kafka_consume_queue(queue, 1);
-            if (one) batch[0] = one, count = 1;
+        bool more = (total == 0 || next < total) && next - low < RING - 1;
+        rd_kafka_message_t *m = more ? rd_kafka_consumer_poll(consumer, 1) : NULL;
+        if (m && !m->err) {
+            if (began == 0) began = last_snapshot = now();
+            remember(m);
+            while (rd_kafka_produce(output, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, m->payload, m->len,
+                                    m->key, m->key_len, (void *)(uintptr_t)next) == -1)
+                rd_kafka_poll(producer, 1);
+            next++;
         }
-        for (ssize_t i = 0; i < count; i++) {
-            rd_kafka_message_t *m = batch[i];
-            if (!m->err) {
-                if (began == 0) began = last_snapshot = now();
-                remember(m);
-                while (rd_kafka_produce(output, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, m->payload, m->len, m->key, m->key_len,
-                                        (void *)(uintptr_t)next) == -1)
-                    rd_kafka_poll(producer, 1);
-                next++;
-            }
-            rd_kafka_message_destroy(m);
-        }
-        rd_kafka_poll(producer, count == 0 && !more ? 1 : 0);
+        if (m) rd_kafka_message_destroy(m);
+        rd_kafka_poll(producer, m || more ? 0 : 1);
         if (pending && low >= snapshot_at) {
             rd_kafka_commit(consumer, pending, 1);
             rd_kafka_topic_partition_list_destroy(pending);
@@ -146,7 +164,6 @@ int main(int argc, char **argv) {
     }
     printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)low, now() - began);
     if (pending) rd_kafka_topic_partition_list_destroy(pending);
-    rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
     rd_kafka_topic_destroy(output);

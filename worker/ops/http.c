@@ -47,6 +47,16 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     return result;
 }
 
+static enum MHD_Result answer_method(struct MHD_Connection *connection) {
+    static char text[] = "only GET and HEAD are answered here\n";
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text) {
     return answer(connection, status, "text/plain; charset=utf-8", wp_str(text));
 }
@@ -80,7 +90,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+        return answer_method(connection);
     if (strcmp(url, "/healthz") == 0) return answer_text(connection, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/readyz") == 0) return answer_ready(http, connection);
     if (strcmp(url, "/metrics") == 0) {
@@ -166,6 +176,15 @@ enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error
     turn(http);
     *ret_http = http;
     return WP_OK;
+}
+
+int http_port(const struct http *http) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(info->listen_fd, (struct sockaddr *)&address, &size) != 0) return 0;
+    return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
+                                         : ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -5,6 +5,7 @@
 
 /* *ret_http is NULL when http.listen is empty. WP_ERR_CONFIG: the address is malformed or taken. */
 enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error *error) WP_MUST_CHECK;
-void http_free(struct http *http); /* NULL is fine */
+int http_port(const struct http *http); /* that it listens on, which http.listen may have left open */
+void http_free(struct http *http);      /* NULL is fine */
 
 #endif

@@ -1,0 +1,38 @@
+/* The parts of ops/ put together by hand, for tests: a loop, a configuration, counters, and links if asked
+ * for; no Kafka. */
+#ifndef TEST_SUPPORT_OPS_PARTS_H
+#define TEST_SUPPORT_OPS_PARTS_H
+#include "ops/ops_internal.h"
+#include "support/redis.h"
+
+struct ops_parts {
+    uv_loop_t loop;
+    struct wp_config config;
+    struct wp_stats stats;
+    struct wp_ops ops;
+};
+
+/* Defaults, with http.listen = 127.0.0.1:0. `redis` NULL: no links; else both lead there. */
+void ops_parts_start(struct ops_parts *parts, struct test_redis *redis);
+void ops_parts_stop(struct ops_parts *parts); /* what the test made of ops is freed before */
+/* "section.key" = value, before something is made of it. */
+void ops_parts_set(struct ops_parts *parts, const char *key, const char *value);
+/* Figures in place of what Redis would say, JSON in which ' may stand for ". */
+void ops_parts_pool(struct ops_parts *parts, const char *json);
+void ops_parts_cache(struct ops_parts *parts, const char *json);
+json_t *ops_json(const char *json);
+
+/* Runs the loop until the condition holds; a test that waits longer fails. */
+#define OPS_WAIT(parts, condition)                                                                           \
+    do {                                                                                                     \
+        uint64_t end_ = uv_hrtime() + 20000000000u;                                                          \
+        while (!(condition) && uv_hrtime() < end_) ops_parts_turn(parts);                                    \
+        cr_assert(condition, "waited 20 s for: %s", #condition);                                             \
+    } while (0)
+void ops_parts_turn(struct ops_parts *parts); /* at most 20 ms */
+
+/* One HTTP request over the loop: "GET", "/healthz". The whole answer, NUL-terminated; free is the caller's.
+ */
+char *ops_http(struct ops_parts *parts, int family, int port, const char *method, const char *path);
+
+#endif

@@ -1,0 +1,117 @@
+/* Health, readiness and metrics over HTTP, on the loop. */
+#include "ops/http.h"
+#include "support/ops_parts.h"
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct ops_parts parts;
+static struct http *http;
+
+static void start(void) {
+    ops_parts_start(&parts, NULL);
+    cr_assert_eq(http_new(&http, &parts.ops, NULL), WP_OK);
+}
+static void stop(void) {
+    http_free(http);
+    ops_parts_stop(&parts);
+}
+TestSuite(ops_http, .init = start, .fini = stop, .timeout = 60);
+
+/* Is this in what is answered? */
+static bool answers(const char *method, const char *path, const char *expected) {
+    char *answer = ops_http(&parts, AF_INET, http_port(http), method, path);
+    bool found = strstr(answer, expected);
+    if (!found) fprintf(stderr, "%s\n", answer);
+    free(answer);
+    return found;
+}
+
+Test(ops_http, is_healthy_as_long_as_the_loop_turns) {
+    cr_assert(answers("GET", "/healthz", "HTTP/1.1 200 "));
+    cr_assert(answers("GET", "/healthz", "\r\n\r\nok\n"));
+}
+
+Test(ops_http, says_each_reason_why_it_is_not_ready) {
+    parts.stats.redis.ready = true;
+    snprintf(parts.stats.state.reason, sizeof parts.stats.state.reason, "Redis has forgotten");
+    cr_assert(answers("GET", "/readyz", "HTTP/1.1 503 "));
+    cr_assert(answers("GET", "/readyz", "\r\n\r\nkafka: not connected yet\nstate: Redis has forgotten\n"));
+}
+
+Test(ops_http, is_ready_without_a_partition) {
+    parts.stats.redis.ready = parts.stats.kafka.ready = parts.stats.state.ready = true;
+    cr_assert_eq(parts.stats.partitions, 0);
+    cr_assert(answers("GET", "/readyz", "HTTP/1.1 200 "));
+    cr_assert(answers("GET", "/readyz", "\r\n\r\nready\n"));
+}
+
+Test(ops_http, gives_metrics_as_prometheus_text) {
+    parts.stats.redis_calls = 42;
+    cr_assert(answers("GET", "/metrics", "Content-Type: text/plain; version=0.0.4"));
+    cr_assert(answers("GET", "/metrics", "\nwarmpool_redis_calls_total 42\n"));
+}
+
+Test(ops_http, answers_a_head_without_a_body) {
+    cr_assert(answers("HEAD", "/healthz", "HTTP/1.1 200 "));
+    cr_assert_not(answers("HEAD", "/healthz", "ok\n"));
+}
+
+Test(ops_http, knows_no_other_path) {
+    cr_assert(answers("GET", "/", "HTTP/1.1 404 "));
+    cr_assert(answers("GET", "/healthz/x", "HTTP/1.1 404 "));
+}
+
+Test(ops_http, refuses_other_methods_and_says_which_it_takes) {
+    cr_assert(answers("POST", "/metrics", "HTTP/1.1 405 "));
+    cr_assert(answers("DELETE", "/healthz", "Allow: GET, HEAD"));
+}
+
+Test(ops_http, listens_on_ipv6_in_brackets) {
+    struct http *six;
+    int probe = socket(AF_INET6, SOCK_STREAM, 0);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    bool has_ipv6 = probe >= 0 && bind(probe, (struct sockaddr *)&address, sizeof address) == 0;
+    if (probe >= 0) close(probe);
+    if (!has_ipv6) return; /* this machine has none */
+    ops_parts_set(&parts, "http.listen", "[::1]:0");
+    cr_assert_eq(http_new(&six, &parts.ops, NULL), WP_OK);
+    char *answer = ops_http(&parts, AF_INET6, http_port(six), "GET", "/healthz");
+    cr_assert(strstr(answer, " 200 "));
+    free(answer);
+    http_free(six);
+}
+
+Test(ops_http, an_address_that_is_taken_names_the_key) {
+    struct http *second;
+    struct wp_error error;
+    char listen[32];
+    snprintf(listen, sizeof listen, "127.0.0.1:%d", http_port(http));
+    ops_parts_set(&parts, "http.listen", listen);
+    cr_assert_eq(http_new(&second, &parts.ops, &error), WP_ERR_CONFIG);
+    cr_assert(strstr(error.text, "http.listen = 127.0.0.1:") && strstr(error.text, "Address already in use"),
+              "%s", error.text);
+    cr_assert_null(second);
+}
+
+Test(ops_http, an_address_that_is_none_names_the_key) {
+    static const char *const wrong[] = {"9464", "no.such.host.invalid:1", "127.0.0.1:http:x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct http *second;
+        struct wp_error error;
+        free(parts.config.http.listen);
+        parts.config.http.listen = wp_strdup(wrong[i]);
+        cr_assert_eq(http_new(&second, &parts.ops, &error), WP_ERR_CONFIG);
+        cr_assert(strstr(error.text, "http.listen = "), "%s", error.text);
+    }
+}
+
+Test(ops_http, an_empty_address_turns_it_off) {
+    struct http *none;
+    ops_parts_set(&parts, "http.listen", "");
+    cr_assert_eq(http_new(&none, &parts.ops, NULL), WP_OK);
+    cr_assert_null(none);
+    http_free(none);
+}

@@ -2,8 +2,11 @@
 #include "ops/ops.h"
 #include "core/clock.h"
 #include "ops/http.h"
+#include "ops/metrics.h"
+#include "ops/optimizer.h"
 #include "ops/prewarm.h"
 #include "ops/sweeper.h"
+#include "ops/tuning.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +48,9 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
         free(ops);
         return err;
     }
+    ops->optimizer = optimizer_new(ops);
+    ops->tuning = tuning_new(ops);
+    ops->metrics = metrics_new(ops);
     *ret_ops = ops;
     return WP_OK;
 }
@@ -52,6 +58,8 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
 void wp_ops_start(struct wp_ops *ops) {
     ops->sweeper = sweeper_new(ops);
     ops->prewarm = prewarm_new(ops);
+    optimizer_start(ops->optimizer);
+    metrics_start(ops->metrics);
     ops->started = true;
 }
 
@@ -64,6 +72,8 @@ void wp_ops_stop(struct wp_ops *ops) {
     ops->started = false;
     sweeper_stop(ops->sweeper);
     prewarm_stop(ops->prewarm);
+    optimizer_stop(ops->optimizer);
+    metrics_stop(ops->metrics);
 }
 
 void wp_ops_free(struct wp_ops *ops) {
@@ -71,5 +81,11 @@ void wp_ops_free(struct wp_ops *ops) {
     http_free(ops->http);
     sweeper_free(ops->sweeper);
     prewarm_free(ops->prewarm);
+    optimizer_free(ops->optimizer);
+    metrics_free(ops->metrics);
+    tuning_free(ops->tuning);
+    warnings_done(&ops->warnings);
+    json_decref(ops->shared.pool);
+    json_decref(ops->shared.cache);
     free(ops);
 }

@@ -3,7 +3,6 @@
 #include "ops/prewarm.h"
 #include "core/log.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,10 +22,11 @@ static bool publish(struct prewarm *prewarm, const char *philosophy, int64_t cou
     return wp_ops_publish(prewarm->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
 }
 
-/* At start: once a worker, as soon as the sink takes it. */
+/* At start: once a worker, as soon as the topic is there and the sink takes it. */
 static void on_start(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
     const struct wp_settings *wanted = &prewarm->ops->config->pool.prewarm;
+    if (wp_sink_partitions(prewarm->ops->sink, WP_TOPIC_CONTROL) == 0) return;
     while (prewarm->started < wanted->count) {
         const struct wp_setting *pool = &wanted->list[prewarm->started];
         char id[256];
@@ -38,18 +38,14 @@ static void on_start(uv_timer_t *timer) {
     uv_timer_stop(timer);
 }
 
-static int64_t whole(const json_t *object, const char *name) {
-    return (int64_t)json_number_value(json_object_get(object, name));
-}
-
 static void consider(struct prewarm *prewarm, const char *philosophy, const json_t *pool,
                      int64_t interval_number) {
     const struct wp_config *config = prewarm->ops->config;
-    if (json_number_value(json_object_get(pool, "utilization_percent")) >= config->pool.prewarm_below) return;
+    if (figure_of(pool, "utilization_percent") >= config->pool.prewarm_below) return;
     if (json_is_true(json_object_get(pool, "draining")) || !json_is_true(json_object_get(pool, "active")))
         return;
-    int64_t size = whole(pool, "pool_size"),
-            count = whole(pool, "available") + whole(pool, "creating") + config->pool.prewarm_count;
+    int64_t size = count_of(pool, "pool_size"),
+            count = count_of(pool, "available") + count_of(pool, "creating") + config->pool.prewarm_count;
     char id[128];
     snprintf(id, sizeof id, "prewarm/%s/%" PRId64, philosophy, interval_number);
     if (!publish(prewarm, philosophy, count < size ? count : size, id))
@@ -57,17 +53,21 @@ static void consider(struct prewarm *prewarm, const char *philosophy, const json
                "Kafka takes no records now");
 }
 
+/* The last of the handles and the answer frees. */
+static void release(struct prewarm *prewarm) {
+    if (prewarm->freed && prewarm->open_handles == 0 && !prewarm->asking) free(prewarm);
+}
+
 static void on_stats(void *ctx, const redisReply *reply, const char *error) {
     struct prewarm *prewarm = ctx;
     (void)error;
     prewarm->asking = false;
     if (prewarm->freed) {
-        free(prewarm);
+        release(prewarm);
         return;
     }
-    json_t *stats =
-        reply && reply->type == REDIS_REPLY_STRING ? json_loadb(reply->str, reply->len, 0, NULL) : NULL;
-    int64_t number = whole(stats, "now") / 1000 / prewarm->ops->config->pool.prewarm_interval;
+    json_t *stats = wp_ops_parse(reply);
+    int64_t number = count_of(stats, "now") / 1000 / prewarm->ops->config->pool.prewarm_interval;
     const char *philosophy;
     json_t *pool;
     json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
@@ -103,13 +103,13 @@ void prewarm_stop(struct prewarm *prewarm) {
 
 static void on_closed(uv_handle_t *handle) {
     struct prewarm *prewarm = handle->data;
-    if (--prewarm->open_handles > 0) return;
-    prewarm->freed = true;
-    if (!prewarm->asking) free(prewarm); /* else its answer frees it */
+    prewarm->open_handles--;
+    release(prewarm);
 }
 
 void prewarm_free(struct prewarm *prewarm) {
     if (!prewarm) return;
+    prewarm->freed = true;
     uv_close((uv_handle_t *)&prewarm->start, on_closed);
     uv_close((uv_handle_t *)&prewarm->interval, on_closed);
 }

@@ -10,7 +10,7 @@ enum { AGAIN_US = 50000 };
 struct sweeper {
     struct wp_ops *ops;
     uv_timer_t timer;
-    bool owner, asking, freed;
+    bool owner, asking, freed, closed;
     int64_t not_before_us; /* one sweep in flight: its event must have had time to be handled */
 };
 
@@ -21,12 +21,17 @@ static void publish(struct sweeper *sweeper, const char *state, struct wp_str ho
         sweeper->not_before_us = wp_clock_us() + AGAIN_US;
 }
 
+/* The last of handle and answer frees. */
+static void release(struct sweeper *sweeper) {
+    if (sweeper->closed && !sweeper->asking) free(sweeper);
+}
+
 static void on_due(void *ctx, const redisReply *reply, const char *error) {
     struct sweeper *sweeper = ctx;
     (void)error;
     sweeper->asking = false;
     if (sweeper->freed) {
-        free(sweeper);
+        release(sweeper);
         return;
     }
     if (!sweeper->owner || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) return;
@@ -62,10 +67,12 @@ void sweeper_stop(struct sweeper *sweeper) {
 
 static void on_closed(uv_handle_t *handle) {
     struct sweeper *sweeper = handle->data;
-    sweeper->freed = true;
-    if (!sweeper->asking) free(sweeper); /* else its answer frees it: links answer all when they are freed */
+    sweeper->closed = true;
+    release(sweeper);
 }
 
 void sweeper_free(struct sweeper *sweeper) {
-    if (sweeper) uv_close((uv_handle_t *)&sweeper->timer, on_closed);
+    if (!sweeper) return;
+    sweeper->freed = true;
+    uv_close((uv_handle_t *)&sweeper->timer, on_closed);
 }

@@ -1,0 +1,183 @@
+/* Owns the background loop of the memory optimizer. A round is a chain of calls, each sent when the one
+ * before is answered: sweep {pool} until nothing is left, sweep {cache} likewise, the pools' figures; then
+ * the heap is trimmed. An error is noted, the round goes on with its next step, and the loop with its next
+ * round. The loop's thread. */
+#include "ops/optimizer.h"
+#include "cache/cache_calls.h"
+#include "core/log.h"
+#include "pool/pool_calls.h"
+#include <inttypes.h>
+#include <malloc.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SWEEPS_MAX = 20 }; /* of a slot in a round: what is left waits for the next one */
+
+enum step { STEP_IDLE, STEP_SWEEP_POOL, STEP_SWEEP_CACHE, STEP_TRIM_POOLS };
+
+struct optimizer {
+    struct wp_ops *ops;
+    uv_timer_t timer;
+    struct optimizer_result result;
+    struct wp_buf settings[WP_SLOTS]; /* MessagePack, what a sweep goes by */
+    enum step step;
+    int sweeps; /* sent to this slot in this round */
+    int64_t collected;
+    double before_mb;
+    char failure[256]; /* of this round; empty: none */
+    bool asking, freed, closed;
+};
+
+static double rss_mb(void) {
+    return round((double)wp_ops_rss_bytes() / 1048576.0 * 100) / 100;
+}
+
+static void note_failure(struct optimizer *optimizer, const char *why) {
+    if (!optimizer->failure[0]) snprintf(optimizer->failure, sizeof optimizer->failure, "%s", why);
+}
+
+static void end_round(struct optimizer *optimizer) {
+    struct wp_stats *stats = optimizer->ops->stats;
+    malloc_trim(0);
+    double after = rss_mb(), released = optimizer->before_mb - after;
+    optimizer->step = STEP_IDLE;
+    optimizer->result = (struct optimizer_result){
+        .enabled = true,
+        .objects_collected = optimizer->collected,
+        .memory_before_mb = optimizer->before_mb,
+        .memory_after_mb = after,
+        .memory_released_mb = released > 0 ? round(released * 100) / 100 : 0,
+    };
+    stats->optimizer_rounds++;
+    stats->memory_released_mb += optimizer->result.memory_released_mb;
+    if (optimizer->failure[0]) {
+        stats->optimizer_failures++;
+        wp_log(WP_LOG_WARN, "optimizer_round_failed", "error=%s", optimizer->failure);
+    }
+    wp_log(WP_LOG_DEBUG, "optimizer_round", "objects=%lld before_mb=%.2f after_mb=%.2f",
+           (long long)optimizer->collected, optimizer->before_mb, after);
+}
+
+/* Idle containers beyond the size (it was lowered) are destroyed by an event whose id all workers share. */
+static void trim_pool(struct optimizer *optimizer, const char *philosophy, const json_t *pool,
+                      int64_t number) {
+    int64_t surplus = count_of(pool, "available") - count_of(pool, "pool_size");
+    if (surplus <= 0 || json_is_true(json_object_get(pool, "draining"))) return;
+    char id[128];
+    snprintf(id, sizeof id, "trim/%s/%" PRId64, philosophy, number);
+    struct wp_control control = {
+        .control_id = wp_str(id), .philosophy = wp_str(philosophy), .op = WP_STR("expire"), .count = surplus};
+    if (!wp_ops_publish(optimizer->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control))
+        note_failure(optimizer, "Kafka takes no records now");
+}
+
+static void trim_pools(struct optimizer *optimizer, const redisReply *reply) {
+    json_t *stats = wp_ops_parse(reply);
+    int64_t number = count_of(stats, "now") / 1000 / optimizer->ops->config->memory.interval;
+    const char *philosophy;
+    json_t *pool;
+    json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
+        trim_pool(optimizer, philosophy, pool, number);
+    json_decref(stats);
+}
+
+static void next_step(struct optimizer *optimizer, enum step step);
+static void release(struct optimizer *optimizer);
+
+static void on_reply(void *ctx, const redisReply *reply, const char *error) {
+    struct optimizer *optimizer = ctx;
+    enum step step = optimizer->step;
+    optimizer->asking = false;
+    if (optimizer->freed) {
+        release(optimizer);
+        return;
+    }
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        note_failure(optimizer, reply ? reply->str : error);
+        next_step(optimizer, step + 1);
+    } else if (step == STEP_TRIM_POOLS) {
+        trim_pools(optimizer, reply);
+        next_step(optimizer, step + 1);
+    } else {
+        optimizer->collected += reply->integer;
+        bool more = reply->integer > 0 && optimizer->sweeps < SWEEPS_MAX;
+        next_step(optimizer, more ? step : step + 1);
+    }
+}
+
+/* Sends the step's call; a slot that is away is left out of this round. */
+static void next_step(struct optimizer *optimizer, enum step step) {
+    struct wp_link *const *links = optimizer->ops->links;
+    for (; step <= STEP_TRIM_POOLS; step++) {
+        enum wp_slot slot = step == STEP_SWEEP_CACHE ? WP_SLOT_CACHE : WP_SLOT_POOL;
+        bool sweep = step != STEP_TRIM_POOLS;
+        struct wp_str settings = wp_buf_str(&optimizer->settings[slot]);
+        optimizer->sweeps = step == optimizer->step ? optimizer->sweeps + 1 : 1;
+        optimizer->step = step;
+        optimizer->asking = wp_link_call(links[slot], sweep ? "sweep" : "pool_stats", &settings,
+                                         sweep ? 1 : 0, on_reply, optimizer) == WP_OK;
+        if (optimizer->asking) return;
+        note_failure(optimizer, wp_link_reason(links[slot]));
+    }
+    end_round(optimizer);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct optimizer *optimizer = timer->data;
+    if (optimizer->step != STEP_IDLE) return; /* the round before still waits for an answer */
+    optimizer->collected = 0;
+    optimizer->failure[0] = '\0';
+    optimizer->before_mb = rss_mb();
+    next_step(optimizer, STEP_SWEEP_POOL);
+}
+
+struct optimizer *optimizer_new(struct wp_ops *ops) {
+    struct optimizer *optimizer = wp_calloc(1, sizeof *optimizer);
+    optimizer->ops = ops;
+    optimizer->result.enabled = ops->config->memory.enabled;
+    wp_pack_pool_settings(&optimizer->settings[WP_SLOT_POOL], ops->config);
+    wp_pack_cache_settings(&optimizer->settings[WP_SLOT_CACHE], ops->config);
+    uv_timer_init(ops->loop, &optimizer->timer);
+    optimizer->timer.data = optimizer;
+    return optimizer;
+}
+
+void optimizer_start(struct optimizer *optimizer) {
+    const struct wp_config *config = optimizer->ops->config;
+    uint64_t interval = (uint64_t)config->memory.interval * 1000;
+    if (config->memory.enabled && !optimizer_running(optimizer))
+        uv_timer_start(&optimizer->timer, on_timer, interval, interval);
+}
+
+void optimizer_stop(struct optimizer *optimizer) {
+    uv_timer_stop(&optimizer->timer);
+}
+
+bool optimizer_running(const struct optimizer *optimizer) {
+    return uv_is_active((const uv_handle_t *)&optimizer->timer);
+}
+
+const struct optimizer_result *optimizer_result(const struct optimizer *optimizer) {
+    return &optimizer->result;
+}
+
+/* The last of handle and answer frees. */
+static void release(struct optimizer *optimizer) {
+    if (!optimizer->closed || optimizer->asking) return;
+    for (int i = 0; i < WP_SLOTS; i++) wp_buf_done(&optimizer->settings[i]);
+    free(optimizer);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct optimizer *optimizer = handle->data;
+    optimizer->closed = true;
+    release(optimizer);
+}
+
+void optimizer_free(struct optimizer *optimizer) {
+    if (!optimizer) return;
+    optimizer->freed = true;
+    uv_close((uv_handle_t *)&optimizer->timer, on_closed);
+}

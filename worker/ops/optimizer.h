@@ -1,0 +1,21 @@
+/* The memory optimizer: every memory.interval it sweeps what is over from both slots, has idle containers
+ * beyond their pool's size destroyed, and gives heap back. Internal to ops/. */
+#ifndef WP_OPS_OPTIMIZER_H
+#define WP_OPS_OPTIMIZER_H
+#include "ops/ops_internal.h"
+
+struct optimizer_result { /* of the last round */
+    bool enabled;         /* memory.enabled */
+    int64_t objects_collected;
+    double memory_before_mb, memory_after_mb, memory_released_mb; /* resident MiB, 2 places; released >= 0 */
+};
+
+struct optimizer *optimizer_new(struct wp_ops *ops);
+/* Idempotent both. With memory.enabled = false nothing is started. A round under way ends after a stop. */
+void optimizer_start(struct optimizer *optimizer);
+void optimizer_stop(struct optimizer *optimizer);
+bool optimizer_running(const struct optimizer *optimizer);
+const struct optimizer_result *optimizer_result(const struct optimizer *optimizer);
+void optimizer_free(struct optimizer *optimizer); /* NULL is fine */
+
+#endif

@@ -342,7 +342,7 @@ Test(wire_decode, an_older_writer_has_fewer_and_narrower_fields) {
 }
 
 Test(wire_decode, a_newer_writer_has_fields_of_every_type_that_are_ignored) {
-    for (int again = 0; again < 2; again++) { /* avro-c's value is used again */
+    for (int again = 0; again < 2; again++) {
         cr_assert_eq(decode_fixture(WP_TOPIC_ACQUIRE, "container-acquire+v2"), WP_OK, "%s", error.text);
         expect_str(event.acquire.request_id, "r-1");
         expect_str(event.acquire.tenant, "acme");

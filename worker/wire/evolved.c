@@ -10,7 +10,6 @@ struct evolved {
     const struct type *type; /* borrowed from the schema */
     avro_schema_t schema;
     avro_value_iface_t *iface;
-    avro_value_t value; /* used again for every datum */
     avro_reader_t reader;
 };
 
@@ -21,7 +20,6 @@ enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schem
     evolved->type = schema->type;
     if (avro_schema_from_json_length(schema->canonical.ptr, schema->canonical.len, &evolved->schema) ||
         !(evolved->iface = avro_generic_class_from_schema(evolved->schema)) ||
-        avro_generic_value_new(evolved->iface, &evolved->value) ||
         !(evolved->reader = avro_reader_memory("", 0))) {
         evolved_free(evolved);
         return wp_fail(error, WP_ERR_CONFIG, "schema %s of wire.schemas: %s", file, avro_strerror());
@@ -33,7 +31,6 @@ enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schem
 void evolved_free(struct evolved *evolved) {
     if (!evolved) return;
     if (evolved->reader) avro_reader_free(evolved->reader);
-    if (evolved->value.iface) avro_value_decref(&evolved->value);
     if (evolved->iface) avro_value_iface_decref(evolved->iface);
     if (evolved->schema) avro_schema_decref(evolved->schema);
     free(evolved);
@@ -103,7 +100,7 @@ static enum wp_err map_record(const struct fields *fields, avro_value_t *record,
     enum wp_err first = WP_OK;
     for (size_t i = 0; i < fields->count; i++) {
         const struct field *field = &fields->list[i];
-        avro_value_t value, branch;
+        avro_value_t value, branch = {0};
         bool there = avro_value_get_by_name(record, field->name, &value, NULL) == 0;
         if (there && avro_value_get_type(&value) == AVRO_UNION) {
             there = avro_value_get_current_branch(&value, &branch) == 0;
@@ -125,9 +122,14 @@ enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, s
                          struct wp_arena *arena, void *event, struct wp_error *error) {
     enum wp_err err = datum_check(evolved->type, datum, error);
     if (err) return err;
+    avro_value_t record; /* not kept: a large datum would hold its memory for ever */
+    if (avro_generic_value_new(evolved->iface, &record))
+        return wp_fail(error, WP_ERR_NOMEM, "out of memory: %s", avro_strerror());
     avro_reader_memory_set_source(evolved->reader, datum.ptr, (int64_t)datum.len);
-    avro_value_reset(&evolved->value);
-    if (avro_value_read(evolved->reader, &evolved->value))
-        return wp_fail(error, WP_ERR_DATA, "the Avro datum cannot be read: %s", avro_strerror());
-    return map_record(fields, &evolved->value, arena, event, error);
+    if (avro_value_read(evolved->reader, &record))
+        err = wp_fail(error, WP_ERR_DATA, "the Avro datum cannot be read: %s", avro_strerror());
+    else
+        err = map_record(fields, &record, arena, event, error);
+    avro_value_decref(&record);
+    return err;
 }

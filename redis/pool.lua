@@ -30,7 +30,7 @@ local restore, restore_hungry
 local function finish(offset)
     for _, name in ipairs(changed) do restore(offset, name) end
     if room_came then restore_hungry(offset) end
-    predictor.publish_changed(records, state.deadline)
+    predictor.publish_changed(offset, records, state.deadline)
     state.flush()
     agents.flush()
     predictor.flush()
@@ -220,7 +220,7 @@ local function host_with_room(memory)
     local best, room
     for name, h in pairs(state.hosts()) do
         local free = h.capacity - h.used
-        if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= memory) and
+        if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and
             (not best or free > room or (free == room and name < best)) then
             best, room = name, free
         end
@@ -523,7 +523,7 @@ local function due(offset)
                 restore_later(name)
             end
         elseif kind == 'p' then
-            predictor.due(name, offset)
+            predictor.due(name)
         end
     end
     if #members > STEP then go_on(offset, '-') end

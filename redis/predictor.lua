@@ -154,7 +154,6 @@ function predictor.usage(events, records)
                     d.records[#d.records + 1] = full
                     d.records[#d.records + 1] = ''
                 end
-                d.offset = e[1]
             else
                 records[#records + 1] = {e[1], 5, '', '', 'too many philosophies (pool.max_philosophies)'}
             end
@@ -164,21 +163,21 @@ function predictor.usage(events, records)
 end
 
 -- A prediction's interval is over.
-function predictor.due(name, offset)
+function predictor.due(name)
     predictor.load({name})
     if not known[name].stored then return end
     known[name].published = 0
-    dirty[name] = dirty[name] or {samples = {}, records = {}, gone = {}, trim = 0, offset = offset}
+    dirty[name] = dirty[name] or {samples = {}, records = {}, gone = {}, trim = 0}
 end
 
 -- Publishes what changed: at once, or when its interval is over.
-function predictor.publish_changed(records, deadline)
+function predictor.publish_changed(offset, records, deadline)
     for name, d in pairs(dirty) do
         local p = known[name]
         local due = p.published + settings.predict_interval_ms * 1000
         if due <= now then
             p.published = now
-            records[#records + 1] = {d.offset, 4, '', '', predictor.of(name)}
+            records[#records + 1] = {offset, 4, '', '', predictor.of(name)}
             deadline('p' .. name, false)
         else
             deadline('p' .. name, due)

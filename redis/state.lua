@@ -195,7 +195,7 @@ function state.move(id, c, to)
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
     elseif to == 'gone' then
-        state.host_use(c[HOST], -1, -c[C_MEMORY])
+        state.host_use(c[HOST], -1, c[C_MEMORY])
         state.host_member(c[HOST], id, false)
     end
     container_dirty[id], pool_dirty[c[POOL]] = true, true
@@ -275,10 +275,11 @@ function state.hosts()
     return hosts
 end
 
+-- Memory is counted in whole MB: sums of fractions would drift.
 function state.host_use(name, count, memory)
     local h = state.hosts()[name]
     if not h then return end
-    h.used, h.memory_used = h.used + count, h.memory_used + memory
+    h.used, h.memory_used = h.used + count, h.memory_used + math.ceil(memory) * count
     host_dirty[name] = true
 end
 

@@ -5,5 +5,8 @@
 #include "support/redis.h"
 
 void pool_check(struct test_redis *redis);
+/* Is a container made for everybody who waits, as far as there is room? Holds when nothing is left to be
+ * continued. */
+void pool_check_restored(struct test_redis *redis, int max_containers);
 
 #endif

@@ -361,3 +361,13 @@ Test(wire_decode, an_evolved_field_of_the_wrong_type_is_refused) {
     cr_expect_eq(decode_fixture(WP_TOPIC_CONTROL, "pool-control+wrong"), WP_ERR_DATA);
     expect_reason("field op");
 }
+
+/* The value of an optional long that stands for absent is no value. */
+Test(wire_decode, the_smallest_long_is_out_of_range_not_absent) {
+    struct wp_buf bytes = fixture_read("wire/pool-control+drain.avro");
+    bytes.data[bytes.len - 1] = 2;
+    wp_buf_add(&bytes, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10);
+    cr_expect_eq(decode(WP_TOPIC_CONTROL, bytes.data, bytes.len), WP_ERR_DATA);
+    expect_reason("field count must be 0");
+    wp_buf_done(&bytes);
+}

@@ -1,5 +1,6 @@
 /* Reads an Avro schema's JSON text into a tree of types. Any thread. */
 #include "wire/schema.h"
+#include <stdio.h>
 #include "core/buf.h"
 
 #define DEEPEST_SCHEMA 64
@@ -53,18 +54,15 @@ static void *keep(struct parser *parser, size_t size) {
 }
 
 static const char *keep_text(struct parser *parser, const char *text) {
-    size_t size = strlen(text) + 1;
-    return memcpy(wp_arena_alloc(&parser->schema->arena, size), text, size);
+    return wp_arena_copy(&parser->schema->arena, (struct wp_str){text, strlen(text) + 1}).ptr;
 }
 
 /* A name with a dot is full; any other stands in the namespace around it. */
 static const char *full_name(struct parser *parser, const char *name, const char *space) {
     if (strchr(name, '.') || !space || !*space) return keep_text(parser, name);
-    size_t space_len = strlen(space), name_len = strlen(name);
-    char *full = wp_arena_alloc(&parser->schema->arena, space_len + name_len + 2);
-    memcpy(full, space, space_len);
-    full[space_len] = '.';
-    memcpy(full + space_len + 1, name, name_len + 1);
+    size_t size = strlen(space) + 1 + strlen(name) + 1;
+    char *full = wp_arena_alloc(&parser->schema->arena, size);
+    snprintf(full, size, "%s.%s", space, name);
     return full;
 }
 

@@ -175,7 +175,7 @@ static enum wp_err parse_object(struct wp_str text, json_t **ret_json, struct wp
 
 static enum wp_err decode_json_text(enum wp_topic topic, struct wp_str text, struct wp_arena *arena,
                                     union wp_event *event, struct wp_error *error) {
-    json_t *json;
+    json_t *json = NULL;
     enum wp_err err = parse_object(text, &json, error);
     if (err) return err;
     err = fields_read_json(&topic_fields[topic], json, arena, event, error);
@@ -257,7 +257,7 @@ enum wp_err wp_wire_encode_json(struct wp_wire *wire, enum wp_topic topic, struc
 }
 
 static enum wp_err copy_json(struct wp_str text, struct wp_buf *out, struct wp_error *error) {
-    json_t *json;
+    json_t *json = NULL;
     enum wp_err err = parse_object(text, &json, error);
     if (err) return err;
     char *compact = json_dumps(json, JSON_COMPACT);

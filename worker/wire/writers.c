@@ -10,7 +10,7 @@
 #include "wire/fields.h"
 
 #define DEEPEST_FOLDER 8
-#define LARGEST_FILE (1024 * 1024)
+#define LARGEST_FILE ((size_t)1 << 20)
 #define EXTENSION ".avsc"
 
 struct loader {
@@ -37,6 +37,7 @@ static enum wp_err load_current(struct loader *loader) {
             if (err) return err;
         }
     }
+    for (int t = 0; t < WP_TOPIC_DEAD_LETTER; t++) wp_assert(loader->writers->current[t].schema.type);
     return WP_OK;
 }
 
@@ -140,29 +141,32 @@ static struct writer *by_name(struct writers *writers, struct wp_str name) {
     return NULL;
 }
 
+static enum wp_err add_id_of(struct loader *loader, unsigned long long id, const char *name) {
+    struct writers *writers = loader->writers;
+    if (writers_by_id(writers, (uint32_t)id))
+        return wp_fail(loader->error, WP_ERR_CONFIG, "wire.confluent_ids: id %llu is there twice", id);
+    struct writer *writer = by_name(writers, wp_str(name));
+    if (!writer)
+        return wp_fail(
+            loader->error, WP_ERR_CONFIG,
+            "wire.confluent_ids: id %llu names \"%s\", which is neither a topic nor a file of wire.schemas",
+            id, name);
+    writers->ids = wp_realloc(writers->ids, (writers->id_count + 1) * sizeof *writers->ids);
+    writers->ids[writers->id_count++] = (struct confluent_id){(uint32_t)id, writer};
+    return WP_OK;
+}
+
 /* One "17=container-acquire". */
 static enum wp_err add_id(struct loader *loader, struct wp_str pair) {
-    struct writers *writers = loader->writers;
     char *text = wp_strndup(pair), *end = text;
     errno = 0;
     unsigned long long id = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    enum wp_err err = WP_OK;
-    if (end == text || *end != '=' || errno || id > UINT32_MAX) {
+    enum wp_err err;
+    if (end == text || *end != '=' || errno || id > UINT32_MAX)
         err = wp_fail(loader->error, WP_ERR_CONFIG,
                       "wire.confluent_ids: \"%s\" is not ID=TOPIC or ID=FILE with an id of 32 bits", text);
-    } else if (writers_by_id(writers, (uint32_t)id)) {
-        err = wp_fail(loader->error, WP_ERR_CONFIG, "wire.confluent_ids: id %llu is there twice", id);
-    } else {
-        struct writer *writer = by_name(writers, wp_str(end + 1));
-        if (!writer)
-            err = wp_fail(loader->error, WP_ERR_CONFIG,
-                          "wire.confluent_ids: id %llu names \"%s\", which is neither a topic nor a file of "
-                          "wire.schemas",
-                          id, end + 1);
-        writers->ids = wp_realloc(writers->ids, (writers->id_count + 1) * sizeof *writers->ids);
-        writers->ids[writers->id_count] = (struct confluent_id){(uint32_t)id, writer};
-        writers->id_count += writer ? 1 : 0;
-    }
+    else
+        err = add_id_of(loader, id, end + 1);
     free(text);
     return err;
 }

@@ -393,6 +393,12 @@ static void expect_all_ends_well(void) {
     }
 }
 
+static void sweep(void) {
+    char *settings = json_dumps(slot.settings, 0);
+    calls_sweep(&slot.redis, WP_SLOT_POOL, settings);
+    free(settings);
+}
+
 static void storm(unsigned seed, int calls) {
     srand(seed);
     for (int call = 0; call < calls; call++) {
@@ -405,7 +411,7 @@ static void storm(unsigned seed, int calls) {
             send_continues();
             pool_check_restored(&slot.redis, 12);
         }
-        if (call % 300 == 299) calls_sweep(&slot.redis, WP_SLOT_POOL, json_dumps(slot.settings, 0));
+        if (call % 300 == 299) sweep();
     }
     expect_all_ends_well();
     cr_log_info("assigned %d rejected %d lost %d doubled %d destroyed %d made %d continues %d",

@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
                                          "acks",
                                          "all",
                                          "linger.ms",
-                                         strcmp(argv[5], "0") == 0 ? "0" : "2",
+                                         "0",
                                          "socket.nagle.disable",
                                          "true",
                                          "queue.buffering.max.messages",

@@ -1,17 +1,18 @@
-/* The load of the benchmark. Speaks the default wire format with warmpool's own codec.
+/* The load of the benchmark. Speaks the default wire format with warmpool's own codec. Each verb prints one
+ * line of JSON.
  *
- *   bench_client BROKERS PREFIX load-acquires COUNT PHILOSOPHIES    fills container-acquire
- *   bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES       fills usage-record
- *   bench_client BROKERS PREFIX releases COUNT PHILOSOPHIES         releases each request as soon as its
- * answer is read bench_client BROKERS PREFIX watch GROUP COUNT TOPIC...          waits until GROUP has
- * committed COUNT messages of the topics together; prints seconds from the first commit seen to the last
- *   bench_client BROKERS PREFIX rtt COUNT                           closed loop, one at a time: acquire, wait
- * for the assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT               the same
- * against the copy loop: send, wait for the copy
- *
- *   bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC         makes the copy loop's output topic
- *
- * Each prints one line of JSON. */
+ *   bench_client BROKERS PREFIX load-acquires COUNT PHILOSOPHIES
+ *       fills container-acquire with the first COUNT requests
+ *   bench_client BROKERS PREFIX load-pairs COUNT PHILOSOPHIES LEAD
+ *       the requests from LEAD to COUNT, and the releases of all, each LEAD requests behind
+ *   bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES
+ *       fills usage-record
+ *   bench_client BROKERS PREFIX watch GROUP COUNT TOPIC...
+ *       waits until GROUP has committed COUNT messages of the topics together; seconds from its first new
+ * commit to the last bench_client BROKERS PREFIX rtt COUNT closed loop, one at a time: acquire, wait for the
+ * assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT the same against the copy loop: send,
+ * wait for the copy bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC makes the copy loop's output
+ * topic */
 #include "core/clock.h"
 #include "wire/wire.h"
 #include <librdkafka/rdkafka.h>
@@ -119,45 +120,30 @@ static int partitions_of(const char *topic) {
     return count;
 }
 
-static rd_kafka_t *reader(const char *topic, int64_t from) {
+static rd_kafka_t *reader_at_end(const char *topic) {
     rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, "bench-client");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int i = 0, n = partitions_of(topic); i < n; i++) {
         int64_t low, high;
         rd_kafka_query_watermark_offsets(producer, topic, i, &low, &high, 5000);
-        rd_kafka_topic_partition_list_add(list, topic, i)->offset = from == RD_KAFKA_OFFSET_END ? high : low;
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
     }
     rd_kafka_assign(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     return consumer;
 }
 
-static void releases(long count, long philosophies) {
-    char *assignments = wp_topic_full_name(&config, WP_TOPIC_ASSIGNMENT);
-    rd_kafka_t *consumer = reader(assignments, RD_KAFKA_OFFSET_BEGINNING);
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
-    rd_kafka_message_t *batch[1000];
-    int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll;
-    for (long sent = 0; sent < count;) {
-        if (wp_clock_us() > deadline) die("the acquires are not answered");
-        ssize_t n = rd_kafka_consume_batch_queue(queue, 0, batch, 1000);
-        if (n <= 0 && (batch[0] = rd_kafka_consume_queue(queue, 2))) n = 1;
-        for (ssize_t i = 0; i < n; i++) {
-            if (!batch[i]->err && batch[i]->key_len > 2 && sent++ < count)
-                send_release(strtol((const char *)batch[i]->key + 2, NULL, 10), philosophies);
-            rd_kafka_message_destroy(batch[i]);
-        }
-        rd_kafka_poll(producer, 0);
+static void load_pairs(long count, long philosophies, long lead) {
+    for (long i = lead; i < count + lead; i++) {
+        if (i < count) send_acquire(i, philosophies);
+        send_release(i - lead, philosophies);
     }
-    if (rd_kafka_flush(producer, WAIT_MS)) die("the releases were not delivered");
-    printf("{\"messages\": %ld}\n", count);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_consumer_close(consumer);
-    rd_kafka_destroy(consumer);
-    free(assignments);
+    if (rd_kafka_flush(producer, WAIT_MS)) die("the load was not delivered");
+    printf("{\"messages\": %ld}\n", 2 * count - lead);
 }
 
 static void watch(const char *group, int64_t count, char **topics, int topic_count) {
+    int64_t first = -1;
     rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int t = 0; t < topic_count; t++)
@@ -169,10 +155,11 @@ static void watch(const char *group, int64_t count, char **topics, int topic_cou
         sum = 0;
         if (!rd_kafka_committed(consumer, list, 5000))
             for (int i = 0; i < list->cnt; i++) sum += list->elems[i].offset > 0 ? list->elems[i].offset : 0;
-        if (sum > 0 && began == 0) began = wp_clock_us();
+        if (first < 0) first = sum;
+        if (sum > first && began == 0) began = wp_clock_us();
         rd_kafka_poll(producer, 5);
     }
-    printf("{\"messages\": %lld, \"seconds\": %.3f}\n", (long long)sum,
+    printf("{\"messages\": %lld, \"seconds\": %.3f}\n", (long long)(sum - first),
            (double)(wp_clock_us() - began) / 1e6);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(consumer);
@@ -196,7 +183,7 @@ static void await_key(rd_kafka_t *consumer, const char *key) {
 }
 
 static void round_trips(long count, const char *output, bool copy) {
-    rd_kafka_t *consumer = reader(output, RD_KAFKA_OFFSET_END);
+    rd_kafka_t *consumer = reader_at_end(output);
     rd_kafka_consumer_poll(consumer, 1000);
     int64_t *took = wp_calloc((size_t)count, sizeof *took);
     long warm_up = count / 10, base = (long)(wp_clock_wall_ms() % 1000000) * 1000;
@@ -246,8 +233,8 @@ int main(int argc, char **argv) {
         load(send_acquire, count, philosophies);
     else if (strcmp(verb, "load-usage") == 0)
         load(send_usage, count, philosophies);
-    else if (strcmp(verb, "releases") == 0)
-        releases(count, philosophies);
+    else if (strcmp(verb, "load-pairs") == 0 && argc > 6)
+        load_pairs(count, philosophies, strtol(argv[6], NULL, 10));
     else if (strcmp(verb, "watch") == 0 && argc > 6)
         watch(argv[4], strtoll(argv[5], NULL, 10), argv + 6, argc - 6);
     else if (strcmp(verb, "rtt") == 0)

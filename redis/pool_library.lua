@@ -1,4 +1,4 @@
--- revision 1
+-- revision 2
 local function topic(name, apply, flags)
     redis.register_function({function_name = 'wp_' .. name .. '_v1', flags = flags or {},
         callback = function(keys, args) return delivery.call(keys, args, apply) end})

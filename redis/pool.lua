@@ -324,7 +324,7 @@ end
 local function prewarm(offset, name, p, count)
     if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))
-    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < settings.max_containers and creates < CREATES * 8 do
+    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < settings.max_containers do
         if not create(offset, name) then break end
     end
 end
@@ -664,8 +664,13 @@ function pool.control(events, time, map, slot)
     for i, e in ipairs(events) do names[i] = e[7] end
     state.load_pools(names)
     local seen = {}
-    for _, e in ipairs(events) do control_one(e, seen) end
-    return finish(events[#events][1])
+    local last
+    for _, e in ipairs(events) do
+        control_one(e, seen)
+        last = e[1]
+        if creates >= CREATES * 8 then break end -- the rest goes again (delivery.lua)
+    end
+    return finish(last), last
 end
 
 -- Functions that are no topic's --------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ local STEP = 100          -- of anything long, in one call
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 
+local pack -- cmsgpack's, which is not there yet while the library is loaded
 local now, settings, records, creates, continued
 local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
-    pool.root = slot
+    pool.root, pack = slot, cmsgpack.pack
     now, settings, records, creates, continued = time, map, {}, 0, {}
     changed, seen_changed, room_came = {}, {}, false
     state.begin(slot, time, map)
@@ -56,13 +57,23 @@ local function total(p) return p.idle + p.leased + p.creating + p.ending end
 
 -- An assignment: its 20 fields after the offset are kept packed, to be given again as they were.
 local function answer_with(offset, rest)
-    records[#records + 1] = '\220\000\020' .. cmsgpack.pack(offset) .. rest
+    records[#records + 1] = '\220\000\020' .. pack(offset) .. rest
+end
+
+local NO_REASON = '\160\000' -- '', 0 as MessagePack
+local limits_cpu, limits_memory, limits_text -- packed last: mostly the same ones follow
+
+local function limits_packed(cpu, memory)
+    if cpu ~= limits_cpu or memory ~= limits_memory then
+        limits_cpu, limits_memory, limits_text = cpu, memory, '\146' .. cmsgpack.pack(cpu, memory)
+    end
+    return limits_text
 end
 
 local function answer(offset, r, id, status, container, host, address, warm, startup, wait, epoch, expires, cpu, memory, reason, retry)
-    local rest = cmsgpack.pack(1, r[KEY], r[TRACE], id, r[AGENT], r[POOL], status, container, host, address, warm, startup, wait, epoch,
-        expires) .. '\146' .. cmsgpack.pack(cpu, memory) .. predictor.packed(r[POOL]) .. cmsgpack.pack(reason, retry)
-    answer_with(offset, rest)
+    local head = pack(1, r[KEY], r[TRACE], id, r[AGENT], r[POOL], status, container, host, address, warm, startup, wait, epoch, expires)
+    local rest = head .. limits_packed(cpu, memory) .. predictor.packed(r[POOL]) .. (reason == '' and NO_REASON or pack(reason, retry))
+    records[#records + 1] = '\220\000\020' .. pack(offset) .. rest
     return rest
 end
 
@@ -94,12 +105,7 @@ end
 
 -- Leases ------------------------------------------------------------------------------------------------------------------------
 
-local function fits(c, r)
-    return (not r[CPU] or c[C_CPU] >= r[CPU]) and (not r[MEMORY] or c[C_MEMORY] >= r[MEMORY])
-end
-
-local function lease(offset, id, r, cid, c, warm)
-    local p = state.pool(r[POOL])
+local function lease(offset, id, r, p, cid, c, warm)
     local epoch = state.next_number()
     local wait = now - r[ARRIVED]
     r[CONTAINER], r[EPOCH] = cid, epoch
@@ -109,7 +115,7 @@ local function lease(offset, id, r, cid, c, warm)
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     p.active = now
     if r[LEASE_MS] > 0 then state.deadline('l' .. id, now + r[LEASE_MS] * 1000) end
-    agents.hold(r[AGENT], r[POOL], id, cid)
+    if r[AGENT] ~= '' then agents.hold(r[AGENT], r[POOL], id, cid) end
     r[ANSWER] = answer(offset, r, id, 'assigned', cid, c[HOST], c[ADDRESS], warm, math.max(1, r[AGE] + wait), wait, epoch, r[EXPIRES],
         c[C_CPU], c[C_MEMORY], '', 0)
     r[STATE] = 'l'
@@ -138,20 +144,20 @@ local function start_waiting(id, r)
     restore_later(r[POOL])
 end
 
--- The first of the list in that state that fits; looks at LOOK of them. One of the pair (container, request) is given.
-local function first_of(l, load, known, wanted, container, request)
-    local looked, i = 0, l.at
+-- The first of an idle list that has at least so much (false: any); looks at LOOK of them.
+local function first_idle(l, cpu, memory)
+    local items, known, i, looked = l.items, state.known_containers(), l.at, 0
     while looked < LOOK do
-        local id = state.list_item(l, i)
+        local id = items[i] or state.list_item(l, i)
         if not id then return nil end
-        local item = known[id]
-        if item == nil then
-            load(l.items)
-            item = known[id]
+        local c = known[id]
+        if c == nil then
+            state.load_containers(items)
+            c = known[id]
         end
-        if item and item[STATE] == wanted then
+        if c and c[STATE] == 'idle' then
+            if (not cpu or c[C_CPU] >= cpu) and (not memory or c[C_MEMORY] >= memory) then return id, c end
             looked = looked + 1
-            if fits(container or item, request or item) then return id, item end
         elseif i == l.at then
             l.at = i + 1 -- gone from the head: not looked at again
         end
@@ -159,10 +165,26 @@ local function first_of(l, load, known, wanted, container, request)
     end
 end
 
-local ANY = {} -- a request without demands
-
-local function first_idle(l, r) return first_of(l, state.load_containers, state.known_containers(), 'idle', nil, r or ANY) end
-local function first_waiting(l, c) return first_of(l, state.load_requests, state.known_requests(), 'w', c, nil) end
+-- The first of a waiting list for whom the container is large enough; looks at LOOK of them.
+local function first_waiting(l, c)
+    local items, known, i, looked = l.items, state.known_requests(), l.at, 0
+    while looked < LOOK do
+        local id = items[i] or state.list_item(l, i)
+        if not id then return nil end
+        local r = known[id]
+        if r == nil then
+            state.load_requests(items)
+            r = known[id]
+        end
+        if r and r[STATE] == 'w' then
+            if (not r[CPU] or c[C_CPU] >= r[CPU]) and (not r[MEMORY] or c[C_MEMORY] >= r[MEMORY]) then return id, r end
+            looked = looked + 1
+        elseif i == l.at then
+            l.at = i + 1
+        end
+        i = i + 1
+    end
+end
 
 local function destroy(offset, id, c)
     state.move(id, c, 'ending')
@@ -179,7 +201,7 @@ local function offer(offset, id, c, used)
     end
     if rid then
         stop_waiting(rid, r)
-        lease(offset, rid, r, id, c, used)
+        lease(offset, rid, r, p, id, c, used)
     elseif settings.pool_enabled and not p.draining and p.idle < size_of(c[POOL], p) then
         state.move(id, c, 'idle')
     else
@@ -190,7 +212,7 @@ end
 
 local function end_lease(offset, id, r, status, reason)
     state.deadline('l' .. id, false)
-    agents.drop(r[AGENT], id)
+    if r[AGENT] ~= '' then agents.drop(r[AGENT], id) end
     if status then
         local p = state.pool(r[POOL])
         p.lost = p.lost + 1
@@ -242,7 +264,7 @@ local function create(offset, name, r)
 end
 
 local function destroy_oldest_idle(offset, name)
-    local id, c = first_idle(state.pool(name).idle_list)
+    local id, c = first_idle(state.pool(name).idle_list, false, false)
     if id then destroy(offset, id, c) end
     return id ~= nil
 end
@@ -345,18 +367,28 @@ local function prefetch(events, request, name)
     return names
 end
 
--- offset age key trace timestamp | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid
 -- How many idle containers the batch may want of each list: they are read together.
-local function expect(events)
+local function expect(events, names)
+    local wants = {}
+    for _, name in ipairs(names) do wants[name] = 0 end
     for _, e in ipairs(events) do
-        local p = state.pool(e[8])
+        local name = e[8]
+        if name ~= '' then wants[name] = wants[name] + 1 end
+        if e[9] ~= '' then
+            local p = state.pool(name)
+            if p and p.idle > 0 then state.expect(state.idle_of(p, name, e[9]), 1) end
+        end
+    end
+    for _, name in ipairs(names) do
+        local p = state.pool(name)
         if p and p.idle > 0 then
-            local own, fresh = state.idle_of(p, e[8], e[9] ~= '' and e[9] or 'default'), state.idle_of(p, e[8], FRESH)
-            own.ask, fresh.ask = math.min(own.ask + 1, 1000), math.min(fresh.ask + 1, 1000)
+            state.expect(state.idle_of(p, name, 'default'), wants[name])
+            state.expect(state.idle_of(p, name, FRESH), wants[name])
         end
     end
 end
 
+-- offset age key trace timestamp | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid
 local function acquire_one(e)
     local offset, id = e[1], e[6]
     local known = state.request(id)
@@ -381,10 +413,11 @@ local function acquire_one(e)
     if p.draining then return reject(offset, id, r, 'draining') end
     if (r[CPU] or 0) > settings.max_cpu or (r[MEMORY] or 0) > settings.max_memory then return reject(offset, id, r, 'too_large') end
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, 'timeout') end
-    if settings.pool_enabled and settings.warm_start then
-        local cid, c = first_idle(state.idle_of(p, r[POOL], r[TENANT]), r)
-        if not cid then cid, c = first_idle(state.idle_of(p, r[POOL], FRESH), r) end
-        if cid then return lease(offset, id, r, cid, c, true) end
+    if p.idle > 0 and settings.pool_enabled and settings.warm_start then
+        local own = p.idle_by[r[TENANT]] or state.idle_of(p, r[POOL], r[TENANT])
+        local cid, c = first_idle(own, r[CPU], r[MEMORY])
+        if not cid then cid, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, r[POOL], FRESH), r[CPU], r[MEMORY]) end
+        if cid then return lease(offset, id, r, p, cid, c, true) end
     end
     p.active = now
     if timeout == 0 then return reject(offset, id, r, 'timeout') end
@@ -395,7 +428,7 @@ function pool.acquire(events, time, map, slot)
     begin(slot, time, map)
     local names = prefetch(events, 6, 8)
     if #names > 0 then predictor.load(names) end
-    expect(events)
+    expect(events, names)
     for _, e in ipairs(events) do acquire_one(e) end
     return finish(events[#events][1])
 end

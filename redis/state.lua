@@ -21,6 +21,7 @@ state.HOST, state.ADDRESS, state.C_CPU, state.C_MEMORY, state.REUSE, state.REQUE
     8, 9, 10, 11
 local STATE, POOL, HOST, C_MEMORY, REUSE, SINCE = 1, 2, 3, 6, 7, 9
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
+local format -- string's; the global tables are not there yet while the library is loaded
 local BULK = 4000 -- values in one command
 
 local root, now, settings
@@ -29,7 +30,7 @@ local second, second_text
 local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
 
 function state.begin(slot, time, map)
-    root, now, settings = slot, time, map
+    root, now, settings, format = slot, time, map, string.format
     second = math.floor(time / 1000000)
     second_text = string.format('%.0f ', second)
     reqs, req_dirty, containers, container_dirty, pools, pool_dirty = {}, {}, {}, {}, {}, {}
@@ -220,8 +221,12 @@ function state.list(name)
     return l
 end
 
+-- So many more of it will be looked at in this call.
+function state.expect(l, count) l.ask = math.min(l.ask + count, 1000) end
+
 function state.list_item(l, i)
     local items = l.items
+    if l.complete then return items[i] end
     while i > #items and not l.complete do
         local from = #items
         local more = redis.call('ZRANGE', l.name, from, from + l.ask - 1)
@@ -315,14 +320,14 @@ function state.number_text(n) return string.format('%.0f', n) end
 function state.later(command) plain[#plain + 1] = command end
 
 local function flush_map(key, map, dirty, packer)
-    local set, gone = {}, {}
+    local set, gone, n, m = {}, {}, 0, 0
     for name in pairs(dirty) do
         local value = packer(map[name])
         if value then
-            set[#set + 1] = name
-            set[#set + 1] = value
+            set[n + 1], set[n + 2], n = name, value, n + 2
         else
-            gone[#gone + 1] = name
+            m = m + 1
+            gone[m] = name
         end
     end
     bulk('HSET', root .. key, set, BULK)
@@ -332,9 +337,11 @@ end
 local function flush_list(l)
     local add, gone = {}, {}
     local n, m = 0, 0
+    local last, text -- many have the same deadline; Redis would write a number out slower than string.format does
     for member, score in pairs(l.changes) do
         if score then
-            add[n + 1], add[n + 2], n = score, member, n + 2
+            if score ~= last then last, text = score, format('%d', score) end
+            add[n + 1], add[n + 2], n = text, member, n + 2
         else
             m = m + 1
             gone[m] = member
@@ -346,7 +353,7 @@ end
 
 local function pack_container(c)
     if c[STATE] == 'gone' then return nil end
-    return pack_array(c)
+    return cmsgpack.pack(unpack(c, 1, 11))
 end
 
 local function pack_pool(p)
@@ -360,7 +367,7 @@ function state.flush()
     local active = {}
     for name in pairs(pool_dirty) do
         if pools[name] then
-            active[#active + 1] = pools[name].active
+            active[#active + 1] = format('%d', pools[name].active)
             active[#active + 1] = name
         else
             pool_dirty[name] = nil

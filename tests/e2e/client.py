@@ -67,7 +67,7 @@ class Record(dict):
 class Client:
     def __init__(self, system, wire="avro"):
         self.system, self.wire = system, wire
-        config = {"bootstrap.servers": system.kafka.bootstrap}
+        config = {"bootstrap.servers": system.kafka.bootstrap, "log_level": 0}
         self.producer = Producer({**config, "linger.ms": 0})
         self.consumer = Consumer({**config, "group.id": f"e2e-{uuid.uuid4()}", "enable.auto.commit": False,
                                   "auto.offset.reset": "earliest", "fetch.wait.max.ms": 10})

@@ -51,6 +51,8 @@ struct wp_link {
     char reason[640];
 };
 
+static const char too_few_replicas[] = "fewer replicas than redis.wait_replicas have the change";
+
 static void connect_now(struct wp_link *link);
 static void load_next(struct wp_link *link);
 
@@ -132,6 +134,11 @@ static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisRe
     return true;
 }
 
+static void send_wait(struct wp_link *link, redisCallbackFn *then, void *data) {
+    redisAsyncCommand(link->redis, then, data, "WAIT %lld %lld", (long long)link->config->redis.wait_replicas,
+                      (long long)link->config->redis.timeout_ms / 2);
+}
+
 static void on_loaded(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_link *link = data;
     if (failed(link, redis, reply, "loading the function library (needs FUNCTION LOAD in the user's ACL)"))
@@ -175,11 +182,24 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
     wp_buf_done(&text);
 }
 
+static void on_replicas(redisAsyncContext *redis, void *data_reply, void *data) {
+    struct wp_link *link = data;
+    redisReply *reply = data_reply;
+    if (failed(link, redis, reply, "counting replicas (redis.wait_replicas needs WAIT in the user's ACL)"))
+        return;
+    if (reply->integer < link->config->redis.wait_replicas)
+        drop(link, too_few_replicas);
+    else
+        set_state(link, LINK_READY);
+}
+
 static void load_next(struct wp_link *link) {
     const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
     if (library)
         redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE",
                           library->name);
+    else if (link->config->redis.wait_replicas > 0)
+        send_wait(link, on_replicas, link);
     else
         set_state(link, LINK_READY);
 }
@@ -351,11 +371,11 @@ static void on_waited(redisAsyncContext *redis, void *data_reply, void *data) {
     struct call *call = data;
     struct wp_link *link = call->link;
     redisReply *reply = data_reply;
-    (void)redis;
     wp_assert(take_oldest(link) == call);
     bool enough =
         reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= link->config->redis.wait_replicas;
-    finish(call, enough ? call->kept : NULL, "fewer replicas than redis.wait_replicas have the change");
+    finish(call, enough ? call->kept : NULL, too_few_replicas);
+    if (reply && !enough && link->redis == redis) drop(link, too_few_replicas);
 }
 
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
@@ -378,10 +398,7 @@ enum wp_err wp_link_call(struct wp_link *link, const char *function, const struc
     }
     *link->youngest = call;
     link->youngest = &call->next;
-    if (wait)
-        redisAsyncCommand(link->redis, on_waited, call, "WAIT %lld %lld",
-                          (long long)link->config->redis.wait_replicas,
-                          (long long)link->config->redis.timeout_ms / 2);
+    if (wait) send_wait(link, on_waited, call);
     return WP_OK;
 }
 

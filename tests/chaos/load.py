@@ -1,0 +1,147 @@
+"""What the fault tests share: a load of acquires whose answers are released at once, and what must be true of it at the end,
+whatever broke in between."""
+import json
+import sys
+import time
+import uuid
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from client import Client, decode, encode  # noqa: E402
+from confluent_kafka import TopicPartition  # noqa: E402
+from system import System, wait_until  # noqa: E402
+
+POOL = "wp:{pool}"
+# A dead member is noticed as early as a broker allows; few containers, so that requests also wait.
+OPTIONS = {"kafka.session.timeout.ms": 6000, "pool.size": 4, "pool.max_containers": 12, "pool.timeout_ms": 120000,
+           "host.ttl_ms": 3000, "process.command": "exec sleep 86400"}
+
+
+def chaos_system(workers=1, start=True, **options):
+    return System(workers=workers, start=start, options={**OPTIONS, **{key.replace("__", "."): value for key, value in options.items()}})
+
+
+def stats(system):
+    return json.loads(system.redis.client.execute_command("FCALL_RO", "wp_pool_stats", 1, POOL))
+
+
+def reason(worker):
+    """What /readyz says while it is 503, else nothing."""
+    status, text = worker.http("/readyz")
+    return text if status == 503 else ""
+
+
+def wait_reason(worker, part, timeout=30):
+    return wait_until(lambda: part in reason(worker) and reason(worker), lambda: f"/readyz says {part!r}: {worker.http('/readyz')}", timeout)
+
+
+class Load:
+    """Its own acquires and releases, sent without waiting; pump() takes the answers and releases what they assign."""
+
+    def __init__(self, system, philosophies=("react", "reflexion"), release=True, **fields):
+        self.system, self.philosophies, self.fields, self.release = system, philosophies, fields, release
+        self.client = Client(system)
+        self.sent, self.mine, self.answers, self.lost, self.held, self.repeats = [], set(), {}, [], {}, 0
+        self.failed = []
+        self.client.read("container-assignment")
+
+    def produce(self, topic, record):
+        self.client.producer.produce(self.system.prefix + topic, encode(topic, record, "avro"), key=record["philosophy"],
+                                     on_delivery=lambda error, _: self.failed.append(error) if error else None)
+
+    def send(self, count):
+        for _ in range(count):
+            request = f"q{len(self.sent)}-{uuid.uuid4().hex[:6]}"
+            philosophy = self.philosophies[len(self.sent) % len(self.philosophies)]
+            self.sent.append(request)
+            self.mine.add(request)
+            self.produce("container-acquire", {"request_id": request, "agent_id": f"a-{request}", "philosophy": philosophy, **self.fields})
+            self.client.producer.poll(0)
+        return self
+
+    @staticmethod
+    def decode(message):
+        return decode("container-assignment", message.value())
+
+    def take(self, message):
+        """Answers of other loads in the same system are not ours."""
+        data, record = message.value(), self.decode(message)
+        request = record["request_id"]
+        if request not in self.mine:
+            return
+        if record["status"] == "lost":
+            self.lost.append(record)
+            self.held.pop(record["container_id"], None)
+            return
+        if request in self.answers:
+            self.repeats += 1
+            assert self.answers[request] == data, f"a second answer differs: {decode('container-assignment', self.answers[request])} {record}"
+            return
+        self.answers[request] = data
+        if record["status"] != "assigned":
+            return
+        container = record["container_id"]
+        assert container not in self.held, f"{container} is leased to {self.held[container]} and to {request}"
+        if self.release:
+            self.produce("container-release", {"request_id": request, "philosophy": record["philosophy"], "container_id": container})
+        else:
+            self.held[container] = request
+
+    def pump(self, seconds=0.0):
+        end = time.monotonic() + seconds
+        while True:
+            for message in self.client.consumer.consume(1000, 0.02):
+                if not message.error():
+                    self.take(message)
+            self.client.producer.poll(0)
+            if time.monotonic() >= end:
+                return self
+
+    def answered(self):
+        self.pump()
+        return len(self.answers)
+
+    def wait_answered(self, count=None, timeout=60):
+        wait_until(lambda: self.answered() >= (count or len(self.sent)),
+                   lambda: f"{len(self.answers)} of {count or len(self.sent)} answers; {stats(self.system)['total']}; {self.logs()}", timeout)
+        return self
+
+    def logs(self):
+        return "\n".join(worker.log()[-1500:] for worker in self.system.workers if worker.process)
+
+    def statuses(self):
+        count = {}
+        for data in self.answers.values():
+            record = decode("container-assignment", data)
+            text = record["status"] + (" " + record["reason"].split(":")[0] if record["reason"] else "")
+            count[text] = count.get(text, 0) + 1
+        return count
+
+    def check(self, counters=True):
+        """After the last answer: one for each, everything given back, and figures that agree with what was seen."""
+        assert not self.client.producer.flush(30) and not self.failed, self.failed[:3]
+        assert set(self.answers) == set(self.sent), set(self.sent) ^ set(self.answers)
+
+        def settled():
+            self.pump()
+            total = stats(self.system)["total"]
+            return total["leased"] == total["waiting"] == total["creating"] == 0 and total
+        total = wait_until(settled, lambda: f"nothing is leased, waiting or being made: {stats(self.system)}; {self.logs()}", 30)
+        hosts = stats(self.system)["hosts"]
+        assert sum(host["used"] for host in hosts.values()) == total["available"], (hosts, total)
+        if counters:
+            assert total["warm_starts"] + total["cold_starts"] == self.statuses().get("assigned", 0), (total, self.statuses())
+        assert not dead_letters(self.system), dead_letters(self.system)
+        return self
+
+
+def dead_letters(system, client=None):
+    """The reasons of all that went to dead-letter."""
+    client = client or Client(system)
+    name = system.prefix + "dead-letter"
+    partitions = client.consumer.list_topics(name, 10).topics[name].partitions
+    wanted = sum(client.consumer.get_watermark_offsets(TopicPartition(name, number), 10)[1] for number in partitions)
+    if not wanted:
+        return []
+    return [dict(record.headers)["reason"].decode() for record in client.wait_all("dead-letter", count=wanted)]

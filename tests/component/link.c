@@ -1,0 +1,285 @@
+/* A link to a real Redis: how it comes up, what it says when it does not, and how it comes back. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "core/clock.h"
+#include "store/link.h"
+#include "support/redis.h"
+
+struct world {
+    uv_loop_t loop;
+    struct wp_config config;
+    struct wp_stats stats;
+    struct wp_link *link;
+    struct test_redis redis;
+    int ups, downs;
+    /* of the last call */
+    int replies, lost;
+    long long floor;
+    char error[256];
+};
+static struct world w;
+
+static void on_state(void *ctx, enum wp_slot slot, bool ready) {
+    (void)ctx;
+    cr_assert_eq(slot, WP_SLOT_POOL);
+    *(ready ? &w.ups : &w.downs) += 1;
+}
+
+static void on_reply(void *ctx, const redisReply *reply, const char *error) {
+    (void)ctx;
+    w.replies++;
+    w.error[0] = '\0';
+    if (!reply) {
+        w.lost++;
+        snprintf(w.error, sizeof w.error, "%s", error);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        snprintf(w.error, sizeof w.error, "%s", reply->str);
+    } else if (reply->type == REDIS_REPLY_INTEGER) {
+        w.floor = reply->integer;
+    } else if (reply->elements == 2) {
+        w.floor = reply->element[1]->integer;
+    }
+}
+
+static void set(const char *key, const char *value) {
+    struct wp_error error;
+    cr_assert_eq(wp_config_set(&w.config, key, value, &error), WP_OK, "%s", error.text);
+}
+
+static void turn(void) {
+    uv_run(&w.loop, UV_RUN_NOWAIT);
+    usleep(1000);
+}
+
+#define WAIT(condition)                                                                                      \
+    do {                                                                                                     \
+        int64_t end_ = wp_clock_us() + 20000000;                                                             \
+        while (!(condition) && wp_clock_us() < end_) turn();                                                 \
+        cr_assert(condition, "waited 20 s for: %s; %s", #condition, w.link ? wp_link_reason(w.link) : "");   \
+    } while (0)
+
+static void begin(void) {
+    memset(&w, 0, sizeof w);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&w.loop);
+    wp_config_init(&w.config);
+    test_redis_start(&w.redis);
+    set("redis.url", w.redis.url);
+}
+
+static void open_link(void) {
+    struct wp_error error;
+    cr_assert_eq(wp_link_new(&w.link, &w.loop, &w.config, WP_SLOT_POOL, &w.stats, on_state, NULL, &error),
+                 WP_OK, "%s", error.text);
+}
+
+static void end(void) {
+    wp_link_free(w.link);
+    w.link = NULL;
+    uv_run(&w.loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&w.loop), 0);
+    wp_config_done(&w.config);
+    test_redis_stop(&w.redis);
+}
+TestSuite(link, .init = begin, .fini = end, .timeout = 90);
+
+static enum wp_err call_begin(void) {
+    const struct wp_str args[] = {WP_STR("c/t/0"), WP_STR("7"), WP_STR("new")};
+    return wp_link_call(w.link, "begin", args, 3, on_reply, NULL);
+}
+static enum wp_err call_positions(void) {
+    const struct wp_str arg = WP_STR("c/t/0");
+    return wp_link_call(w.link, "positions", &arg, 1, on_reply, NULL);
+}
+
+#define SAYS(part) (strstr(wp_link_reason(w.link), part) != NULL)
+
+Test(link, becomes_ready_by_loading_its_functions_and_calls_them) {
+    open_link();
+    cr_assert(SAYS("redis.url") && SAYS("not connected yet"));
+    cr_assert_eq(call_begin(), WP_ERR_REDIS);
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(w.ups, 1);
+    cr_assert_str_empty(wp_link_reason(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    cr_assert_eq(call_positions(), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert_eq(w.floor, 7);
+    cr_assert_eq(w.stats.redis_calls, 2);
+}
+
+Test(link, comes_back_after_redis_was_killed_and_fails_what_was_under_way) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    test_redis_pause(&w.redis);
+    cr_assert_eq(call_begin(), WP_OK);
+    test_redis_kill(&w.redis);
+    WAIT(!wp_link_ready(w.link));
+    cr_assert_eq(w.lost, 1);
+    cr_assert_eq(w.downs, 1);
+    cr_assert_eq(w.stats.redis_reconnects, 1);
+    cr_assert_eq(call_begin(), WP_ERR_REDIS);
+    WAIT(SAYS("refused") || SAYS("No such file"));
+    test_redis_run_again(&w.redis);
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(w.ups, 2);
+}
+
+Test(link, waits_longer_after_each_failure_up_to_two_seconds) {
+    test_redis_kill(&w.redis);
+    open_link();
+    int64_t start = wp_clock_us();
+    WAIT(SAYS("refused") || SAYS("No such file"));
+    /* 50 + 100 + 200 + 400 + 800 + 1600 ms are over by then: the next one waits for 2 s. */
+    while (wp_clock_us() - start < 3300000) turn();
+    test_redis_run_again(&w.redis);
+    start = wp_clock_us();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_lt(wp_clock_us() - start, 3000000);
+}
+
+Test(link, loads_functions_again_that_are_gone) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "FUNCTION FLUSH"));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    cr_assert(strstr(w.error, "Function not found"), "%s", w.error);
+    WAIT(w.ups == 2 && wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert_eq(w.floor, 7);
+}
+
+Test(link, says_that_the_password_is_refused) {
+    char url[160];
+    snprintf(url, sizeof url, "unix://someone:wrong@%s", w.redis.socket);
+    set("redis.url", url);
+    open_link();
+    WAIT(SAYS("password is refused: WRONGPASS"));
+    cr_assert(!SAYS("wrong@"), "a password is not shown: %s", wp_link_reason(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone on >wrong ~* &* +@all"));
+    WAIT(wp_link_ready(w.link));
+}
+
+Test(link, says_which_right_the_user_lacks) {
+    char url[160];
+    snprintf(url, sizeof url, "unix://someone:secret@%s", w.redis.socket);
+    set("redis.url", url);
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone on >secret ~* +select +auth"));
+    open_link();
+    WAIT(SAYS("FUNCTION LIST in the user's ACL") && SAYS("NOPERM"));
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone +function|list"));
+    WAIT(SAYS("needs FUNCTION LOAD in the user's ACL") && SAYS("NOPERM"));
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone +@all"));
+    WAIT(wp_link_ready(w.link));
+}
+
+Test(link, asks_for_a_password_that_redis_wants) {
+    freeReplyObject(test_redis_command(&w.redis, "CONFIG SET requirepass secret"));
+    open_link();
+    WAIT(SAYS("NOAUTH"));
+    end();
+    uv_loop_init(&w.loop);
+    wp_config_init(&w.config);
+    w.ups = 0;
+    test_redis_start(&w.redis);
+    freeReplyObject(test_redis_command(&w.redis, "CONFIG SET requirepass secret"));
+    char url[160];
+    snprintf(url, sizeof url, "unix://:secret@%s", w.redis.socket);
+    set("redis.url", url);
+    open_link();
+    WAIT(wp_link_ready(w.link));
+}
+
+Test(link, gives_up_a_redis_that_does_not_answer) {
+    set("redis.timeout_ms", "500");
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    test_redis_pause(&w.redis);
+    cr_assert_eq(call_begin(), WP_OK);
+    cr_assert_eq(call_positions(), WP_OK);
+    WAIT(w.lost == 2);
+    cr_assert(strstr(w.error, "no answer within redis.timeout_ms"), "%s", w.error);
+    cr_assert(!wp_link_ready(w.link));
+    WAIT(SAYS("no connection within redis.timeout_ms")); /* it is accepted, and no more */
+    test_redis_resume(&w.redis);
+    WAIT(wp_link_ready(w.link));
+}
+
+Test(link, is_ready_and_answers_only_while_enough_replicas_follow) {
+    test_redis_stop(&w.redis);
+    test_redis_start_with(&w.redis, &(struct test_redis_options){.tcp = true});
+    set("redis.url", w.redis.url);
+    set("redis.wait_replicas", "1");
+    set("redis.timeout_ms", "1000");
+    open_link();
+    WAIT(SAYS("fewer replicas than redis.wait_replicas"));
+    cr_assert_eq(w.ups, 0);
+
+    struct test_redis replica = {0};
+    test_redis_start(&replica);
+    freeReplyObject(test_redis_command(&replica, "REPLICAOF 127.0.0.1 %d", w.redis.port));
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    cr_assert_eq(w.lost, 0);
+    cr_assert_eq(w.floor, 7);
+
+    test_redis_pause(&replica);
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert_eq(w.lost, 1, "an answer that no replica has is not passed on");
+    cr_assert(strstr(w.error, "fewer replicas than redis.wait_replicas"), "%s", w.error);
+    WAIT(!wp_link_ready(w.link) && SAYS("fewer replicas"));
+    test_redis_resume(&replica);
+    WAIT(wp_link_ready(w.link));
+    test_redis_stop(&replica);
+}
+
+Test(link, fails_what_is_under_way_when_it_is_freed) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    test_redis_pause(&w.redis);
+    cr_assert_eq(call_begin(), WP_OK);
+    wp_link_free(w.link);
+    w.link = NULL;
+    cr_assert_eq(w.lost, 1);
+    test_redis_resume(&w.redis);
+}
+
+Test(link, knows_what_is_the_servers_state_and_what_is_the_calls_fault) {
+    static const char *const transient[] = {
+        "LOADING Redis is loading",    "READONLY You can't write",
+        "OOM command not allowed",     "MASTERDOWN Link with MASTER is down",
+        "BUSY Redis is busy",          "NOREPLICAS Not enough good replicas",
+        "MISCONF Redis is configured", "CLUSTERDOWN Hash slot not served",
+        "TRYAGAIN Multiple keys",      "NOAUTH Authentication required.",
+        "NOPERM this user has no",     "UNKILLABLE Sorry",
+        "MOVED 1 127.0.0.1:1",         "ASK 1 127.0.0.1:1",
+        "ERR Function not found",      "ERR max number of clients reached"};
+    static const char *const faults[] = {"ERR user_function:1: attempt to index",
+                                         "WRONGTYPE Operation against", "ERR wrong number of arguments"};
+    for (size_t i = 0; i < sizeof transient / sizeof *transient; i++) {
+        redisReply reply = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t)transient[i]};
+        cr_expect(wp_link_is_transient(&reply), "%s", transient[i]);
+        reply.type = REDIS_REPLY_STRING;
+        cr_expect(!wp_link_is_transient(&reply), "an answer, not an error: %s", transient[i]);
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        redisReply reply = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t)faults[i]};
+        cr_expect(!wp_link_is_transient(&reply), "%s", faults[i]);
+    }
+}
+
+Test(link, an_address_that_is_none_is_refused_with_its_key) {
+    struct wp_error error;
+    set("redis.url", "http://nowhere");
+    cr_assert_eq(wp_link_new(&w.link, &w.loop, &w.config, WP_SLOT_POOL, &w.stats, on_state, NULL, &error),
+                 WP_ERR_CONFIG);
+    cr_assert(strstr(error.text, "redis.url"), "%s", error.text);
+    w.link = NULL;
+}

@@ -114,7 +114,6 @@ static void on_signal(uv_signal_t *handle, int number) {
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
-    wp_ops_stop(w->ops);
     if (w->host) wp_host_stop(w->host);
     uv_timer_start(&w->deadline, on_deadline, (uint64_t)w->config.worker.stop_ms, 0);
     wp_engine_stop(w->engine, end_loop, w);
@@ -145,6 +144,7 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
 }
 
 static void end(struct worker *w) {
+    wp_ops_stop(w->ops); /* its last record has the figures of all that was finished */
     wp_source_free(w->source);
     if (w->sink) {
         size_t left = wp_sink_flush(w->sink, FLUSH_MS);

@@ -68,7 +68,7 @@ void wp_ops_set_sweeper(struct wp_ops *ops, bool owner) {
 }
 
 void wp_ops_stop(struct wp_ops *ops) {
-    if (!ops->started) return;
+    if (!ops || !ops->started) return;
     ops->started = false;
     sweeper_stop(ops->sweeper);
     prewarm_stop(ops->prewarm);

@@ -16,8 +16,9 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
 void wp_ops_start(struct wp_ops *ops);
 /* The worker owns the partition whose owner sweeps (container-event 0), or no longer. */
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner);
-void wp_ops_stop(
-    struct wp_ops *ops); /* publishes the last metrics record; health stays reachable; idempotent */
+/* Publishes the last metrics record, to be flushed by the caller; health stays reachable. Idempotent, NULL is
+ * fine. */
+void wp_ops_stop(struct wp_ops *ops);
 void wp_ops_free(struct wp_ops *ops); /* NULL is fine; run the loop once more afterwards */
 
 #endif

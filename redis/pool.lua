@@ -1,9 +1,9 @@
 -- Requests, leases, containers and hosts: what the pool's events do. Everything works on state.lua's tables in memory; one flush writes.
 local pool = {}
 
-local STATE, POOL, AGENT, TENANT, KEY, TRACE, CONTAINER, EPOCH, EXPIRES, ANSWER, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, SEQ =
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 -- of a request, as in state.lua
-local HOST, ADDRESS, C_CPU, C_MEMORY, REUSE, REQUEST, SINCE, CREATED, USES = 3, 4, 5, 6, 7, 8, 9, 10, 11 -- of a container
+local STATE, POOL, AGENT, TENANT, KEY, TRACE, CONTAINER, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY =
+    1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14 -- of a request, as in state.lua
+local HOST, ADDRESS, C_CPU, C_MEMORY, REUSE, REQUEST, CREATED = 3, 4, 5, 6, 7, 8, 9 -- of a container
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
 local CREATES = 32        -- creates begun in one call
@@ -108,16 +108,16 @@ end
 local function lease(offset, id, r, p, cid, c, warm)
     local epoch = state.next_number()
     local wait = now - r[ARRIVED]
-    r[CONTAINER], r[EPOCH] = cid, epoch
-    r[EXPIRES] = r[LEASE_MS] > 0 and math.floor(now / 1000) + r[LEASE_MS] or 0
+    local expires = r[LEASE_MS] > 0 and math.floor(now / 1000) + r[LEASE_MS] or 0
+    r[CONTAINER] = cid
     state.move(cid, c, 'leased') -- out of the list of its old reuse key, so before it gets the new one
-    c[REQUEST], c[REUSE], c[USES] = id, r[TENANT], c[USES] + 1
+    c[REQUEST], c[REUSE] = id, r[TENANT]
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     p.active = now
     if r[LEASE_MS] > 0 then state.deadline('l' .. id, now + r[LEASE_MS] * 1000) end
     if r[AGENT] ~= '' then agents.hold(r[AGENT], r[POOL], id, cid) end
-    r[ANSWER] = answer(offset, r, id, 'assigned', cid, c[HOST], c[ADDRESS], warm, math.max(1, r[AGE] + wait), wait, epoch, r[EXPIRES],
-        c[C_CPU], c[C_MEMORY], '', 0)
+    state.keep_answer(r, answer(offset, r, id, 'assigned', cid, c[HOST], c[ADDRESS], warm, math.max(1, r[AGE] + wait), wait, epoch, expires,
+        c[C_CPU], c[C_MEMORY], '', 0))
     r[STATE] = 'l'
     state.put_request(id, r)
 end
@@ -134,11 +134,12 @@ end
 
 local function start_waiting(id, r)
     local p = state.pool(r[POOL])
-    r[STATE], r[SEQ] = 'w', state.next_number()
+    local place = state.next_number()
+    r[STATE] = 'w'
     p.waiting = p.waiting + 1
     state.touch_pool(r[POOL])
-    state.list_add(p.wait_list, id, r[SEQ])
-    state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id, r[SEQ])
+    state.list_add(p.wait_list, id, place)
+    state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id, place)
     state.deadline('w' .. id, r[DEADLINE])
     state.put_request(id, r)
     restore_later(r[POOL])
@@ -218,7 +219,8 @@ local function end_lease(offset, id, r, status, reason)
         p.lost = p.lost + 1
         state.touch_pool(r[POOL])
         local c = state.container(r[CONTAINER])
-        answer(offset, r, id, status, r[CONTAINER], c and c[HOST] or '', '', false, 0, 0, r[EPOCH], r[EXPIRES], c and c[C_CPU] or 0,
+        local epoch, expires = state.lease_of(r)
+        answer(offset, r, id, status, r[CONTAINER], c and c[HOST] or '', '', false, 0, 0, epoch, expires, c and c[C_CPU] or 0,
             c and c[C_MEMORY] or 0, reason, 0)
     end
     r[STATE] = 'e'
@@ -256,7 +258,7 @@ local function create(offset, name, r)
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n
-    local c = {false, name, host, '', cpu, memory, FRESH, '', now, now, 0}
+    local c = {false, name, host, '', cpu, memory, FRESH, '', now}
     state.add_container(id, c)
     command(offset, 'create', id, c)
     creates = creates + 1
@@ -393,12 +395,11 @@ local function acquire_one(e)
     local offset, id = e[1], e[6]
     local known = state.request(id)
     if known and known[STATE] == 'l' then -- sent again: the same answer
-        return answer_with(offset, known[ANSWER])
+        return answer_with(offset, state.answer_of(known))
     elseif known and known[STATE] ~= 'x' then
         return -- waiting, or it had its one answer
     end
-    local r = {false, e[8], e[7], e[9] ~= '' and e[9] or 'default', e[3], e[4], '', 0, 0, '', now, e[2], 0, e[11] or settings.lease_ms,
-        e[12], e[13], 0}
+    local r = {false, e[8], e[7], e[9] ~= '' and e[9] or 'default', e[3], e[4], '', '', now, e[2], 0, e[11] or settings.lease_ms, e[12], e[13]}
     if e[14] ~= '' then
         records[#records + 1] = {offset, 5, '', '', e[14]}
         return reject(offset, id, r, 'invalid')

@@ -55,9 +55,10 @@ end
 
 -- cjson keeps 14 digits of a number, an epoch has 16.
 local function lease_json(id, c, r)
+    local epoch, expires = state.lease_of(r)
     local rest = cjson.encode({request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id,
-        host = c[state.HOST], lease_expires_at = r[state.EXPIRES], tenant = c[state.REUSE]})
-    return '{"lease_epoch":' .. state.number_text(r[state.EPOCH]) .. ',' .. rest:sub(2)
+        host = c[state.HOST], lease_expires_at = expires, tenant = c[state.REUSE]})
+    return '{"lease_epoch":' .. state.number_text(epoch) .. ',' .. rest:sub(2)
 end
 
 -- By host and container, from the start-th on.

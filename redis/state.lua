@@ -15,24 +15,23 @@ local state = {}
 
 -- Requests and containers are arrays (one allocation each); these are their fields.
 state.STATE, state.POOL = 1, 2
-state.AGENT, state.TENANT, state.KEY, state.TRACE, state.CONTAINER, state.EPOCH, state.EXPIRES, state.ANSWER, state.ARRIVED, state.AGE,
-    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.SEQ = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
-state.HOST, state.ADDRESS, state.C_CPU, state.C_MEMORY, state.REUSE, state.REQUEST, state.SINCE, state.CREATED, state.USES = 3, 4, 5, 6, 7,
-    8, 9, 10, 11
-local STATE, POOL, HOST, C_MEMORY, REUSE, SINCE = 1, 2, 3, 6, 7, 9
+state.AGENT, state.TENANT, state.KEY, state.TRACE, state.CONTAINER, state.ANSWER, state.ARRIVED, state.AGE, state.DEADLINE, state.LEASE_MS,
+    state.CPU, state.MEMORY = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+state.HOST, state.ADDRESS, state.C_CPU, state.C_MEMORY, state.REUSE, state.REQUEST, state.CREATED = 3, 4, 5, 6, 7, 8, 9
+local STATE, POOL, HOST, C_MEMORY, REUSE = 1, 2, 3, 6, 7
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
 local format -- string's; the global tables are not there yet while the library is loaded
 local BULK = 4000 -- values in one command
 
 local root, now, settings
 local reqs, req_dirty, containers, container_dirty, pools, pool_dirty
-local second, second_text
+local second_text, second_packed
 local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
 
 function state.begin(slot, time, map)
     root, now, settings, format = slot, time, map, string.format
-    second = math.floor(time / 1000000)
-    second_text = string.format('%.0f ', second)
+    local second = math.floor(time / 1000000)
+    second_text, second_packed = string.format('%d ', second), cmsgpack.pack(second)
     reqs, req_dirty, containers, container_dirty, pools, pool_dirty = {}, {}, {}, {}, {}, {}
     lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
     deadlines, ended, plain, sequence = {name = root .. ':deadline', changes = {}}, {}, {}, nil
@@ -65,10 +64,20 @@ end
 local function parse(raw) return {cmsgpack.unpack(raw)} end
 
 -- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it.
+local LEASED = '\161l' -- 'l' as MessagePack
+
 local function parse_request(raw)
     if raw:byte(2) ~= 108 then return parse(raw) end -- 'l'
-    local _, _, _, key, trace, _, agent, pool, _, container, _, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(raw, 16)
-    return {'l', pool, agent, '', key, trace, container, epoch, expires, raw:sub(3)}
+    local _, _, _, key, trace, _, agent, pool, _, container = cmsgpack.unpack_limit(raw, 9)
+    return {'l', pool, agent, '', key, trace, container, raw}
+end
+
+-- The packed answer of a leased request, without its offset; and its epoch and when it expires (ms, 0: never).
+function state.answer_of(r) return r[state.ANSWER]:sub(#LEASED + 1) end
+function state.keep_answer(r, rest) r[state.ANSWER] = LEASED .. rest end
+function state.lease_of(r)
+    local _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[state.ANSWER], 16)
+    return epoch, expires
 end
 
 local function pack_array(t) return cmsgpack.pack(unpack(t)) end
@@ -94,12 +103,11 @@ function state.put_request(id, r)
     if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = second_text .. id end
 end
 
-local LEASED = '\161l' -- 'l' as MessagePack
-
 local function pack_request(r)
-    if r[STATE] == 'l' then return LEASED .. r[state.ANSWER] end
-    if r[STATE] == 'e' or r[STATE] == 'x' then return cmsgpack.pack(r[STATE], second) end
-    return pack_array(r)
+    local is = r[STATE] -- of one that is over only that and the second is kept
+    if is == 'l' then return r[state.ANSWER] end
+    if is == 'w' then return pack_array(r) end
+    return (is == 'e' and '\161e' or '\161x') .. second_packed
 end
 
 -- Containers --------------------------------------------------------------------------------------------------------------------
@@ -182,17 +190,17 @@ function state.move(id, c, to)
     if from then p[from] = p[from] - 1 end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     if from == 'idle' then
-        p.idle_list.changes[id] = false
-        state.idle_of(p, c[POOL], c[REUSE]).changes[id] = false
+        local own = p.idle_by[c[REUSE]] or state.idle_of(p, c[POOL], c[REUSE])
+        p.idle_list.changes[id], own.changes[id] = false, false
     end
     c[STATE] = to
     if from == 'ending' then state.host_ending(c[HOST], -1) end
     if to == 'ending' then
         state.host_ending(c[HOST], 1)
     elseif to == 'idle' then
-        c[SINCE] = state.next_number()
-        state.list_add(p.idle_list, id, c[SINCE])
-        state.list_add(state.idle_of(p, c[POOL], c[REUSE]), id, c[SINCE])
+        local since = state.next_number()
+        state.list_add(p.idle_list, id, since)
+        state.list_add(p.idle_by[c[REUSE]] or state.idle_of(p, c[POOL], c[REUSE]), id, since)
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
     elseif to == 'gone' then
@@ -353,7 +361,7 @@ end
 
 local function pack_container(c)
     if c[STATE] == 'gone' then return nil end
-    return cmsgpack.pack(unpack(c, 1, 11))
+    return cmsgpack.pack(unpack(c, 1, 9))
 end
 
 local function pack_pool(p)

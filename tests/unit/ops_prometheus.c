@@ -120,3 +120,38 @@ Test(ops_prometheus, is_accepted_by_promtool_without_a_remark) {
     int status = pclose(promtool);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "promtool has remarks (is it installed?)");
 }
+
+static void read_reference(struct wp_buf *text) {
+    char bytes[4096];
+    FILE *file = fopen(SOURCE_DIR "/docs/metrics.md", "r");
+    cr_assert(file);
+    for (size_t got; (got = fread(bytes, 1, sizeof bytes, file)) > 0;) wp_buf_add(text, bytes, got);
+    fclose(file);
+    wp_buf_add(text, "", 1);
+}
+
+/* Is this name in the text, in backquotes? */
+static bool documents(const char *text, struct wp_str name) {
+    char quoted[128];
+    snprintf(quoted, sizeof quoted, "`%.*s`", (int)name.len, name.ptr);
+    return strstr(text, quoted);
+}
+
+Test(ops_prometheus, has_exactly_the_names_of_the_reference) {
+    struct wp_buf text = {0};
+    read_reference(&text);
+    (void)has("");
+    for (const char *at = page.data; (at = strstr(at, "\n# HELP "));) {
+        at += strlen("\n# HELP ");
+        struct wp_str name = {at, strcspn(at, " ")};
+        cr_assert(documents(text.data, name), "docs/metrics.md lacks %.*s", (int)name.len, name.ptr);
+    }
+    for (const char *at = text.data; (at = strstr(at, "`warmpool_"));) {
+        char help[160];
+        at++;
+        size_t len = strcspn(at, "`{");
+        snprintf(help, sizeof help, "\n# HELP %.*s ", (int)len, at);
+        cr_assert(strstr(page.data, help), "docs/metrics.md has %.*s, which is not there", (int)len, at);
+    }
+    wp_buf_done(&text);
+}

@@ -764,22 +764,5 @@ function pool.sweep(keys, args)
     local time, map = delivery.advance(keys[1], args[1])
     begin(keys[1], time, map)
     local removed = agents.sweep(most)
-    local old = redis.call('LRANGE', keys[1] .. ':ended', 0, most - 1)
-    local over = redis.call('LLEN', keys[1] .. ':ended') - map.max_requests
-    local ids, seconds, past = {}, {}, {}
-    for i, entry in ipairs(old) do
-        local second, id = entry:match('^(%d+) (.*)$')
-        if i > over and tonumber(second) + map.request_ttl > time / SECOND then break end
-        ids[i], seconds[i] = id, tonumber(second)
-    end
-    if #ids > 0 then
-        local rows = redis.call('HMGET', keys[1] .. ':req', unpack(ids))
-        for i, row in ipairs(rows) do -- one that ended again later is on the list again
-            local _, ended = cmsgpack.unpack(row or '\192\192')
-            if type(ended) == 'number' and ended <= seconds[i] then past[#past + 1] = ids[i] end
-        end
-        redis.call('LPOP', keys[1] .. ':ended', #ids)
-        if #past > 0 then redis.call('HDEL', keys[1] .. ':req', unpack(past)) end
-    end
-    return removed + #ids
+    return removed + state.forget(most)
 end

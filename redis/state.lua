@@ -369,6 +369,29 @@ local function pack_pool(p)
         p.retry_at, p.active, p.cold_us, p.hungry)
 end
 
+-- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.
+function state.forget(most)
+    local key = root .. ':ended'
+    local over = redis.call('LLEN', key) - settings.max_requests
+    local before = math.floor(now / 1000000) - settings.request_ttl
+    local oldest = redis.call('LRANGE', key, 0, 0)[1]
+    if not oldest or (over <= 0 and tonumber(oldest:match('^%d+')) > before) then return 0 end
+    local ids, seconds, past = {}, {}, {}
+    for i, entry in ipairs(redis.call('LRANGE', key, 0, math.min(most, BULK) - 1)) do
+        local at, id = entry:match('^(%d+) (.*)$')
+        if i > over and tonumber(at) > before then break end
+        ids[i], seconds[i] = id, tonumber(at)
+    end
+    local rows = redis.call('HMGET', root .. ':req', unpack(ids))
+    for i, row in ipairs(rows) do -- one that ended again later is on the list again
+        local is, at = cmsgpack.unpack(row or '\192\192')
+        if (is == 'e' or is == 'x') and at <= seconds[i] then past[#past + 1] = ids[i] end
+    end
+    redis.call('LPOP', key, #ids)
+    if #past > 0 then redis.call('HDEL', root .. ':req', unpack(past)) end
+    return #ids
+end
+
 function state.flush()
     flush_map(':req', reqs, req_dirty, pack_request)
     flush_map(':c', containers, container_dirty, pack_container)
@@ -386,6 +409,7 @@ function state.flush()
     for _, l in pairs(lists) do flush_list(l) end
     flush_list(deadlines)
     bulk('RPUSH', root .. ':ended', ended, BULK)
+    if #ended > 0 then state.forget(#ended + 20) end -- whoever adds to them also takes away
     flush_map(':hosts', hosts or {}, host_dirty, function(h)
         return h and cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending) or nil
     end)

@@ -285,11 +285,27 @@ Test(pool_leases, ended_requests_are_remembered_for_a_while) {
     pool_check(&slot.redis);
 }
 
+Test(pool_leases, ended_requests_are_forgotten_by_those_that_end_later) {
+    slot.unchecked = true;
+    char id[16];
+    for (int i = 0; i < 30; i++) {
+        snprintf(id, sizeof id, "old%d", i);
+        pool_acquire(&slot, .id = id, .timeout_ms = POOL_ZERO);
+    }
+    pool_advance_time(&slot, 601);
+    for (int i = 0; i < 2; i++) {
+        snprintf(id, sizeof id, "new%d", i);
+        pool_acquire(&slot, .id = id, .timeout_ms = POOL_ZERO);
+    }
+    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:req"), 2);
+    pool_check(&slot.redis);
+}
+
 Test(pool_leases, ended_requests_are_never_more_than_the_limit) {
     pool_settings(&slot, "{'max_requests': 2}");
     const char *ids[] = {"r1", "r2", "r3", "r4"};
     for (int i = 0; i < 4; i++) pool_acquire(&slot, .id = ids[i], .timeout_ms = POOL_ZERO);
-    cr_assert_eq(sweep(), 2);
+    cr_assert_eq(sweep(), 0);
     cr_assert_eq(test_redis_int(&slot.redis, "HEXISTS wp:{pool}:req r2"), 0);
     cr_assert_eq(test_redis_int(&slot.redis, "HEXISTS wp:{pool}:req r3"), 1);
 }

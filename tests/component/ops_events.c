@@ -92,15 +92,29 @@ Test(ops_events, a_pool_that_runs_low_gets_more_and_all_workers_say_it_with_one_
     prewarm_free(two);
 }
 
-Test(ops_events, pre_warming_ends_at_the_pools_size) {
+Test(ops_events, pre_warming_ends_at_the_pools_size_and_counts_what_is_being_made) {
     char id[256];
     ops_parts_set(&parts, "pool.prewarm", "");
     ops_parts_set(&parts, "pool.prewarm_interval", "1");
-    pool_settings(&slot, "{'size': 2}");
+    pool_settings(&slot, "{'sizes': {'react': 2, 'making': 2, 'none': 0, 'asked': 10}}");
     pool_acquire(&slot, .id = "r1");
     pool_ready_created(&slot);
+    pool_control(&slot, "making", "pre_warm", 2);           /* all that it may have is on its way */
+    pool_control(&slot, "none", "pre_warm", 1);             /* keeps nothing idle */
+    pool_acquire(&slot, .id = "r2", .philosophy = "asked"); /* the one being made is spoken for */
     struct prewarm *prewarm = prewarm_new(&parts.ops);
-    expect_control("react", "pre_warm", 2, id, sizeof id);
+    int seen = 0;
+    while (seen < 2) {
+        json_t *record = ops_take(&kafka);
+        const char *philosophy = ops_text(record, "philosophy");
+        bool react = strcmp(philosophy, "react") == 0;
+        cr_assert(react || strcmp(philosophy, "asked") == 0, "%s", philosophy);
+        cr_assert_eq(count_of(record, "count"), react ? 2 : 3);
+        snprintf(id, sizeof id, "prewarm/%s/", philosophy);
+        cr_assert(strncmp(ops_text(record, "control_id"), id, strlen(id)) == 0);
+        json_decref(record);
+        seen++;
+    }
     prewarm_free(prewarm);
 }
 

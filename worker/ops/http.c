@@ -129,7 +129,7 @@ static int listen_on(const struct addrinfo *address) {
 }
 
 static void log_address(int fd) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     char host[INET6_ADDRSTRLEN], port[8];
     if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
@@ -180,11 +180,14 @@ enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error
 
 int http_port(const struct http *http) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {0}};
     socklen_t size = sizeof address;
-    if (getsockname(info->listen_fd, (struct sockaddr *)&address, &size) != 0) return 0;
-    return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
-                                         : ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (getsockname(info->listen_fd, &address.any, &size) != 0) return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 static void on_closed(uv_handle_t *handle) {

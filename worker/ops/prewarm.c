@@ -42,13 +42,15 @@ static void consider(struct prewarm *prewarm, const char *philosophy, const json
                      int64_t interval_number) {
     const struct wp_config *config = prewarm->ops->config;
     if (figure_of(pool, "utilization_percent") >= config->pool.prewarm_below) return;
-    if (json_is_true(json_object_get(pool, "draining")) || !json_is_true(json_object_get(pool, "active")))
-        return;
-    int64_t size = count_of(pool, "pool_size"),
-            count = count_of(pool, "available") + count_of(pool, "creating") + config->pool.prewarm_count;
+    if (json_is_true(json_object_get(pool, "draining"))) return;
+    int64_t surplus = count_of(pool, "creating") - count_of(pool, "waiting"),
+            coming = count_of(pool, "available") + (surplus > 0 ? surplus : 0),
+            size = count_of(pool, "pool_size"), count = coming + config->pool.prewarm_count;
+    if (count > size) count = size;
+    if (count <= coming) return;
     char id[128];
     snprintf(id, sizeof id, "prewarm/%s/%" PRId64, philosophy, interval_number);
-    if (!publish(prewarm, philosophy, count < size ? count : size, id))
+    if (!publish(prewarm, philosophy, count, id))
         wp_log(WP_LOG_WARN, "prewarm_skipped", "philosophy=%s reason=%s", philosophy,
                "Kafka takes no records now");
 }

@@ -183,8 +183,8 @@ static void of_cache(const struct page *page, const struct metric *metric) {
 }
 
 #define STAT(name) .at = offsetof(struct wp_stats, name)
-#define FIELD(name) .field = name
-#define PERCENT(name) .field = name, .scale = 0.01
+#define FIELD(name) .field = (name)
+#define PERCENT(name) .field = (name), .scale = 0.01
 #define MIB 1048576.0
 
 static const struct metric metrics[] = {

@@ -405,6 +405,10 @@ static void storm(unsigned seed, int calls) {
         if (below(8) == 0) pool_advance_time(&slot, below(30) ? below(3) : 20);
         if (call % 10 == 0 || below(5)) beat("h1", 14);
         if (call % 200 < 150) beat("h2", 12);
+        if (call % 100 == 99) { /* somebody changes the configuration */
+            pool_settings(&slot, below(4) ? "{'warm_start': true}" : "{'warm_start': false}");
+            pool_settings(&slot, below(5) ? "{'pool_enabled': true}" : "{'pool_enabled': false}");
+        }
         random_call();
         if (call % 50 == 0) pool_check(&slot.redis);
         if (call % 20 == 0) {

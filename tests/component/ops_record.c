@@ -37,7 +37,7 @@ static void start(void) {
     ops_parts_set(&parts, "metrics.interval", "1");
     ops_parts_set(&parts, "memory.interval", "1");
     ops_parts_set(&parts, "worker.id", "the-worker");
-    parts.stats.redis.ready = parts.stats.kafka.ready = true;
+    parts.stats.redis.ready = parts.stats.kafka.ready = parts.stats.state.ready = true;
     parts.stats.started_us = wp_clock_us();
     ops_kafka_start(&kafka, &parts, getenv("TEST_KAFKA"), name);
     cr_assert_eq(wp_ops_new(&ops, &parts.loop, &parts.config, &parts.stats, parts.ops.links, parts.ops.sink,

@@ -185,6 +185,25 @@ static char *logged(const struct warnings *before, const struct warnings *now) {
     return text;
 }
 
+Test(ops_warnings, what_the_worker_waits_for_is_said_with_its_reason) {
+    parts.stats.kafka.ready = parts.stats.state.ready = true;
+    snprintf(parts.stats.redis.reason, sizeof parts.stats.redis.reason, "Connection refused");
+    look();
+    warnings_find_not_ready(&found, &parts.stats);
+    const struct warning *away = warning("redis_not_ready", "worker");
+    cr_assert(away && found.count == 1);
+    cr_assert_str_eq(away->message, "Connection refused");
+    cr_assert(strstr(away->advice, "warmpool check"));
+    cr_assert(fabs(away->figure) < 1e-9 && fabs(away->target - 1) < 1e-9);
+    parts.stats.redis.ready = true;
+    parts.stats.kafka.ready = parts.stats.state.ready = false;
+    look();
+    warnings_find_not_ready(&found, &parts.stats);
+    cr_assert(warning("kafka_not_ready", "worker") && warning("state_not_ready", "worker"));
+    cr_assert_eq(found.count, 2);
+    cr_assert_str_eq(found.list[0].message, "It was not reached yet");
+}
+
 Test(ops_warnings, are_logged_when_they_come_and_when_they_go_only) {
     struct warnings none = {0};
     one_pool(", 'pools': {'react': {'available': 0, 'active': true, 'pool_size': 10}}");

@@ -3,6 +3,7 @@
 #include "ops/http.h"
 #include "core/log.h"
 #include "ops/prometheus.h"
+#include "ops/shared.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -94,6 +95,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (strcmp(url, "/healthz") == 0) return answer_text(connection, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/readyz") == 0) return answer_ready(http, connection);
     if (strcmp(url, "/metrics") == 0) {
+        shared_read_if_old(http->ops->reader);
         wp_buf_reset(&http->body);
         wp_prometheus_write(http->ops, &http->body);
         return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",

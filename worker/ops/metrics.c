@@ -1,17 +1,15 @@
-/* Owns the metrics rounds: reads the shared figures of both slots, keeps them for /metrics, looks for
- * warnings, lets the tuning look, and publishes the record. When Redis is away the shared part is what was
- * known last. The loop's thread. */
+/* Owns the metrics rounds: has the shared figures of both slots read, looks for warnings, lets the tuning
+ * look, and publishes the record. When Redis is away the shared part is what was known last. The loop's
+ * thread. */
 #include "ops/metrics.h"
-#include "core/clock.h"
 #include "core/log.h"
+#include "ops/shared.h"
 #include "ops/tuning.h"
 #include <stdlib.h>
 
 struct metrics {
     struct wp_ops *ops;
     uv_timer_t timer;
-    int asking; /* answers that this round waits for */
-    bool freed, closed;
 };
 
 static void publish(struct wp_ops *ops) {
@@ -36,61 +34,22 @@ static void publish(struct wp_ops *ops) {
 static void judge(struct wp_ops *ops) {
     struct warnings now = {0};
     warnings_find(&now, ops->config, ops->shared.pool, ops->shared.cache);
+    warnings_find_not_ready(&now, ops->stats);
     warnings_log(&ops->warnings, &now);
     warnings_done(&ops->warnings);
     ops->warnings = now;
     tuning_consider(ops->tuning);
 }
 
-static void end_round(struct metrics *metrics) {
+static void end_round(void *ctx) {
+    struct metrics *metrics = ctx;
     judge(metrics->ops);
     publish(metrics->ops);
 }
 
-/* Takes what a slot answered in place of what was known. */
-static bool replace(json_t **known, const redisReply *reply) {
-    json_t *stats = wp_ops_parse(reply);
-    if (!stats) return false;
-    json_decref(*known);
-    *known = stats;
-    return true;
-}
-
-static void release(struct metrics *metrics) {
-    if (metrics->closed && metrics->asking == 0) free(metrics);
-}
-
-static void on_answer(struct metrics *metrics) {
-    metrics->asking--;
-    if (metrics->freed)
-        release(metrics);
-    else if (metrics->asking == 0)
-        end_round(metrics);
-}
-
-static void on_pool(void *ctx, const redisReply *reply, const char *error) {
-    struct metrics *metrics = ctx;
-    (void)error;
-    if (!metrics->freed && replace(&metrics->ops->shared.pool, reply))
-        metrics->ops->shared.pool_wall_ms = wp_clock_wall_ms();
-    on_answer(metrics);
-}
-
-static void on_cache(void *ctx, const redisReply *reply, const char *error) {
-    struct metrics *metrics = ctx;
-    (void)error;
-    if (!metrics->freed) (void)replace(&metrics->ops->shared.cache, reply);
-    on_answer(metrics);
-}
-
 static void on_timer(uv_timer_t *timer) {
     struct metrics *metrics = timer->data;
-    struct wp_link *const *links = metrics->ops->links;
-    if (metrics->asking > 0) return; /* Redis is slow: this round's answers come, or time out */
-    metrics->asking = 1;             /* this function: no round ends before both calls are sent */
-    if (!wp_link_call(links[WP_SLOT_POOL], "pool_stats", NULL, 0, on_pool, metrics)) metrics->asking++;
-    if (!wp_link_call(links[WP_SLOT_CACHE], "cache_stats", NULL, 0, on_cache, metrics)) metrics->asking++;
-    on_answer(metrics);
+    shared_read(metrics->ops->reader, end_round, metrics);
 }
 
 struct metrics *metrics_new(struct wp_ops *ops) {
@@ -112,13 +71,9 @@ void metrics_stop(struct metrics *metrics) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-    struct metrics *metrics = handle->data;
-    metrics->closed = true;
-    release(metrics);
+    free(handle->data);
 }
 
 void metrics_free(struct metrics *metrics) {
-    if (!metrics) return;
-    metrics->freed = true;
-    uv_close((uv_handle_t *)&metrics->timer, on_closed);
+    if (metrics) uv_close((uv_handle_t *)&metrics->timer, on_closed);
 }

@@ -5,6 +5,7 @@
 #include "ops/metrics.h"
 #include "ops/optimizer.h"
 #include "ops/prewarm.h"
+#include "ops/shared.h"
 #include "ops/sweeper.h"
 #include "ops/tuning.h"
 #include <stdio.h>
@@ -48,6 +49,7 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
         free(ops);
         return err;
     }
+    ops->reader = shared_reader_new(ops);
     ops->optimizer = optimizer_new(ops);
     ops->tuning = tuning_new(ops);
     ops->metrics = metrics_new(ops);
@@ -83,6 +85,7 @@ void wp_ops_free(struct wp_ops *ops) {
     prewarm_free(ops->prewarm);
     optimizer_free(ops->optimizer);
     metrics_free(ops->metrics);
+    shared_reader_free(ops->reader);
     tuning_free(ops->tuning);
     warnings_done(&ops->warnings);
     json_decref(ops->shared.pool);

@@ -21,6 +21,7 @@ struct wp_ops {
     char worker_id[128]; /* worker.id, else host name and process id */
     int64_t started_wall_ms;
     struct shared shared;
+    struct shared_reader *reader;
     struct warnings warnings; /* of the last metrics round */
     struct http *http;
     struct sweeper *sweeper;

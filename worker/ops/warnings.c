@@ -138,6 +138,30 @@ void warnings_find(struct warnings *ret, const struct wp_config *config, const j
     }
 }
 
+void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats) {
+    const struct {
+        const char *code;
+        const struct wp_health *health;
+        const char *advice;
+    } parts[] = {
+        {"kafka_not_ready", &stats->kafka,
+         "Bring Kafka back, or mend kafka.*: `warmpool check` says what is wrong. Events wait meanwhile."},
+        {"redis_not_ready", &stats->redis,
+         "Bring Redis back, or mend redis.*: `warmpool check` says what is wrong. Events wait meanwhile."},
+        {"state_not_ready", &stats->state,
+         "Do what the message says; the events of its topic wait until then, and /readyz says when it is "
+         "over."},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].health->ready) continue;
+        struct warning *warning = add(ret, parts[i].code, "worker");
+        warning->target = 1;
+        SAY(warning->message, "%s",
+            parts[i].health->reason[0] ? parts[i].health->reason : "It was not reached yet");
+        SAY(warning->advice, "%s", parts[i].advice);
+    }
+}
+
 static bool has(const struct warnings *all, const struct warning *wanted) {
     for (size_t i = 0; i < all->count; i++)
         if (strcmp(all->list[i].code, wanted->code) == 0 &&

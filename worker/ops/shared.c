@@ -1,0 +1,81 @@
+/* Owns the reading of the shared figures: one call a slot, in flight once at most. The loop's thread. */
+#include "ops/shared.h"
+#include "core/clock.h"
+#include <stdlib.h>
+
+enum { OLD_US = 1000000 };
+
+struct shared_reader {
+    struct wp_ops *ops;
+    int asking; /* answers that are awaited */
+    bool freed;
+    int64_t asked_us; /* 0: never */
+    shared_done done; /* NULL: nobody waits */
+    void *ctx;
+};
+
+/* Takes what a slot answered in place of what was known. */
+static bool replace(json_t **known, const redisReply *reply) {
+    json_t *stats = wp_ops_parse(reply);
+    if (!stats) return false;
+    json_decref(*known);
+    *known = stats;
+    return true;
+}
+
+static void on_answer(struct shared_reader *reader) {
+    shared_done done = reader->done;
+    if (--reader->asking > 0) return;
+    if (reader->freed) {
+        free(reader);
+        return;
+    }
+    reader->done = NULL;
+    if (done) done(reader->ctx);
+}
+
+static void on_pool(void *ctx, const redisReply *reply, const char *error) {
+    struct shared_reader *reader = ctx;
+    (void)error;
+    if (!reader->freed && replace(&reader->ops->shared.pool, reply))
+        reader->ops->shared.pool_wall_ms = wp_clock_wall_ms();
+    on_answer(reader);
+}
+
+static void on_cache(void *ctx, const redisReply *reply, const char *error) {
+    struct shared_reader *reader = ctx;
+    (void)error;
+    if (!reader->freed) (void)replace(&reader->ops->shared.cache, reply);
+    on_answer(reader);
+}
+
+void shared_read(struct shared_reader *reader, shared_done done, void *ctx) {
+    struct wp_link *const *links = reader->ops->links;
+    if (!reader->done) {
+        reader->done = done;
+        reader->ctx = ctx;
+    }
+    if (reader->asking > 0) return; /* the answers under way come, or time out */
+    reader->asked_us = wp_clock_us();
+    reader->asking = 1; /* this function: nothing is done before both calls are sent */
+    if (!wp_link_call(links[WP_SLOT_POOL], "pool_stats", NULL, 0, on_pool, reader)) reader->asking++;
+    if (!wp_link_call(links[WP_SLOT_CACHE], "cache_stats", NULL, 0, on_cache, reader)) reader->asking++;
+    on_answer(reader);
+}
+
+void shared_read_if_old(struct shared_reader *reader) {
+    if (reader && (reader->asked_us == 0 || wp_clock_us() - reader->asked_us >= OLD_US))
+        shared_read(reader, NULL, NULL);
+}
+
+struct shared_reader *shared_reader_new(struct wp_ops *ops) {
+    struct shared_reader *reader = wp_calloc(1, sizeof *reader);
+    reader->ops = ops;
+    return reader;
+}
+
+void shared_reader_free(struct shared_reader *reader) {
+    if (!reader) return;
+    reader->freed = true;
+    if (reader->asking == 0) free(reader); /* else the last answer frees */
+}

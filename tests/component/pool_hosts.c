@@ -108,6 +108,8 @@ Test(pool_hosts, full_hosts_take_from_the_least_recently_active_pool) {
     pool_acquire(&slot, .id = "r1");
     pool_acquire(&slot, .id = "r2", .timeout_ms = POOL_ZERO);
     cr_assert_eq(pool_commands(&slot, "destroy"), 0, "one for one who waits");
+    pool_acquire(&slot, .id = "r3");
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "one for one who waits");
     pool_event(&slot, victim, "gone", "");
     cr_assert_eq(pool_commands(&slot, "create"), 1, "the hungry pool gets what came free");
 }

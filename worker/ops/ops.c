@@ -22,14 +22,20 @@ static void name_worker(struct wp_ops *ops) {
     snprintf(ops->worker_id, sizeof ops->worker_id, "%s-%d", host, (int)getpid());
 }
 
-bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, const void *event) {
+bool wp_ops_publish_to(struct wp_ops *ops, enum wp_topic topic, int32_t partition, struct wp_str key,
+                       const void *event) {
     struct wp_buf bytes = {0};
     struct wp_error error;
     wp_wire_encode(ops->wire, topic, event, &bytes);
-    struct wp_record record = {.topic = topic, .key = key, .value = wp_buf_str(&bytes), .partition = -1};
+    struct wp_record record = {
+        .topic = topic, .key = key, .value = wp_buf_str(&bytes), .partition = partition};
     enum wp_err err = wp_sink_send(ops->sink, &record, &error);
     wp_buf_done(&bytes);
     return err == WP_OK;
+}
+
+bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, const void *event) {
+    return wp_ops_publish_to(ops, topic, -1, key, event);
 }
 
 enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp_config *config,

@@ -34,6 +34,9 @@ struct wp_ops {
 
 /* Publishes an event of ours (nobody waits for it); false when the sink cannot take it now. */
 bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, const void *event);
+/* The same to a partition of its own choice, -1: by the key. */
+bool wp_ops_publish_to(struct wp_ops *ops, enum wp_topic topic, int32_t partition, struct wp_str key,
+                       const void *event);
 
 /* A number of a JSON object, 0 when there is none. */
 static inline double figure_of(const json_t *object, const char *name) {

@@ -1,24 +1,40 @@
 /* Owns the sweep: every worker.sweep_interval_ms the slot is asked what is due, and one event asks its
- * function to look. The function checks against time again, so a stale or doubled event is harmless. The
- * loop's thread. */
+ * function to look. The function checks against time again, so a stale or doubled event is harmless. It goes
+ * to the partition that its publisher owns: until this worker has finished some event of the topic, the last
+ * one is taken to be on its way, and sweeps do not pile up where events stand still. The loop's thread. */
 #include "ops/sweeper.h"
 #include "core/clock.h"
 #include <stdlib.h>
 
-enum { AGAIN_US = 50000 };
+enum { SWEEP_PARTITION = 0, LOST_US = 5000000 /* on its way for so long: another one */ };
 
 struct sweeper {
     struct wp_ops *ops;
     uv_timer_t timer;
     bool owner, asking, freed, closed;
-    int64_t not_before_us; /* one sweep in flight: its event must have had time to be handled */
+    int64_t sent_us;   /* when the last one was published; 0: never */
+    uint64_t finished; /* events of the topic, at that time */
 };
+
+/* Events of the topic that this worker has finished. */
+static uint64_t finished(const struct sweeper *sweeper) {
+    uint64_t sum = 0;
+    for (int outcome = 0; outcome < WP_OUTCOMES; outcome++)
+        sum += sweeper->ops->stats->events[WP_TOPIC_EVENT][outcome];
+    return sum;
+}
+
+static bool in_flight(const struct sweeper *sweeper) {
+    return sweeper->sent_us > 0 && finished(sweeper) == sweeper->finished &&
+           wp_clock_us() < sweeper->sent_us + LOST_US;
+}
 
 static void publish(struct sweeper *sweeper, const char *state, struct wp_str host) {
     struct wp_container_event event = {
         .container_id = WP_STR("-"), .philosophy = WP_STR("-"), .host = host, .state = wp_str(state)};
-    if (wp_ops_publish(sweeper->ops, WP_TOPIC_EVENT, WP_STR("sweep"), &event))
-        sweeper->not_before_us = wp_clock_us() + AGAIN_US;
+    if (!wp_ops_publish_to(sweeper->ops, WP_TOPIC_EVENT, SWEEP_PARTITION, WP_STR("sweep"), &event)) return;
+    sweeper->sent_us = wp_clock_us();
+    sweeper->finished = finished(sweeper);
 }
 
 /* The last of handle and answer frees. */
@@ -42,7 +58,7 @@ static void on_due(void *ctx, const redisReply *reply, const char *error) {
 
 static void on_timer(uv_timer_t *timer) {
     struct sweeper *sweeper = timer->data;
-    if (!sweeper->owner || sweeper->asking || wp_clock_us() < sweeper->not_before_us) return;
+    if (!sweeper->owner || sweeper->asking || in_flight(sweeper)) return;
     sweeper->asking =
         wp_link_call(sweeper->ops->links[WP_SLOT_POOL], "due", NULL, 0, on_due, sweeper) == WP_OK;
 }

@@ -126,10 +126,9 @@ class Load:
         def settled():
             self.pump()
             total = stats(self.system)["total"]
-            return total["leased"] == total["waiting"] == total["creating"] == 0 and total
-        total = wait_until(settled, lambda: f"nothing is leased, waiting or being made: {stats(self.system)}; {self.logs()}", 30)
-        hosts = stats(self.system)["hosts"]
-        assert sum(host["used"] for host in hosts.values()) == total["available"], (hosts, total)
+            used = sum(host["used"] for host in stats(self.system)["hosts"].values())
+            return total["leased"] == total["waiting"] == total["creating"] == 0 and used == total["available"] and total
+        total = wait_until(settled, lambda: f"nothing is leased, waiting, being made or ended: {stats(self.system)}; {self.logs()}", 30)
         if counters:
             assert total["warm_starts"] + total["cold_starts"] == self.statuses().get("assigned", 0), (total, self.statuses())
         assert not dead_letters(self.system), dead_letters(self.system)

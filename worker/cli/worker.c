@@ -91,9 +91,10 @@ static void on_retry(uv_timer_t *timer) {
     w->topics_running = uv_queue_work(&w->loop, &w->topics, make_topics, on_topics) == 0;
 }
 
-/* The owner of one partition of container-event sweeps for all. */
+/* Redis' reason changes while it is away. The owner of one partition of container-event sweeps for all. */
 static void on_watch(uv_timer_t *timer) {
     struct worker *w = timer->data;
+    update_redis_health(w);
     wp_ops_set_sweeper(w->ops, wp_engine_owns(w->engine, WP_TOPIC_EVENT, SWEEP_PARTITION));
 }
 

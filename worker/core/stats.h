@@ -6,10 +6,9 @@
 #include <stdint.h>
 #include "core/histogram.h"
 
-enum wp_outcome {                   /* of one consumed event */
-                  WP_DONE_OK,       /* applied, its records delivered */
-                  WP_DONE_DEAD,     /* sent to dead-letter */
-                  WP_DONE_REPEATED, /* seen before: the stored result was used */
+enum wp_outcome {               /* of one consumed event */
+                  WP_DONE_OK,   /* applied, its records delivered */
+                  WP_DONE_DEAD, /* sent to dead-letter */
                   WP_OUTCOMES,
 };
 

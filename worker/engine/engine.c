@@ -200,6 +200,7 @@ void wp_engine_delivered(void *ctx, void *token, bool ok) {
         event->outstanding--;
         partition_restart(
             p, "a record could not be delivered to Kafka"); /* frees an event without outstanding records */
+        p->look_at_us += COMMIT_US;                         /* what failed will hardly do better at once */
         return;
     }
     if (--event->outstanding > 0) return;

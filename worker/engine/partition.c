@@ -175,8 +175,9 @@ static void back_off(struct partition *p) {
     p->retry_ms = p->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : p->retry_ms * 2;
 }
 
-/* Rule 8: a function failed on this batch, though Redis is well: find the event that it fails on. */
-static void on_function_error(struct partition *p, const struct call *call, const char *text) {
+/* Rule 8: a function failed on this batch, though Redis is well: find the event that it fails on. stored: it
+ * was applied, but what it answered cannot be read, and never will be: a skip would give the same. */
+static void on_function_error(struct partition *p, const struct call *call, const char *text, bool stored) {
     p->dirty = true;
     if (!call->single) {
         wp_log(WP_LOG_WARN, "function_failed", "partition=%s first=%lld last=%lld error=%s", p->name,
@@ -190,6 +191,11 @@ static void on_function_error(struct partition *p, const struct call *call, cons
     wp_log(WP_LOG_ERROR, "event_failed", "partition=%s offset=%lld error=%s", p->name, (long long)call->first,
            text);
     back_off(p);
+    if (event && event->state == EVENT_SENT && stored && event->attempts >= SINGLE_ATTEMPTS) {
+        event->state = EVENT_ANSWERED;
+        if (call->last > p->acked) p->acked = call->last;
+        publish_dead(p, event, wp_str(text));
+    }
 }
 
 static bool apply_reply(struct partition *p, const struct call *call, const redisReply *reply) {
@@ -224,9 +230,9 @@ static void on_answer(struct partition *p, const struct call *call, const redisR
         if (p->retry_ms >= RETRY_MAX_MS)
             wp_log(WP_LOG_WARN, "redis_refuses", "partition=%s error=%s", p->name, reply->str);
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        on_function_error(p, call, reply->str);
+        on_function_error(p, call, reply->str, false);
     } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3) {
-        on_function_error(p, call, "the function's reply is not that of this convention");
+        on_function_error(p, call, "the function's reply is not that of this convention", false);
     } else if (reply->element[0]->integer == 0) { /* a gap */
         p->engine->stats->redis_gaps++;
         if (reply->element[1]->integer < p->acked)
@@ -234,7 +240,8 @@ static void on_answer(struct partition *p, const struct call *call, const redisR
         else
             p->dirty = true;
     } else if (!apply_reply(p, call, reply)) {
-        on_function_error(p, call, "the function's records are not those of this convention");
+        on_function_error(p, call, "the function's records are not those of this convention",
+                          reply->element[1]->integer >= call->last);
     } else {
         p->retry_ms = RETRY_FIRST_MS;
     }

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_MS = 10, FULL = 256 };
+enum { RETRY_MS = 10, FULL = 256, KEY_KEPT = 256 };
+
+enum sent { SENT, LATER, TOO_LARGE };
 
 enum record_kind { /* redis/README.md */
                    RECORD_ASSIGNMENT = 1,
@@ -90,29 +92,80 @@ static void keep(struct publisher *publisher, const struct wp_record *record) {
         uv_timer_start(&publisher->retry, on_retry, RETRY_MS, RETRY_MS);
 }
 
+static void add_header(rd_kafka_headers_t *headers, const char *name, struct wp_str value) {
+    rd_kafka_header_add(headers, name, -1, value.ptr, (ssize_t)value.len);
+}
+
 /* The sink takes headers in every case, so a record with headers that might have to wait is given a copy. */
-static bool try_send(struct publisher *publisher, struct wp_record *record) {
+static enum sent try_send(struct publisher *publisher, struct wp_record *record) {
     struct wp_record sent = *record;
     struct wp_error error;
     if (record->topic == WP_TOPIC_COMMAND) {
         int32_t partitions = wp_sink_partitions(publisher->engine->sink, WP_TOPIC_COMMAND);
-        if (partitions <= 0) return false;
+        if (partitions <= 0) return LATER;
         sent.partition = (int32_t)(wp_str_hash(record->key) % (unsigned)partitions);
     }
     if (record->headers) sent.headers = rd_kafka_headers_copy(record->headers);
-    if (wp_sink_send(publisher->engine->sink, &sent, &error)) return false;
+    enum wp_err err = wp_sink_send(publisher->engine->sink, &sent, &error);
+    if (err) return err == WP_ERR_DATA ? TOO_LARGE : LATER;
     if (record->headers) rd_kafka_headers_destroy(record->headers);
     record->headers = NULL;
-    return true;
+    return SENT;
+}
+
+/* A dead letter that is too large keeps its own headers and as much of the value as Kafka takes. */
+static enum sent send_cut(struct publisher *publisher, struct wp_record *record) {
+    static const char *const names[] = {"topic", "partition", "offset", "reason", "attempts", "cut_from"};
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(6);
+    const void *value;
+    size_t length;
+    char size[24];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!rd_kafka_header_get_last(record->headers, names[i], &value, &length))
+            add_header(headers, names[i], (struct wp_str){value, length});
+    }
+    if (rd_kafka_header_get_last(headers, "cut_from", &value, &length))
+        add_header(headers, "cut_from",
+                   (struct wp_str){size, (size_t)snprintf(size, sizeof size, "%zu", record->value.len)});
+    rd_kafka_headers_destroy(record->headers);
+    record->headers = headers;
+    enum sent sent;
+    do {
+        record->key.len = record->key.len > KEY_KEPT ? KEY_KEPT : record->key.len;
+        record->value.len /= 2;
+        sent = try_send(publisher, record);
+    } while (sent == TOO_LARGE && record->value.len > 0);
+    return sent;
+}
+
+/* Trying again is no use: the event goes to dead-letter in its place. */
+static void give_up(struct publisher *publisher, struct wp_record *record) {
+    struct event *event = record->token;
+    char reason[160];
+    snprintf(reason, sizeof reason,
+             "its answer on %s is larger than kafka.message.max.bytes allows (%zu bytes)",
+             wp_topics[record->topic].name, record->key.len + record->value.len);
+    if (event->partition) publish_dead(event->partition, event, wp_str(reason));
+    wp_engine_delivered(publisher->engine, event, true);
+}
+
+/* False: later. The record is not to be used any more otherwise. */
+static bool send_or_give_up(struct publisher *publisher, struct wp_record *record) {
+    enum sent sent = try_send(publisher, record);
+    if (sent == TOO_LARGE && record->topic == WP_TOPIC_DEAD_LETTER)
+        sent = send_cut(publisher, record);
+    else if (sent == TOO_LARGE)
+        give_up(publisher, record);
+    return sent != LATER;
 }
 
 static void send_or_keep(struct publisher *publisher, struct wp_record *record) {
-    if (publisher->count > 0 || !try_send(publisher, record)) keep(publisher, record);
+    if (publisher->count > 0 || !send_or_give_up(publisher, record)) keep(publisher, record);
 }
 
 static void on_retry(uv_timer_t *timer) {
     struct publisher *publisher = timer->data;
-    while (publisher->oldest && try_send(publisher, &publisher->oldest->record)) {
+    while (publisher->oldest && send_or_give_up(publisher, &publisher->oldest->record)) {
         struct waiting *waiting = publisher->oldest;
         publisher->oldest = waiting->next;
         publisher->count--;
@@ -121,10 +174,6 @@ static void on_retry(uv_timer_t *timer) {
     if (publisher->oldest) return;
     publisher->youngest = &publisher->oldest;
     uv_timer_stop(timer);
-}
-
-static void add_header(rd_kafka_headers_t *headers, const char *name, struct wp_str value) {
-    rd_kafka_header_add(headers, name, -1, value.ptr, (ssize_t)value.len);
 }
 
 void publish_dead(struct partition *p, struct event *event, struct wp_str reason) {

@@ -41,6 +41,8 @@ static void begin_at(struct partition *p, int64_t start, int64_t floor) {
     p->acked = p->sent = start - 1;
     p->floor = start;
     p->floor_acked = floor;
+    /* Nothing is committed before something is finished: a commit is what a forgetful Redis is known by. */
+    if (p->look.committed < 0) p->look.committed = p->look.low;
     p->committed = p->look.committed;
     p->reason[0] = '\0';
     p->paused = false;

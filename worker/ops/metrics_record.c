@@ -168,7 +168,6 @@ static json_t *events(const struct wp_stats *stats) {
         set_text(one, "topic", wp_topics[topic].name);
         set_count(one, "ok", (int64_t)stats->events[topic][WP_DONE_OK]);
         set_count(one, "dead_letter", (int64_t)stats->events[topic][WP_DONE_DEAD]);
-        set_count(one, "repeated", (int64_t)stats->events[topic][WP_DONE_REPEATED]);
         json_array_append_new(list, one);
     }
     return list;

@@ -85,7 +85,7 @@ static void of_histogram(const struct page *page, const struct metric *metric) {
 }
 
 static void of_events(const struct page *page, const struct metric *metric) {
-    static const char *const outcomes[WP_OUTCOMES] = {"ok", "dead_letter", "repeated"};
+    static const char *const outcomes[WP_OUTCOMES] = {"ok", "dead_letter"};
     for (int topic = 0; topic < WP_TOPICS_IN; topic++) {
         for (int outcome = 0; outcome < WP_OUTCOMES; outcome++) {
             write_name(page->out, metric, "topic", wp_topics[topic].name, "outcome", outcomes[outcome]);

@@ -1,0 +1,140 @@
+"""Events that a function fails on, answers that cannot be published, topics that are made anew, workers that come and go."""
+import json
+import unittest
+
+from confluent_kafka.admin import AdminClient, NewTopic
+from load import Client, Load, chaos_system, dead_letters, wait_reason, wait_until
+from system import ROOT
+
+EVENT_KEY = "e[9]"  # redis/README.md
+
+
+def cache_library(body):
+    """The cache's library with a higher revision, and `body` before its topic function is called with (keys, args)."""
+    text = "".join((ROOT / "redis" / name).read_text() + "\n" for name in ("delivery.lua", "cache.lua", "cache_library.lua"))
+    assert "delivery.call(keys, args, apply)" not in body
+    return "#!lua name=wp_cache_v1\n-- revision 9999\n" + text.replace("function delivery.call(keys, args, apply)",
+        "local real_call\nfunction delivery.call(keys, args, apply)\n" + body + "\nreturn real_call(keys, args, apply)\nend\n"
+        "function real_call(keys, args, apply)")
+
+
+def send_sets(client, count, value="v"):
+    for number in range(count):
+        client.producer.produce(client.system.prefix + "cache", json.dumps(
+            {"event_id": f"e{number}", "op": "set", "namespace": "tool", "key": f"k{number}", "value": value}), key="tool")
+    assert not client.producer.flush(30)
+
+
+class PoisonousEvents(unittest.TestCase):
+    def failing(self, body):
+        with chaos_system() as system:
+            system.redis.client.execute_command("FUNCTION", "LOAD", "REPLACE", cache_library(body))
+            client = Client(system)
+            send_sets(client, 200)
+            answers = client.wait_all("cache-result", count=199)
+            reasons = dead_letters(system, client)
+            self.assertEqual(len(reasons), 1, reasons)
+            dead = client.read("dead-letter")[0]
+            self.assertEqual(json.loads(dead.raw)["key"], "k57")
+            self.assertEqual(dead.headers["topic"].decode(), system.prefix + "cache")
+            self.assertEqual({answer["event_id"] for answer in answers}, {f"e{number}" for number in range(200)} - {"e57"})
+            client.send("cache", {"event_id": "last", "op": "get", "namespace": "tool", "key": "k1"}, wire="json")
+            client.wait("cache-result", lambda record: record["event_id"] == "last")
+            self.assertLess(len(client.read("cache-result")), 450, "answers are not published over and over")
+            return reasons[0]
+
+    def test_an_event_that_its_function_fails_on_goes_to_dead_letter(self):
+        reason = self.failing("for _, e in ipairs(cmsgpack.unpack(args[5])) do if %s == 'k57' then error('poison') end end"
+                              % EVENT_KEY)
+        self.assertIn("the function failed on this event", reason)
+
+    def test_an_answer_that_cannot_be_read_goes_to_dead_letter(self):
+        reason = self.failing("""
+            local real_apply = apply
+            apply = function(events, ...)
+                local bad
+                for _, e in ipairs(events) do if %s == 'k57' then bad = e[1] end end
+                local records, last = real_apply(events, ...)
+                for i, r in ipairs(records) do
+                    local one = type(r) == 'table' and r or cmsgpack.unpack(r)
+                    if one[1] == bad then records[i] = {bad, 99, '', ''} end
+                end
+                return records, last
+            end""" % EVENT_KEY)
+        self.assertIn("not those of this convention", reason)
+
+
+class TooLarge(unittest.TestCase):
+    OPTIONS = {"kafka__message.max.bytes": 20000, "cache__max_value_bytes": 500000}
+
+    def test_an_answer_that_kafka_does_not_take_goes_to_dead_letter_cut(self):
+        with chaos_system(**self.OPTIONS) as system:
+            client = Client(system)
+            # A small limit is the worker's own: what is sent may be larger.
+            send_sets(client, 1, value="x" * 19950)
+            client.wait("cache-result")
+            client.send("cache", {"event_id": "g", "op": "get", "namespace": "tool", "key": "k0"}, wire="json")
+            dead = client.wait("dead-letter")
+            self.assertIn("its answer on cache-result is larger than kafka.message.max.bytes", dead.headers["reason"].decode())
+            client.send("cache", {"event_id": "next", "op": "get", "namespace": "tool", "key": "none"}, wire="json")
+            client.wait("cache-result", lambda record: record["event_id"] == "next")
+
+    def test_a_dead_letter_that_kafka_does_not_take_is_cut(self):
+        with chaos_system(**self.OPTIONS) as system:
+            client = Client(system)
+            client.send_raw("cache", b"{" + b"x" * 100000, key=b"k" * 1000, headers={"mine": b"y" * 30000})
+            dead = client.wait("dead-letter")
+            self.assertEqual(dead.headers["cut_from"], b"100001")
+            self.assertTrue(dead.raw.startswith(b"{xxx") and 9000 < len(dead.raw) < 20000, len(dead.raw))
+            client.send("cache", {"event_id": "next", "op": "get", "namespace": "tool", "key": "none"}, wire="json")
+            client.wait("cache-result", lambda record: record["event_id"] == "next")
+
+
+class TopicMadeAnew(unittest.TestCase):
+    def test_it_stops_and_says_so_until_it_is_accepted(self):
+        with chaos_system() as system:
+            client = Client(system)
+            send_sets(client, 50)
+            client.wait_all("cache-result", count=50)
+            admin, name = AdminClient({"bootstrap.servers": system.kafka.bootstrap}), system.prefix + "cache"
+            admin.delete_topics([name])[name].result(30)
+            wait_until(lambda: name not in admin.list_topics(timeout=10).topics, "the topic is gone")
+            admin.create_topics([NewTopic(name, 2, 1)])[name].result(30)
+            text = wait_reason(system.workers[0], "warmpool accept cache", 60)
+            self.assertIn("made anew", text)
+            accepted = system.cli("accept", "cache")
+            self.assertEqual(accepted.returncode, 0, accepted.stderr)
+            system.workers[0].wait_ready()
+            later = Client(system)
+            later.send("cache", {"event_id": "anew", "op": "get", "namespace": "tool", "key": "k1"}, wire="json")
+            client.wait("cache-result", lambda record: record["event_id"] == "anew", 60)
+
+
+class ComesAndGoes(unittest.TestCase):
+    def test_a_stop_under_load_ends_in_time_and_loses_nothing(self):
+        with chaos_system(worker__id="one") as system:
+            load = Load(system).send(2000).wait_answered(300)
+            self.assertEqual(system.workers[0].stop(timeout=12), 0)
+            self.assertNotIn("event=stop_timeout", system.workers[0].log())
+            load.send(300)
+            system.workers[0].start().wait_ready()
+            load.wait_answered().check()
+            self.assertEqual(load.statuses(), {"assigned": 2300})
+            self.assertEqual(load.repeats, 0, "what was answered was committed")
+
+    def test_a_second_worker_comes_and_goes_under_load(self):
+        with chaos_system(workers=2) as system:
+            for number, worker in enumerate(system.workers):
+                worker.options["worker.id"] = f"member-{number}"
+            load = Load(system)
+            for _ in range(3):
+                load.send(600).wait_answered(len(load.answers) + 100)
+                self.assertEqual(system.workers[1].stop(timeout=12), 0)
+                load.send(200).wait_answered(len(load.answers) + 100)
+                system.workers[1].start().wait_ready()
+            load.wait_answered().check()
+            self.assertEqual(load.statuses(), {"assigned": 2400})
+
+
+if __name__ == "__main__":
+    unittest.main()

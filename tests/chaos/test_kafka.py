@@ -1,0 +1,77 @@
+"""A broker that is away or stuck: at the start, in flight, and for longer than a record may wait."""
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from load import Load, chaos_system, reason, wait_reason, wait_until
+from system import Kafka
+
+
+def signal_broker(number):
+    with open(os.path.join(Kafka.get().dir, "pid")) as file:
+        os.kill(int(file.read()), number)
+
+
+def bring_back():
+    """After a test that failed while it was away."""
+    with contextlib.suppress(subprocess.CalledProcessError):  # it runs
+        Kafka.get().start()
+
+
+class KafkaAway(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(bring_back)
+
+    def test_not_there_at_start(self):
+        with chaos_system(start=False) as system:
+            system.kafka.stop()
+            system.workers[0].start()
+            wait_reason(system.workers[0], "Kafka")
+            system.kafka.start()
+            system.workers[0].wait_ready()
+            Load(system).send(50).wait_answered().check()
+
+    def away(self, stop, back, seconds):
+        with chaos_system() as system:
+            load = Load(system).send(1500).wait_answered(200)
+            stop()
+            wait_reason(system.workers[0], "kafka:")
+            time.sleep(seconds)
+            back()
+            load.send(200).wait_answered()
+            system.workers[0].wait_ready()
+            load.check()
+            self.assertEqual(load.statuses(), {"assigned": 1700})
+
+    def test_stopped_and_started_again(self):
+        self.away(Kafka.get().stop, Kafka.get().start, 1)
+
+    def test_killed_and_started_again(self):
+        def kill():
+            signal_broker(signal.SIGKILL)
+            Kafka.get().stop()  # waits until it is gone
+        self.away(kill, Kafka.get().start, 0)
+
+
+class KafkaStuck(unittest.TestCase):
+    def test_records_that_waited_too_long_are_published_later(self):
+        with chaos_system(**{"kafka__delivery.timeout.ms": 2000, "kafka__request.timeout.ms": 1000}) as system:
+            load = Load(system).send(1500).wait_answered(200)
+            signal_broker(signal.SIGSTOP)
+            try:
+                wait_until(lambda: "event=partition_restarted" in system.workers[0].log(), load.logs)
+                self.assertIn("could not be delivered to Kafka", system.workers[0].log())
+            finally:
+                signal_broker(signal.SIGCONT)
+            load.wait_answered()
+            system.workers[0].wait_ready()
+            load.check()
+            self.assertEqual(load.statuses(), {"assigned": 1500})
+            self.assertFalse(reason(system.workers[0]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -14,7 +14,7 @@ COPY_FLOOR = 100_000
 MESSAGES = 300_000
 PHILOSOPHIES = 20
 CONTAINERS = 2000
-LEAD = 1000
+WINDOW = 1000
 MAX_RETRIES = 5
 
 
@@ -114,29 +114,24 @@ class Bench:
         self.client(prefix, "make-topic", 6, prefix + "copy-out")
 
     def stream(self):
-        """Warm acquires and their releases, from a backlog: each release is LEAD requests behind its acquire, and there are more
-        containers than LEAD, so that nearly every acquire finds one idle."""
+        """Warm acquires and their releases in a closed loop, the same client against both: each request is released when its answer
+        is read, WINDOW of them are under way, and there are more containers than that."""
         prefix = self.new_prefix()
-        acquires = MESSAGES // 2
         each = CONTAINERS // PHILOSOPHIES
         worker = self.worker(prefix, "host.name=bench", f"host.capacity={CONTAINERS + 100}", f"pool.size={each}", f"pool.max_containers={each}",
-                             "pool.timeout_ms=600000", "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(PHILOSOPHIES)))
+                             "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(PHILOSOPHIES)))
         self.wait(lambda: self.is_ready(worker) and self.pool(prefix)["available"] >= CONTAINERS, "the pool")
         self.client(prefix, "make-topic", 6, prefix + "copy-out")
-        self.client(prefix, "load-acquires", LEAD, PHILOSOPHIES)
-        self.wait(lambda: self.pool(prefix)["leased"] >= LEAD, "the lead")
-        worker.send_signal(signal.SIGSTOP)
-        self.client(prefix, "load-pairs", acquires, PHILOSOPHIES, LEAD)
-        topics = ["container-acquire", "container-release"]
-        watch = self.client(prefix, "watch", prefix + "group", 2 * acquires, *(prefix + t for t in topics), background=True)
-        worker.send_signal(signal.SIGCONT)
-        result = self.finish(watch)
+        ours = self.client(prefix, "pairs", MESSAGES // 2, PHILOSOPHIES, WINDOW, prefix + "container-assignment")
         total = self.pool(prefix)
         self.stop(worker)
         say(f"stream: {total['warm_starts']} warm, {total['cold_starts']} cold, {total['rejected']} rejected")
-        if total["rejected"] > acquires // 100:
-            raise SystemExit("bench: more than 1 % of the acquires were rejected: this is not the stream that was meant")
-        return result["messages"] / result["seconds"], self.copy(prefix, topics, 2 * acquires)
+        if total["warm_starts"] < MESSAGES // 2 * 0.9:
+            raise SystemExit("bench: under 90 % of the acquires were warm: this is not the stream that was meant")
+        copy = self.copy(prefix, ["container-acquire", "container-release"], 0)
+        theirs = self.client(prefix, "pairs", MESSAGES // 2, PHILOSOPHIES, WINDOW, prefix + "copy-out")
+        self.stop(copy)
+        return ours["messages"] / ours["seconds"], theirs["messages"] / theirs["seconds"]
 
     def usage(self):
         prefix = self.new_prefix()

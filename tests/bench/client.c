@@ -1,18 +1,14 @@
 /* The load of the benchmark. Speaks the default wire format with warmpool's own codec. Each verb prints one
  * line of JSON.
  *
- *   bench_client BROKERS PREFIX load-acquires COUNT PHILOSOPHIES
- *       fills container-acquire with the first COUNT requests
- *   bench_client BROKERS PREFIX load-pairs COUNT PHILOSOPHIES LEAD
- *       the requests from LEAD to COUNT, and the releases of all, each LEAD requests behind
- *   bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES
- *       fills usage-record
- *   bench_client BROKERS PREFIX watch GROUP COUNT TOPIC...
- *       waits until GROUP has committed COUNT messages of the topics together; seconds from its first new
- * commit to the last bench_client BROKERS PREFIX rtt COUNT closed loop, one at a time: acquire, wait for the
- * assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT the same against the copy loop: send,
- * wait for the copy bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC makes the copy loop's output
- * topic */
+ *   bench_client BROKERS PREFIX pairs COUNT PHILOSOPHIES WINDOW OUTPUT
+ *       closed loop with WINDOW requests under way: acquire, wait for the record of the same key on OUTPUT,
+ * release bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES fills usage-record bench_client BROKERS
+ * PREFIX watch GROUP COUNT TOPIC... waits until GROUP has committed COUNT messages of the topics together;
+ * seconds from its first new commit to the last bench_client BROKERS PREFIX rtt COUNT closed loop, one at a
+ * time: acquire, wait for the assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT the same
+ * against the copy loop: send, wait for the copy bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC
+ * makes the copy loop's output topic */
 #include "core/clock.h"
 #include "wire/wire.h"
 #include <librdkafka/rdkafka.h>
@@ -82,8 +78,10 @@ static void send_release(long i, long philosophies) {
     char id[32], philosophy[32];
     snprintf(id, sizeof id, "r-%09ld", i);
     snprintf(philosophy, sizeof philosophy, "p%ld", i % philosophies);
+    char key[32]; /* told apart from the acquire's by its first letter */
+    snprintf(key, sizeof key, "d-%09ld", i);
     struct wp_release e = {.request_id = wp_str(id), .philosophy = wp_str(philosophy), .reuse = true};
-    produce(WP_TOPIC_RELEASE, id, &e);
+    produce(WP_TOPIC_RELEASE, key, &e);
 }
 
 static void send_usage(long i, long philosophies) {
@@ -133,13 +131,31 @@ static rd_kafka_t *reader_at_end(const char *topic) {
     return consumer;
 }
 
-static void load_pairs(long count, long philosophies, long lead) {
-    for (long i = lead; i < count + lead; i++) {
-        if (i < count) send_acquire(i, philosophies);
-        send_release(i - lead, philosophies);
+static void pairs(long count, long philosophies, long window, const char *output) {
+    rd_kafka_t *consumer = reader_at_end(output);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    rd_kafka_message_t *batch[1000];
+    int64_t began = wp_clock_us();
+    long sent = 0, answered = 0;
+    while (answered < count) {
+        while (sent < count && sent - answered < window) send_acquire(sent++, philosophies);
+        ssize_t n = rd_kafka_consume_batch_queue(queue, 0, batch, 1000);
+        if (n <= 0 && (batch[0] = rd_kafka_consume_queue(queue, 1))) n = 1;
+        for (ssize_t i = 0; i < n; i++) {
+            const rd_kafka_message_t *m = batch[i];
+            if (!m->err && m->key_len > 2 && *(const char *)m->key == 'r') {
+                send_release(strtol((const char *)m->key + 2, NULL, 10), philosophies);
+                answered++;
+            }
+            rd_kafka_message_destroy(batch[i]);
+        }
+        rd_kafka_poll(producer, 0);
+        if (wp_clock_us() - began > WAIT_MS * 1000ll) die("the requests are not answered");
     }
-    if (rd_kafka_flush(producer, WAIT_MS)) die("the load was not delivered");
-    printf("{\"messages\": %ld}\n", 2 * count - lead);
+    printf("{\"messages\": %ld, \"seconds\": %.3f}\n", 2 * count, (double)(wp_clock_us() - began) / 1e6);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
 }
 
 static void watch(const char *group, int64_t count, char **topics, int topic_count) {
@@ -229,12 +245,10 @@ int main(int argc, char **argv) {
     producer = client(RD_KAFKA_PRODUCER, rtt ? "0" : "5");
     long count = strtol(argv[4], NULL, 10), philosophies = argc > 5 && !rtt ? strtol(argv[5], NULL, 10) : 1;
     char *assignments = wp_topic_full_name(&config, WP_TOPIC_ASSIGNMENT);
-    if (strcmp(verb, "load-acquires") == 0)
-        load(send_acquire, count, philosophies);
-    else if (strcmp(verb, "load-usage") == 0)
+    if (strcmp(verb, "load-usage") == 0)
         load(send_usage, count, philosophies);
-    else if (strcmp(verb, "load-pairs") == 0 && argc > 6)
-        load_pairs(count, philosophies, strtol(argv[6], NULL, 10));
+    else if (strcmp(verb, "pairs") == 0 && argc > 7)
+        pairs(count, philosophies, strtol(argv[6], NULL, 10), argv[7]);
     else if (strcmp(verb, "watch") == 0 && argc > 6)
         watch(argv[4], strtoll(argv[5], NULL, 10), argv + 6, argc - 6);
     else if (strcmp(verb, "rtt") == 0)

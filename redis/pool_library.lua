@@ -1,4 +1,6 @@
--- revision 2
+-- revision 3
+-- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
+-- and the heartbeats, without which every host would be taken for dead.
 local function topic(name, apply, flags)
     redis.register_function({function_name = 'wp_' .. name .. '_v1', flags = flags or {},
         callback = function(keys, args) return delivery.call(keys, args, apply) end})
@@ -13,9 +15,9 @@ topic('usage', pool.usage)
 topic('control', pool.control)
 topic('event', pool.event, {'allow-oom'})
 plain('positions', delivery.positions, {'no-writes'})
-plain('begin', delivery.begin)
-plain('skip', delivery.skip)
-plain('beat', pool.beat)
+plain('begin', delivery.begin, {'allow-oom'})
+plain('skip', delivery.skip, {'allow-oom'})
+plain('beat', pool.beat, {'allow-oom'})
 plain('desired', pool.desired, {'no-writes'})
 plain('owned', pool.owned, {'no-writes'})
 plain('due', pool.due, {'no-writes'})

@@ -1,6 +1,6 @@
 -- What a philosophy's runs need, from the last samples of usage records. Exact: sums are integers in millionths, so nothing drifts.
 --
---   :pred    hash philosophy -> samples, three sums, three counts, when it was published last
+--   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was
 --   :h:P     list of samples;  :rec hash "<philosophy> <record id>" of those samples
 local predictor = {}
 
@@ -16,7 +16,7 @@ end
 
 local function parse(raw)
     local p = {}
-    p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published = cmsgpack.unpack(raw)
+    p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last = cmsgpack.unpack(raw)
     p.stored = true
     return p
 end
@@ -36,7 +36,7 @@ function predictor.load(names)
         for k = i, last do
             local raw = values[k - i + 1]
             known[missing[k]] = raw and parse(raw) or
-                {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0}
+                {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0, last = ''}
         end
     end
 end
@@ -175,8 +175,11 @@ function predictor.publish_changed(offset, records, deadline)
     for name, d in pairs(dirty) do
         local p = known[name]
         local due = p.published + settings.predict_interval_ms * 1000
-        if due <= now then
-            p.published = now
+        local packed = predictor.packed(name)
+        if packed == p.last then
+            deadline('p' .. name, false) -- more of the same, or back to what it was
+        elseif due <= now then
+            p.published, p.last = now, packed
             records[#records + 1] = {offset, 4, '', '', predictor.of(name)}
             deadline('p' .. name, false)
         else
@@ -199,7 +202,7 @@ function predictor.flush()
         for _, value in ipairs(d.records) do recorded[#recorded + 1] = value end
         for _, id in ipairs(d.gone) do forgotten[#forgotten + 1] = id end
         save[#save + 1] = name
-        save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published)
+        save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last)
     end
     bulk('HSET', root .. ':rec', recorded)
     bulk('HDEL', root .. ':rec', forgotten)

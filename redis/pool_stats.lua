@@ -8,11 +8,13 @@ local function rate(part, whole) return whole > 0 and round2(part / whole * 100)
 
 local function no_settings() return {size = 10, sizes = {}, warm_start = true, history_size = 100} end
 
-local function pool_of(name, p, map, samples)
+local ACTIVE = 600 * 1000000 -- us since the last request
+
+local function pool_of(name, p, map, samples, now)
     local size = p.size >= 0 and p.size or map.sizes[name] or map.size
     return {available = p.idle, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting,
         pool_size = size, warm_starts = p.warm, cold_starts = p.cold, warm_start_rate_percent = rate(p.warm, p.warm + p.cold),
-        peak_leased = p.peak, draining = p.draining, active = p.leased + p.waiting > 0 or p.warm + p.cold > 0,
+        peak_leased = p.peak, draining = p.draining, active = p.leased + p.waiting > 0 or (p.warm + p.cold > 0 and now - p.active < ACTIVE),
         confidence = map.history_size > 0 and math.min(1, samples / map.history_size) or 0}
 end
 
@@ -27,7 +29,7 @@ function pool_stats.all(keys)
     local all = redis.call('HGETALL', keys[1] .. ':pools')
     for i = 1, #all, 2 do
         local p = state.parse_pool(all[i + 1])
-        local s = pool_of(all[i], p, map, samples[all[i]] or 0)
+        local s = pool_of(all[i], p, map, samples[all[i]] or 0, now)
         pools[all[i]] = s
         for _, name in ipairs({'available', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}) do
             total[name] = total[name] + s[name]

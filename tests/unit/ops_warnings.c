@@ -204,6 +204,26 @@ Test(ops_warnings, what_the_worker_waits_for_is_said_with_its_reason) {
     cr_assert_str_eq(found.list[0].message, "It was not reached yet");
 }
 
+/* Figures that every warning has something to say of. */
+Test(ops_warnings, each_is_explained_in_the_documentation) {
+    char text[65536] = "", name[80];
+    FILE *file = fopen(SOURCE_DIR "/docs/metrics.md", "re");
+    cr_assert(file && fread(text, 1, sizeof text - 1, file) > 0);
+    (void)fclose(file);
+    ops_parts_cache(&parts, "{'hits': 1, 'misses': 9, 'hit_rate_percent': 10.0, 'max_size': 1000}");
+    ops_parts_pool(&parts, "{'pool_size': 10, 'total': {'warm_starts': 1, 'cold_starts': 9,"
+                           " 'warm_start_rate_percent': 10.0}, 'pools': {'react': {'available': 0,"
+                           " 'active': true, 'pool_size': 10, 'warm_starts': 1, 'cold_starts': 9,"
+                           " 'warm_start_rate_percent': 10.0, 'peak_leased': 5, 'confidence': 0.1}}}");
+    look();
+    warnings_find_not_ready(&found, &parts.stats);
+    cr_assert_eq(found.count, 8);
+    for (size_t i = 0; i < found.count; i++) {
+        snprintf(name, sizeof name, "`%s`", found.list[i].code);
+        cr_expect(strstr(text, name), "docs/metrics.md lacks %s", name);
+    }
+}
+
 Test(ops_warnings, are_logged_when_they_come_and_when_they_go_only) {
     struct warnings none = {0};
     one_pool(", 'pools': {'react': {'available': 0, 'active': true, 'pool_size': 10}}");

@@ -5,8 +5,8 @@
 static const struct wp_library libraries[] = {
     {"wp_pool_v1",
      WP_SLOT_POOL,
-     {"delivery.lua", "state.lua", "predictor.lua", "agents.lua", "pool.lua", "pool_stats.lua",
-      "pool_library.lua"}},
+     {"delivery.lua", "state.lua", "predictor.lua", "agents.lua", "leases.lua", "capacity.lua", "pool.lua",
+      "hosts.lua", "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
      {"delivery.lua", "state.lua", "predictor.lua", "agents.lua", "pool_stats.lua", "pool_public.lua"}},

@@ -1,0 +1,125 @@
+-- Room: creating containers, on which host, and who makes way. Everything that changes what waits or what is there ends in restore().
+
+local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
+
+local function limits_for(name, r)
+    local recommended = predictor.of(name)[3]
+    local cpu = clamp(recommended[1], settings.min_cpu, settings.max_cpu)
+    local memory = clamp(recommended[2], settings.min_memory, settings.max_memory)
+    if r then cpu, memory = math.max(cpu, r[CPU] or 0), math.max(memory, r[MEMORY] or 0) end
+    return cpu, memory
+end
+
+-- The host that is up and has most room for it.
+local function host_with_room(memory)
+    local best, room
+    for name, h in pairs(state.hosts()) do
+        local free = h.capacity - h.used
+        if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and
+            (not best or free > room or (free == room and name < best)) then
+            best, room = name, free
+        end
+    end
+    return best
+end
+
+local function create(offset, name, r)
+    local cpu, memory = limits_for(name, r)
+    local host = host_with_room(memory)
+    if not host then return false end
+    local n = state.number_text(state.next_number())
+    local id = 'wp-' .. name .. '-' .. n
+    local c = {false, name, host, '', cpu, memory, FRESH, '', now}
+    state.add_container(id, c)
+    command(offset, 'create', id, c)
+    creates = creates + 1
+    return true
+end
+
+local function destroy_oldest_idle(offset, name)
+    local id, c = first_idle(state.pool(name).idle_list, false, false)
+    if id then destroy(offset, id, c) end
+    return id ~= nil
+end
+
+-- No host has room: the oldest idle container of the least recently active pool goes, of the hungry pool itself (they are another
+-- tenant's, or too small) only when no other pool has one.
+local function make_room(offset, hungry)
+    local names = redis.call('ZRANGE', pool.root .. ':active', 0, 63)
+    state.load_pools(names)
+    for _, name in ipairs(names) do
+        local p = state.pool(name)
+        if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name) then return true end
+    end
+    return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry)
+end
+
+-- How many containers end on hosts that will take new ones.
+local function ending_on_hosts()
+    local count = 0
+    for _, h in pairs(state.hosts()) do if h.state == 'up' then count = count + h.ending end end
+    return count
+end
+
+local function set_hungry(name, p, is)
+    if is or p.hungry then
+        state.later(is and {'ZADD', ':hungry', state.number_text(now), name} or {'ZREM', ':hungry', name})
+    end
+    if is ~= p.hungry then
+        p.hungry = is
+        state.touch_pool(name)
+    end
+end
+
+-- The nth that still waits and its place in the list, from place i on.
+local function waiting_from(p, i)
+    while true do
+        local id = state.list_item(p.wait_list, i)
+        if not id then return nil, i end
+        local r = state.request(id)
+        if r and r[STATE] == 'w' then return r, i end
+        i = i + 1
+    end
+end
+
+-- Creates under way >= min(waiting, free room), so nobody waits for a container that nobody makes.
+function restore(offset, name)
+    local p = state.pool(name)
+    if not p then return end
+    if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_hungry(name, p, false) end
+    local i, r = p.creating, nil -- the creates under way are for those that have waited longest
+    while p.creating < p.waiting do
+        if creates >= CREATES then
+            go_on(offset, name)
+            break
+        end
+        if total(p) >= settings.max_containers then
+            if p.idle == 0 or p.creating + p.ending >= p.waiting or not destroy_oldest_idle(offset, name) then break end
+        else
+            r, i = waiting_from(p, i + 1)
+            if not create(offset, name, r) then
+                for _ = p.creating + ending_on_hosts() + 1, math.min(p.waiting, p.creating + CREATES) do
+                    if not make_room(offset, name) then break end
+                end
+                return set_hungry(name, p, true)
+            end
+        end
+    end
+    set_hungry(name, p, false)
+end
+
+-- Room on a host came free: those who wanted it, the longest waiting first. Who gets none goes to the list's end.
+function restore_hungry(offset)
+    local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, HUNGRY)
+    local before = creates
+    for i = 1, math.min(#names, HUNGRY) do restore(offset, names[i]) end
+    if #names > HUNGRY and creates > before then go_on(offset, '-') end
+end
+
+local function prewarm(offset, name, p, count)
+    if not settings.pool_enabled or p.draining or p.retry_at > now then return end
+    local want = math.min(count, size_of(name, p))
+    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < settings.max_containers do
+        if not create(offset, name) then break end
+    end
+end

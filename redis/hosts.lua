@@ -1,0 +1,59 @@
+-- Functions that are no topic's: what hosts ask and say, what is due, and what is over.
+
+-- beat: args = host, map. 1 when the host was not known as up.
+function pool.beat(keys, args)
+    local time = delivery.context(keys[1])
+    begin(keys[1], time, {})
+    local f = cmsgpack.unpack(args[2])
+    local h = state.hosts()[args[1]]
+    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
+    h = h or {used = 0, memory_used = 0, ending = 0}
+    h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
+    state.hosts()[args[1]] = h
+    state.touch_host(args[1])
+    state.flush()
+    return fresh and 1 or 0
+end
+
+local function describe(ids)
+    local found = {}
+    state.load_containers(ids)
+    for i, id in ipairs(ids) do
+        local c = state.known_container(id)
+        found[i] = {id, c and c[STATE] or '', c and c[POOL] or '', c and c[C_CPU] or 0, c and c[C_MEMORY] or 0}
+    end
+    return cmsgpack.pack(found)
+end
+
+function pool.desired(keys, args)
+    state.begin(keys[1], 0, {})
+    local ids = {}
+    for i = 2, #args do ids[i - 1] = args[i] end
+    return describe(ids)
+end
+
+function pool.owned(keys, args)
+    state.begin(keys[1], 0, {})
+    return describe(redis.call('ZRANGE', keys[1] .. ':hc:' .. args[1], 0, -1))
+end
+
+-- {us until the next deadline (0: due, -1: none), hosts without a heartbeat...}
+function pool.due(keys)
+    local time = delivery.context(keys[1])
+    state.begin(keys[1], time, {})
+    local first = redis.call('ZRANGE', keys[1] .. ':deadline', 0, 0, 'WITHSCORES')
+    local reply = {first[2] and math.max(0, tonumber(first[2]) - time) or -1}
+    for name, h in pairs(state.hosts()) do
+        if time - h.beat > h.ttl_us then reply[#reply + 1] = name end
+    end
+    return reply
+end
+
+-- Removes what is over: bounded. args = settings.
+function pool.sweep(keys, args)
+    local most = 1000
+    local time, map = delivery.advance(keys[1], args[1])
+    begin(keys[1], time, map)
+    local removed = agents.sweep(most)
+    return removed + state.forget(most)
+end

@@ -1,5 +1,6 @@
-/* The Kafka producer: idempotent, acks=all. Each record has one delivery report, on the loop's thread. A fatal error
- * rebuilds the producer; what was under way then is reported as failed, and the engine starts its partitions again. */
+/* The Kafka producer: idempotent, acks=all. Each record has one delivery report, on the loop's thread. A
+ * fatal error rebuilds the producer; what was under way then is reported as failed, and the engine starts its
+ * partitions again. */
 #ifndef WP_BUS_SINK_H
 #define WP_BUS_SINK_H
 #include <librdkafka/rdkafka.h>
@@ -9,33 +10,37 @@
 
 struct wp_sink;
 
-/* delivered: `token` as given to wp_sink_send; ok is false when the record is certainly or possibly not written. */
+/* delivered: `token` as given to wp_sink_send; ok is false when the record is certainly or possibly not
+ * written. */
 typedef void (*wp_sink_delivered)(void *ctx, void *token, bool ok);
 
-enum wp_err wp_sink_new(struct wp_sink **ret_sink, uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
-                        wp_sink_delivered delivered, void *ctx, struct wp_error *error) WP_MUST_CHECK;
+enum wp_err wp_sink_new(struct wp_sink **ret_sink, uv_loop_t *loop, const struct wp_config *config,
+                        struct wp_stats *stats, wp_sink_delivered delivered, void *ctx,
+                        struct wp_error *error) WP_MUST_CHECK;
 
 struct wp_record {
     enum wp_topic topic;
-    struct wp_str key;   /* ptr NULL: none */
-    struct wp_str value; /* copied */
-    struct wp_str traceparent; /* copied into the header of that name; len 0: none */
+    struct wp_str key;           /* ptr NULL: none */
+    struct wp_str value;         /* copied */
+    struct wp_str traceparent;   /* copied into the header of that name; len 0: none */
     rd_kafka_headers_t *headers; /* further headers (dead-letter); taken, may be NULL */
-    int32_t partition;   /* -1: by the key's hash (murmur2, as Java's default) */
-    void *token;         /* handed to `delivered`; NULL: nobody waits for it */
+    int32_t partition;           /* -1: by the key's hash (murmur2, as Java's default) */
+    void *token;                 /* handed to `delivered`; NULL: nobody waits for it */
 };
 
-/* Takes record->headers in every case. WP_ERR_KAFKA with a full queue or a producer being rebuilt: nothing was sent and no
- * report comes; try again later. WP_ERR_DATA: larger than kafka.message.max.bytes, trying again is no use. */
-enum wp_err wp_sink_send(struct wp_sink *sink, struct wp_record *record, struct wp_error *error) WP_MUST_CHECK;
+/* Takes record->headers in every case. WP_ERR_KAFKA with a full queue or a producer being rebuilt: nothing
+ * was sent and no report comes; try again later. WP_ERR_DATA: larger than kafka.message.max.bytes, trying
+ * again is no use. */
+enum wp_err wp_sink_send(struct wp_sink *sink, struct wp_record *record,
+                         struct wp_error *error) WP_MUST_CHECK;
 /* Records handed over and not reported yet. */
 size_t wp_sink_pending(const struct wp_sink *sink);
 /* Partitions of a topic, 0 until it is known; never blocks. For the partition of a host's commands. */
 int32_t wp_sink_partitions(struct wp_sink *sink, enum wp_topic topic);
 /* Blocks until all is reported or the time is over; returns what is left. */
 size_t wp_sink_flush(struct wp_sink *sink, int timeout_ms);
-/* No report comes any more for what is pending: flush first. NULL is fine; run the loop once more afterwards. The
- * configuration given to wp_sink_new is borrowed until then. */
+/* No report comes any more for what is pending: flush first. NULL is fine; run the loop once more afterwards.
+ * The configuration given to wp_sink_new is borrowed until then. */
 void wp_sink_free(struct wp_sink *sink);
 /* The client of this moment, NULL while it is rebuilt: for tests that make it fail. Borrowed. */
 rd_kafka_t *wp_sink_client(struct wp_sink *sink);

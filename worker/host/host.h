@@ -1,6 +1,7 @@
-/* The host side of a worker with host.name set: registers and beats, reads container-command as wake-up calls, reads the desired
- * state of its containers from Redis, drives its runtime towards it one step at a time per container, and answers
- * with container-event records. Reconciles at start and every host.reconcile_interval seconds. One thread: the loop's. */
+/* The host side of a worker with host.name set: registers and beats, reads container-command as wake-up
+ * calls, reads the desired state of its containers from Redis, drives its runtime towards it one step at a
+ * time per container, and answers with container-event records. Reconciles at start and every
+ * host.reconcile_interval seconds. One thread: the loop's. */
 #ifndef WP_HOST_HOST_H
 #define WP_HOST_HOST_H
 #include "bus/sink.h"
@@ -10,11 +11,13 @@
 
 struct wp_host;
 
-enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
-                        struct wp_link *link, struct wp_sink *sink, struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
+enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
+                        struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
+                        struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
 /* The link came back (or is there for the first time): register and reconcile. */
 void wp_host_link_ready(struct wp_host *host);
-/* Begins a clean stop: says host_down for itself when host.on_exit is destroy, ends the containers, takes no more commands. */
+/* Begins a clean stop: says host_down for itself when host.on_exit is destroy, ends the containers, takes no
+ * more commands. */
 void wp_host_stop(struct wp_host *host);
 void wp_host_free(struct wp_host *host);
 

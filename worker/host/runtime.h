@@ -1,5 +1,6 @@
-/* The driver that makes containers. Asynchronous: every verb returns at once, and what became of it is told through `notify`
- * on the loop's thread. Verbs are idempotent: creating a name that exists adopts it, destroying one that is gone says gone. */
+/* The driver that makes containers. Asynchronous: every verb returns at once, and what became of it is told
+ * through `notify` on the loop's thread. Verbs are idempotent: creating a name that exists adopts it,
+ * destroying one that is gone says gone. */
 #ifndef WP_HOST_RUNTIME_H
 #define WP_HOST_RUNTIME_H
 #include <uv.h>
@@ -9,33 +10,39 @@
 struct wp_runtime; /* an instance of a driver */
 
 enum wp_container_state { /* what the driver saw; the order is the way of a container's life */
-    WP_CONTAINER_STARTING,
-    WP_CONTAINER_READY,  /* seen running and, where there is a probe, ready: may be handed out */
-    WP_CONTAINER_FAILED, /* the create failed (detail says why); nothing is left of it */
-    WP_CONTAINER_DIED,   /* it ended by itself after it had been ready; nothing is left of it */
-    WP_CONTAINER_GONE,   /* destroyed as asked */
+                          WP_CONTAINER_STARTING,
+                          WP_CONTAINER_READY,  /* seen running and, where there is a probe, ready: may be
+                                                  handed out */
+                          WP_CONTAINER_FAILED, /* the create failed (detail says why); nothing is left of it
+                                                */
+                          WP_CONTAINER_DIED, /* it ended by itself after it had been ready; nothing is left of
+                                                it */
+                          WP_CONTAINER_GONE, /* destroyed as asked */
 };
 
 struct wp_container_spec {
-    struct wp_str id;         /* the container's name: derives from the create's identity */
+    struct wp_str id; /* the container's name: derives from the create's identity */
     struct wp_str philosophy;
     struct wp_limits limits;
 };
 
-/* address: how an agent reaches it, only with READY ("pid:1234" for a process); detail: a sentence, may be empty. */
-typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
-                                  struct wp_str detail);
-typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address);
+/* address: how an agent reaches it, only with READY ("pid:1234" for a process); detail: a sentence, may be
+ * empty. */
+typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container_state state,
+                                  struct wp_str address, struct wp_str detail);
+typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container_state state,
+                                  struct wp_str address);
 
 struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
     const char *name;
     int default_creates; /* creates at once when host.creates is 0 */
-    enum wp_err (*open)(struct wp_runtime **ret_runtime, uv_loop_t *loop, const struct wp_config *config, wp_runtime_notify notify,
-                        void *ctx, struct wp_error *error);
+    enum wp_err (*open)(struct wp_runtime **ret_runtime, uv_loop_t *loop, const struct wp_config *config,
+                        wp_runtime_notify notify, void *ctx, struct wp_error *error);
     void (*create)(struct wp_runtime *runtime, const struct wp_container_spec *spec);
     void (*destroy)(struct wp_runtime *runtime, struct wp_str id);
     /* Calls listed for each container of this host, now or later, then done. */
-    void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok), void *ctx);
+    void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
+                 void *ctx);
     /* on_exit destroy: ends all of them before it returns (bounded by 5 s). NULL is fine. */
     void (*close)(struct wp_runtime *runtime);
 };

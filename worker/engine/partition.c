@@ -284,13 +284,16 @@ static bool send_call(struct partition *p, const char *function, struct wp_str e
     return true;
 }
 
+/* A trace header has 55 bytes; what is far longer is none, and is not carried along. */
+enum { LONGEST_TRACE = 512 };
+
 static struct wp_str header_of(const rd_kafka_message_t *message, const char *name) {
     rd_kafka_headers_t *headers;
     const void *value;
     size_t size;
     if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size))
         return (struct wp_str){NULL, 0};
-    return (struct wp_str){value, value ? size : 0};
+    return (struct wp_str){value, value && size <= LONGEST_TRACE ? size : 0};
 }
 
 /* Decodes the event into the call's body. False: it went to dead-letter instead. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_MS = 10, FULL = 256, KEY_KEPT = 256 };
+enum { RETRY_MS = 10, FULL = 256, KEY_KEPT = 256, KEY_COPIED = 65536 };
 
 enum sent { SENT, LATER, TOO_LARGE };
 
@@ -271,7 +271,8 @@ static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t f
     }
     enum wp_topic topic = encode(publisher, kind, in, event, &id);
     if (topic == WP_TOPICS) return false;
-    bool by_id = key.len == 0 || kind == RECORD_COMMAND || kind == RECORD_PREDICTION;
+    /* A key that leaves no room for the answer gives way: the answer matters more. */
+    bool by_id = key.len == 0 || key.len > KEY_COPIED || kind == RECORD_COMMAND || kind == RECORD_PREDICTION;
     struct wp_record record = {.topic = topic,
                                .key = by_id ? id : key,
                                .value = wp_buf_str(&publisher->value),

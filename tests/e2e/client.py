@@ -50,13 +50,12 @@ def decode(topic, data):
 
 def decode_sent(topic, data):
     """Nothing for what a test sent to be refused: it lies in the input topic, too, and its bytes in dead-letter."""
-    if topic == "dead-letter":
-        return {}
-    try:
+    if topic in OUTPUT_TOPICS:
         return decode(topic, data)
-    except (AssertionError, ValueError, EOFError):
-        if topic in OUTPUT_TOPICS:
-            raise
+    try:
+        record = decode(topic, data) if topic != "dead-letter" else {}
+        return record if isinstance(record, dict) else {}
+    except Exception:  # whatever fastavro makes of it
         return {}
 
 

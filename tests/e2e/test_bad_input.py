@@ -1,0 +1,264 @@
+"""What cannot be handled goes to dead-letter, as it came and with the reason, and the stream goes on."""
+import json
+import struct
+import unittest
+
+from confluent_kafka import Producer
+
+from client import FINGERPRINTS, Client, encode
+from system import CONFLUENT_IDS, System
+
+AVRO = b"\xc3\x01"
+NEGATIVE = b"\x01"  # -1 as a zigzag varint
+HUGE = b"\x80\x80\x80\x80\x08"  # 1 GiB
+
+
+def avro(topic, datum):
+    return AVRO + FINGERPRINTS[topic] + datum
+
+
+def text(value):
+    return bytes([2 * len(value)]) + value  # of less than 64 bytes
+
+
+class BadInput(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(options={"topics.partitions": 1, "cache.max_value_bytes": 200000})
+        cls.addClassCleanup(cls.system.close)
+        cls.client = Client(cls.system)
+        cls.sent = 0
+
+    def good(self, topic):
+        """An event that is answered, sent after a bad one: on one partition, so it waits behind that."""
+        BadInput.sent += 1
+        name = f"good-{self.sent}"
+        if topic == "cache":
+            self.client.send("cache", {"event_id": name, "op": "get", "key": "k"})
+            self.client.wait("cache-result", lambda r: r["event_id"] == name)
+        elif topic == "usage-record":
+            self.client.send("usage-record", {"agent_id": "a", "philosophy": name, "cpu_percent": 1.0})
+            self.client.wait("prediction", lambda r: r["philosophy"] == name)
+        elif topic == "container-release":
+            self.client.acquire(name, "goods")
+            self.client.send("container-release", {"request_id": name, "philosophy": "goods", "reuse": False})
+            self.client.send("container-release", {"request_id": name + "-unknown", "philosophy": "goods"})
+            self.client.wait("dead-letter", lambda r: (name + "-unknown").encode() in r.raw)
+        elif topic == "container-acquire":
+            self.assertEqual(self.client.acquire(name, "goods")["status"], "assigned")
+            self.client.send("container-release", {"request_id": name, "philosophy": "goods"})
+        elif topic == "pool-control":
+            self.client.send("pool-control", {"philosophy": name, "op": "pre_warm", "count": 1})
+            self.client.wait("container-command", lambda r: r["philosophy"] == name)
+        else:
+            answer = self.client.acquire(name, "goods")
+            self.client.send("container-event", {"container_id": answer["container_id"], "philosophy": "goods", "host": "w1",
+                                                 "state": "died"})
+            self.client.wait("container-assignment", lambda r: r["request_id"] == name and r["status"] == "lost")
+
+    def letters(self, data):
+        return [record for record in self.client.read("dead-letter") if record.raw == data]
+
+    def refused(self, topic, data, reason, key=b"whose", headers=None):
+        before = len(self.letters(data))
+        self.client.send_raw(topic, data, key=key, headers={"traceparent": "00-1-2-03", **(headers or {})})
+        self.good(topic)
+        self.client.wait("dead-letter", lambda _: len(self.letters(data)) > before)
+        letter = self.letters(data)[-1]
+        self.assertEqual(letter.key, key)
+        said = {name: value.decode() for name, value in letter.headers.items()}
+        self.assertEqual((said["topic"], said["partition"], said["attempts"]), (self.system.prefix + topic, "0", "1"))
+        self.assertEqual(said["traceparent"], "00-1-2-03")
+        original = self.client.wait(topic, lambda r: r.raw == data and r.offset == int(said["offset"]))
+        self.assertEqual(original.key, key)
+        self.assertRegex(said["reason"], reason)
+        return letter
+
+    def refused_json(self, topic, event, reason):
+        return self.refused(topic, json.dumps(event).encode(), reason)
+
+    # --- bytes that are no event ---
+
+    def test_bytes_of_no_format(self):
+        for data, reason in ((b"", "empty"), (b"\x07\x00\x01", "first byte 07"), (b"\xc3", "malformed"), (b"{not json", "malformed"),
+                             (b"[1, 2]", "one object"), (b"\xff\xfe\x00", "malformed"), (b'{"request_id": "\xff\xfe"}', "malformed"),
+                             (b"[" * 5000, "malformed")):
+            self.refused("container-acquire", data, reason)
+
+    def test_headers_that_end_early(self):
+        self.refused("cache", AVRO, "Avro header")
+        self.refused("cache", AVRO + b"\x01\x02", "Avro header")
+        self.refused("cache", b"\x00\x00\x01", "Confluent header")
+
+    def test_unknown_schemas(self):
+        self.refused("cache", AVRO + b"12345678" + text(b"x"), "fingerprint .*wire.schemas")
+        self.refused("cache", struct.pack(">bI", 0, 4711), "4711.*wire.confluent_ids")
+        release = encode("container-release", {"request_id": "r", "philosophy": "p"}, "avro")
+        self.refused("container-acquire", release, "has the schema of container-release")
+        self.refused("cache", struct.pack(">bI", 0, CONFLUENT_IDS["usage-record"]), "has the schema of usage-record")
+
+    def test_every_cut_of_a_message(self):
+        whole = encode("cache", {"event_id": "cut", "op": "set", "key": "k", "value": b"value", "ttl_seconds": 5}, "avro")
+        for length in range(10, len(whole)):
+            self.client.send_raw("cache", whole[:length])
+        self.good("cache")
+        self.assertFalse([r for r in self.client.read("cache-result") if r["event_id"] == "cut"])
+        for length in range(10, len(whole)):
+            self.client.wait("dead-letter", lambda r: r.raw == whole[:length])
+        self.refused("cache", whole + b"\x00", "bytes follow")
+
+    def test_impossible_lengths(self):
+        for length in (NEGATIVE, HUGE, b"\xff" * 9 + b"\x01", b"\xff" * 11):
+            for topic in ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"):
+                self.client.send_raw(topic, avro(topic, length + b"abc"), key=length)
+        for topic in ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"):
+            self.good(topic)
+            self.client.wait_all("dead-letter", lambda r: r.raw.startswith(avro(topic, b"")) and r.raw.endswith(b"abc"), 4)
+        self.refused("cache", avro("cache", text(b"id") + text(b"get") + b"\x08"), "union")
+        self.refused("container-release", avro("container-release", text(b"id") + text(b"p") + b"\x00" + b"\x05"), "boolean")
+
+    # --- events that ask what cannot be done ---
+
+    def test_wrong_types(self):
+        self.refused_json("cache", {"event_id": 7, "op": "get", "key": "k"}, "field event_id must be a string")
+        self.refused_json("cache", {"event_id": "t", "op": "get"}, "get needs the field key")
+        self.refused_json("cache", {"event_id": "t", "op": "set", "key": "k"}, "set needs the field value")
+        self.refused_json("cache", {"event_id": "t", "op": "set", "key": "k", "value_base64": "%%"}, "base64")
+        self.refused_json("cache", {"event_id": "t", "op": "set", "key": "k", "value": "v", "ttl_seconds": 1.5}, "an integer")
+        self.refused_json("usage-record", {"agent_id": "a", "philosophy": "p", "cpu_percent": "much"}, "cpu_percent must be a number")
+        self.refused_json("usage-record", {"agent_id": "a", "philosophy": "p"}, "one of cpu_percent")
+        self.refused_json("container-release", {"request_id": "r", "philosophy": "p", "reuse": 1}, "true or false")
+
+    def test_unknown_words(self):
+        self.refused_json("cache", {"event_id": "w", "op": "increment", "key": "k"}, "op .*increment")
+        self.refused_json("pool-control", {"philosophy": "p", "op": "explode"}, "op .*explode")
+        self.refused_json("container-event", {"container_id": "c", "philosophy": "p", "host": "w1", "state": "bored"}, "bored")
+
+    def test_names_and_ids(self):
+        for bad in ("", "a b", "ż", "a/b", "x" * 65):
+            self.refused_json("cache", {"event_id": "n", "op": "get", "key": "k", "namespace": bad}, "namespace must be")
+            self.refused_json("pool-control", {"philosophy": bad, "op": "drain"}, "philosophy must be")
+        for bad in ("", "a\nb", "\x7f", "x" * 257):
+            self.refused_json("cache", {"event_id": bad, "op": "get", "key": "k"}, "event_id must be")
+        self.refused_json("cache", {"event_id": "n", "op": "get", "key": "x" * 513}, "key must be")
+        self.refused("usage-record", encode("usage-record", {"agent_id": "a\x00b", "philosophy": "p", "cpu_percent": 1.0}, "avro"),
+                     "agent_id must be")
+
+    def test_figures_out_of_range(self):
+        self.refused_json("cache", {"event_id": "f", "op": "set", "key": "k", "value": "v", "ttl_seconds": -1}, "ttl_seconds must be 0 to")
+        self.refused_json("cache", {"event_id": "f", "op": "resize", "count": 0}, "count must be 1 to")
+        self.refused_json("cache", {"event_id": "f", "op": "resize"}, "resize needs the field count")
+        self.refused_json("cache", {"event_id": "f", "op": "set", "key": "k", "value": "v", "ttl_seconds": -2 ** 63}, "ttl_seconds")
+        self.refused_json("cache", {"event_id": "f", "op": "set", "key": "k", "value": "v", "ttl_seconds": 2 ** 64}, "malformed")
+        self.refused_json("pool-control", {"philosophy": "p", "op": "resize"}, "resize needs the field count")
+        self.refused_json("pool-control", {"philosophy": "p", "op": "resize", "count": -3}, "count must be 0 to")
+        for figure in (-1.0, float("nan"), float("inf"), 1e300):
+            data = encode("usage-record", {"agent_id": "a", "philosophy": "p", "cpu_percent": figure}, "avro")
+            self.refused("usage-record", data, "cpu_percent|a figure is not a number")
+
+    # --- acquires and releases ---
+
+    def test_an_invalid_acquire_is_answered_and_dead_lettered(self):
+        for number, (fields, reason) in enumerate((({"philosophy": "not a name"}, "philosophy"), ({"timeout_ms": -5}, "timeout_ms"),
+                                                   ({"lease_ms": 10 ** 15}, "lease_ms"), ({"cpu_percent": -1}, "cpu_percent"),
+                                                   ({"agent_id": ""}, "agent_id"), ({"tenant": "a b"}, "tenant"),
+                                                   ({"memory_mb": "much"}, "memory_mb"))):
+            request_id = f"invalid-{number}"
+            self.refused_json("container-acquire", {"request_id": request_id, "agent_id": "a", "philosophy": "react", **fields}, reason)
+            answer = self.client.wait("container-assignment", lambda r: r["request_id"] == request_id)
+            self.assertEqual((answer["status"], answer["reason"], answer.key), ("rejected", "invalid", b"whose"))
+            self.assertIsNone(answer["container_id"])
+            self.assertEqual(answer.headers, {"traceparent": b"00-1-2-03"})
+        cut = encode("container-acquire", {"request_id": "invalid-cut", "agent_id": "a", "philosophy": "react", "timeout_ms": 5}, "avro")[:-3]
+        self.refused("container-acquire", cut, "ends early|past the end|ends before|malformed")
+        self.client.wait("container-assignment", lambda r: r["request_id"] == "invalid-cut" and r["reason"] == "invalid")
+
+    def test_an_acquire_without_a_readable_id_is_only_dead_lettered(self):
+        before = len(self.client.read("container-assignment"))
+        self.refused_json("container-acquire", {"request_id": "a\nb", "agent_id": "nobody", "philosophy": "react"}, "request_id")
+        self.refused_json("container-acquire", {"agent_id": "nobody", "philosophy": "react"}, "request_id is missing")
+        answers = self.client.read("container-assignment")[before:]
+        self.assertFalse([r for r in answers if r["agent_id"] == "nobody"])
+
+    def test_releases_of_what_is_not_held(self):
+        self.refused_json("container-release", {"request_id": "never", "philosophy": "react"}, "unknown request")
+        held = self.client.acquire("held", "holding")
+        self.refused_json("container-release", {"request_id": "held", "philosophy": "holding", "container_id": "other"},
+                          held["container_id"])
+        self.refused_json("container-release", {"request_id": "held", "philosophy": "react"}, "of philosophy holding")
+        self.assertEqual(self.client.acquire("held", "holding")["container_id"], held["container_id"])
+        for _ in range(2):  # the second one is only counted
+            self.client.send("container-release", {"request_id": "held", "philosophy": "holding"}, wire="json")
+        self.good("container-release")
+        done = json.dumps({"request_id": "held", "philosophy": "holding"}).encode()
+        self.assertEqual(self.letters(done), [])
+
+    # --- size ---
+
+    def test_a_value_that_is_too_large_is_refused_and_the_old_one_is_gone(self):
+        for size, reason in ((200000, None), (200001, "too_large")):
+            self.client.send("cache", {"event_id": f"v-{size}", "op": "set", "key": "large", "value": b"x" * size})
+            answer = self.client.wait("cache-result", lambda r: r["event_id"] == f"v-{size}")
+            self.assertEqual(answer["reason"], reason)
+        self.client.send("cache", {"event_id": "v-get", "op": "get", "key": "large"})
+        self.assertFalse(self.client.wait("cache-result", lambda r: r["event_id"] == "v-get")["hit"])
+
+    def big_producer(self):
+        return Producer({"bootstrap.servers": self.system.kafka.bootstrap, "message.max.bytes": 20000000, "batch.size": 20000000,
+                         "compression.type": "gzip"})
+
+    def send_big(self, topic, data, **how):
+        """As far as a broker's default goes: 1 MiB, and compressed much more."""
+        failed = []
+        producer = self.big_producer()
+        producer.produce(self.system.prefix + topic, data, on_delivery=lambda error, _: failed.append(error) if error else None, **how)
+        producer.flush(30)
+        self.assertFalse(failed)
+
+    def test_a_dead_letter_that_is_too_large_is_cut(self):
+        data = b"{" + b" " * 5000000
+        self.send_big("cache", data, key=b"whose", headers={"large": b"x" * 2000000, "traceparent": "00-1-2-03"})
+        letter = self.client.wait("dead-letter", lambda r: r.raw.startswith(b"{     "))
+        self.assertTrue(data.startswith(letter.raw))
+        said = {name: value.decode() for name, value in letter.headers.items()}
+        self.assertEqual((letter.key, said["topic"], said["cut_from"]), (b"whose", self.system.prefix + "cache", str(len(data))))
+        self.assertIn("malformed", said["reason"])
+        self.assertNotIn("large", said)
+        self.assertGreater(len(letter.raw), 10000)
+        self.good("cache")
+
+    def test_a_key_that_is_too_large_gives_way_to_the_id(self):
+        event = {"event_id": "k-1", "op": "get", "key": "none"}
+        self.send_big("cache", json.dumps(event), key=b"k" * 3000000, headers={"traceparent": b"t" * 3000000})
+        answer = self.client.wait("cache-result", lambda r: r["event_id"] == "k-1")
+        self.assertEqual((answer.key, answer.headers), (b"k-1", {}))
+        self.send_big("cache", "{", key=b"k" * 3000000)
+        self.good("cache")
+        self.assertTrue([r for r in self.client.read("dead-letter") if r.key and r.key.startswith(b"kkkk")])
+
+
+class LargeAnswers(unittest.TestCase):
+    def test_a_value_that_grows_too_large_as_json_stops_nobody(self):
+        """A control character is six in JSON."""
+        with System(wire="json", options={"topics.partitions": 1}) as system:
+            client = Client(system, "avro")
+            client.send("cache", {"event_id": "set", "op": "set", "key": "k", "value": b"\x01" * 400000})
+            client.send("cache", {"event_id": "get", "op": "get", "key": "k"})
+            client.send("cache", {"event_id": "after", "op": "get", "key": "none"})
+            client.wait("cache-result", lambda r: r["event_id"] == "after")
+            letter = client.wait("dead-letter")
+            self.assertIn("kafka.message.max.bytes", letter.headers["reason"].decode())
+            self.assertEqual(client.acquire("r-1")["status"], "assigned")
+
+
+class RefusedFormats(unittest.TestCase):
+    def test_a_format_that_is_not_read_is_named(self):
+        with System(options={"wire.read": "avro"}) as system:
+            client = Client(system)
+            for wire in ("json", "confluent"):
+                client.send("cache", {"event_id": wire, "op": "clear"}, wire=wire)
+                client.wait("dead-letter", lambda r: f"in {wire}, but wire.read" in r.headers["reason"].decode())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -6,7 +6,7 @@ import unittest
 from confluent_kafka.admin import AdminClient
 
 from client import Client
-from system import System, wait_until
+from system import ROOT, System, wait_until
 
 TRACE_HEADER = "at_ms,philosophy,hold_ms,cpu_percent,memory_mb\n"
 
@@ -84,7 +84,7 @@ class SendAndTail(WithSystem):
         for arguments, why in ((("send", "nope"), "nope is no topic"), (("send", "dead-letter"), "no topic that can be sent to"),
                                (("tail", "nope"), "nope is no topic"), (("tail", "--count", "x", "cache"), "--count x"),
                                (("tail", "--timeout", "-1", "cache"), "--timeout -1"), (("accept", "metrics"), "no input topic"),
-                               (("replay", "--speed", "0", "demo/azure_functions_2019.csv"), "--speed 0")):
+                               (("replay", "--speed", "0", str(ROOT / "demo" / "azure_functions_2019.csv")), "--speed 0")):
             result = self.system.cli(*arguments, input="")
             self.assertIn(why, result.stderr)
             self.assertIn(result.returncode, (1, 2), arguments)

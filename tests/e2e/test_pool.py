@@ -323,7 +323,7 @@ class TwoHosts(WithSystem):
 class PreWarming(unittest.TestCase):
     def test_at_the_start_and_then_what_runs_low(self):
         options = {"pool.prewarm": "react:2,chain_of_thought:6", "pool.size": 6, "pool.prewarm_interval": 1, "pool.prewarm_count": 1,
-                   "pool.prewarm_below_percent": 60}
+                   "pool.prewarm_below_percent": 100}
         with System(options=options) as system:
             client = Client(system)
 

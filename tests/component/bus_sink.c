@@ -289,15 +289,16 @@ Test(sink, records_that_cannot_be_delivered_in_time_are_reported_as_failed) {
     kafka_server_start(&own);
     struct writer writer;
     prepare(&writer, own.bootstrap, "late");
-    set(&writer, "kafka.delivery.timeout.ms", "1500");
+    set(&writer, "kafka.delivery.timeout.ms",
+        "5000"); /* a fresh broker takes a second or two to give a producer its id */
     set(&writer, "kafka.socket.timeout.ms", "1000");
     open_sink(&writer);
     send_all(&writer, 1, 1);
-    RUN_UNTIL(&writer.loop, writer.delivered == 1, 10);
+    RUN_UNTIL(&writer.loop, writer.delivered == 1, 30);
     kafka_server_pause(&own);
     send_all(&writer, 2, 11);
     cr_expect_eq(wp_sink_flush(writer.sink, 100), 10);
-    RUN_UNTIL(&writer.loop, writer.failed == 10, 20);
+    RUN_UNTIL(&writer.loop, writer.failed == 10, 40);
     each_was_reported_once(&writer, 11);
     kafka_server_resume(&own);
     send_all(&writer, 12, 12);

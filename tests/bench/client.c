@@ -1,21 +1,23 @@
-/* The load of the benchmark. Speaks the default wire format with warmpool's own codec. Each verb prints one
- * line of JSON.
- *
- *   bench_client BROKERS PREFIX pairs COUNT PHILOSOPHIES WINDOW OUTPUT
- *       closed loop with WINDOW requests under way: acquire, wait for the record of the same key on OUTPUT,
- * release bench_client BROKERS PREFIX load-usage COUNT PHILOSOPHIES fills usage-record bench_client BROKERS
- * PREFIX watch GROUP COUNT TOPIC... waits until GROUP has committed COUNT messages of the topics together;
- * seconds from its first new commit to the last bench_client BROKERS PREFIX rtt COUNT closed loop, one at a
- * time: acquire, wait for the assignment, release bench_client BROKERS PREFIX rtt-copy COUNT OUTPUT the same
- * against the copy loop: send, wait for the copy bench_client BROKERS PREFIX make-topic PARTITIONS TOPIC
- * makes the copy loop's output topic */
+/* The load of the benchmark: one client for both sides, warmpool and the copy loop. It speaks the default
+ * wire format with warmpool's own codec; each verb prints one line of JSON. One thread. */
 #include "core/clock.h"
 #include "wire/wire.h"
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { WAIT_MS = 120000 };
+enum { WAIT_MS = 60000, POLL_US = 10000, SETTLE_US = 300000 };
+
+static const char usage[] =
+    "usage: bench_client BROKERS PREFIX VERB ...\n"
+    "  pairs COUNT PHILOSOPHIES WINDOW OUTPUT  closed loop with WINDOW requests under way: acquire,\n"
+    "                                          wait for the record of its key on OUTPUT, release\n"
+    "  trips COUNT HELD OUTPUT                 time from an acquire sent to its record on OUTPUT read,\n"
+    "                                          1 and then 16 under way; HELD are leased, then released\n"
+    "  load-usage COUNT PHILOSOPHIES           fills usage-record\n"
+    "  watch GROUP COUNT TOPIC...              the rate at which GROUP commits COUNT messages\n"
+    "  make-topics PARTITIONS TOPIC...         makes topics\n";
 
 static struct wp_config config;
 static struct wp_wire *wire;
@@ -27,23 +29,41 @@ static _Noreturn void die(const char *what) {
     exit(1);
 }
 
-static rd_kafka_t *client(rd_kafka_type_t type, const char *linger) {
+static void set(rd_kafka_conf_t *conf, const char *key, const char *value) {
     char error[512];
+    if (rd_kafka_conf_set(conf, key, value, error, sizeof error)) die(error);
+}
+
+static rd_kafka_conf_t *common_conf(void) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", brokers, NULL, 0);
-    rd_kafka_conf_set(conf, "socket.nagle.disable", "true", NULL, 0);
-    if (type == RD_KAFKA_PRODUCER) {
-        rd_kafka_conf_set(conf, "linger.ms", linger, NULL, 0);
-        rd_kafka_conf_set(conf, "queue.buffering.max.messages", "2000000", NULL, 0);
-        rd_kafka_conf_set(conf, "queue.buffering.max.kbytes", "1000000", NULL, 0);
-    } else {
-        rd_kafka_conf_set(conf, "group.id", linger, NULL, 0);
-        rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", NULL, 0);
-        rd_kafka_conf_set(conf, "enable.auto.commit", "false", NULL, 0);
-    }
+    set(conf, "bootstrap.servers", brokers);
+    set(conf, "socket.nagle.disable", "true");
+    return conf;
+}
+
+static rd_kafka_t *new_client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
+    char error[512];
     rd_kafka_t *rk = rd_kafka_new(type, conf, error, sizeof error);
     if (!rk) die(error);
     return rk;
+}
+
+/* Batches of at most 100: a real backlog comes from many producers that each have little to say at a time,
+ * and what a batch costs its readers is then the same in every round. */
+static rd_kafka_t *new_producer(const char *linger_ms) {
+    rd_kafka_conf_t *conf = common_conf();
+    set(conf, "linger.ms", linger_ms);
+    set(conf, "batch.num.messages", "100");
+    set(conf, "queue.buffering.max.messages", "100000");
+    return new_client(RD_KAFKA_PRODUCER, conf);
+}
+
+static rd_kafka_t *new_consumer(const char *group) {
+    rd_kafka_conf_t *conf = common_conf();
+    set(conf, "group.id", group);
+    set(conf, "fetch.wait.max.ms", "10");
+    set(conf, "enable.auto.commit", "false");
+    return new_client(RD_KAFKA_CONSUMER, conf);
 }
 
 static void produce(enum wp_topic topic, const char *key, const void *event) {
@@ -119,7 +139,7 @@ static int partitions_of(const char *topic) {
 }
 
 static rd_kafka_t *reader_at_end(const char *topic) {
-    rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, "bench-client");
+    rd_kafka_t *consumer = new_consumer("bench-client");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int i = 0, n = partitions_of(topic); i < n; i++) {
         int64_t low, high;
@@ -131,52 +151,71 @@ static rd_kafka_t *reader_at_end(const char *topic) {
     return consumer;
 }
 
+/* The number of the request that it answers; -1 for anything else (a copy of a release, nothing, an error).
+ */
+static long answer_to(const rd_kafka_message_t *m) {
+    if (!m || m->err || m->key_len < 3 || *(const char *)m->key != 'r') return -1;
+    char number[32];
+    snprintf(number, sizeof number, "%.*s", (int)m->key_len - 2, (const char *)m->key + 2);
+    return strtol(number, NULL, 10);
+}
+
 static void pairs(long count, long philosophies, long window, const char *output) {
     rd_kafka_t *consumer = reader_at_end(output);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
     rd_kafka_message_t *batch[1000];
-    int64_t began = wp_clock_us();
-    long sent = 0, answered = 0;
+    int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll, began = 0;
+    long sent = 0, answered = 0, warm_up = count / 10;
     while (answered < count) {
+        if (began == 0 && answered >= warm_up) began = wp_clock_us(), warm_up = answered;
         while (sent < count && sent - answered < window) send_acquire(sent++, philosophies);
         ssize_t n = rd_kafka_consume_batch_queue(queue, 0, batch, 1000);
         if (n <= 0 && (batch[0] = rd_kafka_consume_queue(queue, 1))) n = 1;
         for (ssize_t i = 0; i < n; i++) {
-            const rd_kafka_message_t *m = batch[i];
-            if (!m->err && m->key_len > 2 && *(const char *)m->key == 'r') {
-                send_release(strtol((const char *)m->key + 2, NULL, 10), philosophies);
+            long number = answer_to(batch[i]);
+            if (number >= 0) {
+                send_release(number, philosophies);
                 answered++;
             }
             rd_kafka_message_destroy(batch[i]);
         }
         rd_kafka_poll(producer, 0);
-        if (wp_clock_us() - began > WAIT_MS * 1000ll) die("the requests are not answered");
+        if (wp_clock_us() > deadline) die("the requests are not answered");
     }
-    printf("{\"messages\": %ld, \"seconds\": %.3f}\n", 2 * count, (double)(wp_clock_us() - began) / 1e6);
+    printf("{\"messages\": %ld, \"seconds\": %.3f}\n", 2 * (count - warm_up),
+           (double)(wp_clock_us() - began) / 1e6);
     rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
 }
 
+/* The rate between the first commit seen and the last but one: what comes before the first is joining the
+ * group, and the last one is late by up to the pause between two commits. Backlogs are long enough for
+ * several. */
 static void watch(const char *group, int64_t count, char **topics, int topic_count) {
-    int64_t first = -1;
-    rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, group);
+    rd_kafka_t *consumer = new_consumer(group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int t = 0; t < topic_count; t++)
         for (int i = 0, n = partitions_of(topics[t]); i < n; i++)
             rd_kafka_topic_partition_list_add(list, topics[t], i);
-    int64_t began = 0, sum = 0, deadline = wp_clock_us() + WAIT_MS * 1000ll;
-    while (sum < count) {
+    int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll, sums[2] = {0, 0}, at[2] = {0, 0};
+    int64_t last = 0, last_at = 0;
+    long commits = 0;
+    while (last < count) {
         if (wp_clock_us() > deadline) die("the group does not get through");
-        sum = 0;
+        int64_t sum = 0;
         if (!rd_kafka_committed(consumer, list, 5000))
             for (int i = 0; i < list->cnt; i++) sum += list->elems[i].offset > 0 ? list->elems[i].offset : 0;
-        if (first < 0) first = sum;
-        if (sum > first && began == 0) began = wp_clock_us();
-        rd_kafka_poll(producer, 5);
+        if (sum > last) { /* sums[0]: the first commit; sums[1]: the one before the last */
+            if (++commits == 2) sums[0] = last, at[0] = last_at;
+            sums[1] = last, at[1] = last_at;
+            last = sum, last_at = wp_clock_us();
+        }
+        usleep(POLL_US);
     }
-    printf("{\"messages\": %lld, \"seconds\": %.3f}\n", (long long)(sum - first),
-           (double)(wp_clock_us() - began) / 1e6);
+    if (commits < 3) die("the backlog is too short to be measured: fewer than three commits");
+    printf("{\"messages\": %lld, \"seconds\": %.3f, \"commits\": %ld}\n", (long long)(sums[1] - sums[0]),
+           (double)(at[1] - at[0]) / 1e6, commits);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(consumer);
 }
@@ -186,80 +225,104 @@ static int compare(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Waits for the record with that key; others (commands' answers, earlier ones) are passed over. */
-static void await_key(rd_kafka_t *consumer, const char *key) {
-    int64_t deadline = wp_clock_us() + 10000000;
-    for (;;) {
-        rd_kafka_message_t *m = rd_kafka_consumer_poll(consumer, 1000);
-        bool found = m && !m->err && m->key_len == strlen(key) && memcmp(m->key, key, m->key_len) == 0;
+/* The requests first to first + count - 1, `window` of them under way; took[i] is the time of first + i. */
+static void acquire_all(rd_kafka_queue_t *queue, long first, long count, long window, int64_t *took) {
+    long sent = 0, answered = 0;
+    int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll;
+    while (answered < count) {
+        while (sent < count && sent - answered < window) {
+            took[sent] = -wp_clock_us();
+            send_acquire(first + sent++, 1);
+        }
+        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, 100);
+        int64_t now = wp_clock_us();
+        long i = answer_to(m) - first;
         if (m) rd_kafka_message_destroy(m);
-        if (found) return;
-        if (wp_clock_us() > deadline) die("no answer within 10 s");
+        if (i >= 0 && i < sent && took[i] < 0) {
+            took[i] += now;
+            answered++;
+        }
+        if (now > deadline) die("a request is not answered");
     }
 }
 
-static void round_trips(long count, const char *output, bool copy) {
-    rd_kafka_t *consumer = reader_at_end(output);
-    rd_kafka_consumer_poll(consumer, 1000);
-    int64_t *took = wp_calloc((size_t)count, sizeof *took);
-    long warm_up = count / 10, base = (long)(wp_clock_wall_ms() % 1000000) * 1000;
-    for (long i = 0; i < count + warm_up; i++) {
-        char id[32];
-        snprintf(id, sizeof id, "r-%09ld", base + i);
-        int64_t began = wp_clock_us();
-        send_acquire(base + i, 1);
-        await_key(consumer, id);
-        if (i >= warm_up) took[i - warm_up] = wp_clock_us() - began;
-        if (!copy) send_release(base + i, 1);
+/* Nothing is under way when the next requests come: releases are no part of a trip. They have no answer to
+ * wait for, hence the pause; the caller sees from the pool's statistics that all were warm. */
+static void release_all(long first, long count) {
+    for (long i = 0; i < count; i++) send_release(first + i, 1);
+    if (rd_kafka_flush(producer, WAIT_MS)) die("the releases were not delivered");
+    usleep(SETTLE_US);
+}
+
+static long print_trips(rd_kafka_queue_t *queue, long first, long count, long held, long window) {
+    int64_t *took = wp_calloc((size_t)(count + held), sizeof *took);
+    acquire_all(queue, first, held, window, took); /* to warm up: not counted */
+    release_all(first, held);
+    first += held;
+    for (long done = 0; done < count; done += held) {
+        acquire_all(queue, first, held, window, took + done);
+        release_all(first, held);
+        first += held;
     }
     qsort(took, (size_t)count, sizeof *took, compare);
-    printf("{\"count\": %ld, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", count, (double)took[count / 2] / 1000,
+    printf("\"%ld\": {\"p50_ms\": %.3f, \"p99_ms\": %.3f}", window, (double)took[count / 2] / 1000,
            (double)took[count * 99 / 100] / 1000);
     free(took);
+    return first;
+}
+
+static void trips(long count, long held, const char *output) {
+    rd_kafka_t *consumer = reader_at_end(output);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    printf("{\"trips\": %ld, ", count);
+    long next = print_trips(queue, 0, count, held, 1);
+    printf(", ");
+    print_trips(queue, next, count, held, 16);
+    printf("}\n");
+    rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
 }
 
-static void make_topic(int partitions, const char *name) {
+/* As the worker makes its inputs: with the broker's time. */
+static void make_topics(int partitions, char **names, int count) {
     char error[256];
-    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, error, sizeof error);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(producer);
-    rd_kafka_CreateTopics(producer, &topic, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
-    if (!event || rd_kafka_event_error(event)) die("the topic was not made");
-    rd_kafka_event_destroy(event);
+    for (int i = 0; i < count; i++) {
+        rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(names[i], partitions, 1, error, sizeof error);
+        rd_kafka_NewTopic_set_config(topic, "message.timestamp.type", "LogAppendTime");
+        rd_kafka_CreateTopics(producer, &topic, 1, NULL, queue);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 30000);
+        if (!event || rd_kafka_event_error(event)) die("the topic was not made");
+        rd_kafka_event_destroy(event);
+        rd_kafka_NewTopic_destroy(topic);
+    }
     rd_kafka_queue_destroy(queue);
-    rd_kafka_NewTopic_destroy(topic);
     printf("{}\n");
 }
 
 int main(int argc, char **argv) {
-    if (argc < 5) die("usage: see the top of tests/bench/client.c");
+    if (argc < 6) die(usage);
     struct wp_error error;
     brokers = argv[1];
     wp_config_init(&config);
     if (wp_config_set(&config, "topics.prefix", argv[2], &error) || wp_wire_new(&wire, &config, &error))
         die(error.text);
     const char *verb = argv[3];
-    bool rtt = strncmp(verb, "rtt", 3) == 0;
-    producer = client(RD_KAFKA_PRODUCER, rtt ? "0" : "5");
-    long count = strtol(argv[4], NULL, 10), philosophies = argc > 5 && !rtt ? strtol(argv[5], NULL, 10) : 1;
-    char *assignments = wp_topic_full_name(&config, WP_TOPIC_ASSIGNMENT);
+    producer = new_producer(strcmp(verb, "trips") == 0 ? "0" : "5");
+    long count = strtol(argv[4], NULL, 10), second = strtol(argv[5], NULL, 10);
     if (strcmp(verb, "load-usage") == 0)
-        load(send_usage, count, philosophies);
-    else if (strcmp(verb, "pairs") == 0 && argc > 7)
-        pairs(count, philosophies, strtol(argv[6], NULL, 10), argv[7]);
+        load(send_usage, count, second);
+    else if (strcmp(verb, "pairs") == 0 && argc == 8)
+        pairs(count, second, strtol(argv[6], NULL, 10), argv[7]);
     else if (strcmp(verb, "watch") == 0 && argc > 6)
-        watch(argv[4], strtoll(argv[5], NULL, 10), argv + 6, argc - 6);
-    else if (strcmp(verb, "rtt") == 0)
-        round_trips(count, assignments, false);
-    else if (strcmp(verb, "rtt-copy") == 0 && argc > 5)
-        round_trips(count, argv[5], true);
-    else if (strcmp(verb, "make-topic") == 0 && argc > 5)
-        make_topic((int)count, argv[5]);
+        watch(argv[4], second, argv + 6, argc - 6);
+    else if (strcmp(verb, "trips") == 0 && argc == 7)
+        trips(count, second, argv[6]);
+    else if (strcmp(verb, "make-topics") == 0)
+        make_topics((int)count, argv + 5, argc - 5);
     else
-        die("usage: see the top of tests/bench/client.c");
-    free(assignments);
+        die(usage);
     rd_kafka_flush(producer, 5000);
     rd_kafka_destroy(producer);
     wp_wire_free(wire);

@@ -45,7 +45,7 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
 
 enum wp_err wp_redis_read(json_t **ret, redisContext *redis, const struct wp_config *config,
                           enum wp_slot slot, const char *base, struct wp_error *error) {
-    redisReply *reply;
+    redisReply *reply = NULL;
     enum wp_err err = wp_redis_call(&reply, redis, config, slot, base, NULL, 0, error);
     if (err) return err;
     *ret =

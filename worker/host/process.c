@@ -93,7 +93,7 @@ static void tell(struct wp_runtime *runtime, struct wp_str id, enum wp_container
     notice->id = wp_strndup(id);
     notice->state = state;
     if (pid > 0) snprintf(notice->address, sizeof notice->address, "pid:%d", (int)pid);
-    snprintf(notice->detail, sizeof notice->detail, "%s", detail);
+    snprintf(notice->detail, sizeof notice->detail, "%.*s", (int)sizeof notice->detail - 1, detail);
     DL_APPEND(runtime->notices, notice);
     uv_timer_start(&runtime->teller, tell_all, 0, 0);
 }

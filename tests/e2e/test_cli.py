@@ -61,6 +61,15 @@ class SendAndTail(WithSystem):
         self.assertIn("2 sent, 2 refused", sent.stderr)
         self.client.wait("cache-result", lambda r: r.get("event_id") == "b-4")
 
+    def test_numbers_are_printed_as_they_were_sent(self):
+        for wire in ("avro", "json"):
+            line = json.dumps({"record_id": f"n-{wire}", "agent_id": "a", "philosophy": "numbers", "cpu_percent": 0.008})
+            sent = self.system.cli("send", "-o", f"wire.write={wire}", "usage-record", input=line)
+            self.assertEqual(sent.returncode, 0, sent.stderr)
+        tail = self.system.cli("tail", "--from-beginning", "--until-end", "usage-record")
+        self.assertEqual(tail.stdout.count('"cpu_percent":0.008'), 2, tail.stdout)
+        self.assertNotIn("0.00800", tail.stdout)
+
     def test_the_key_is_the_field_asked_for(self):
         line = json.dumps({"record_id": "u-1", "agent_id": "agent-u", "philosophy": "keyed", "cpu_percent": 5})
         self.assertEqual(self.system.cli("send", "--key-field", "philosophy", "usage-record", input=line).returncode, 0)

@@ -103,6 +103,7 @@ Test(wire_decode, cache_value_takes_any_bytes) {
 Test(wire_decode, cache_value_in_json_is_text_or_any_value) {
     static const char *const pairs[][2] = {{"\"h\xc3\xa9\"", "h\xc3\xa9"},
                                            {"{\"a\": [1, 2.5]}", "{\"a\":[1,2.5]}"},
+                                           {"{\"a\": 0.008}", "{\"a\":0.008}"},
                                            {"17", "17"},
                                            {"false", "false"},
                                            {"\"\"", ""}};

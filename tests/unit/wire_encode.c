@@ -262,9 +262,10 @@ Test(wire_encode, the_slow_path_names_what_is_wrong) {
 Test(wire_encode, any_value_of_a_cache_event_goes_through_the_slow_path) {
     struct wp_wire *wire = fixture_wire("avro", NULL, NULL);
     static const char *const pairs[][2] = {{"\"value\":{\"a\": 1}", "\"value\":\"{\\\"a\\\":1}\""},
+                                           {"\"value\":[0.1]", "\"value\":\"[0.1]\""},
                                            {"\"value_base64\":\"/w==\"", "\"value_base64\":\"/w==\""},
                                            {"\"value_base64\":\"\"", "\"value\":\"\""}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct wp_buf bytes = {0}, json = {0}, in = {0};
         struct wp_error error = {0};
         wp_buf_printf(&in, "{\"event_id\":\"e\",\"op\":\"set\",%s}", pairs[i][0]);

@@ -2,6 +2,7 @@
 #include "cli/replay.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "wire/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,9 +64,8 @@ static void print_result(const struct wp_replay_result *result) {
     wp_replay_print_table(result, stdout);
     if (!json) return;
     json_t *object = wp_replay_json(result);
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    (void)text_json_line(object);
     json_decref(object);
-    putchar('\n');
 }
 
 static int replay(const struct wp_config *config, const struct wp_trace *trace) {

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
+#include "wire/text.h"
 
 #include <stdio.h>
 
@@ -90,9 +91,8 @@ static void print_json(json_t *pool, json_t *cache) {
     json_t *both = json_object();
     json_object_set(both, "pool", pool);
     json_object_set(both, "cache", cache);
-    json_dumpf(both, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    (void)text_json_line(both);
     json_decref(both);
-    putchar('\n');
 }
 
 int wp_cli_status(int argc, char **argv) {

@@ -3,6 +3,7 @@
 #include "cli/kafka.h"
 #include "cli/options.h"
 #include "cli/record_json.h"
+#include "wire/text.h"
 #include "core/clock.h"
 
 #include <errno.h>
@@ -71,10 +72,9 @@ static enum wp_err read_topics(const struct wp_config *config, const struct wp_p
 
 static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kafka_message_t *message) {
     json_t *object = wp_record_json(wire, topic, message);
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    bool written = text_json_line(object);
     json_decref(object);
-    putchar('\n');
-    return fflush(stdout) == 0;
+    return written;
 }
 
 /* Returns false when the timeout came before --count records. */

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "ops/shared.h"
 #include "ops/tuning.h"
+#include "wire/text.h"
 #include <stdlib.h>
 
 struct metrics {
@@ -16,8 +17,9 @@ static void publish(struct wp_ops *ops) {
     struct wp_error error = {0};
     struct wp_buf bytes = {0};
     json_t *record = metrics_record(ops);
-    char *text = json_dumps(record, JSON_COMPACT);
-    enum wp_err err = wp_wire_encode_json(ops->wire, WP_TOPIC_METRICS, wp_str(text), &bytes, &error);
+    struct wp_buf text = {0};
+    text_json(&text, record);
+    enum wp_err err = wp_wire_encode_json(ops->wire, WP_TOPIC_METRICS, wp_buf_str(&text), &bytes, &error);
     if (!err) {
         struct wp_record out = {.topic = WP_TOPIC_METRICS,
                                 .key = wp_str(ops->worker_id),
@@ -27,7 +29,7 @@ static void publish(struct wp_ops *ops) {
     }
     if (err) wp_log(WP_LOG_WARN, "metrics_not_published", "error=%s", error.text);
     wp_buf_done(&bytes);
-    free(text);
+    wp_buf_done(&text);
     json_decref(record);
 }
 

@@ -116,16 +116,15 @@ static enum wp_err wrong(const struct maker *maker, const char *name, const char
 }
 
 /* bytes: NAME_base64 when there, else NAME: a string is its UTF-8, another value its text. */
-static enum wp_err make_bytes(const struct maker *maker, const char *name, const json_t *json) {
+static void make_bytes(struct wp_buf *out, const json_t *json) {
     if (json_is_string(json)) {
-        avro_write_bytes(maker->out, (struct wp_str){json_string_value(json), json_string_length(json)});
-        return WP_OK;
+        avro_write_bytes(out, (struct wp_str){json_string_value(json), json_string_length(json)});
+        return;
     }
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text) return wrong(maker, name, "any JSON value");
-    avro_write_bytes(maker->out, wp_str(text));
-    free(text);
-    return WP_OK;
+    struct wp_buf text = {0};
+    text_json(&text, json);
+    avro_write_bytes(out, wp_buf_str(&text));
+    wp_buf_done(&text);
 }
 
 static const json_t *base64_of(const json_t *object, const char *name, const struct type *type) {
@@ -266,7 +265,8 @@ static enum wp_err make(const struct maker *maker, const char *name, const struc
         avro_write_double(maker->out, json_number_value(json));
         return WP_OK;
     case TYPE_BYTES:
-        return make_bytes(maker, name, json);
+        make_bytes(maker->out, json);
+        return WP_OK;
     case TYPE_STRING:
         avro_write_bytes(maker->out, (struct wp_str){json_string_value(json), json_string_length(json)});
         return WP_OK;

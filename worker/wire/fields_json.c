@@ -12,16 +12,13 @@ static struct wp_str copy_string(struct wp_arena *arena, const json_t *json) {
 }
 
 /* A string is its UTF-8, any other value its text. */
-static enum wp_err read_bytes(const json_t *json, struct wp_arena *arena, struct wp_str *ret_bytes) {
-    if (json_is_string(json)) {
-        *ret_bytes = copy_string(arena, json);
-        return WP_OK;
-    }
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text) return WP_ERR_NOMEM;
-    *ret_bytes = wp_arena_copy(arena, wp_str(text));
-    free(text);
-    return WP_OK;
+static struct wp_str copy_bytes(struct wp_arena *arena, const json_t *json) {
+    if (json_is_string(json)) return copy_string(arena, json);
+    struct wp_buf text = {0};
+    text_json(&text, json);
+    struct wp_str bytes = wp_arena_copy(arena, wp_buf_str(&text));
+    wp_buf_done(&text);
+    return bytes;
 }
 
 static enum wp_err read_base64(const struct field *field, const json_t *json, struct wp_arena *arena,
@@ -47,7 +44,8 @@ static enum wp_err read_one(const struct field *field, const json_t *json, struc
         return WP_OK;
     case FIELD_BYTES:
         *(bool *)((char *)event + field->has_at) = true;
-        return read_bytes(json, arena, place);
+        *(struct wp_str *)place = copy_bytes(arena, json);
+        return WP_OK;
     case FIELD_LONG:
         if (!json_is_integer(json)) return wrong(error, field->name, "an integer");
         *(int64_t *)place = json_integer_value(json);

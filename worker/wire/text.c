@@ -88,6 +88,57 @@ void text_bytes(struct wp_buf *out, bool *first, const char *name, struct wp_str
     put(out, '"');
 }
 
+static void text_object(struct wp_buf *out, const json_t *json) {
+    bool first = true;
+    json_t *object = (json_t *)json; /* jansson's iterators take no const */
+    put(out, '{');
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+        text_name(out, &first, json_object_iter_key(at));
+        text_json(out, json_object_iter_value(at));
+    }
+    put(out, '}');
+}
+
+static void text_array(struct wp_buf *out, const json_t *json) {
+    put(out, '[');
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        if (i > 0) put(out, ',');
+        text_json(out, json_array_get(json, i));
+    }
+    put(out, ']');
+}
+
+void text_json(struct wp_buf *out, const json_t *json) {
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        text_object(out, json);
+        break;
+    case JSON_ARRAY:
+        text_array(out, json);
+        break;
+    case JSON_STRING:
+        text_string(out, (struct wp_str){json_string_value(json), json_string_length(json)});
+        break;
+    case JSON_INTEGER:
+        text_long(out, json_integer_value(json));
+        break;
+    case JSON_REAL:
+        text_double(out, json_real_value(json));
+        break;
+    default:
+        wp_buf_add_str(out, json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null");
+    }
+}
+
+bool text_json_line(const json_t *json) {
+    struct wp_buf line = {0};
+    text_json(&line, json);
+    put(&line, '\n');
+    bool written = fwrite(line.data, 1, line.len, stdout) == line.len && fflush(stdout) == 0;
+    wp_buf_done(&line);
+    return written;
+}
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_encode(struct wp_buf *out, struct wp_str bytes) {

@@ -1,6 +1,7 @@
 /* Pieces of JSON text. Pure; any thread. */
 #ifndef WP_WIRE_TEXT_H
 #define WP_WIRE_TEXT_H
+#include <jansson.h>
 #include <stdint.h>
 #include "core/buf.h"
 
@@ -12,6 +13,11 @@ void text_double(struct wp_buf *out,
 void text_name(struct wp_buf *out, bool *first, const char *name);
 /* "name":"text" when the bytes are UTF-8, else "name_base64":"...". */
 void text_bytes(struct wp_buf *out, bool *first, const char *name, struct wp_str bytes);
+
+/* Compact, with numbers as text_double writes them: jansson alone prints 0.1 as 0.10000000000000001. */
+void text_json(struct wp_buf *out, const json_t *json);
+/* The same as one line on stdout; false when nobody reads it any more. */
+bool text_json_line(const json_t *json);
 
 void base64_encode(struct wp_buf *out, struct wp_str bytes);
 bool base64_decode(struct wp_buf *out, struct wp_str text); /* RFC 4648 section 4, padded; false: it is not */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "wire/datum.h"
 #include "wire/fields.h"
+#include "wire/text.h"
 #include "wire/validate.h"
 #include "wire/writers.h"
 
@@ -260,11 +261,8 @@ static enum wp_err copy_json(struct wp_str text, struct wp_buf *out, struct wp_e
     json_t *json = NULL;
     enum wp_err err = parse_object(text, &json, error);
     if (err) return err;
-    char *compact = json_dumps(json, JSON_COMPACT);
+    text_json(out, json);
     json_decref(json);
-    if (!compact) return wp_fail(error, WP_ERR_NOMEM, "out of memory");
-    wp_buf_add_str(out, compact);
-    free(compact);
     return WP_OK;
 }
 

@@ -12,6 +12,8 @@ local cache = {}
 local EXPIRED_A_CALL, EVICTED_A_CALL, SWEPT_A_CALL = 20, 1000, 1000
 local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
+local ENVELOPE = 320                -- bytes of an answer beside what is counted in room_for_value: names of fields, framings
+local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
 local TTL_MAX = 3155760000         -- a hundred years, so that times stay exact
 local CREATED, EXPIRES, COUNT, LAST, BYTES = 1, 2, 3, 4, 5
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
@@ -225,6 +227,31 @@ local function count_lookup(state, ns, what)
     if make_known(state, ns, false) then ns[what] = ns[what] + 1 end
 end
 
+-- How many bytes a value may have in the answer to a get like this event, so that Kafka takes it.
+local function room_for_value(state, event)
+    local key = #event[3] > KEY_COPIED and 0 or #event[3]
+    return (state.settings.answer_bytes or math.huge) - ENVELOPE - key - #event[4] - 2 * (#event[6] + #event[8] + #event[9])
+end
+
+local function count(text, set)
+    local _, found = text:gsub(set, '')
+    return found
+end
+
+-- The most that a value takes as JSON: a string, or base64 when it is no UTF-8, which only bytes from 128 on can say.
+local function json_length(value)
+    local short = count(value, '["\\\n\r\t]')
+    local escaped = #value + short + 5 * (count(value, '[%z\1-\31]') - count(value, '[\n\r\t]'))
+    return value:find('[\128-\255]') and math.max(escaped, 4 * math.ceil(#value / 3)) or escaped
+end
+
+-- value is a function, because most need not be looked at.
+local function fits(state, event, length, value)
+    local room = room_for_value(state, event)
+    if not state.settings.answer_json then return length <= room end
+    return 6 * length <= room or length <= room and json_length(value()) <= room
+end
+
 local ops = {}
 
 function ops.get(state, event, first)
@@ -236,6 +263,13 @@ function ops.get(state, event, first)
     end
     local length = entry[BYTES] - #key
     if not first and state.value_bytes + length > VALUES_MAX then return nil end
+    local function value()
+        return entry.value or redis.call('HGET', state.slot .. ':v:' .. ns.name, key)
+    end
+    if not fits(state, event, length, value) then
+        count_lookup(state, ns, 'misses')
+        return answer(event, false, false, false, 'too_large')
+    end
     state.value_bytes = state.value_bytes + length
     count_lookup(state, ns, 'hits')
     entry[COUNT], entry[LAST] = entry[COUNT] + 1, state.now
@@ -258,7 +292,8 @@ function ops.set(state, event, first)
     local old = find(state, ns, key)
     local bytes, ttl = #key + #value, ttl_of(state, event)
     local refused
-    if #value > state.settings.max_value_bytes or bytes > state.settings.max_bytes then
+    if #value > state.settings.max_value_bytes or bytes > state.settings.max_bytes or
+            not fits(state, event, #value, function() return value end) then
         refused = 'too_large'
     elseif ttl > 0 and not make_known(state, ns, true) then
         refused = 'too_many_namespaces'

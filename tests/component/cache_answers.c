@@ -33,6 +33,52 @@ Test(cache_answers, an_empty_value_is_a_hit) {
     cr_assert_eq(cache_stat(&slot, "hits"), 1);
 }
 
+/* Room for 680 bytes of value, less what key, trace, id, namespace and cache key take: 5 + 7 + 2 * (7 + 4 +
+ * 1). */
+#define ANSWERS_OF_1000                                                                                      \
+    "{'enabled': true, 'max_entries': 9, 'max_bytes': 1e6, 'max_value_bytes': 100000, 'default_ttl': 50, "   \
+    "'ttl': {}, 'answer_bytes': 1000, 'answer_json': "
+enum { ROOM = 680 - 5 - 7 - 2 * (7 + 4 + 1) };
+
+/* What a set of so many bytes `c` is answered; taken is what is read back. */
+static const char *reason_of_set(char c, size_t length) {
+    char value[2048] = {0};
+    memset(value, c, length);
+    cache_set(&slot, "tool", "k", value, NO_TTL);
+    return cache_reason(&slot);
+}
+
+Test(cache_answers, a_set_that_no_answer_could_carry_is_too_large) {
+    slot.settings = ANSWERS_OF_1000 "false}";
+    cr_expect_str_eq(reason_of_set('x', ROOM), "");
+    cr_expect_eq(strlen(cache_get(&slot, "tool", "k")), ROOM);
+    cr_expect_str_eq(reason_of_set('x', ROOM + 1), "too_large");
+    cr_expect_null(cache_get(&slot, "tool", "k"), "a stale value is not to be read");
+    cr_expect_str_eq(reason_of_set('\1', ROOM), "", "Avro escapes nothing");
+    slot.settings = ANSWERS_OF_1000 "true}";
+    cr_expect_str_eq(reason_of_set('x', ROOM), "");
+    cr_expect_str_eq(reason_of_set('"', ROOM / 2), "");
+    cr_expect_str_eq(reason_of_set('"', ROOM / 2 + 1), "too_large");
+    cr_expect_str_eq(reason_of_set('\n', ROOM / 2), "");
+    cr_expect_str_eq(reason_of_set('\1', ROOM / 6), "");
+    cr_expect_str_eq(reason_of_set('\1', ROOM / 6 + 1), "too_large");
+    const size_t room = ROOM - 1 - 1 - 2; /* from event 10 on its names are longer */
+    cr_expect_str_eq(reason_of_set('\xff', room / 4 * 3), "", "base64");
+    cr_expect_str_eq(reason_of_set('\xff', room / 4 * 3 + 1), "too_large");
+}
+
+Test(cache_answers, a_get_whose_answer_would_be_too_large_is_told_so_and_the_entry_stays) {
+    cr_assert_str_eq(reason_of_set('\1', ROOM / 6 + 1), "");
+    const char *usual = slot.settings;
+    slot.settings = ANSWERS_OF_1000 "true}";
+    cr_assert_null(cache_get(&slot, "tool", "k"));
+    cr_assert_str_eq(cache_reason(&slot), "too_large");
+    cr_assert_not(record_bool(&slot.answer, 0, "hit"));
+    cr_assert_eq(cache_stat(&slot, "misses"), 1);
+    slot.settings = usual;
+    cr_assert_eq(strlen(cache_get(&slot, "tool", "k")), ROOM / 6 + 1);
+}
+
 Test(cache_answers, a_value_may_hold_any_bytes) {
     static const char bytes[] = "a\0b\xff\xfe\r\n\0";
     struct test_events events = {0};

@@ -238,17 +238,27 @@ class BadInput(unittest.TestCase):
 
 
 class LargeAnswers(unittest.TestCase):
-    def test_a_value_that_grows_too_large_as_json_stops_nobody(self):
+    def test_a_value_that_grows_too_large_as_json_is_answered_so(self):
         """A control character is six in JSON."""
-        with System(wire="json", options={"topics.partitions": 1}) as system:
+        with System(options={"topics.partitions": 1}) as system:
+            def reason(name, **event):
+                client.send("cache", {"event_id": name, "key": "k", **event})
+                return client.wait("cache-result", lambda r: r["event_id"] == name).get("reason")
+
             client = Client(system, "avro")
-            client.send("cache", {"event_id": "set", "op": "set", "key": "k", "value": b"\x01" * 400000})
-            client.send("cache", {"event_id": "get", "op": "get", "key": "k"})
-            client.send("cache", {"event_id": "after", "op": "get", "key": "none"})
-            client.wait("cache-result", lambda r: r["event_id"] == "after")
-            letter = client.wait("dead-letter")
-            self.assertIn("kafka.message.max.bytes", letter.headers["reason"].decode())
-            self.assertEqual(client.acquire("r-1")["status"], "assigned")
+            self.assertIsNone(reason("set", op="set", value=b"\x01" * 400000))
+            self.assertIsNone(reason("get", op="get"))
+            worker = system.workers[0]
+            worker.stop()
+            worker.options["wire.write"] = "json"
+            worker.start().wait_ready()
+            self.assertEqual(reason("get-json", op="get"), "too_large")
+            self.assertEqual(reason("set-json", op="set", value=b"\x01" * 400000), "too_large")
+            for wide in (b"\x01" * 166000, b"\xff" * 524288, b"\xc3\xa9" * 262144):
+                name = wide[:2].hex()
+                self.assertIsNone(reason("set" + name, op="set", value=wide))
+                self.assertIsNone(reason("get" + name, op="get"))
+            self.assertEqual(client.read("dead-letter"), [])
 
 
 class RefusedFormats(unittest.TestCase):

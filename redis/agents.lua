@@ -1,53 +1,77 @@
 -- Who holds what: an agent's philosophy, lease, container, last figures and when it was seen last. Written by assignment and usage, gone
 -- when the lease ends; of those who hold nothing, agents_ttl after they were seen last, and never more than agents_max.
 --
---   :agents hash agent id -> record;  :seen zset of those who hold nothing by when they were seen last (us); an id may stay there
---   while it holds a container, and is passed over
+--   :agents hash agent id -> request that it holds, philosophy and container, each and a line feed (ids have none), then cpu, memory,
+--           time, seen and placed (us) as MessagePack values
+--   :seen   zset of those who hold nothing by when they were seen, brought up to date (`placed`) when that is a tenth of agents_ttl or
+--           10 s ago; an id may stay there while it holds a container, and is passed over
 local agents = {}
 
-local root, now, settings, known, dirty
+do -- local names of this file: all files of a library are one chunk, which may have 200 in all
+
+local root, now, settings, known, dirty, changes, to_place, nothing_used, precision
+local pack
 
 function agents.begin(slot, time, map)
-    root, now, settings, known, dirty = slot, time, map, {}, {}
+    root, now, settings, known, dirty, changes, to_place, pack = slot, time, map, {}, {}, 0, {}, cmsgpack.pack
+    nothing_used = pack(false, false, false, now, 0)
+    precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
 function agents.parse(raw)
     local a = {}
-    a.pool, a.request, a.container, a.cpu, a.memory, a.time, a.seen = cmsgpack.unpack(raw)
+    local at
+    a.request, a.pool, a.container, at = raw:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n()')
+    a.cpu, a.memory, a.time, a.seen, a.placed = cmsgpack.unpack(raw:sub(at))
     return a
 end
 
+-- known: the row, false where there is none.
 function agents.load(ids)
-    local missing = {}
-    for _, id in ipairs(ids) do
+    local missing, n = {}, 0
+    for i = 1, #ids do
+        local id = ids[i]
         if known[id] == nil then
-            known[id] = false
-            missing[#missing + 1] = id
+            n = n + 1
+            known[id], missing[n] = false, id
         end
     end
-    for i = 1, #missing, 4000 do
-        local last = math.min(i + 3999, #missing)
+    for i = 1, n, 4000 do
+        local last = math.min(i + 3999, n)
         local values = redis.call('HMGET', root .. ':agents', unpack(missing, i, last))
-        for k = i, last do known[missing[k]] = values[k - i + 1] and agents.parse(values[k - i + 1]) or false end
+        for k = i, last do known[missing[k]] = values[k - i + 1] end
     end
 end
 
-function agents.hold(id, pool, request, container)
-    known[id] = {pool = pool, request = request, container = container, cpu = false, memory = false, time = false, seen = now}
-    dirty[id] = true
+local function put(id, row)
+    changes = changes + 1
+    known[id], dirty[changes] = row, id
 end
 
-function agents.used(id, pool, cpu, memory, time)
+function agents.hold(id, pool_name, request, container)
+    put(id, request .. '\n' .. pool_name .. '\n' .. container .. '\n' .. nothing_used)
+end
+
+function agents.used(id, pool_name, cpu, memory, time)
     if id == '' then return end
-    local a = known[id] or {pool = pool, request = '', container = '', cpu = false, memory = false, time = false}
-    a.cpu, a.memory, a.time, a.seen = cpu or a.cpu, memory or a.memory, time or a.time, now
-    known[id], dirty[id] = a, true
+    local holds, placed = '\n' .. pool_name .. '\n\n', 0
+    local row = known[id]
+    if row then
+        local at = row:match('^[^\n]*\n[^\n]*\n[^\n]*\n()')
+        local _, old_cpu, old_memory, old_time, old_placed
+        old_cpu, old_memory, old_time, _, old_placed = cmsgpack.unpack(row:sub(at))
+        cpu, memory, time = cpu or old_cpu, memory or old_memory, time or old_time
+        holds, placed = row:sub(1, at - 1), old_placed
+    end
+    if holds:byte(1) == 10 and now - placed >= precision then placed, to_place[id] = now, true end
+    put(id, holds .. pack(cpu or false, memory or false, time or false, now, placed))
 end
 
 -- The lease of that request is over. (agents.load was called with the id.)
 function agents.drop(id, request)
     if known[id] == nil then agents.load({id}) end
-    if known[id] and known[id].request == request then known[id], dirty[id] = false, true end
+    local row = known[id]
+    if row and row:find(request, 1, true) == 1 and row:byte(#request + 1) == 10 then put(id, false) end
 end
 
 local function bulk(name, key, values)
@@ -56,21 +80,22 @@ end
 
 function agents.flush()
     local set, seen, gone, n, m = {}, {}, {}, 0, 0
-    local text
-    for id in pairs(dirty) do
-        local a = known[id]
-        if a then
-            set[n + 1], set[n + 2], n = id, cmsgpack.pack(a.pool, a.request, a.container, a.cpu, a.memory, a.time, a.seen), n + 2
-            if a.request == '' then
-                text = text or string.format('%d', now)
-                seen[m + 1], seen[m + 2], m = text, id, m + 2
-            end
+    for i = 1, changes do -- of one that changed twice, twice the last
+        local id = dirty[i]
+        local row = known[id]
+        if row then
+            set[n + 1], set[n + 2], n = id, row, n + 2
         else
             gone[#gone + 1] = id
         end
     end
     bulk('HSET', root .. ':agents', set)
     bulk('HDEL', root .. ':agents', gone)
+    local text
+    for id in pairs(to_place) do
+        text = text or string.format('%d', now)
+        seen[m + 1], seen[m + 2], m = text, id, m + 2
+    end
     if m > 0 then
         bulk('ZADD', root .. ':seen', seen)
         local over = redis.call('ZCARD', root .. ':seen') - settings.agents_max
@@ -83,7 +108,7 @@ function agents.remove(ids)
     if #ids == 0 then return 0 end
     local rows, idle = redis.call('HMGET', root .. ':agents', unpack(ids)), {}
     for i, id in ipairs(ids) do
-        if rows[i] and agents.parse(rows[i]).request == '' then idle[#idle + 1] = id end
+        if rows[i] and rows[i]:byte(1) == 10 then idle[#idle + 1] = id end
     end
     if #idle > 0 then redis.call('HDEL', root .. ':agents', unpack(idle)) end
     redis.call('ZREM', root .. ':seen', unpack(ids))
@@ -94,4 +119,5 @@ end
 function agents.sweep(most)
     local before = string.format('%.0f', now - settings.agents_ttl * 1000000)
     return agents.remove(redis.call('ZRANGEBYSCORE', root .. ':seen', '-inf', before, 'LIMIT', 0, most))
+end
 end

@@ -199,7 +199,7 @@ end
 -- ---- the operations: event -> record, or nil when the call must end before this event ----
 
 local function answer(event, hit, value, ttl, reason, count)
-    return {event[1], 3, event[3], event[4], event[6], event[7], event[8], event[9], hit, value, ttl, reason or '', count or false}
+    return {event[1], 3, event[2], event[3], event[4], event[5], event[6], event[7], hit, value, ttl, reason or '', count or false}
 end
 
 -- What an event asks of a namespace that is not known yet: there may be too many. Empty ones are forgotten first.
@@ -255,7 +255,7 @@ end
 local ops = {}
 
 function ops.get(state, event, first)
-    local ns, key = namespace(state, event[8]), event[9]
+    local ns, key = namespace(state, event[6]), event[7]
     local entry = find(state, ns, key)
     if not entry then
         count_lookup(state, ns, 'misses')
@@ -283,12 +283,12 @@ function ops.get(state, event, first)
 end
 
 local function ttl_of(state, event)
-    local ttl = event[11] or state.settings.ttl[event[8]] or state.settings.default_ttl
+    local ttl = event[9] or state.settings.ttl[event[6]] or state.settings.default_ttl
     return math.min(ttl, TTL_MAX)
 end
 
 function ops.set(state, event, first)
-    local ns, key, value = namespace(state, event[8]), event[9], event[10]
+    local ns, key, value = namespace(state, event[6]), event[7], event[8]
     local old = find(state, ns, key)
     local bytes, ttl = #key + #value, ttl_of(state, event)
     local refused
@@ -320,9 +320,9 @@ function ops.set(state, event, first)
 end
 
 function ops.invalidate(state, event)
-    local ns = namespace(state, event[8])
-    local entry = find(state, ns, event[9])
-    if entry then remove(state, ns, event[9], entry) end
+    local ns = namespace(state, event[6])
+    local entry = find(state, ns, event[7])
+    if entry then remove(state, ns, event[7], entry) end
     return answer(event, entry ~= nil, false, false)
 end
 
@@ -342,8 +342,8 @@ end
 
 function ops.clear(state, event)
     local count = 0
-    if event[8] ~= '' then
-        count = clear(state, namespace(state, event[8]))
+    if event[6] ~= '' then
+        count = clear(state, namespace(state, event[6]))
     else
         for _, name in ipairs(redis.call('HKEYS', state.slot .. ':ns')) do namespace(state, name) end
         for _, ns in pairs(state.namespaces) do count = count + clear(state, ns) end
@@ -353,11 +353,11 @@ end
 
 -- Every worker may ask for the same resize: only the first of an event id counts.
 function ops.resize(state, event)
-    local id, key = event[6], state.slot .. ':resized'
+    local id, key = event[4], state.slot .. ':resized'
     if not state.resized[id] and not redis.call('ZSCORE', key, id) then
         state.totals.uses = state.totals.uses + 1
         state.resized[id] = state.totals.uses
-        state.totals.limit, state.limit = event[12], event[12]
+        state.totals.limit, state.limit = event[10], event[10]
         make_room(state, 0, 0)
     end
     return answer(event, false, false, false, nil, state.limit)
@@ -365,14 +365,14 @@ end
 
 -- Why an event cannot be handled, or nil. A worker has checked this before: it is for those that have not.
 local function fault(event)
-    local op = event[7]
+    local op = event[5]
     if not ops[op] then return 'unknown op' end
-    if op == 'resize' then return (event[12] or 0) < 1 and 'a resize needs a count of at least 1' or nil end
+    if op == 'resize' then return (event[10] or 0) < 1 and 'a resize needs a count of at least 1' or nil end
     if op == 'clear' then return nil end
-    if event[8] == '' or event[9] == '' then return op .. ' needs a namespace and a key' end
+    if event[6] == '' or event[7] == '' then return op .. ' needs a namespace and a key' end
     if op ~= 'set' then return nil end
-    if event[10] == false then return 'a set needs a value' end
-    if event[11] and event[11] < 0 then return 'ttl_seconds is negative' end
+    if event[8] == false then return 'a set needs a value' end
+    if event[9] and event[9] < 0 then return 'ttl_seconds is negative' end
 end
 
 -- ---- a batch ----
@@ -381,7 +381,7 @@ end
 local function prepare(state, events)
     local wanted = {}
     for _, event in ipairs(events) do
-        local name, key = event[8], event[9]
+        local name, key = event[6], event[7]
         if name ~= '' and key ~= '' then
             wanted[name] = wanted[name] or {seen = {}}
             if not wanted[name].seen[key] then
@@ -464,28 +464,37 @@ end
 
 local function apply_one(state, event, first)
     local wrong = fault(event)
-    if wrong then return {event[1], 5, event[3], event[4], wrong} end
-    if state.settings.enabled then return ops[event[7]](state, event, first) end
-    if event[7] == 'get' then count_lookup(state, namespace(state, event[8]), 'misses') end
+    if wrong then return {event[1], 5, event[2], event[3], wrong} end
+    if state.settings.enabled then return ops[event[5]](state, event, first) end
+    if event[5] == 'get' then count_lookup(state, namespace(state, event[6]), 'misses') end
     return answer(event, false, false, false, 'disabled')
 end
 
--- The topic function (delivery.lua).
-function cache.apply(events, now, settings, slot)
-    local state, records = open(slot, now, settings), {}
-    prepare(state, events)
+-- The topic function (delivery.lua): the batches one after the other, as if they were one.
+function cache.apply(batches, now, settings, slot)
+    local state, all, lists, applied = open(slot, now, settings), {}, {}, {}
+    for _, events in ipairs(batches) do
+        for i = 1, #events do all[#all + 1] = events[i] end
+    end
+    prepare(state, all)
     for _ = 1, EXPIRED_A_CALL do
         if not remove_expired(state) then break end
     end
     make_room(state, 0, 0)
-    local last
-    for i, event in ipairs(events) do
-        local record = apply_one(state, event, i == 1)
-        if not record then break end
-        records[i], last = record, event[1]
+    local first, enough = true, false
+    for b, events in ipairs(batches) do
+        if enough then break end
+        local records = {}
+        lists[b] = records
+        for i, event in ipairs(events) do
+            local record = apply_one(state, event, first)
+            enough = not record
+            if enough then break end
+            records[i], applied[b], first = record, event[1], false
+        end
     end
     save(state)
-    return records, last
+    return lists, applied
 end
 
 -- Removes what has expired, and goes on with a resize; returns how many went.

@@ -29,15 +29,13 @@ local function create(offset, name, r)
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n
-    local c = {false, name, host, '', cpu, memory, FRESH, '', now}
-    state.add_container(id, c)
-    command(offset, 'create', id, c)
+    command(offset, 'create', id, state.add_container(id, name, host, cpu, memory))
     creates = creates + 1
     return true
 end
 
 local function destroy_oldest_idle(offset, name)
-    local id, c = first_idle(state.pool(name).idle_list, false, false)
+    local id, c = oldest_idle(name, state.pool(name))
     if id then destroy(offset, id, c) end
     return id ~= nil
 end

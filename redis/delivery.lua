@@ -5,6 +5,8 @@
 --   <offset>  the results of one call, as MessagePack, kept until floor passes <offset>
 local delivery = {}
 
+do -- local names of this file: all files of a library are one chunk, which may have 200 in all
+
 -- `<slot>:meta` holds what belongs to no partition: `now`, the highest time seen, and `settings`, those of the last call (read
 -- functions, which services call without settings, use them).
 local settings_raw, settings_map = nil, {}
@@ -46,76 +48,100 @@ local function read(slot, partition)
     return key, tonumber(h[1] or -1), tonumber(h[2] or -1), h[3] or ''
 end
 
--- An array of records (arrays, or arrays that are MessagePack already) as MessagePack.
+-- Records are arrays, or MessagePack already (`n` says how many there are when one has several pieces). As one MessagePack array.
 local function pack_records(records)
+    local n = records.n or #records
     for i, record in ipairs(records) do
         if type(record) == 'table' then records[i] = cmsgpack.pack(record) end
     end
-    local n = #records
     local head = string.char(221, math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
     return head .. table.concat(records)
 end
 
--- apply(events, now, settings, slot) -> records, last: the function of a topic. `events` is an array of arrays, [1] the offset,
--- ascending, all new. It returns its records (arrays, [1] the offset of the event that they belong to) and, when it stopped
--- early to stay within bounds, the last offset that it applied. It must not write before it has checked everything.
--- Reply: {1, applied, floor, chunk, ...} or, for a gap, {0, applied, floor} (applied: max(applied, floor - 1)).
-function delivery.call(keys, args, apply)
-    local slot, partition = keys[1], args[1]
-    local prev, given = tonumber(args[2]), tonumber(args[3])
+-- What the slot knows of a partition and what is new to it. Rule 2: a gap is refused; what was seen before is answered as stored.
+local function open(slot, partition, prev, given, packed)
     local key, applied, floor, chunks = read(slot, partition)
-    local a = math.max(applied, floor - 1)
-    if prev > a then return {0, a, floor} end
-
-    local reply = {1, a, floor}
-    local events = cmsgpack.unpack(args[5])
+    local p = {key = key, a = math.max(applied, floor - 1), floor = floor, given = given, chunks = chunks}
+    p.gap = prev > p.a
+    p.reply = {p.gap and 0 or 1, p.a, floor}
+    if p.gap then return p end
+    local events = cmsgpack.unpack(packed)
+    if not events[1] then return p end
     local first = 1
-    if events[1] and events[1][1] <= a then -- seen before: the stored results go out again
+    if events[1][1] <= p.a then
         for last in chunks:gmatch('%d+') do
-            if tonumber(last) >= events[1][1] then reply[#reply + 1] = redis.call('HGET', key, last) end
+            if tonumber(last) >= events[1][1] then p.reply[#p.reply + 1] = redis.call('HGET', key, last) end
         end
-        while events[first] and events[first][1] <= a do first = first + 1 end
+        while events[first] and events[first][1] <= p.a do first = first + 1 end
     end
+    if first == 1 then
+        p.new = events
+    elseif events[first] then
+        p.new = {}
+        for i = first, #events do p.new[i - first + 1] = events[i] end
+    end
+    return p
+end
 
-    local write, n = {}, 0
-    if events[first] then
-        local new = events
-        if first > 1 then
-            new = {}
-            for i = first, #events do new[#new + 1] = events[i] end
-        end
-        local now, settings = delivery.advance(slot, args[4])
-        local records, last = apply(new, now, settings, slot)
-        a = last or new[#new][1]
-        write[1], write[2], n = 'applied', a, 2
-        if #records > 0 then
+-- Stores what was applied and moves the floor: one command, two when results go.
+local function close(p, records, last)
+    local write, n, reply = {}, 0, p.reply
+    if last then
+        p.a = last
+        write[1], write[2], n = 'applied', last, 2
+        if (records.n or #records) > 0 then
             local chunk = pack_records(records)
-            chunks = chunks == '' and tostring(a) or chunks .. ',' .. a
-            write[3], write[4], write[5], write[6], n = a, chunk, 'chunks', chunks, 6
+            p.chunks = p.chunks == '' and tostring(last) or p.chunks .. ',' .. last
+            write[3], write[4], write[5], write[6], n = last, chunk, 'chunks', p.chunks, 6
             reply[#reply + 1] = chunk
         end
     end
-
-    if given > floor then
-        floor = given
+    if p.given > p.floor then
+        p.floor = p.given
         local cut, drop = 1, {}
-        for last, past in chunks:gmatch('(%d+)(),?') do
-            if tonumber(last) >= floor then break end
-            drop[#drop + 1], cut = last, past + 1
+        for offset, past in p.chunks:gmatch('(%d+)(),?') do
+            if tonumber(offset) >= p.floor then break end
+            drop[#drop + 1], cut = offset, past + 1
         end
+        write[n + 1], write[n + 2] = 'floor', p.floor
+        n = n + 2
         if #drop > 0 then
-            write[n + 3], write[n + 4] = 'chunks', chunks:sub(cut)
-            write[n + 1], write[n + 2] = 'floor', floor
-            n = n + 4
-            redis.call('HDEL', key, unpack(drop))
-        else
-            write[n + 1], write[n + 2] = 'floor', floor
+            write[n + 1], write[n + 2] = 'chunks', p.chunks:sub(cut)
             n = n + 2
+            redis.call('HDEL', p.key, unpack(drop))
         end
     end
-    if n > 0 then redis.call('HSET', key, unpack(write)) end
-    reply[2], reply[3] = a, floor
-    return reply
+    if n > 0 then redis.call('HSET', p.key, unpack(write)) end
+    reply[2], reply[3] = p.a, p.floor
+end
+
+-- A topic function's call: args = settings, then of each partition its name, prev, floor and events. Replies in the same order:
+-- {1, applied, floor, chunk, ...} or, for a gap, {0, applied, floor} (applied: max(applied, floor - 1)); a gap refuses only its own.
+--
+-- apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the offset
+-- as [1], ascending, all new. It gives for each batch its records (arrays, [1] the offset of the event that they belong to) and the
+-- last offset that it applied: less than the last one, or nil for none, when it stopped early to stay within bounds. It must not
+-- write before it has checked everything.
+function delivery.call(keys, args, apply)
+    local slot, parts, batches, replies = keys[1], {}, {}, {}
+    for i = 2, #args, 4 do
+        local p = open(slot, args[i], tonumber(args[i + 1]), tonumber(args[i + 2]), args[i + 3])
+        parts[#parts + 1] = p
+        if p.new then
+            batches[#batches + 1] = p.new
+            p.batch = #batches
+        end
+    end
+    local records, applied = {}, {}
+    if #batches > 0 then
+        local now, settings = delivery.advance(slot, args[1])
+        records, applied = apply(batches, now, settings, slot)
+    end
+    for i, p in ipairs(parts) do
+        if not p.gap then close(p, p.batch and records[p.batch], p.batch and applied[p.batch]) end
+        replies[i] = p.reply
+    end
+    return replies
 end
 
 -- positions: args = partition names; reply = {applied, floor, ...}, -1 where there is none.
@@ -144,12 +170,13 @@ function delivery.begin(keys, args)
     return floor
 end
 
--- skip: args = partition, prev, floor, settings, offset: rule 8, the event at offset failed inside its function and is
+-- skip: args = settings, partition, prev, floor, offset: rule 8, the event at offset failed inside its function and is
 -- dead-lettered.
 function delivery.skip(keys, args)
     local offset = tonumber(args[5])
     local events = cmsgpack.pack({{offset}})
     return delivery.call(keys, {args[1], args[2], args[3], args[4], events}, function()
-        return {{offset, 5, '', '', 'the function failed on this event'}}
+        return {{{offset, 5, '', '', 'the function failed on this event'}}}, {offset}
     end)
+end
 end

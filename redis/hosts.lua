@@ -20,7 +20,12 @@ local function describe(ids)
     state.load_containers(ids)
     for i, id in ipairs(ids) do
         local c = state.known_container(id)
-        found[i] = {id, c and c[STATE] or '', c and c[POOL] or '', c and c[C_CPU] or 0, c and c[C_MEMORY] or 0}
+        if c then
+            local _, _, cpu, memory = state.details(id, c)
+            found[i] = {id, c[STATE], c[POOL], cpu, memory}
+        else
+            found[i] = {id, '', '', 0, 0}
+        end
     end
     return cmsgpack.pack(found)
 end

@@ -2,9 +2,9 @@
 -- memory; finish() writes them in one flush. The files of a library are one chunk: what is local here is known in the next ones.
 local pool = {}
 
-local STATE, POOL, AGENT, TENANT, KEY, TRACE, CONTAINER, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY =
-    1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14 -- of a request, as in state.lua
-local HOST, ADDRESS, C_CPU, C_MEMORY, REUSE, REQUEST, CREATED = 3, 4, 5, 6, 7, 8, 9 -- of a container
+local STATE, POOL, AGENT, TENANT, WHOSE, HEAD, CONTAINER, ANSWER, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, PLACE =
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17 -- of a request, as in state.lua
+local REUSE, REQUEST, STATIC, CREATED = 3, 4, 5, 6 -- of a container
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
 local CREATES = 32        -- creates begun in one call
@@ -13,30 +13,65 @@ local STEP = 100          -- of anything long, in one call
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 
-local pack -- cmsgpack's, which is not there yet while the library is loaded
-local now, settings, records, creates, continued
+local pack, struct_pack -- cmsgpack's and struct's, which are not there yet while the library is loaded
+local now, now_ms, settings, records, creates, continued
+local requests, containers -- those known in this call (state.lua)
 local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
-    pool.root, pack = slot, cmsgpack.pack
-    now, settings, records, creates, continued = time, map, {}, 0, {}
+    pool.root, pack, struct_pack = slot, cmsgpack.pack, struct.pack
+    now, now_ms, settings, creates, continued = time, math.floor(time / 1000), map, 0, {}
     changed, seen_changed, room_came = {}, {}, false
-    state.begin(slot, time, map)
+    requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     agents.begin(slot, time, map)
 end
 
 local restore, restore_hungry
 
+local function add(record)
+    records.n, records.pieces = records.n + 1, records.pieces + 1
+    records[records.pieces] = record
+end
+
 -- Everything is decided and checked before the first write.
 local function finish(offset)
     for _, name in ipairs(changed) do restore(offset, name) end
     if room_came then restore_hungry(offset) end
-    predictor.publish_changed(offset, records, state.deadline)
+    predictor.publish_changed(offset, add, state.deadline)
     state.flush()
     agents.flush()
     predictor.flush()
-    return records
+end
+
+-- The topic functions (delivery.lua): `prefetch` reads in bulk what the events need, `one` does one of them (true: no more in this call),
+-- finish() restores what they changed and writes it all.
+local function topic(prefetch, one)
+    return function(batches, time, map, slot)
+        begin(slot, time, map)
+        local all, lists, applied = batches[1], {}, {}
+        if #batches > 1 then
+            all = {}
+            for _, events in ipairs(batches) do
+                for i = 1, #events do all[#all + 1] = events[i] end
+            end
+        end
+        prefetch(all)
+        local last, enough
+        for b, events in ipairs(batches) do
+            if enough then break end
+            records = {n = 0, pieces = 0}
+            lists[b] = records
+            for i = 1, #events do
+                last = events[i][1]
+                enough = one(events[i])
+                if enough then break end
+            end
+            applied[b] = last
+        end
+        finish(last)
+        return lists, applied
+    end
 end
 
 -- At the function's end creates under way are compared with what waits in that pool.
@@ -56,36 +91,34 @@ local function total(p) return p.idle + p.leased + p.creating + p.ending end
 
 -- Records -----------------------------------------------------------------------------------------------------------------------
 
--- An assignment: its 20 fields after the offset are kept packed, to be given again as they were.
+local function dead_letter(offset, reason) add({offset, 5, '', '', reason}) end
+
+-- An assignment: what follows the offset is kept packed, to be given again as it was. (MessagePack by hand: its pack() makes a string of
+-- each value first.) 220 0 21: an array of 21 values; 207: a number of 8 bytes.
 local function answer_with(offset, rest)
-    records[#records + 1] = '\220\000\020' .. pack(offset) .. rest
+    local at = records.pieces
+    records.n, records.pieces, records[at + 1], records[at + 2] = records.n + 1, at + 2, struct_pack('>BHBL', 220, 21, 207, offset), rest
 end
 
-local NO_REASON = '\160\000' -- '', 0 as MessagePack
-local limits_cpu, limits_memory, limits_text -- packed last: mostly the same ones follow
+local ASSIGNED, NO_REASON = '\168assigned', '\160\000' -- and '', 0
 
-local function limits_packed(cpu, memory)
-    if cpu ~= limits_cpu or memory ~= limits_memory then
-        limits_cpu, limits_memory, limits_text = cpu, memory, '\146' .. cmsgpack.pack(cpu, memory)
-    end
-    return limits_text
-end
-
-local function answer(offset, r, id, status, container, host, address, warm, startup, wait, epoch, expires, cpu, memory, reason, retry)
-    local head = pack(1, r[KEY], r[TRACE], id, r[AGENT], r[POOL], status, container, host, address, warm, startup, wait, epoch, expires)
-    local rest = head .. limits_packed(cpu, memory) .. predictor.packed(r[POOL]) .. (reason == '' and NO_REASON or pack(reason, retry))
-    records[#records + 1] = '\220\000\020' .. pack(offset) .. rest
+-- whose: agent_id, tenant; head: key, trace, request_id, both as the worker packed them. static: of the container (state.lua).
+local function answer(offset, whose, static, head, status, prediction, warm, startup, wait, epoch, expires, reason)
+    local rest = '\001' .. whose .. static .. head .. status ..
+        struct_pack('>BBLBLBLBL', warm and 195 or 194, 207, startup, 207, wait, 207, epoch, 207, expires) .. prediction .. reason
+    answer_with(offset, rest)
     return rest
 end
 
 local function command(offset, op, id, c)
-    records[#records + 1] = {offset, 2, c[HOST], '', state.number_text(state.next_number()), c[HOST], op, id, c[POOL], {c[C_CPU], c[C_MEMORY]}}
+    local host, _, cpu, memory = state.details(id, c)
+    add({offset, 2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
 end
 
 local function go_on(offset, name)
     if continued[name] then return end
     continued[name] = true
-    records[#records + 1] = {offset, 6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())}
+    add({offset, 6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())})
 end
 
 local function retry_after(p)
@@ -99,7 +132,8 @@ local function reject(offset, id, r, reason)
         p.rejected = p.rejected + 1
         state.touch_pool(r[POOL])
     end
-    answer(offset, r, id, 'rejected', '', '', '', false, 0, now - r[ARRIVED], 0, 0, 0, 0, reason, p and retry_after(p) or 1000)
+    answer(offset, r[WHOSE], pack(r[POOL], '', '', '', {0, 0}), r[HEAD], pack('rejected'), predictor.packed(r[POOL]), false, 0, now - r[ARRIVED], 0, 0,
+        pack(reason, p and retry_after(p) or 1000))
     r[STATE] = 'e'
     state.put_request(id, r)
 end
@@ -109,56 +143,53 @@ end
 local function lease(offset, id, r, p, cid, c, warm)
     local epoch = state.next_number()
     local wait = now - r[ARRIVED]
-    local expires = r[LEASE_MS] > 0 and math.floor(now / 1000) + r[LEASE_MS] or 0
+    local startup, expires = r[AGE] + wait, r[LEASE_MS] > 0 and now_ms + r[LEASE_MS] or 0
     r[CONTAINER] = cid
-    state.move(cid, c, 'leased') -- out of the list of its old reuse key, so before it gets the new one
+    state.move(cid, c, 'leased')
     c[REQUEST], c[REUSE] = id, r[TENANT]
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     p.active = now
-    if r[LEASE_MS] > 0 then state.deadline('l' .. id, now + r[LEASE_MS] * 1000) end
     if r[AGENT] ~= '' then agents.hold(r[AGENT], r[POOL], id, cid) end
-    state.keep_answer(r, answer(offset, r, id, 'assigned', cid, c[HOST], c[ADDRESS], warm, math.max(1, r[AGE] + wait), wait, epoch, expires,
-        c[C_CPU], c[C_MEMORY], '', 0))
+    p.prediction = p.prediction or predictor.packed(r[POOL]) -- nothing that leases changes it
+    r[ANSWER] = answer(offset, r[WHOSE], c[STATIC] or state.static(cid, c), r[HEAD], ASSIGNED, p.prediction, warm, startup > 0 and startup or 1,
+        wait, epoch, expires, NO_REASON)
     r[STATE] = 'l'
     state.put_request(id, r)
 end
 
-local function stop_waiting(id, r)
+local function stop_waiting(r)
     local p = state.pool(r[POOL])
     p.waiting = p.waiting - 1
     state.touch_pool(r[POOL])
-    state.list_remove(p.wait_list, id)
-    state.list_remove(state.waiting_of(p, r[POOL], r[TENANT]), id)
-    state.deadline('w' .. id, false)
     if p.hungry then restore_later(r[POOL]) end
 end
 
 local function start_waiting(id, r)
     local p = state.pool(r[POOL])
-    local place = state.next_number()
-    r[STATE] = 'w'
+    r[STATE], r[PLACE] = 'w', state.next_number()
     p.waiting = p.waiting + 1
     state.touch_pool(r[POOL])
-    state.list_add(p.wait_list, id, place)
-    state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id, place)
-    state.deadline('w' .. id, r[DEADLINE])
+    state.list_add(p.wait_list, id)
+    state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id)
     state.put_request(id, r)
     restore_later(r[POOL])
 end
 
--- The first of an idle list that has at least so much (false: any); looks at LOOK of them.
+-- Whether it has at least so much (false: any).
+local function fits(id, c, cpu, memory)
+    local _, _, has_cpu, has_memory = state.details(id, c)
+    return (not cpu or has_cpu >= cpu) and (not memory or has_memory >= memory)
+end
+
+-- The first of an idle list that is large enough; looks at LOOK of them.
 local function first_idle(l, cpu, memory)
-    local items, known, i, looked = l.items, state.known_containers(), l.at, 0
+    local items, i, looked = l.items, l.at, 0
     while looked < LOOK do
         local id = items[i] or state.list_item(l, i)
         if not id then return nil end
-        local c = known[id]
-        if c == nil then
-            state.load_containers(items)
-            c = known[id]
-        end
-        if c and c[STATE] == 'idle' then
-            if (not cpu or c[C_CPU] >= cpu) and (not memory or c[C_MEMORY] >= memory) then return id, c end
+        local c = containers[id]
+        if c[STATE] == 'idle' and c[REUSE] == l.reuse then
+            if not (cpu or memory) or fits(id, c, cpu, memory) then return id, c end
             looked = looked + 1
         elseif i == l.at then
             l.at = i + 1 -- gone from the head: not looked at again
@@ -167,19 +198,32 @@ local function first_idle(l, cpu, memory)
     end
 end
 
+-- The one of a pool that has been idle longest.
+local function oldest_idle(name, p)
+    local oldest, container, since
+    state.each_idle_list(p, name, function(l)
+        local id, c = first_idle(l, false, false)
+        if not id then return false end
+        local at = state.idle_since(l, id)
+        if not oldest or at < since then oldest, container, since = id, c, at end
+        return true
+    end)
+    return oldest, container
+end
+
 -- The first of a waiting list for whom the container is large enough; looks at LOOK of them.
-local function first_waiting(l, c)
-    local items, known, i, looked = l.items, state.known_requests(), l.at, 0
+local function first_waiting(l, cid, c)
+    local items, i, looked = l.items, l.at, 0
     while looked < LOOK do
         local id = items[i] or state.list_item(l, i)
         if not id then return nil end
-        local r = known[id]
+        local r = requests[id]
         if r == nil then
             state.load_requests(items)
-            r = known[id]
+            r = requests[id]
         end
         if r and r[STATE] == 'w' then
-            if (not r[CPU] or c[C_CPU] >= r[CPU]) and (not r[MEMORY] or c[C_MEMORY] >= r[MEMORY]) then return id, r end
+            if fits(cid, c, r[CPU], r[MEMORY]) then return id, r end
             looked = looked + 1
         elseif i == l.at then
             l.at = i + 1
@@ -199,10 +243,10 @@ local function offer(offset, id, c, used)
     local reusable = settings.pool_enabled and settings.warm_start and not p.draining
     local rid, r
     if p.waiting > 0 and (not used or reusable) then
-        rid, r = first_waiting(used and state.waiting_of(p, c[POOL], c[REUSE]) or p.wait_list, c)
+        rid, r = first_waiting(used and state.waiting_of(p, c[POOL], c[REUSE]) or p.wait_list, id, c)
     end
     if rid then
-        stop_waiting(rid, r)
+        stop_waiting(r)
         lease(offset, rid, r, p, id, c, used)
     elseif settings.pool_enabled and not p.draining and p.idle < size_of(c[POOL], p) then
         state.move(id, c, 'idle')
@@ -212,17 +256,18 @@ local function offer(offset, id, c, used)
     if p.waiting > p.creating then restore_later(c[POOL]) end
 end
 
+-- status: lost, with the reason, when its holder is to be told; the container is still known then.
 local function end_lease(offset, id, r, status, reason)
-    state.deadline('l' .. id, false)
     if r[AGENT] ~= '' then agents.drop(r[AGENT], id) end
     if status then
         local p = state.pool(r[POOL])
         p.lost = p.lost + 1
         state.touch_pool(r[POOL])
-        local c = state.container(r[CONTAINER])
-        local epoch, expires = state.lease_of(r)
-        answer(offset, r, id, status, r[CONTAINER], c and c[HOST] or '', '', false, 0, 0, epoch, expires, c and c[C_CPU] or 0,
-            c and c[C_MEMORY] or 0, reason, 0)
+        local cid = r[CONTAINER]
+        local host, _, cpu, memory = state.details(cid, state.container(cid))
+        local epoch, expires, head = state.lease_of(r)
+        answer(offset, pack(r[AGENT], r[TENANT]), pack(r[POOL], cid, host, '', {cpu, memory}), head, pack(status), predictor.packed(r[POOL]),
+            false, 0, 0,            epoch, expires, pack(reason, 0))
     end
     r[STATE] = 'e'
     state.put_request(id, r)

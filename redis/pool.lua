@@ -1,12 +1,15 @@
--- The topics' functions, (events, now, settings, slot) -> records (delivery.lua): what each event does, by leases.lua and capacity.lua.
+-- The topics' functions (leases.lua has their frame): what each event does, by leases.lua and capacity.lua. Fields are as redis/README.md
+-- has them; those at an event's end may be missing.
 
-local function prefetch(events, request, name)
+local function load_requests_and_pools(events, request, name)
     local ids, names, seen = {}, {}, {}
-    for i, e in ipairs(events) do
+    for i = 1, #events do
+        local e = events[i]
+        local of = e[name]
         ids[i] = e[request]
-        if e[name] ~= '' and not seen[e[name]] then
-            seen[e[name]] = true
-            names[#names + 1] = e[name]
+        if of ~= '' and not seen[of] then
+            seen[of] = true
+            names[#names + 1] = of
         end
     end
     state.load_requests(ids)
@@ -14,55 +17,51 @@ local function prefetch(events, request, name)
     return names
 end
 
--- How many idle containers the batch may want of each list: they are read together.
-local function expect(events, names)
+-- offset age timestamp whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid
+-- Idle containers that the batch may want of each list are read together.
+local function acquire_prefetch(events)
+    local names = load_requests_and_pools(events, 6, 8)
+    predictor.load(names)
     local wants = {}
-    for _, name in ipairs(names) do wants[name] = 0 end
-    for _, e in ipairs(events) do
-        local name = e[8]
-        if name ~= '' then wants[name] = wants[name] + 1 end
-        if e[9] ~= '' then
-            local p = state.pool(name)
-            if p and p.idle > 0 then state.expect(state.idle_of(p, name, e[9]), 1) end
-        end
-    end
-    for _, name in ipairs(names) do
-        local p = state.pool(name)
+    for i = 1, #events do
+        local e = events[i]
+        local p = e[8] ~= '' and state.pool(e[8])
         if p and p.idle > 0 then
-            state.expect(state.idle_of(p, name, 'default'), wants[name])
-            state.expect(state.idle_of(p, name, FRESH), wants[name])
+            state.expect(p.idle_by[e[9]] or state.idle_of(p, e[8], e[9]), 1)
+            wants[p] = (wants[p] or 0) + 1
         end
     end
+    for p, count in pairs(wants) do state.expect(state.idle_of(p, p.name, FRESH), count) end
 end
 
--- offset age key trace timestamp | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid
 local function acquire_one(e)
-    local offset, id = e[1], e[6]
-    local known = state.request(id)
+    local offset, id, name = e[1], e[6], e[8]
+    local known = requests[id]
     if known and known[STATE] == 'l' then -- sent again: the same answer
-        return answer_with(offset, state.answer_of(known))
+        return answer_with(offset, known[ANSWER])
     elseif known and known[STATE] ~= 'x' then
         return -- waiting, or it had its one answer
     end
-    local r = {false, e[8], e[7], e[9] ~= '' and e[9] or 'default', e[3], e[4], '', '', now, e[2], 0, e[11] or settings.lease_ms, e[12], e[13]}
-    if e[14] ~= '' then
-        records[#records + 1] = {offset, 5, '', '', e[14]}
+    local r = {false, name, e[7], e[9], e[4], e[5], '', '', now, e[2], 0, e[11] or settings.lease_ms, e[12] or false, e[13] or false,
+        known and 'x', false, 0}
+    local invalid = e[14]
+    if invalid and invalid ~= '' then
+        dead_letter(offset, invalid)
         return reject(offset, id, r, 'invalid')
     elseif known then
         return reject(offset, id, r, 'cancelled')
     end
-    local p = state.pool(r[POOL], true)
+    local p = state.pool(name, true)
     if not p then return reject(offset, id, r, 'too_many_philosophies') end
-    local sent = e[5] < 0 and now or math.min(e[5] * 1000, now)
+    local sent = e[3] < 0 and now or math.min(e[3] * 1000, now)
     local timeout = e[10] or settings.timeout_ms
     r[DEADLINE] = sent + timeout * 1000
     if p.draining then return reject(offset, id, r, 'draining') end
     if (r[CPU] or 0) > settings.max_cpu or (r[MEMORY] or 0) > settings.max_memory then return reject(offset, id, r, 'too_large') end
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, 'timeout') end
     if p.idle > 0 and settings.pool_enabled and settings.warm_start then
-        local own = p.idle_by[r[TENANT]] or state.idle_of(p, r[POOL], r[TENANT])
-        local cid, c = first_idle(own, r[CPU], r[MEMORY])
-        if not cid then cid, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, r[POOL], FRESH), r[CPU], r[MEMORY]) end
+        local cid, c = first_idle(p.idle_by[r[TENANT]] or state.idle_of(p, name, r[TENANT]), r[CPU], r[MEMORY])
+        if not cid then cid, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, name, FRESH), r[CPU], r[MEMORY]) end
         if cid then return lease(offset, id, r, p, cid, c, true) end
     end
     p.active = now
@@ -70,70 +69,61 @@ local function acquire_one(e)
     start_waiting(id, r)
 end
 
-function pool.acquire(events, time, map, slot)
-    begin(slot, time, map)
-    local names = prefetch(events, 6, 8)
-    if #names > 0 then predictor.load(names) end
-    expect(events, names)
-    for _, e in ipairs(events) do acquire_one(e) end
-    return finish(events[#events][1])
-end
+pool.acquire = topic(acquire_prefetch, function(e) acquire_one(e) end)
 
--- offset age key trace timestamp | request_id philosophy container_id reuse
-local function release_one(e)
-    local offset, id = e[1], e[6]
-    local r = state.request(id)
-    if not r then
-        records[#records + 1] = {offset, 5, '', '', 'release of an unknown request'}
-        state.put_request(id, {'x'})
-    elseif r[STATE] == 'w' then
-        if r[POOL] ~= e[7] then
-            records[#records + 1] = {offset, 5, '', '', 'the request is of philosophy ' .. r[POOL]}
-        else
-            stop_waiting(id, r)
-            reject(offset, id, r, 'cancelled')
-        end
-    elseif r[STATE] == 'l' then
-        local c = state.container(r[CONTAINER])
-        if r[POOL] ~= e[7] then
-            records[#records + 1] = {offset, 5, '', '', 'the lease is of philosophy ' .. r[POOL]}
-        elseif e[8] ~= '' and e[8] ~= r[CONTAINER] then
-            records[#records + 1] = {offset, 5, '', '', 'the lease is on container ' .. r[CONTAINER]}
-        else
-            end_lease(offset, id, r)
-            c[REQUEST] = ''
-            if e[9] then offer(offset, r[CONTAINER], c, true) else destroy(offset, r[CONTAINER], c) end
-        end
-    end
-end
-
-function pool.release(events, time, map, slot)
-    begin(slot, time, map)
-    prefetch(events, 6, 7)
-    local ids, holders = {}, {}
-    for _, e in ipairs(events) do
-        local r = state.request(e[6])
+-- offset | request_id philosophy container_id reuse
+-- Where requests wait, the containers that come free are needed.
+local function release_prefetch(events)
+    load_requests_and_pools(events, 2, 3)
+    local holders, wanted = {}, {}
+    for i = 1, #events do
+        local r = requests[events[i][2]]
         if r and r[STATE] == 'l' then
-            ids[#ids + 1] = r[CONTAINER]
             if r[AGENT] ~= '' then holders[#holders + 1] = r[AGENT] end
+            local p = state.pool(r[POOL])
+            if p and p.waiting > 0 then wanted[#wanted + 1] = r[CONTAINER] end
         end
     end
-    state.load_containers(ids)
+    state.load_containers(wanted)
     agents.load(holders)
-    for _, e in ipairs(events) do release_one(e) end
-    return finish(events[#events][1])
 end
 
--- offset age key trace timestamp | record_id agent_id philosophy cpu memory time
-function pool.usage(events, time, map, slot)
-    begin(slot, time, map)
-    local ids = {}
-    for i, e in ipairs(events) do ids[i] = e[7] end
-    agents.load(ids)
-    predictor.usage(events, records)
-    for _, e in ipairs(events) do agents.used(e[7], e[8], e[9], e[10], e[11]) end
-    return finish(events[#events][1])
+local function release_one(e)
+    local offset, id = e[1], e[2]
+    local r = requests[id]
+    if not r then
+        dead_letter(offset, 'release of an unknown request')
+        state.put_request(id, state.ended_request('x', false))
+    elseif r[STATE] == 'w' then
+        if r[POOL] ~= e[3] then return dead_letter(offset, 'the request is of philosophy ' .. r[POOL]) end
+        stop_waiting(r)
+        reject(offset, id, r, 'cancelled')
+    elseif r[STATE] == 'l' then
+        local cid = r[CONTAINER]
+        if r[POOL] ~= e[3] then return dead_letter(offset, 'the lease is of philosophy ' .. r[POOL]) end
+        if e[4] ~= '' and e[4] ~= cid then return dead_letter(offset, 'the lease is on container ' .. cid) end
+        local c = state.leased_container(r)
+        state.pool(r[POOL])
+        end_lease(offset, id, r)
+        c[REQUEST] = ''
+        if e[5] then offer(offset, cid, c, true) else destroy(offset, cid, c) end
+    end
 end
+
+pool.release = topic(release_prefetch, function(e) release_one(e) end)
+
+-- offset | record_id agent_id philosophy cpu memory time
+local function usage_prefetch(events)
+    local ids = {}
+    for i = 1, #events do ids[i] = events[i][3] end
+    agents.load(ids)
+    predictor.prefetch(events)
+end
+
+pool.usage = topic(usage_prefetch, function(e)
+    if not predictor.used(e) then dead_letter(e[1], 'too many philosophies (pool.max_philosophies)') end
+    agents.used(e[3], e[4], e[5], e[6], e[7])
+end)
 
 -- A container is no more: its room is free, its lease lost.
 local function gone(offset, id, c, reason)
@@ -162,13 +152,13 @@ local function ready(offset, id, c, address)
     p.failures, p.retry_at = 0, 0
     p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
     state.deadline('b' .. c[POOL], false)
-    c[ADDRESS] = address
+    state.set_address(id, c, address)
     offer(offset, id, c, false)
     restore_later(c[POOL])
 end
 
 local function reject_waiting(offset, id, r, reason)
-    stop_waiting(id, r)
+    stop_waiting(r)
     reject(offset, id, r, reason)
 end
 
@@ -233,37 +223,37 @@ local function drop_host(offset, name, detail)
         end
     end
     if #ids > STEP then
-        records[#records + 1] = {offset, 6, name, '', '-', '-', name, 'host_down', 'continue'}
+        add({offset, 6, name, '', '-', '-', name, 'host_down', 'continue'})
     else
         state.forget_host(name)
     end
 end
 
--- offset age key trace timestamp | container_id philosophy host state detail address
+-- offset | container_id philosophy host state detail address
 local function event_one(e)
-    local offset, id, what = e[1], e[6], e[9]
+    local offset, id, what = e[1], e[2], e[5]
     if what == 'host_up' then
         room_came = true
         return
     end
-    if what == 'host_down' then return drop_host(offset, e[8], e[10]) end
+    if what == 'host_down' then return drop_host(offset, e[4], e[6]) end
     if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end
     if what == 'continue' then
-        if e[7] == '-' then
+        if e[3] == '-' then
             room_came = true
             return due(offset)
         end
-        local p = state.pool(e[7])
+        local p = state.pool(e[3])
         if not p then return end
-        if p.draining then return pool.drain_step(offset, e[7], p) end
-        pool.shrink_step(offset, e[7], p)
-        return restore_later(e[7])
+        if p.draining then return pool.drain_step(offset, e[3], p) end
+        pool.shrink_step(offset, e[3], p)
+        return restore_later(e[3])
     end
     local c = state.container(id)
     if not c or c[STATE] == 'gone' then return end
     state.pool(c[POOL])
     if what == 'ready' then
-        if c[STATE] == 'creating' then ready(offset, id, c, e[11]) end
+        if c[STATE] == 'creating' then ready(offset, id, c, e[7]) end
     elseif c[STATE] == 'creating' then
         create_failed(offset, id, c)
     elseif what ~= 'failed' then
@@ -271,15 +261,12 @@ local function event_one(e)
     end
 end
 
-function pool.event(events, time, map, slot)
-    begin(slot, time, map)
+pool.event = topic(function(events)
     local ids, names = {}, {}
-    for i, e in ipairs(events) do ids[i], names[i] = e[6], e[7] end
+    for i, e in ipairs(events) do ids[i], names[i] = e[2], e[3] end
     state.load_containers(ids)
     state.load_pools(names)
-    for _, e in ipairs(events) do event_one(e) end
-    return finish(events[#events][1])
-end
+end, function(e) event_one(e) end)
 
 local function expire_idle(offset, name, most)
     local destroyed = 0
@@ -305,19 +292,21 @@ function pool.shrink_step(offset, name, p)
     if p.idle > size then go_on(offset, name) end
 end
 
--- offset age key trace timestamp | control_id philosophy op count
-local function control_one(e, seen)
-    local offset, id, name, op, count = e[1], e[6], e[7], e[8], e[9]
+-- offset | control_id philosophy op count
+local controls_seen
+
+local function control_one(e)
+    local offset, id, name, op, count = e[1], e[2], e[3], e[4], e[5]
     if id ~= '' then
-        if seen[id] or redis.call('ZSCORE', pool.root .. ':controls', id) then return end
-        seen[id] = true
+        if controls_seen[id] or redis.call('ZSCORE', pool.root .. ':controls', id) then return end
+        controls_seen[id] = true
         state.later({'ZADD', ':controls', state.number_text(now), id})
         state.later({'ZREMRANGEBYSCORE', ':controls', '-inf', state.number_text(now - 600 * SECOND)})
         state.later({'ZREMRANGEBYRANK', ':controls', 0, -10001})
     end
     local p = state.pool(name, op ~= 'expire')
     if not p then
-        if op ~= 'expire' then records[#records + 1] = {offset, 5, '', '', 'too many philosophies (pool.max_philosophies)'} end
+        if op ~= 'expire' then dead_letter(offset, 'too many philosophies (pool.max_philosophies)') end
         return
     end
     state.touch_pool(name)
@@ -337,17 +326,12 @@ local function control_one(e, seen)
     end
 end
 
-function pool.control(events, time, map, slot)
-    begin(slot, time, map)
+pool.control = topic(function(events)
     local names = {}
-    for i, e in ipairs(events) do names[i] = e[7] end
+    for i, e in ipairs(events) do names[i] = e[3] end
     state.load_pools(names)
-    local seen = {}
-    local last
-    for _, e in ipairs(events) do
-        control_one(e, seen)
-        last = e[1]
-        if creates >= CREATES * 8 then break end -- the rest goes again (delivery.lua)
-    end
-    return finish(last), last
-end
+    controls_seen = {}
+end, function(e)
+    control_one(e)
+    return creates >= CREATES * 8 -- the rest goes again (delivery.lua)
+end)

@@ -59,7 +59,7 @@ end
 local function lease_json(id, c, r)
     local epoch, expires = state.lease_of(r)
     local rest = cjson.encode({request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id,
-        host = c[state.HOST], lease_expires_at = expires, tenant = c[state.REUSE]})
+        host = (state.details(id, c)), lease_expires_at = expires, tenant = c[state.REUSE]})
     return '{"lease_epoch":' .. state.number_text(epoch) .. ',' .. rest:sub(2)
 end
 

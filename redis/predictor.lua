@@ -1,17 +1,21 @@
 -- What a philosophy's runs need, from the last samples of usage records. Exact: sums are integers in millionths, so nothing drifts.
 --
 --   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was
---   :h:P     list of samples;  :rec hash "<philosophy> <record id>" of those samples
+--   :h:P     list of samples;  :rec:P hash of their record ids
 local predictor = {}
+
+do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local UNIT = 1000000
 
 local BULK = 4000 -- values in one command
 
 local root, now, settings, known, dirty, added
+local floor, pack -- math's and cmsgpack's: the global tables are not there yet while the library is loaded
 
 function predictor.begin(slot, time, map)
     root, now, settings, known, dirty, added = slot, time, map, {}, {}, 0
+    floor, pack = math.floor, cmsgpack.pack
 end
 
 local function parse(raw)
@@ -89,25 +93,31 @@ local function count(p, cpu, memory, time, sign)
     p.n, p.answer = p.n + sign, nil
 end
 
-local function millionths(x) return x and math.floor(x * UNIT + 0.5) or false end
+local function millionths(x) return x and floor(x * UNIT + 0.5) or false end
 
--- Reads what the batch needs: predictions of its philosophies, and which of its record ids were seen.
-local function prefetch(events)
-    local names, seen, ids, seen_ids = {}, {}, {}, {}
-    for _, e in ipairs(events) do
-        if not seen[e[8]] then
-            seen[e[8]] = true
-            names[#names + 1] = e[8]
+-- Reads what a batch of usage needs: predictions of its philosophies, and which of its record ids were seen.
+function predictor.prefetch(events)
+    local names, ids = {}, {}
+    for i = 1, #events do
+        local e = events[i]
+        local name, id = e[4], e[2]
+        local of = ids[name]
+        if not of then
+            of = {}
+            ids[name], names[#names + 1] = of, name
         end
-        if e[6] ~= '' then ids[#ids + 1] = e[8] .. ' ' .. e[6] end
+        if id ~= '' then of[#of + 1] = id end
     end
     predictor.load(names)
-    for i = 1, #ids, BULK do
-        local last = math.min(i + BULK - 1, #ids)
-        local values = redis.call('HMGET', root .. ':rec', unpack(ids, i, last))
-        for k = i, last do seen_ids[ids[k]] = values[k - i + 1] end
+    for _, name in ipairs(names) do
+        local wanted, is = ids[name], {}
+        for i = 1, #wanted, BULK do
+            local last = math.min(i + BULK - 1, #wanted)
+            local values = redis.call('HMGET', root .. ':rec:' .. name, unpack(wanted, i, last))
+            for k = i, last do is[wanted[k]] = values[k - i + 1] end
+        end
+        known[name].seen = is
     end
-    return seen_ids
 end
 
 -- What the call adds to a philosophy; nil when there are too many philosophies.
@@ -132,34 +142,27 @@ local function trim(name, d)
     for i = 1, over do
         local cpu, memory, time, id = cmsgpack.unpack(old[i] or d.samples[i - #old])
         count(p, cpu, memory, time, -1)
-        if id ~= '' then d.gone[#d.gone + 1] = name .. ' ' .. id end
+        if id ~= '' then d.gone[#d.gone + 1] = id end
     end
     d.trim = over
 end
 
--- usage: offset, age, key, trace, timestamp, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet.
-function predictor.usage(events, records)
-    local seen = prefetch(events)
-    for _, e in ipairs(events) do
-        local name, id = e[8], e[6]
-        local full = id ~= '' and name .. ' ' .. id
-        if not full or not seen[full] then
-            local d = changes_of(name)
-            if d then
-                local cpu, memory, time = millionths(e[9]), millionths(e[10]), millionths(e[11])
-                count(known[name], cpu, memory, time, 1)
-                d.samples[#d.samples + 1] = cmsgpack.pack(cpu, memory, time, id)
-                if full then
-                    seen[full] = true
-                    d.records[#d.records + 1] = full
-                    d.records[#d.records + 1] = ''
-                end
-            else
-                records[#records + 1] = {e[1], 5, '', '', 'too many philosophies (pool.max_philosophies)'}
-            end
-        end
+-- offset, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet. False: there are too many philosophies.
+function predictor.used(e)
+    local id, name = e[2], e[4]
+    local p = known[name]
+    if id ~= '' and p.seen[id] then return true end
+    local d = dirty[name] or changes_of(name)
+    if not d then return false end
+    local cpu, memory, time = millionths(e[5]), millionths(e[6]), millionths(e[7])
+    count(p, cpu, memory, time, 1)
+    d.samples[#d.samples + 1] = pack(cpu, memory, time, id)
+    if id ~= '' then
+        p.seen[id] = true
+        d.records[#d.records + 1] = id
+        d.records[#d.records + 1] = ''
     end
-    for name, d in pairs(dirty) do trim(name, d) end
+    return true
 end
 
 -- A prediction's interval is over.
@@ -171,8 +174,9 @@ function predictor.due(name)
 end
 
 -- Publishes what changed: at once, or when its interval is over.
-function predictor.publish_changed(offset, records, deadline)
+function predictor.publish_changed(offset, add, deadline)
     for name, d in pairs(dirty) do
+        trim(name, d)
         local p = known[name]
         local due = p.published + settings.predict_interval_ms * 1000
         local packed = predictor.packed(name)
@@ -180,7 +184,7 @@ function predictor.publish_changed(offset, records, deadline)
             deadline('p' .. name, false) -- more of the same, or back to what it was
         elseif due <= now then
             p.published, p.last = now, packed
-            records[#records + 1] = {offset, 4, '', '', predictor.of(name)}
+            add({offset, 4, '', '', predictor.of(name)})
             deadline('p' .. name, false)
         else
             deadline('p' .. name, due)
@@ -193,18 +197,17 @@ local function bulk(name, key, values)
 end
 
 function predictor.flush()
-    local save, recorded, forgotten = {}, {}, {}
+    local save = {}
     for name, d in pairs(dirty) do
         local p = known[name]
         local key = root .. ':h:' .. name
         bulk('RPUSH', key, d.samples)
         if d.trim > 0 then redis.call('LPOP', key, d.trim) end
-        for _, value in ipairs(d.records) do recorded[#recorded + 1] = value end
-        for _, id in ipairs(d.gone) do forgotten[#forgotten + 1] = id end
+        bulk('HSET', root .. ':rec:' .. name, d.records)
+        bulk('HDEL', root .. ':rec:' .. name, d.gone)
         save[#save + 1] = name
         save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last)
     end
-    bulk('HSET', root .. ':rec', recorded)
-    bulk('HDEL', root .. ':rec', forgotten)
     bulk('HSET', root .. ':pred', save)
+end
 end

@@ -1,96 +1,118 @@
--- The tables of the {pool} slot: read in bulk, changed in memory, written in bulk by one flush at a function's end. So a function
--- that fails has changed nothing, and a batch costs one Redis command per structure.
+-- The tables of the {pool} slot: read in bulk, changed in memory, and written in bulk by one flush at a function's end, which compares
+-- what requests and containers were with what they are. So a function that fails has changed nothing, and a batch costs one Redis
+-- command per structure.
 --
 --   :req      hash  request id -> MessagePack values: state w (waiting) and its fields, l (leased) and its answer, e (ended)
 --                   or x (released before it was seen) and the second
 --   :ended    list  "<second> <request id>" in the order of their ends
---   :c        hash  container id -> state and fields
+--   :c        hash  container id -> what does not change once it is ready, packed as its answers have it: philosophy, id, host, address, limits
+--   :is       hash  container id -> what it is: "c<created us>" creating, "i<reuse key>" idle, "l<reuse key> <request>" leased, "e" ending
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  philosophies whose requests wait for room on a host
---   :idle:P   zset  idle containers by when they became idle;  :idle:P:K those of reuse key K (! fresh, else a tenant)
+--   :idle:P:K zset  idle containers of reuse key K (! fresh, else a tenant) by when they became idle;  :idle:P  zset K by its oldest
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:T those of tenant T
 --   :deadline zset  l<request> its lease ends, w<request> it times out, b<P> creates again, p<P> a prediction is due
 --   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
 local state = {}
 
--- Requests and containers are arrays (one allocation each); these are their fields.
+do -- local names of this file: all files of a library are one chunk, which may have 200 in all
+
+-- Requests and containers are arrays (one allocation each); these are their fields. WAS: the state as it was read, false when new.
 state.STATE, state.POOL = 1, 2
-state.AGENT, state.TENANT, state.KEY, state.TRACE, state.CONTAINER, state.ANSWER, state.ARRIVED, state.AGE, state.DEADLINE, state.LEASE_MS,
-    state.CPU, state.MEMORY = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
-state.HOST, state.ADDRESS, state.C_CPU, state.C_MEMORY, state.REUSE, state.REQUEST, state.CREATED = 3, 4, 5, 6, 7, 8, 9
-local STATE, POOL, HOST, C_MEMORY, REUSE = 1, 2, 3, 6, 7
+--   of a request: WHOSE and HEAD are packed by the worker (redis/README.md)
+state.AGENT, state.TENANT, state.WHOSE, state.HEAD, state.CONTAINER, state.ANSWER, state.ARRIVED, state.AGE, state.DEADLINE,
+    state.LEASE_MS, state.CPU, state.MEMORY, state.WAS, state.TOUCHED, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+--   of a container: STATIC is its row of :c; from HOST on they are there once details() was called
+state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE = 3, 4, 5, 6, 7
+local STATE, POOL = 1, 2
+local TENANT, CONTAINER, ANSWER, DEADLINE, LEASE_MS, WAS, TOUCHED, PLACE = 4, 7, 8, 11, 12, 15, 16, 17
+local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED =
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
-local format -- string's; the global tables are not there yet while the library is loaded
+local format, pack -- string's and cmsgpack's; the global tables are not there yet while the library is loaded
 local BULK = 4000 -- values in one command
 
 local root, now, settings
-local reqs, req_dirty, containers, container_dirty, pools, pool_dirty
+local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
 local second_text, second_packed
 local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
 
+-- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
-    root, now, settings, format = slot, time, map, string.format
+    root, now, settings, format, pack = slot, time, map, string.format, cmsgpack.pack
     local second = math.floor(time / 1000000)
-    second_text, second_packed = string.format('%d ', second), cmsgpack.pack(second)
-    reqs, req_dirty, containers, container_dirty, pools, pool_dirty = {}, {}, {}, {}, {}, {}
+    second_text, second_packed = format('%d ', second), pack(second)
+    reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
     lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
-    deadlines, ended, plain, sequence = {name = root .. ':deadline', changes = {}}, {}, {}, nil
+    deadlines, ended, plain, sequence = {}, {}, {}, nil
+    return reqs, containers
 end
 
-local function bulk(name, key, values, size)
+local function bulk(name, key, values)
     local n = #values
     if n == 0 then return end
     if n <= BULK then
         redis.call(name, key, unpack(values))
         return
     end
-    for i = 1, n, size do redis.call(name, key, unpack(values, i, math.min(i + size - 1, n))) end
+    for i = 1, n, BULK do redis.call(name, key, unpack(values, i, math.min(i + BULK - 1, n))) end
 end
-state.bulk = function(name, key, values) bulk(name, root .. key, values, BULK) end
 
-local function read_hash(key, names, into, parse)
+-- The rows of a hash, false where there is none: an array in the order of the names.
+local function read_hash(key, names)
+    if #names <= BULK then return redis.call('HMGET', key, unpack(names)) end
+    local rows = {}
     for i = 1, #names, BULK do
-        local last = math.min(i + BULK - 1, #names)
-        local values = redis.call('HMGET', key, unpack(names, i, last))
-        for k = i, last do
-            local raw = values[k - i + 1]
-            into[names[k]] = raw and parse(raw) or false
+        local part = redis.call('HMGET', key, unpack(names, i, math.min(i + BULK - 1, #names)))
+        for k = 1, #part do rows[i + k - 1] = part[k] end
+    end
+    return rows
+end
+
+-- Those that are not known yet, marked as absent.
+local function missing_of(known, names)
+    local missing, n = {}, 0
+    for i = 1, #names do
+        local name = names[i]
+        if known[name] == nil then
+            n = n + 1
+            missing[n], known[name] = name, false
         end
     end
+    return missing, n
 end
 
 -- Requests ----------------------------------------------------------------------------------------------------------------------
 
-local function parse(raw) return {cmsgpack.unpack(raw)} end
-
--- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it.
-local LEASED = '\161l' -- 'l' as MessagePack
+-- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. Its first byte
+-- is the kind of that record, 1; other rows begin with a letter.
 
 local function parse_request(raw)
-    if raw:byte(2) ~= 108 then return parse(raw) end -- 'l'
-    local _, _, _, key, trace, _, agent, pool, _, container = cmsgpack.unpack_limit(raw, 9)
-    return {'l', pool, agent, '', key, trace, container, raw}
+    if raw:byte(1) == 1 then
+        local _, _, agent, tenant, pool, container = cmsgpack.unpack_limit(raw, 5) -- first where it stopped
+        return {'l', pool, agent, tenant, false, false, container, raw, 0, 0, 0, 0, false, false, 'l', false, 0}
+    end
+    local r = {cmsgpack.unpack(raw)}
+    if r[STATE] ~= 'w' then return state.ended_request(r[STATE], r[STATE]) end
+    r[WAS], r[TOUCHED], r[PLACE] = 'w', false, 0
+    return r
 end
 
--- The packed answer of a leased request, without its offset; and its epoch and when it expires (ms, 0: never).
-function state.answer_of(r) return r[state.ANSWER]:sub(#LEASED + 1) end
-function state.keep_answer(r, rest) r[state.ANSWER] = LEASED .. rest end
+function state.ended_request(is, was) return {is, '', '', '', '', '', '', '', 0, 0, 0, 0, false, false, was, false, 0} end
+
+-- Of a lease: its epoch, when it expires (ms, 0: never), and HEAD.
 function state.lease_of(r)
-    local _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[state.ANSWER], 16)
-    return epoch, expires
+    local _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 17)
+    return epoch, expires, pack(key, trace, id)
 end
-
-local function pack_array(t) return cmsgpack.pack(unpack(t)) end
 
 function state.load_requests(ids)
-    local missing = {}
-    for _, id in ipairs(ids) do
-        if reqs[id] == nil then
-            missing[#missing + 1] = id
-            reqs[id] = false
-        end
+    local missing, n = missing_of(reqs, ids)
+    if n == 0 then return end
+    local rows = read_hash(root .. ':req', missing)
+    for i = 1, n do
+        if rows[i] then reqs[missing[i]] = parse_request(rows[i]) end
     end
-    if #missing > 0 then read_hash(root .. ':req', missing, reqs, parse_request) end
 end
 
 function state.request(id)
@@ -98,30 +120,92 @@ function state.request(id)
     return reqs[id]
 end
 
+-- Changed, or new.
 function state.put_request(id, r)
-    reqs[id], req_dirty[id] = r, true
+    reqs[id] = r
+    if not r[TOUCHED] then
+        req_count = req_count + 1
+        r[TOUCHED], req_touched[req_count] = true, id
+    end
     if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = second_text .. id end
 end
 
 local function pack_request(r)
     local is = r[STATE] -- of one that is over only that and the second is kept
-    if is == 'l' then return r[state.ANSWER] end
-    if is == 'w' then return pack_array(r) end
+    if is == 'l' then return r[ANSWER] end
+    if is == 'w' then return pack(unpack(r, 1, 14)) end
     return (is == 'e' and '\161e' or '\161x') .. second_packed
 end
 
 -- Containers --------------------------------------------------------------------------------------------------------------------
 -- state: creating, idle, leased, ending. A container goes one way: creating -> idle <-> leased -> ending -> gone.
 
-function state.load_containers(ids)
-    local missing = {}
-    for _, id in ipairs(ids) do
-        if containers[id] == nil then
-            missing[#missing + 1] = id
-            containers[id] = false
-        end
+local STATES = {c = 'creating', i = 'idle', l = 'leased', e = 'ending'}
+
+local function parse_container(is, static)
+    local what, reuse, request, created = STATES[is:sub(1, 1)], FRESH, '', 0
+    if what == 'creating' then
+        created = tonumber(is:sub(2))
+    elseif what == 'idle' then
+        reuse = is:sub(2)
+    elseif what == 'leased' then
+        local space = is:find(' ', 2, true)
+        reuse, request = is:sub(2, space - 1), is:sub(space + 1)
     end
-    if #missing > 0 then read_hash(root .. ':c', missing, containers, parse) end
+    local pool, _, host, address, limits = cmsgpack.unpack(static)
+    return {what, pool, reuse, request, static, created, 0, what, reuse, false, host, address, limits[1], limits[2], false}
+end
+
+function state.load_containers(ids)
+    local missing, n = missing_of(containers, ids)
+    if n == 0 then return end
+    local is, static = read_hash(root .. ':is', missing), read_hash(root .. ':c', missing)
+    for i = 1, n do
+        if is[i] then containers[missing[i]] = parse_container(is[i], static[i]) end
+    end
+end
+
+-- Those of an idle list: what they are follows from the list.
+local function load_idle(ids, name, reuse)
+    local missing, n = missing_of(containers, ids)
+    if n == 0 then return end
+    local static = read_hash(root .. ':c', missing)
+    for i = 1, n do containers[missing[i]] = {'idle', name, reuse, '', static[i], 0, 0, 'idle', reuse, false} end
+end
+
+-- The container of a lease: what it is follows from the lease.
+function state.leased_container(r)
+    local c = containers[r[CONTAINER]]
+    if c == nil then
+        c = {'leased', r[POOL], r[TENANT], '', false, 0, 0, 'leased', r[TENANT], false}
+        containers[r[CONTAINER]] = c
+    end
+    return c
+end
+
+-- The packed part of its answers; reads it when the container is known by its list or lease alone.
+function state.static(id, c)
+    if not c[STATIC] then c[STATIC] = redis.call('HGET', root .. ':c', id) end
+    return c[STATIC]
+end
+
+-- Its host, address, cpu and memory.
+function state.details(id, c)
+    if not c[HOST] then
+        local _, _, host, address, limits = cmsgpack.unpack(state.static(id, c))
+        c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY] = host, address, limits[1], limits[2]
+    end
+    return c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY]
+end
+
+local function set_static(id, c)
+    c[STATIC], c[STATIC_CHANGED] = pack(c[POOL], id, c[HOST], c[ADDRESS], {c[C_CPU], c[C_MEMORY]}), true
+end
+
+function state.set_address(id, c, address)
+    state.details(id, c)
+    c[ADDRESS] = address
+    set_static(id, c)
 end
 
 function state.container(id)
@@ -130,9 +214,6 @@ function state.container(id)
 end
 
 function state.known_container(id) return containers[id] end
-function state.known_containers() return containers end
-function state.known_requests() return reqs end
-function state.touch_container(id) container_dirty[id] = true end
 
 -- Pools -------------------------------------------------------------------------------------------------------------------------
 
@@ -151,25 +232,23 @@ function state.parse_pool(raw)
 end
 
 function state.load_pools(names)
-    local missing = {}
-    for _, name in ipairs(names) do
-        if pools[name] == nil then
-            missing[#missing + 1] = name
-            pools[name] = false
-        end
+    local missing, n = missing_of(pools, names)
+    if n == 0 then return end
+    local rows = read_hash(root .. ':pools', missing)
+    for i = 1, n do
+        if rows[i] then pools[missing[i]] = state.parse_pool(rows[i]) end
     end
-    if #missing > 0 then read_hash(root .. ':pools', missing, pools, state.parse_pool) end
 end
 
 local function give_lists(p, name)
-    p.idle_list, p.wait_list, p.idle_by, p.wait_by = state.list('idle:' .. name), state.list('wait:' .. name), {}, {}
+    p.name, p.wait_list, p.idle_by, p.wait_by = name, state.list('wait:' .. name), {}, {}
 end
 
 -- The pool, made when it is new; nil when there are too many philosophies.
 function state.pool(name, make)
     if pools[name] == nil then state.load_pools({name}) end
     local p = pools[name]
-    if p and not p.idle_list then give_lists(p, name) end
+    if p and not p.wait_list then give_lists(p, name) end
     if not p and make then
         local more = 0
         for other in pairs(pool_dirty) do if pools[other] and pools[other].new then more = more + 1 end end
@@ -185,45 +264,48 @@ function state.touch_pool(name) pool_dirty[name] = true end
 
 -- The setter of a container's state: nobody else changes it, or the counters of its pool.
 function state.move(id, c, to)
-    local p = pools[c[POOL]]
-    local from = c[STATE]
+    local name = c[POOL]
+    local p, from = pools[name], c[STATE]
     if from then p[from] = p[from] - 1 end
     if COUNTERS[to] then p[to] = p[to] + 1 end
-    if from == 'idle' then
-        local own = p.idle_by[c[REUSE]] or state.idle_of(p, c[POOL], c[REUSE])
-        p.idle_list.changes[id], own.changes[id] = false, false
-    end
     c[STATE] = to
-    if from == 'ending' then state.host_ending(c[HOST], -1) end
-    if to == 'ending' then
-        state.host_ending(c[HOST], 1)
-    elseif to == 'idle' then
-        local since = state.next_number()
-        state.list_add(p.idle_list, id, since)
-        state.list_add(p.idle_by[c[REUSE]] or state.idle_of(p, c[POOL], c[REUSE]), id, since)
+    if to == 'idle' then
+        c[SINCE] = state.next_number()
+        state.list_add(p.idle_by[c[REUSE]] or state.idle_of(p, name, c[REUSE]), id)
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
+    elseif to == 'ending' then
+        state.host_ending(state.details(id, c), 1)
     elseif to == 'gone' then
+        state.details(id, c)
+        if from == 'ending' then state.host_ending(c[HOST], -1) end
         state.host_use(c[HOST], -1, c[C_MEMORY])
         state.host_member(c[HOST], id, false)
     end
-    container_dirty[id], pool_dirty[c[POOL]] = true, true
+    if not c[C_TOUCHED] then
+        container_count = container_count + 1
+        c[C_TOUCHED], container_touched[container_count] = true, id
+    end
+    pool_dirty[name] = true
 end
 
-function state.add_container(id, c)
+function state.add_container(id, name, host, cpu, memory)
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false}
+    set_static(id, c)
     containers[id] = c
-    state.host_use(c[HOST], 1, c[C_MEMORY])
-    state.host_member(c[HOST], id, true)
+    state.host_use(host, 1, memory)
+    state.host_member(host, id, true)
     state.move(id, c, 'creating')
+    return c
 end
 
--- Ordered lists (zsets), read lazily from their head: item(name, i) is the i-th member that was there when the function began or was
+-- Ordered lists (zsets), read lazily from their head: list_item(l, i) is the i-th member that was there when the function began or was
 -- added since; members removed meanwhile are still seen and are told apart by their state. ---------------------------------------------
 
 function state.list(name)
     local l = lists[name]
     if not l then
-        l = {name = root .. ':' .. name, items = {}, added = {}, changes = {}, ask = 16, at = 1}
+        l = {key = root .. ':' .. name, items = {}, added = {}, gone = {}, gone_count = 0, put = {}, put_count = 0, ask = 16, at = 1}
         lists[name] = l
     end
     return l
@@ -234,10 +316,10 @@ function state.expect(l, count) l.ask = math.min(l.ask + count, 1000) end
 
 function state.list_item(l, i)
     local items = l.items
-    if l.complete then return items[i] end
     while i > #items and not l.complete do
         local from = #items
-        local more = redis.call('ZRANGE', l.name, from, from + l.ask - 1)
+        local more = redis.call('ZRANGE', l.key, from, from + l.ask - 1)
+        if l.pool then load_idle(more, l.pool, l.reuse) end
         for k = 1, #more do items[from + k] = more[k] end
         if #more < l.ask then
             l.complete = true
@@ -247,19 +329,17 @@ function state.list_item(l, i)
     return items[i]
 end
 
-function state.list_add(l, member, score)
-    l.changes[member] = score
-    if l.complete then l.items[#l.items + 1] = member else l.added[#l.added + 1] = member end
+function state.list_add(l, member)
+    local into = l.complete and l.items or l.added
+    into[#into + 1] = member
 end
-
-function state.list_remove(l, member) l.changes[member] = false end
 
 -- The idle containers of a pool with that reuse key, and the waiting requests of a tenant.
 function state.idle_of(p, name, reuse)
     local l = p.idle_by[reuse]
     if not l then
         l = state.list('idle:' .. name .. ':' .. reuse)
-        p.idle_by[reuse] = l
+        l.pool, l.reuse, p.idle_by[reuse] = name, reuse, l
     end
     return l
 end
@@ -271,6 +351,29 @@ function state.waiting_of(p, name, tenant)
         p.wait_by[tenant] = l
     end
     return l
+end
+
+-- When the container became idle.
+function state.idle_since(l, id)
+    local c = containers[id]
+    if c[SINCE] == 0 then c[SINCE] = tonumber(redis.call('ZSCORE', l.key, id)) end
+    return c[SINCE]
+end
+
+-- Calls visit(list) for the idle lists of a pool, those not yet seen in this call by the age of their oldest, until it says true.
+function state.each_idle_list(p, name, visit)
+    local seen = {}
+    for reuse, l in pairs(p.idle_by) do
+        seen[reuse] = true
+        visit(l)
+    end
+    local keys = state.list('idle:' .. name)
+    local i = 1
+    while true do
+        local reuse = state.list_item(keys, i)
+        if not reuse or (not seen[reuse] and visit(state.idle_of(p, name, reuse))) then return end
+        i = i + 1
+    end
 end
 
 -- Hosts -------------------------------------------------------------------------------------------------------------------------
@@ -312,8 +415,8 @@ function state.forget_host(name) hosts[name], host_dirty[name] = nil, true end
 
 -- Deadlines, numbers, other writes --------------------------------------------------------------------------------------------------
 
--- at: us, or nil when there is none any more.
-function state.deadline(member, at) deadlines.changes[member] = at or false end
+-- Of a pool's creates ("b") and predictions ("p"); requests have theirs by what they are. at: us, or nil when there is none any more.
+function state.deadline(member, at) deadlines[member] = at or false end
 
 -- Grows for ever, also when Redis has forgotten: the larger of the last one plus 1 and the time in us.
 function state.next_number()
@@ -327,41 +430,115 @@ function state.number_text(n) return string.format('%.0f', n) end
 -- A single write to do with the flush: {'ZADD', ':active', score, member}.
 function state.later(command) plain[#plain + 1] = command end
 
-local function flush_map(key, map, dirty, packer)
-    local set, gone, n, m = {}, {}, 0, 0
-    for name in pairs(dirty) do
-        local value = packer(map[name])
-        if value then
-            set[n + 1], set[n + 2], n = name, value, n + 2
-        else
-            m = m + 1
-            gone[m] = name
-        end
-    end
-    bulk('HSET', root .. key, set, BULK)
-    bulk('HDEL', root .. key, gone, BULK)
+-- A time as text: Redis would write a number out more slowly, and often many are the same.
+local time_last, time_text
+
+local function times(us)
+    if us ~= time_last then time_last, time_text = us, format('%d', us) end
+    return time_text
 end
 
 local function flush_list(l)
-    local add, gone = {}, {}
-    local n, m = 0, 0
-    local last, text -- many have the same deadline; Redis would write a number out slower than string.format does
-    for member, score in pairs(l.changes) do
-        if score then
-            if score ~= last then last, text = score, format('%d', score) end
-            add[n + 1], add[n + 2], n = text, member, n + 2
+    bulk('ZREM', l.key, l.gone)
+    bulk('ZADD', l.key, l.put)
+    if l.pool and l.gone_count + l.put_count > 0 then -- the key's place among the pool's: by its oldest
+        local head = redis.call('ZRANGE', l.key, 0, 0, 'WITHSCORES')
+        if head[1] then
+            redis.call('ZADD', root .. ':idle:' .. l.pool, head[2], l.reuse)
         else
-            m = m + 1
-            gone[m] = member
+            redis.call('ZREM', root .. ':idle:' .. l.pool, l.reuse)
         end
     end
-    bulk('ZREM', l.name, gone, BULK)
-    bulk('ZADD', l.name, add, BULK)
 end
 
-local function pack_container(c)
-    if c[STATE] == 'gone' then return nil end
-    return cmsgpack.pack(unpack(c, 1, 9))
+local function put(l, text, member)
+    local values, n = l.put, l.put_count
+    values[n + 1], values[n + 2], l.put_count = text, member, n + 2
+end
+
+local function take(l, member)
+    local n = l.gone_count + 1
+    l.gone[n], l.gone_count = member, n
+end
+
+-- A request's places on the waiting lists and among the deadlines, by what it was and what it is.
+local function place_request(id, r, soon, over)
+    local is, was = r[STATE], r[WAS]
+    if is == was then return end
+    if was == 'l' then
+        over[#over + 1] = 'l' .. id
+    elseif was == 'w' then
+        local p = state.pool(r[POOL])
+        take(p.wait_list, id)
+        take(state.waiting_of(p, r[POOL], r[TENANT]), id)
+        over[#over + 1] = 'w' .. id
+    end
+    if is == 'l' and r[LEASE_MS] > 0 then
+        soon[#soon + 1] = times(now + r[LEASE_MS] * 1000)
+        soon[#soon + 1] = 'l' .. id
+    elseif is == 'w' then
+        local p = state.pool(r[POOL])
+        local place = times(r[PLACE])
+        put(p.wait_list, place, id)
+        put(state.waiting_of(p, r[POOL], r[TENANT]), place, id)
+        soon[#soon + 1] = times(r[DEADLINE])
+        soon[#soon + 1] = 'w' .. id
+    end
+end
+
+local function flush_requests()
+    local set, soon, over = {}, {}, {}
+    for i = 1, req_count do
+        local id = req_touched[i]
+        local r = reqs[id]
+        set[2 * i - 1], set[2 * i] = id, pack_request(r)
+        place_request(id, r, soon, over)
+    end
+    for member, at in pairs(deadlines) do
+        if at then
+            soon[#soon + 1] = times(at)
+            soon[#soon + 1] = member
+        else
+            over[#over + 1] = member
+        end
+    end
+    bulk('HSET', root .. ':req', set)
+    bulk('ZREM', root .. ':deadline', over)
+    bulk('ZADD', root .. ':deadline', soon)
+end
+
+local function flush_containers()
+    local set, n, static, gone = {}, 0, {}, {}
+    for i = 1, container_count do
+        local id = container_touched[i]
+        local c = containers[id]
+        local is, reuse = c[STATE], c[REUSE]
+        if c[C_WAS] == 'idle' then
+            local p = pools[c[POOL]]
+            take(p.idle_by and p.idle_by[c[WAS_REUSE]] or state.idle_of(state.pool(c[POOL]), c[POOL], c[WAS_REUSE]), id)
+        end
+        if is == 'gone' then
+            gone[#gone + 1] = id
+        else
+            if is == 'leased' then
+                set[n + 2] = 'l' .. reuse .. ' ' .. c[REQUEST]
+            elseif is == 'idle' then
+                set[n + 2] = 'i' .. reuse
+                put(pools[c[POOL]].idle_by[reuse], times(c[SINCE]), id)
+            else
+                set[n + 2] = is == 'ending' and 'e' or 'c' .. times(c[CREATED])
+            end
+            set[n + 1], n = id, n + 2
+            if c[STATIC_CHANGED] then
+                static[#static + 1] = id
+                static[#static + 1] = c[STATIC]
+            end
+        end
+    end
+    bulk('HSET', root .. ':is', set)
+    bulk('HSET', root .. ':c', static)
+    bulk('HDEL', root .. ':is', gone)
+    bulk('HDEL', root .. ':c', gone)
 end
 
 local function pack_pool(p)
@@ -392,35 +569,52 @@ function state.forget(most)
     return #ids
 end
 
-function state.flush()
-    flush_map(':req', reqs, req_dirty, pack_request)
-    flush_map(':c', containers, container_dirty, pack_container)
-    local active = {}
+local function flush_pools()
+    local active, rows = {}, {}
     for name in pairs(pool_dirty) do
-        if pools[name] then
-            active[#active + 1] = format('%d', pools[name].active)
-            active[#active + 1] = name
-        else
-            pool_dirty[name] = nil
+        local p = pools[name]
+        if p then
+            local n = #rows
+            active[n + 1], active[n + 2] = times(p.active), name
+            rows[n + 1], rows[n + 2] = name, pack_pool(p)
         end
     end
-    flush_map(':pools', pools, pool_dirty, pack_pool)
-    bulk('ZADD', root .. ':active', active, BULK)
-    for _, l in pairs(lists) do flush_list(l) end
-    flush_list(deadlines)
-    bulk('RPUSH', root .. ':ended', ended, BULK)
-    if #ended > 0 then state.forget(#ended + 20) end -- whoever adds to them also takes away
-    flush_map(':hosts', hosts or {}, host_dirty, function(h)
-        return h and cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending) or nil
-    end)
+    bulk('HSET', root .. ':pools', rows)
+    bulk('ZADD', root .. ':active', active)
+end
+
+local function flush_hosts()
+    local rows, gone = {}, {}
+    for name in pairs(host_dirty) do
+        local h = hosts[name]
+        if h then
+            rows[#rows + 1] = name
+            rows[#rows + 1] = pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending)
+        else
+            gone[#gone + 1] = name
+        end
+    end
+    bulk('HSET', root .. ':hosts', rows)
+    bulk('HDEL', root .. ':hosts', gone)
     for name, members in pairs(host_sets) do
         for id, is in pairs(members) do
             if is then redis.call('ZADD', root .. ':hc:' .. name, 0, id) else redis.call('ZREM', root .. ':hc:' .. name, id) end
         end
     end
+end
+
+function state.flush()
+    flush_requests()
+    flush_containers()
+    flush_pools()
+    for _, l in pairs(lists) do flush_list(l) end
+    bulk('RPUSH', root .. ':ended', ended)
+    if #ended > 0 then state.forget(#ended + 20) end -- whoever adds to them also takes away
+    flush_hosts()
     if sequence then redis.call('HSET', root .. ':meta', 'n', state.number_text(sequence)) end
     for _, command in ipairs(plain) do
         command[2] = root .. command[2]
         redis.call(unpack(command))
     end
+end
 end

@@ -82,11 +82,11 @@ Test(cache_answers, a_get_whose_answer_would_be_too_large_is_told_so_and_the_ent
 Test(cache_answers, a_value_may_hold_any_bytes) {
     static const char bytes[] = "a\0b\xff\xfe\r\n\0";
     struct test_events events = {0};
-    event_add(&events, 0, "ssssB--", "e", "set", "tool", "k", (struct wp_str){bytes, sizeof bytes});
-    event_add(&events, 1, "ssss---", "f", "get", "tool", "k");
+    event_add_cache(&events, 0, "ssssB--", "e", "set", "tool", "k", (struct wp_str){bytes, sizeof bytes});
+    event_add_cache(&events, 1, "ssss---", "f", "get", "tool", "k");
     slot.last = -1;
     cache_send(&slot, &events);
-    event_add(&events, 2, "ssss---", "g", "get", "tool", "k");
+    event_add_cache(&events, 2, "ssss---", "g", "get", "tool", "k");
     json_t *same = json_incref(record_value(&slot.answer, 1, "value"));
     cache_send(&slot, &events);
     json_t *later = record_value(&slot.answer, 0, "value");
@@ -121,7 +121,7 @@ Test(cache_answers, a_ttl_of_zero_removes_what_was_there) {
 
 Test(cache_answers, a_ttl_beyond_all_bounds_is_a_hundred_years) {
     struct test_events events = {0};
-    event_add(&events, 0, "sssssl-", "e", "set", "tool", "k", "v", (int64_t)1 << 60);
+    event_add_cache(&events, 0, "sssssl-", "e", "set", "tool", "k", "v", (int64_t)1 << 60);
     slot.last = -1;
     cache_send(&slot, &events);
     cr_assert_eq(record_int(&slot.answer, 0, "ttl_seconds"), 3155760000);
@@ -286,14 +286,14 @@ Test(cache_answers, a_call_stops_when_its_answers_grow_large) {
     memset(wp_buf_reserve(&value, 500000), 'x', 500000);
     value.len = 500000;
     struct test_events events = {0};
-    event_add(&events, 0, "ssssB--", "e", "set", "tool", "k", wp_buf_str(&value));
-    for (int i = 1; i <= 20; i++) event_add(&events, i, "ssss---", "g", "get", "tool", "k");
+    event_add_cache(&events, 0, "ssssB--", "e", "set", "tool", "k", wp_buf_str(&value));
+    for (int i = 1; i <= 20; i++) event_add_cache(&events, i, "ssss---", "g", "get", "tool", "k");
     struct test_reply reply =
         calls_topic(&slot.redis, "cache", CACHE_PARTITION, -1, 0, slot.settings, &events);
     cr_assert_eq(reply.applied, 8, "eight values of half a megabyte are 4 MB");
     cr_assert_eq(reply.count, 9);
     calls_reply_done(&reply);
-    for (int i = 9; i <= 20; i++) event_add(&events, i, "ssss---", "g", "get", "tool", "k");
+    for (int i = 9; i <= 20; i++) event_add_cache(&events, i, "ssss---", "g", "get", "tool", "k");
     reply = calls_topic(&slot.redis, "cache", CACHE_PARTITION, 8, 0, slot.settings, &events);
     cr_assert_eq(reply.applied, 16);
     cr_assert_eq(json_string_length(record_value(&reply, 0, "value")), 500000);

@@ -18,8 +18,8 @@ static struct test_reply call(int64_t prev, int64_t floor, struct test_events *e
 }
 
 static void add_set_and_get(struct test_events *events) {
-    event_add(events, 3, "sssss--", "e3", "set", "tool", "k", "v");
-    event_add(events, 7, "ssss---", "e7", "get", "tool", "k");
+    event_add_cache(events, 3, "sssss--", "e3", "set", "tool", "k", "v");
+    event_add_cache(events, 7, "ssss---", "e7", "get", "tool", "k");
 }
 
 Test(cache_delivery, a_repeated_call_gives_the_same_bytes_and_is_no_second_access) {
@@ -44,7 +44,7 @@ Test(cache_delivery, only_the_new_events_of_a_call_are_applied) {
     struct test_reply reply = call(-1, 0, &events);
     calls_reply_done(&reply);
     add_set_and_get(&events);
-    event_add(&events, 8, "ssss---", "e8", "get", "tool", "k");
+    event_add_cache(&events, 8, "ssss---", "e8", "get", "tool", "k");
     reply = call(-1, 0, &events);
     cr_assert_eq(reply.count, 3);
     cr_assert_eq(record_int(&reply, 2, "offset"), 8);
@@ -99,11 +99,11 @@ Test(cache_delivery, partitions_begin_once_and_say_where_they_are) {
 Test(cache_delivery, a_skipped_event_is_dead_lettered_and_the_next_goes_on) {
     struct wp_buf settings = {0};
     calls_pack_json(&settings, slot.settings);
-    struct wp_str args[] = {wp_str(CACHE_PARTITION), wp_str("-1"), wp_str("0"), wp_buf_str(&settings),
+    struct wp_str args[] = {wp_buf_str(&settings), wp_str(CACHE_PARTITION), wp_str("-1"), wp_str("0"),
                             wp_str("0")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "skip", args, 5);
-    cr_assert_eq(reply->elements, 4);
-    json_t *chunk = calls_unpack(reply->element[3]);
+    cr_assert_eq(reply->element[0]->elements, 4);
+    json_t *chunk = calls_unpack(reply->element[0]->element[3]);
     cr_assert_eq(json_integer_value(json_array_get(json_array_get(chunk, 0), 1)), 5);
     json_decref(chunk);
     freeReplyObject(reply);
@@ -151,8 +151,8 @@ Test(cache_delivery, events_that_are_no_events_fail_before_anything_is_written) 
     cache_set(&slot, "tool", "k", "v", NO_TTL);
     struct test_events events = {0};
     cache_add(&slot, &events, "set", "tool", "new", "v", NO_TTL, 0);
-    event_add(&events, slot.last + 2, "ssss---", "e", "set", "tool", "k");
-    event_add(&events, slot.last + 3, "sbbs---", "e", 1, 1, "k");
+    event_add_cache(&events, slot.last + 2, "ssss---", "e", "set", "tool", "k");
+    event_add_cache(&events, slot.last + 3, "sbbs---", "e", 1, 1, "k");
     free(calls_topic_fails(&slot.redis, "cache", CACHE_PARTITION, slot.last, 0, slot.settings, &events));
     cr_assert_eq(cache_stat(&slot, "size"), 1);
     cr_assert_str_eq(cache_get(&slot, "tool", "k"), "v");

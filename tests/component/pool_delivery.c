@@ -106,15 +106,61 @@ Test(pool_delivery, a_partition_begins_at_its_floor_and_may_begin_anew) {
 Test(pool_delivery, a_skipped_event_is_dead_lettered) {
     struct wp_buf settings = {0};
     calls_pack_json(&settings, "{'size': 1}");
-    struct wp_str args[] = {wp_str(pool_partition(POOL_ACQUIRE)), wp_str("-1"), wp_str("0"),
-                            wp_buf_str(&settings), wp_str("0")};
+    struct wp_str args[] = {wp_buf_str(&settings), wp_str(pool_partition(POOL_ACQUIRE)), wp_str("-1"),
+                            wp_str("0"), wp_str("0")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "skip", args, 5);
-    cr_assert_eq(reply->elements, 4);
+    cr_assert_eq(reply->element[0]->elements, 4);
     freeReplyObject(reply);
     wp_buf_done(&settings);
     struct test_reply answer = acquire_from(0, 0, 1, 1);
     cr_assert_eq(answer.status, 1);
     calls_reply_done(&answer);
+}
+
+/* Adds a partition's batch of one acquire to a call's arguments. */
+static size_t add_batch(struct wp_str *args, size_t count, const char *partition, const char *prev,
+                        struct wp_buf *packed, int64_t offset, const char *id) {
+    struct test_events events = {0};
+    wp_pack_array(&events.packed, 1);
+    pool_add_request(&events, offset, &(struct pool_request){.id = id});
+    *packed = events.packed;
+    args[count] = wp_str(partition);
+    args[count + 1] = wp_str(prev);
+    args[count + 2] = wp_str("0");
+    args[count + 3] = wp_buf_str(packed);
+    return count + 4;
+}
+
+Test(pool_delivery, a_call_has_the_batches_of_several_partitions_and_a_gap_refuses_only_its_own) {
+    pool_warm(&slot, "react", 3);
+    struct wp_buf settings = {0}, packed[3] = {0};
+    char *text = json_dumps(slot.settings, 0);
+    calls_pack_json(&settings, text);
+    struct wp_str args[13] = {wp_buf_str(&settings)};
+    size_t count = add_batch(args, 1, "c/container-acquire/1", "-1", &packed[0], 0, "first");
+    count = add_batch(args, count, "c/container-acquire/2", "5", &packed[1], 6, "gap");
+    count = add_batch(args, count, "c/container-acquire/3", "-1", &packed[2], 4, "third");
+    redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "acquire", args, count);
+    cr_assert_eq(reply->elements, 3);
+    static const struct {
+        long long status, applied;
+        size_t elements;
+    } expected[] = {{1, 0, 4}, {0, -1, 3}, {1, 4, 4}};
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect_eq(reply->element[i]->element[0]->integer, expected[i].status, "status of part %zu", i);
+        cr_expect_eq(reply->element[i]->element[1]->integer, expected[i].applied, "applied of part %zu", i);
+        cr_expect_eq(reply->element[i]->elements, expected[i].elements, "elements of part %zu", i);
+        wp_buf_done(&packed[i]);
+    }
+    json_t *records = calls_unpack(reply->element[2]->element[3]);
+    cr_assert_eq(json_array_size(records), 1);
+    cr_assert_eq(json_integer_value(json_array_get(json_array_get(records, 0), 0)), 4);
+    json_decref(records);
+    freeReplyObject(reply);
+    cr_assert_eq(pool_stat(&slot, "react", "leased"), 2);
+    pool_check(&slot.redis);
+    wp_buf_done(&settings);
+    free(text);
 }
 
 /* The time may go on: nothing else changes. */
@@ -141,7 +187,7 @@ Test(pool_delivery, a_batch_with_a_bad_event_is_not_half_done) {
     struct test_events events = {0};
     int64_t offset = pool_next(&slot, POOL_ACQUIRE);
     pool_add_request(&events, offset, &(struct pool_request){.id = "r2"});
-    event_add(&events, offset + 1, "ssbsiidds", "r3", "a", 1, "t", 1, 1, 1.0, 1.0, "");
+    event_add(&events, offset + 1, "iissssbs", 1, -1, "", "", "r3", "a", 1, "t");
     expect_failure(POOL_ACQUIRE, &events);
     event_add(&events, pool_next(&slot, POOL_RELEASE), "sssb", "r1", "react", "", 1);
     event_add(&events, pool_next(&slot, POOL_RELEASE) + 1, "bssb", 1, "react", "", 1);

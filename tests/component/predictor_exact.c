@@ -131,7 +131,7 @@ Test(predictor, a_batch_beyond_the_history_keeps_its_last) {
     }
     pool_send(&slot, POOL_USAGE, &events);
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 9.6);
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec"), 3);
+    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 3);
 }
 
 Test(predictor, a_record_counts_once_while_its_sample_is_kept) {
@@ -146,7 +146,7 @@ Test(predictor, a_record_counts_once_while_its_sample_is_kept) {
     pool_send(&slot, POOL_USAGE, &events);
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 18);
     with_id("u3", 30);
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec"), 2, "ids go with their samples");
+    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 2, "ids go with their samples");
 }
 
 Test(predictor, philosophies_beyond_the_limit_are_dead_lettered) {

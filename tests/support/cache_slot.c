@@ -16,7 +16,7 @@ void cache_slot_stop(struct cache_slot *slot) {
 
 static void add(struct cache_slot *slot, struct test_events *events, const char *id, const char *op,
                 const char *ns, const char *key, const char *value, int ttl, int count) {
-    event_begin(events, slot->last + 1 + (int64_t)events->count, 7);
+    event_begin_cache(events, slot->last + 1 + (int64_t)events->count, 7);
     wp_pack_str(&events->packed, wp_str(id));
     wp_pack_str(&events->packed, wp_str(op));
     wp_pack_str(&events->packed, wp_str(ns));

@@ -28,22 +28,19 @@ void calls_load(struct test_redis *redis, enum wp_slot slot) {
 
 /* ---- events ---- */
 
-static void pack_head(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
-                      uint32_t fields) {
+static void pack_head(struct test_events *events, int64_t offset) {
     char key[32], trace[32];
     snprintf(key, sizeof key, "key-%lld", (long long)offset);
     snprintf(trace, sizeof trace, "trace-%lld", (long long)offset);
-    wp_pack_array(&events->packed, 5 + fields);
     wp_pack_int(&events->packed, offset);
-    wp_pack_int(&events->packed, age_us);
     wp_pack_str(&events->packed, wp_str(key));
     wp_pack_str(&events->packed, wp_str(trace));
-    wp_pack_int(&events->packed, timestamp_ms);
     events->count++;
 }
 
-void event_begin(struct test_events *events, int64_t offset, uint32_t fields) {
-    pack_head(events, offset, 1000, -1, fields);
+void event_begin_cache(struct test_events *events, int64_t offset, uint32_t fields) {
+    wp_pack_array(&events->packed, 3 + fields);
+    pack_head(events, offset);
 }
 
 static void pack_values(struct wp_buf *out, const char *format, va_list args) {
@@ -79,16 +76,17 @@ static void pack_values(struct wp_buf *out, const char *format, va_list args) {
 void event_add(struct test_events *events, int64_t offset, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    pack_head(events, offset, 1000, -1, (uint32_t)strlen(format));
+    wp_pack_array(&events->packed, 1 + (uint32_t)strlen(format));
+    wp_pack_int(&events->packed, offset);
     pack_values(&events->packed, format, args);
+    events->count++;
     va_end(args);
 }
 
-void event_add_at(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
-                  const char *format, ...) {
+void event_add_cache(struct test_events *events, int64_t offset, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    pack_head(events, offset, age_us, timestamp_ms, (uint32_t)strlen(format));
+    event_begin_cache(events, offset, (uint32_t)strlen(format));
     pack_values(&events->packed, format, args);
     va_end(args);
 }
@@ -209,7 +207,7 @@ static redisReply *send_topic(redisContext *connection, const char *function, co
     calls_pack_json(&packed, settings);
     wp_pack_array(&list, events->count);
     wp_buf_add(&list, events->packed.data, events->packed.len);
-    struct wp_str args[] = {wp_str(partition), wp_str(prev_text), wp_str(floor_text), wp_buf_str(&packed),
+    struct wp_str args[] = {wp_buf_str(&packed), wp_str(partition), wp_str(prev_text), wp_str(floor_text),
                             wp_buf_str(&list)};
     redisReply *reply = calls_function_on(connection, slot_of(function), function, args, 5);
     wp_buf_done(&packed);
@@ -224,16 +222,19 @@ struct test_reply calls_topic_on(redisContext *connection, const char *function,
                                  struct test_events *events) {
     redisReply *reply = send_topic(connection, function, partition, prev, floor, settings, events);
     cr_assert(reply->type != REDIS_REPLY_ERROR, "%s: %s", function, reply->str);
-    cr_assert(reply->type == REDIS_REPLY_ARRAY && reply->elements >= 3, "%s: not a delivery reply", function);
-    struct test_reply ret = {.status = reply->element[0]->integer,
-                             .applied = reply->element[1]->integer,
-                             .floor = reply->element[2]->integer,
+    cr_assert(reply->type == REDIS_REPLY_ARRAY && reply->elements == 1, "%s: not one answer", function);
+    const redisReply *answer = reply->element[0];
+    cr_assert(answer->type == REDIS_REPLY_ARRAY && answer->elements >= 3, "%s: not a delivery reply",
+              function);
+    struct test_reply ret = {.status = answer->element[0]->integer,
+                             .applied = answer->element[1]->integer,
+                             .floor = answer->element[2]->integer,
                              .records = json_array()};
-    for (size_t i = 3; i < reply->elements; i++) {
-        json_t *chunk = calls_unpack(reply->element[i]);
+    for (size_t i = 3; i < answer->elements; i++) {
+        json_t *chunk = calls_unpack(answer->element[i]);
         json_array_extend(ret.records, chunk);
         json_decref(chunk);
-        wp_buf_add(&ret.stored, reply->element[i]->str, reply->element[i]->len);
+        wp_buf_add(&ret.stored, answer->element[i]->str, answer->element[i]->len);
     }
     ret.count = json_array_size(ret.records);
     freeReplyObject(reply);

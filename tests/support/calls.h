@@ -4,7 +4,7 @@
  *     test_redis_start(&redis);
  *     calls_load(&redis, WP_SLOT_CACHE);
  *     struct test_events events = {0};
- *     event_add(&events, 7, "ssssb--", "e1", "get", "tool", "calculator", false);
+ *     event_add_cache(&events, 7, "ssssb--", "e1", "get", "tool", "calculator", false);
  *     struct test_reply reply = calls_topic(&redis, "cache", "c/cache/0", 6, 0, "{'enabled': true, ...}",
  * &events); cr_assert_str_eq(record_str(&reply, 0, "value"), "..."); calls_reply_done(&reply);
  *
@@ -30,14 +30,12 @@ struct test_events {
 
 /* One event: its offset, then a value for each letter of `format`, in the order of redis/README.md: s = const
  * char *, B = struct wp_str (any bytes), i = int, l = int64_t, d = double, b = bool (an int), - = absent,
- * takes no value (false). The head is filled in: age 1000 us, key "key-<offset>", trace "trace-<offset>",
- * timestamp unknown. */
+ * takes no value (false). */
 void event_add(struct test_events *events, int64_t offset, const char *format, ...);
-/* The same with the age in us and the broker's timestamp (-1: unknown). */
-void event_add_at(struct test_events *events, int64_t offset, int64_t age_us, int64_t timestamp_ms,
-                  const char *format, ...);
-/* The head alone, for a test that packs `fields` values itself, into events->packed. */
-void event_begin(struct test_events *events, int64_t offset, uint32_t fields);
+/* An event of the cache: its key is "key-<offset>", its trace "trace-<offset>", then the values. */
+void event_add_cache(struct test_events *events, int64_t offset, const char *format, ...);
+/* The head of one alone, for a test that packs `fields` values itself, into events->packed. */
+void event_begin_cache(struct test_events *events, int64_t offset, uint32_t fields);
 
 /* ---- topic functions ---- */
 

@@ -8,9 +8,9 @@
 
 #define ROOT "wp:{pool}:"
 
-enum container_field { C_STATE, C_POOL, C_HOST, C_ADDRESS, C_CPU, C_MEMORY, C_REUSE, C_REQUEST };
+enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST };
 enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT };
-enum leased_field { L_STATE, L_AGENT = 5, L_POOL, L_CONTAINER = 8, L_EPOCH = 14, L_EXPIRES = 15 };
+enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EPOCH = 15, L_EXPIRES };
 enum pool_field { P_IDLE, P_LEASED, P_CREATING, P_ENDING, P_WAITING, P_DRAINING = 11, P_RETRY_AT = 13 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -29,8 +29,41 @@ static json_t *rows(struct test_redis *redis, const char *name) {
     return all;
 }
 
+/* What containers are, from both of their hashes (redis/state.lua). */
+static json_t *container_rows(struct test_redis *redis) {
+    json_t *all = json_object(), *rest = rows(redis, "c");
+    redisReply *reply = test_redis_command(redis, "HGETALL " ROOT "is");
+    for (size_t i = 0; i < reply->elements; i += 2) {
+        const char *id = reply->element[i]->str, *is = reply->element[i + 1]->str;
+        const char *space = strchr(is, ' '), *state = *is == 'c'   ? "creating"
+                                                      : *is == 'i' ? "idle"
+                                                      : *is == 'l' ? "leased"
+                                                                   : "ending";
+        json_t *packed = json_object_get(rest, id);
+        cr_assert(packed, "%s has no limits", id);
+        cr_assert_str_eq(json_string_value(json_array_get(packed, 1)), id);
+        bool used = *is == 'i' || *is == 'l';
+        json_object_set_new_nocheck(
+            all, id,
+            json_pack("[s O O O s# s]", state, json_array_get(packed, 0), json_array_get(packed, 2),
+                      json_array_get(json_array_get(packed, 4), 1), used ? is + 1 : "",
+                      used ? (int)(space ? space - is - 1 : (long)strlen(is + 1)) : 0,
+                      space ? space + 1 : ""));
+        json_object_del(rest, id);
+    }
+    cr_assert_eq(json_object_size(rest), 0, "a container without a state");
+    freeReplyObject(reply);
+    json_decref(rest);
+    return all;
+}
+
 static const char *text(const json_t *row, size_t field) {
     return json_string_value(json_array_get(row, field));
+}
+
+/* Of a request: it is its packed answer, whose kind is 1. */
+static bool is_lease(const json_t *row) {
+    return json_is_integer(json_array_get(row, L_KIND));
 }
 
 static json_int_t number(const json_t *row, size_t field) {
@@ -96,13 +129,12 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
         if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
         put(e->lists, "hc", host, NULL, id);
         if (strcmp(state, "idle") == 0) {
-            put(e->lists, "idle", pool, NULL, id);
+            put(e->lists, "idle", pool, NULL, text(c, C_REUSE));
             put(e->lists, "idle", pool, text(c, C_REUSE), id);
         }
         if (strcmp(state, "leased") == 0) {
             json_t *r = json_object_get(requests, text(c, C_REQUEST));
-            cr_assert(r && strcmp(text(r, 0), "l") == 0, "%s is leased to %s, which has no lease", id,
-                      text(c, C_REQUEST));
+            cr_assert(is_lease(r), "%s is leased to %s, which has no lease", id, text(c, C_REQUEST));
             cr_assert_str_eq(text(r, L_CONTAINER), id, "%s has another container", text(c, C_REQUEST));
         } else {
             cr_assert_str_eq(text(c, C_REQUEST), "", "%s is %s and has a request", id, state);
@@ -115,20 +147,20 @@ static void expect_requests(struct expected *e, json_t *containers, json_t *requ
     json_t *r;
     char member[300];
     json_object_foreach(requests, id, r) {
-        const char *state = text(r, 0);
-        if (strcmp(state, "w") == 0) {
+        if (is_lease(r)) {
+            json_t *c = json_object_get(containers, text(r, L_CONTAINER));
+            cr_assert(c, "%s has a lease on %s, which is not there", id, text(r, L_CONTAINER));
+            cr_assert_str_eq(text(c, C_STATE), "leased");
+            cr_assert_str_eq(text(c, C_REQUEST), id);
+            cr_assert_str_eq(text(c, C_REUSE), text(r, L_TENANT));
+            snprintf(member, sizeof member, "l%s", id);
+            if (number(r, L_EXPIRES)) json_object_set_new_nocheck(e->deadlines, member, json_true());
+        } else if (strcmp(text(r, 0), "w") == 0) {
             add(e->counts, text(r, W_POOL), "waiting", 1);
             put(e->lists, "wait", text(r, W_POOL), NULL, id);
             put(e->lists, "wait", text(r, W_POOL), text(r, W_TENANT), id);
             snprintf(member, sizeof member, "w%s", id);
             json_object_set_new_nocheck(e->deadlines, member, json_true());
-        } else if (strcmp(state, "l") == 0) {
-            json_t *c = json_object_get(containers, text(r, L_CONTAINER));
-            cr_assert(c, "%s has a lease on %s, which is not there", id, text(r, L_CONTAINER));
-            cr_assert_str_eq(text(c, C_STATE), "leased");
-            cr_assert_str_eq(text(c, C_REQUEST), id);
-            snprintf(member, sizeof member, "l%s", id);
-            if (number(r, L_EXPIRES)) json_object_set_new_nocheck(e->deadlines, member, json_true());
         }
     }
 }
@@ -184,23 +216,25 @@ static void check_deadlines(struct test_redis *redis, const struct expected *e) 
     json_decref(is);
 }
 
+/* An agent's row begins with request, philosophy and container, a line each. */
 static void check_agents(struct test_redis *redis, json_t *requests) {
-    json_t *agents = rows(redis, "agents"), *a;
-    const char *id;
-    json_object_foreach(agents, id, a) {
-        const char *request = text(a, 1);
-        if (!request[0]) {
+    redisReply *agents = test_redis_command(redis, "HGETALL " ROOT "agents");
+    for (size_t i = 0; i < agents->elements; i += 2) {
+        const char *id = agents->element[i]->str, *row = agents->element[i + 1]->str;
+        char request[300], container[300];
+        if (*row == '\n') {
             redisReply *seen = test_redis_command(redis, "ZSCORE " ROOT "seen %s", id);
             cr_assert(seen->type != REDIS_REPLY_NIL, "agent %s will never be forgotten", id);
             freeReplyObject(seen);
             continue;
         }
+        cr_assert_eq(sscanf(row, "%299[^\n]\n%*[^\n]\n%299[^\n]\n", request, container), 2);
         json_t *r = json_object_get(requests, request);
-        cr_assert(r && strcmp(text(r, 0), "l") == 0, "agent %s holds %s, which has no lease", id, request);
+        cr_assert(is_lease(r), "agent %s holds %s, which has no lease", id, request);
         cr_assert_str_eq(text(r, L_AGENT), id);
-        cr_assert_str_eq(text(r, L_CONTAINER), text(a, 2));
+        cr_assert_str_eq(text(r, L_CONTAINER), container);
     }
-    json_decref(agents);
+    freeReplyObject(agents);
 }
 
 /* Every request that ended is on the list by which it will be forgotten. */
@@ -215,7 +249,7 @@ static void check_ended(struct test_redis *redis, json_t *requests) {
     freeReplyObject(reply);
     const char *id;
     json_object_foreach(requests, id, r) {
-        if (text(r, 0)[0] == 'e' || text(r, 0)[0] == 'x')
+        if (!is_lease(r) && strcmp(text(r, 0), "w") != 0)
             cr_assert(json_object_get(ended, id), "%s ended and will never be forgotten", id);
     }
     json_decref(ended);
@@ -245,7 +279,7 @@ void pool_check_restored(struct test_redis *redis, int max_containers) {
 }
 
 void pool_check(struct test_redis *redis) {
-    json_t *containers = rows(redis, "c"), *requests = rows(redis, "req"), *is = listed(redis);
+    json_t *containers = container_rows(redis), *requests = rows(redis, "req"), *is = listed(redis);
     struct expected e = {json_object(), json_object(), json_object(), json_object()};
     expect_containers(&e, containers, requests);
     expect_requests(&e, containers, requests);

@@ -126,18 +126,26 @@ static void pack_whole(struct wp_buf *out, int value) {
 
 void pool_add_request(struct test_events *events, int64_t offset, const struct pool_request *r) {
     char key[32];
+    const char *tenant = r->tenant && r->tenant[0] ? r->tenant : "default";
     snprintf(key, sizeof key, "key-%lld", (long long)offset);
     struct wp_buf *out = &events->packed;
     wp_pack_array(out, 14);
     wp_pack_int(out, offset);
     wp_pack_int(out, 1000);
+    wp_pack_int(out, r->sent_ms ? r->sent_ms : -1);
+    size_t whose = wp_pack_open(out);
+    pack_text(out, r->agent);
+    pack_text(out, tenant);
+    wp_pack_close(out, whose);
+    size_t head = wp_pack_open(out);
     pack_text(out, key);
     pack_text(out, "");
-    wp_pack_int(out, r->sent_ms ? r->sent_ms : -1);
+    pack_text(out, r->id);
+    wp_pack_close(out, head);
     pack_text(out, r->id);
     pack_text(out, r->agent);
     pack_text(out, r->philosophy ? r->philosophy : "react");
-    pack_text(out, r->tenant);
+    pack_text(out, tenant);
     pack_whole(out, r->timeout_ms);
     pack_whole(out, r->lease_ms);
     pack_number(out, r->cpu);

@@ -60,9 +60,9 @@ json_t *calls_unpack_all(const char *bytes, size_t len) {
 
 static const char *const names[][20] = {
     {"offset", "kind", "key", "trace"},
-    {"request_id", "agent_id", "philosophy", "status", "container_id", "host", "address", "warm_start",
-     "startup_us", "wait_us", "lease_epoch", "lease_expires_ms", "limits", "prediction", "reason",
-     "retry_after_ms"},
+    {"agent_id", "tenant", "philosophy", "container_id", "host", "address", "limits", "key", "trace",
+     "request_id", "status", "warm_start", "startup_us", "wait_us", "lease_epoch", "lease_expires_ms",
+     "prediction", "reason", "retry_after_ms"},
     {"command_id", "host", "op", "container_id", "philosophy", "limits"},
     {"event_id", "op", "namespace", "cache_key", "hit", "value", "ttl_seconds", "reason", "count"},
     {"prediction"},
@@ -83,12 +83,13 @@ static int index_in(const char *const *list, const char *part, size_t len) {
     return -1;
 }
 
+/* An assignment has its key and trace among its own fields. */
 static int index_of_field(int64_t kind, const char *part, size_t len) {
-    int index = index_in(names[0], part, len);
-    if (index >= 0) return index;
     cr_assert(kind >= 1 && kind <= 6, "a record of kind %lld", (long long)kind);
+    int heads = kind == 1 ? 2 : 4, index = index_in(names[0], part, len);
+    if (index >= 0 && index < heads) return index;
     index = index_in(names[kind], part, len);
-    return index < 0 ? -1 : 4 + index;
+    return index < 0 ? -1 : heads + index;
 }
 
 static int index_of_part(const char *part, size_t len) {

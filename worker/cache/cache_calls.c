@@ -9,7 +9,10 @@ void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union w
                    const char *invalid) {
     const struct wp_cache_event *e = &event->cache;
     (void)invalid;
-    wp_pack_head(out, meta, 7);
+    wp_pack_array(out, 10);
+    wp_pack_int(out, meta->offset);
+    wp_pack_str(out, meta->key);
+    wp_pack_str(out, meta->traceparent);
     wp_pack_str(out, e->event_id);
     wp_pack_str(out, e->op);
     wp_pack_str(out, e->ns);

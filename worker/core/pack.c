@@ -59,6 +59,16 @@ static void pack_negative(struct wp_buf *out, int64_t value) {
         put(out, 0xd3, (uint64_t)value, 8);
 }
 
+size_t wp_pack_open(struct wp_buf *out) {
+    put(out, 0xdb, 0, 4);
+    return out->len;
+}
+
+void wp_pack_close(struct wp_buf *out, size_t opened) {
+    uint64_t len = out->len - opened;
+    for (size_t i = 0; i < 4; i++) out->data[opened - 4 + i] = (char)(len >> (24 - 8 * i));
+}
+
 void wp_pack_int(struct wp_buf *out, int64_t value) {
     if (value < 0)
         pack_negative(out, value);

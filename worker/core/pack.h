@@ -9,6 +9,9 @@
 void wp_pack_array(struct wp_buf *out, uint32_t count); /* then `count` values */
 void wp_pack_map(struct wp_buf *out, uint32_t count);   /* then `count` pairs of string and value */
 void wp_pack_str(struct wp_buf *out, struct wp_str text);
+/* A string that is itself MessagePack: what is packed between the two. */
+size_t wp_pack_open(struct wp_buf *out);
+void wp_pack_close(struct wp_buf *out, size_t opened);
 void wp_pack_int(struct wp_buf *out, int64_t value);
 void wp_pack_double(struct wp_buf *out, double value);
 void wp_pack_bool(struct wp_buf *out, bool value);

@@ -3,6 +3,7 @@
 #include "cache/cache_calls.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "engine/call.h"
 #include "engine/engine_internal.h"
 #include "pool/pool_calls.h"
 #include <stdio.h>
@@ -73,17 +74,21 @@ static bool is_idle(const struct wp_engine *engine) {
     return publisher_waiting(engine->publisher) == 0;
 }
 
+static void send_all(struct wp_engine *engine) {
+    for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_send(engine, (enum wp_topic)topic);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct wp_engine *engine = timer->data;
     int64_t now = wp_clock_us();
     if (!engine->source) return;
     look_at_due(engine, now);
-    for (struct partition *p = engine->partitions; p; p = p->next) {
-        partition_send(p);
-        partition_tell_floor(p);
-        if (now >= engine->next_verify_us) partition_verify(p);
+    send_all(engine);
+    for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_tell_floors(engine, (enum wp_topic)topic);
+    if (now >= engine->next_verify_us) {
+        for (struct partition *p = engine->partitions; p; p = p->next) partition_verify(p);
+        engine->next_verify_us = now + VERIFY_US;
     }
-    if (now >= engine->next_verify_us) engine->next_verify_us = now + VERIFY_US;
     if (now >= engine->next_commit_us || engine->stopping) {
         engine->next_commit_us = now + COMMIT_US;
         commit_floors(engine);
@@ -155,8 +160,7 @@ static void on_message(void *ctx, struct wp_tp tp, rd_kafka_message_t *message) 
 }
 
 static void on_batch_end(void *ctx) {
-    struct wp_engine *engine = ctx;
-    for (struct partition *p = engine->partitions; p; p = p->next) partition_send(p);
+    send_all(ctx);
 }
 
 static void on_out_of_range(void *ctx, struct wp_tp tp, const char *why) {
@@ -213,11 +217,10 @@ void wp_engine_delivered(void *ctx, void *token, bool ok) {
 }
 
 void wp_engine_link_state(struct wp_engine *engine, enum wp_slot slot, bool ready) {
-    for (struct partition *p = engine->partitions; ready && p; p = p->next) {
-        if (p->handler->slot != slot) continue;
-        partition_verify(p);
-        partition_send(p);
-    }
+    if (!ready) return;
+    for (struct partition *p = engine->partitions; p; p = p->next)
+        if (p->handler->slot == slot) partition_verify(p);
+    send_all(engine);
 }
 
 bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t partition) {
@@ -269,6 +272,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void wp_engine_free(struct wp_engine *engine) {
     if (!engine) return;
+    engine->freed = true;
     while (engine->partitions) give_up(engine, engine->partitions);
     publisher_free(engine->publisher);
     uv_close((uv_handle_t *)&engine->tick, on_closed);

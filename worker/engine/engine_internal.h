@@ -14,6 +14,7 @@ struct wp_engine {
     struct wp_sink *sink;
     struct publisher *publisher;
     struct partition *partitions;
+    int calls[WP_TOPICS_IN];          /* under way, of each topic */
     struct wp_buf settings[WP_SLOTS]; /* MessagePack, the same for every call */
     struct wp_buf body;               /* scratch: the events of a call */
     struct wp_arena arena;            /* scratch: one decoded event */

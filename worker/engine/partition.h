@@ -8,6 +8,8 @@
 #define WP_ENGINE_PARTITION_H
 #include "engine/engine.h"
 
+enum { PARTITION_RETRY_MS = 20 }; /* the first wait after a refusal; it doubles */
+
 enum event_state { EVENT_QUEUED, EVENT_SENT, EVENT_ANSWERED, EVENT_DONE };
 
 struct event {
@@ -58,13 +60,12 @@ struct partition {
 
 struct partition *partition_new(struct wp_engine *engine, struct wp_tp tp);
 void partition_take(struct partition *p, rd_kafka_message_t *message); /* takes the message */
-void partition_send(struct partition *p);                              /* as many calls as may be under way */
 void partition_event_done(struct event *event);                        /* its last record is confirmed */
 void partition_forget(struct partition *p);                   /* drops the window and starts a new epoch */
 void partition_restart(struct partition *p, const char *why); /* forget, then begin by rule 6 */
-void partition_tell_floor(struct partition *p); /* an empty call when the slot does not know the floor */
-void partition_verify(struct partition *p);     /* rule 7 */
-void partition_release(struct partition *p);    /* one reference less; frees a GONE one without */
+/* The sent events from first to last are answered: those without a record are done. */
+void partition_answered(struct partition *p, int64_t first, int64_t last);
+void partition_release(struct partition *p); /* one reference less; frees a GONE one without */
 struct event *partition_find(const struct partition *p, int64_t offset);
 static inline struct event *partition_at(const struct partition *p, size_t i) {
     return p->window[(p->first + i) % p->capacity];

@@ -209,7 +209,8 @@ void publish_dead(struct partition *p, struct event *event, struct wp_str reason
 /* A record's fields, read and encoded into publisher->value. Returns its topic; WP_TOPICS when it is not of
  * this convention. */
 static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, struct wp_unpack *in,
-                            struct event *event, struct wp_str *ret_id) {
+                            struct event *event, struct wp_str *ret_id, struct wp_str *ret_key,
+                            struct wp_str *ret_trace) {
     struct wp_engine *engine = publisher->engine;
     union {
         struct wp_assignment assignment;
@@ -220,7 +221,7 @@ static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, 
     } r;
     memset(&r, 0, sizeof r);
     enum wp_topic topic = WP_TOPICS;
-    if (kind == RECORD_ASSIGNMENT && wp_read_assignment(in, &r.assignment)) {
+    if (kind == RECORD_ASSIGNMENT && wp_read_assignment(in, &r.assignment, ret_key, ret_trace)) {
         topic = WP_TOPIC_ASSIGNMENT;
         *ret_id = r.assignment.request_id;
         event->answered = true;
@@ -259,17 +260,21 @@ static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, 
 static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t fields, struct event *event) {
     struct publisher *publisher = p->engine->publisher;
     enum record_kind kind = (enum record_kind)wp_unpack_int(in);
-    struct wp_str key = wp_unpack_str(in), trace = wp_unpack_str(in), id = {NULL, 0};
+    struct wp_str key = {NULL, 0}, trace = {NULL, 0}, id = {NULL, 0};
     if (!event) {
-        for (uint32_t i = 4; i < fields; i++) wp_unpack_skip(in);
+        for (uint32_t i = 2; i < fields; i++) wp_unpack_skip(in);
         return !in->failed;
+    }
+    if (kind != RECORD_ASSIGNMENT) {
+        key = wp_unpack_str(in);
+        trace = wp_unpack_str(in);
     }
     if (kind == RECORD_DEAD) {
         struct wp_str reason = wp_unpack_str(in);
         if (!in->failed) publish_dead(p, event, reason);
         return !in->failed;
     }
-    enum wp_topic topic = encode(publisher, kind, in, event, &id);
+    enum wp_topic topic = encode(publisher, kind, in, event, &id, &key, &trace);
     if (topic == WP_TOPICS) return false;
     /* A key that leaves no room for the answer gives way: the answer matters more. */
     bool by_id = key.len == 0 || key.len > KEY_COPIED || kind == RECORD_COMMAND || kind == RECORD_PREDICTION;

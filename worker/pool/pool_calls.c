@@ -7,11 +7,27 @@
 void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                      const char *invalid) {
     const struct wp_acquire *e = &event->acquire;
-    wp_pack_head(out, meta, 9);
+    struct wp_str tenant = e->tenant.len > 0 ? e->tenant : WP_STR("default");
+    bool plain = e->timeout_ms == WP_ABSENT && e->lease_ms == WP_ABSENT && isnan(e->cpu_percent) &&
+                 isnan(e->memory_mb) && !invalid;
+    wp_pack_array(out, plain ? 9 : 14);
+    wp_pack_int(out, meta->offset);
+    wp_pack_int(out, wp_meta_age(meta));
+    wp_pack_int(out, meta->timestamp_ms);
+    size_t whose = wp_pack_open(out);
+    wp_pack_str(out, e->agent_id);
+    wp_pack_str(out, tenant);
+    wp_pack_close(out, whose);
+    size_t head = wp_pack_open(out);
+    wp_pack_str(out, meta->key);
+    wp_pack_str(out, meta->traceparent);
+    wp_pack_str(out, e->request_id);
+    wp_pack_close(out, head);
     wp_pack_str(out, e->request_id);
     wp_pack_str(out, e->agent_id);
     wp_pack_str(out, e->philosophy);
-    wp_pack_str(out, e->tenant);
+    wp_pack_str(out, tenant);
+    if (plain) return;
     wp_pack_optional_int(out, e->timeout_ms);
     wp_pack_optional_int(out, e->lease_ms);
     wp_pack_optional_double(out, e->cpu_percent);
@@ -23,7 +39,8 @@ void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union
                      const char *invalid) {
     const struct wp_release *e = &event->release;
     (void)invalid;
-    wp_pack_head(out, meta, 4);
+    wp_pack_array(out, 5);
+    wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->request_id);
     wp_pack_str(out, e->philosophy);
     wp_pack_str(out, e->container_id);
@@ -34,7 +51,8 @@ void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union
                      const char *invalid) {
     const struct wp_control *e = &event->control;
     (void)invalid;
-    wp_pack_head(out, meta, 4);
+    wp_pack_array(out, 5);
+    wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->control_id);
     wp_pack_str(out, e->philosophy);
     wp_pack_str(out, e->op);
@@ -45,7 +63,8 @@ void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, con
                              const char *invalid) {
     const struct wp_container_event *e = &event->container;
     (void)invalid;
-    wp_pack_head(out, meta, 6);
+    wp_pack_array(out, 7);
+    wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->container_id);
     wp_pack_str(out, e->philosophy);
     wp_pack_str(out, e->host);
@@ -68,21 +87,25 @@ static struct wp_str read_optional_str(struct wp_unpack *in) {
     return text.len > 0 ? text : (struct wp_str){NULL, 0};
 }
 
-bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret) {
+bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct wp_str *ret_key,
+                        struct wp_str *ret_trace) {
     struct wp_prediction prediction = {0};
-    ret->request_id = wp_unpack_str(in);
     ret->agent_id = wp_unpack_str(in);
+    wp_unpack_skip(in); /* the tenant */
     ret->philosophy = wp_unpack_str(in);
-    ret->status = wp_unpack_str(in);
     ret->container_id = read_optional_str(in);
     ret->host = read_optional_str(in);
     ret->address = read_optional_str(in);
+    ret->limits = read_limits(in);
+    *ret_key = wp_unpack_str(in);
+    *ret_trace = wp_unpack_str(in);
+    ret->request_id = wp_unpack_str(in);
+    ret->status = wp_unpack_str(in);
     ret->warm_start = wp_unpack_bool(in);
     ret->startup_time_ms = (double)wp_unpack_int(in) / 1000.0;
     ret->wait_ms = (double)wp_unpack_int(in) / 1000.0;
     ret->lease_epoch = wp_unpack_int(in);
     ret->lease_expires_at = wp_unpack_int(in);
-    ret->limits = read_limits(in);
     wp_read_prediction(in, &prediction);
     ret->requirements = prediction.requirements;
     ret->recommended = prediction.recommended;

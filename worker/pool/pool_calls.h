@@ -14,8 +14,10 @@ void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union
 void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                              const char *invalid);
 
-/* After the record's head (offset, kind, key, trace) was read. Strings borrow from the reply. */
-bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret);
+/* After the record's offset and kind were read. Strings borrow from the reply. */
+bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct wp_str *ret_key,
+                        struct wp_str *ret_trace);
+/* After the record's head (offset, kind, key, trace) was read. */
 bool wp_read_command(struct wp_unpack *in, struct wp_command *ret);
 bool wp_read_container_event(struct wp_unpack *in, struct wp_container_event *ret);
 

@@ -6,7 +6,8 @@ void wp_pack_usage(struct wp_buf *out, const struct wp_meta *meta, const union w
                    const char *invalid) {
     const struct wp_usage *e = &event->usage;
     (void)invalid;
-    wp_pack_head(out, meta, 6);
+    wp_pack_array(out, 7);
+    wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->record_id);
     wp_pack_str(out, e->agent_id);
     wp_pack_str(out, e->philosophy);

@@ -2,14 +2,9 @@
 #include "store/event_args.h"
 #include "core/clock.h"
 
-void wp_pack_head(struct wp_buf *out, const struct wp_meta *meta, uint32_t fields) {
+int64_t wp_meta_age(const struct wp_meta *meta) {
     int64_t age = wp_clock_us() - meta->read_us;
-    wp_pack_array(out, 5 + fields);
-    wp_pack_int(out, meta->offset);
-    wp_pack_int(out, age > 0 ? age : 0);
-    wp_pack_str(out, meta->key);
-    wp_pack_str(out, meta->traceparent);
-    wp_pack_int(out, meta->timestamp_ms);
+    return age > 0 ? age : 0;
 }
 
 void wp_pack_optional_int(struct wp_buf *out, int64_t value) {

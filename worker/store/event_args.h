@@ -1,5 +1,4 @@
-/* How an event is handed to a Redis function (redis/README.md): what every event begins with, and optional
- * numbers. */
+/* How an event is handed to a Redis function (redis/README.md): what is the same in all of them. */
 #ifndef WP_STORE_EVENT_ARGS_H
 #define WP_STORE_EVENT_ARGS_H
 #include "core/pack.h"
@@ -12,8 +11,8 @@ struct wp_meta { /* of one consumed record */
     struct wp_str key, traceparent;
 };
 
-/* Begins the event's array: offset, age_us, key, trace, timestamp_ms; `fields` values more must follow. */
-void wp_pack_head(struct wp_buf *out, const struct wp_meta *meta, uint32_t fields);
+/* How long ago it was taken, us. */
+int64_t wp_meta_age(const struct wp_meta *meta);
 void wp_pack_optional_int(struct wp_buf *out, int64_t value);   /* WP_ABSENT: false */
 void wp_pack_optional_double(struct wp_buf *out, double value); /* NAN: false */
 void wp_pack_key(struct wp_buf *out, const char *key);          /* a map's key */

@@ -380,7 +380,7 @@ static void on_waited(redisAsyncContext *redis, void *data_reply, void *data) {
 
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
                          wp_link_reply reply, void *ctx) {
-    enum { MAX_ARGS = 64 };
+    enum { MAX_ARGS = 144 };
     if (link->state != LINK_READY || !link->redis) return WP_ERR_REDIS;
     wp_assert(count + 4 <= MAX_ARGS);
     const struct wp_function *f = wp_function_find(link->slot, function);

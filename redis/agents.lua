@@ -1,29 +1,27 @@
 -- Who holds what: an agent's philosophy, lease, container, last figures and when it was seen last. Written by assignment and usage, gone
 -- when the lease ends; of those who hold nothing, agents_ttl after they were seen last, and never more than agents_max.
 --
---   :agents hash agent id -> request that it holds, philosophy and container, each and a line feed (ids have none), then cpu, memory,
---           time, seen and placed (us) as MessagePack values
+--   :agents hash agent id -> the request that it holds a container for (the request says which, and since when); when there are figures
+--           a line feed (ids have none) and philosophy, cpu, memory, time, seen, placed (us) as MessagePack values
 --   :seen   zset of those who hold nothing by when they were seen, brought up to date (`placed`) when that is a tenth of agents_ttl or
 --           10 s ago; an id may stay there while it holds a container, and is passed over
 local agents = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local root, now, settings, known, dirty, changes, to_place, nothing_used, precision
+local root, now, settings, known, dirty, changes, to_place, precision
 local pack
 
 function agents.begin(slot, time, map)
     root, now, settings, known, dirty, changes, to_place, pack = slot, time, map, {}, {}, 0, {}, cmsgpack.pack
-    nothing_used = pack(false, false, false, now, 0)
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
-function agents.parse(raw)
-    local a = {}
-    local at
-    a.request, a.pool, a.container, at = raw:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n()')
-    a.cpu, a.memory, a.time, a.seen, a.placed = cmsgpack.unpack(raw:sub(at))
-    return a
+-- request (empty: it holds nothing), and nil or philosophy, cpu, memory, time, seen, placed
+function agents.parse(row)
+    local at = row:find('\n', 1, true)
+    if not at then return row end
+    return row:sub(1, at - 1), cmsgpack.unpack(row:sub(at + 1))
 end
 
 -- known: the row, false where there is none.
@@ -48,30 +46,25 @@ local function put(id, row)
     known[id], dirty[changes] = row, id
 end
 
-function agents.hold(id, pool_name, request, container)
-    put(id, request .. '\n' .. pool_name .. '\n' .. container .. '\n' .. nothing_used)
-end
+function agents.hold(id, request) put(id, request) end
 
-function agents.used(id, pool_name, cpu, memory, time)
+function agents.used(id, name, cpu, memory, time)
     if id == '' then return end
-    local holds, placed = '\n' .. pool_name .. '\n\n', 0
-    local row = known[id]
-    if row then
-        local at = row:match('^[^\n]*\n[^\n]*\n[^\n]*\n()')
-        local _, old_cpu, old_memory, old_time, old_placed
-        old_cpu, old_memory, old_time, _, old_placed = cmsgpack.unpack(row:sub(at))
+    local request, placed = '', 0
+    if known[id] then
+        local is, _, old_cpu, old_memory, old_time, _, old_placed = agents.parse(known[id])
+        request, placed = is, old_placed or 0
         cpu, memory, time = cpu or old_cpu, memory or old_memory, time or old_time
-        holds, placed = row:sub(1, at - 1), old_placed
     end
-    if holds:byte(1) == 10 and now - placed >= precision then placed, to_place[id] = now, true end
-    put(id, holds .. pack(cpu or false, memory or false, time or false, now, placed))
+    if request == '' and now - placed >= precision then placed, to_place[id] = now, true end
+    put(id, request .. '\n' .. pack(name, cpu or false, memory or false, time or false, now, placed))
 end
 
 -- The lease of that request is over. (agents.load was called with the id.)
 function agents.drop(id, request)
     if known[id] == nil then agents.load({id}) end
     local row = known[id]
-    if row and row:find(request, 1, true) == 1 and row:byte(#request + 1) == 10 then put(id, false) end
+    if row and (row == request or agents.parse(row) == request) then put(id, false) end
 end
 
 local function bulk(name, key, values)

@@ -199,7 +199,7 @@ end
 -- ---- the operations: event -> record, or nil when the call must end before this event ----
 
 local function answer(event, hit, value, ttl, reason, count)
-    return {event[1], 3, event[2], event[3], event[4], event[5], event[6], event[7], hit, value, ttl, reason or '', count or false}
+    return {3, event[2], event[3], event[4], event[5], event[6], event[7], hit, value, ttl, reason or '', count or false}
 end
 
 -- What an event asks of a namespace that is not known yet: there may be too many. Empty ones are forgotten first.
@@ -398,9 +398,9 @@ local function fetch_values(state)
     for ns, records in pairs(state.pending) do
         for i = 1, #records, 1000 do
             local keys = {}
-            for j = i, math.min(i + 999, #records) do keys[#keys + 1] = records[j][8] end
+            for j = i, math.min(i + 999, #records) do keys[#keys + 1] = records[j][7] end
             local values = redis.call('HMGET', state.slot .. ':v:' .. ns.name, unpack(keys))
-            for j, value in ipairs(values) do records[i + j - 1][10] = value end
+            for j, value in ipairs(values) do records[i + j - 1][9] = value end
         end
     end
 end
@@ -464,7 +464,7 @@ end
 
 local function apply_one(state, event, first)
     local wrong = fault(event)
-    if wrong then return {event[1], 5, event[2], event[3], wrong} end
+    if wrong then return {5, event[2], event[3], wrong} end
     if state.settings.enabled then return ops[event[5]](state, event, first) end
     if event[5] == 'get' then count_lookup(state, namespace(state, event[6]), 'misses') end
     return answer(event, false, false, false, 'disabled')
@@ -484,13 +484,14 @@ function cache.apply(batches, now, settings, slot)
     local first, enough = true, false
     for b, events in ipairs(batches) do
         if enough then break end
-        local records = {}
+        local records = delivery.records()
         lists[b] = records
         for i, event in ipairs(events) do
             local record = apply_one(state, event, first)
             enough = not record
             if enough then break end
-            records[i], applied[b], first = record, event[1], false
+            records.n, records[i], records.offsets[i] = i, record, event[1]
+            applied[b], first = event[1], false
         end
     end
     save(state)

@@ -48,14 +48,16 @@ local function read(slot, partition)
     return key, tonumber(h[1] or -1), tonumber(h[2] or -1), h[3] or ''
 end
 
--- Records are arrays, or MessagePack already (`n` says how many there are when one has several pieces). As one MessagePack array.
+-- What a batch is answered with: n records, arrays or MessagePack already, and in `offsets` the event that each belongs to.
+function delivery.records() return {n = 0, offsets = {}} end
+
+-- A chunk: one array, of the offsets and then the records.
 local function pack_records(records)
-    local n = records.n or #records
-    for i, record in ipairs(records) do
-        if type(record) == 'table' then records[i] = cmsgpack.pack(record) end
+    local n = records.n
+    for i = 1, n do
+        if type(records[i]) == 'table' then records[i] = cmsgpack.pack(records[i]) end
     end
-    local head = string.char(221, math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
-    return head .. table.concat(records)
+    return struct.pack('>BI4', 221, n + 1) .. cmsgpack.pack(records.offsets) .. table.concat(records, '', 1, n)
 end
 
 -- What the slot knows of a partition and what is new to it. Rule 2: a gap is refused; what was seen before is answered as stored.
@@ -89,7 +91,7 @@ local function close(p, records, last)
     if last then
         p.a = last
         write[1], write[2], n = 'applied', last, 2
-        if (records.n or #records) > 0 then
+        if records.n > 0 then
             local chunk = pack_records(records)
             p.chunks = p.chunks == '' and tostring(last) or p.chunks .. ',' .. last
             write[3], write[4], write[5], write[6], n = last, chunk, 'chunks', p.chunks, 6
@@ -119,8 +121,7 @@ end
 -- {1, applied, floor, chunk, ...} or, for a gap, {0, applied, floor} (applied: max(applied, floor - 1)); a gap refuses only its own.
 --
 -- apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the offset
--- as [1], ascending, all new. It gives for each batch its records (arrays, [1] the offset of the event that they belong to) and the
--- last offset that it applied: less than the last one, or nil for none, when it stopped early to stay within bounds. It must not
+-- as [1], ascending, all new. It gives for each batch its records (delivery.records) and the last offset that it applied: less than the last one, or nil for none, when it stopped early to stay within bounds. It must not
 -- write before it has checked everything.
 function delivery.call(keys, args, apply)
     local slot, parts, batches, replies = keys[1], {}, {}, {}
@@ -176,7 +177,7 @@ function delivery.skip(keys, args)
     local offset = tonumber(args[5])
     local events = cmsgpack.pack({{offset}})
     return delivery.call(keys, {args[1], args[2], args[3], args[4], events}, function()
-        return {{{offset, 5, '', '', 'the function failed on this event'}}}, {offset}
+        return {{n = 1, offsets = {offset}, {5, '', '', 'the function failed on this event'}}}, {offset}
     end)
 end
 end

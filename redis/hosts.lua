@@ -46,8 +46,12 @@ end
 function pool.due(keys)
     local time = delivery.context(keys[1])
     state.begin(keys[1], time, {})
-    local first = redis.call('ZRANGE', keys[1] .. ':deadline', 0, 0, 'WITHSCORES')
-    local reply = {first[2] and math.max(0, tonumber(first[2]) - time) or -1}
+    local reply = {-1}
+    for _, name in ipairs({'expiry', 'timeout', 'deadline'}) do
+        local first = redis.call('ZRANGE', keys[1] .. ':' .. name, 0, 0, 'WITHSCORES')[2]
+        local left = first and math.max(0, tonumber(first) - time)
+        if left and (reply[1] < 0 or left < reply[1]) then reply[1] = left end
+    end
     for name, h in pairs(state.hosts()) do
         if time - h.beat > h.ttl_us then reply[#reply + 1] = name end
     end

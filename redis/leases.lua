@@ -2,8 +2,8 @@
 -- memory; finish() writes them in one flush. The files of a library are one chunk: what is local here is known in the next ones.
 local pool = {}
 
-local STATE, POOL, AGENT, TENANT, WHOSE, HEAD, CONTAINER, ANSWER, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, PLACE =
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17 -- of a request, as in state.lua
+local STATE, POOL, AGENT, TENANT, HEAD, CONTAINER, ANSWER, WHOSE, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, PLACE =
+    1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- of a request, as in state.lua
 local REUSE, REQUEST, STATIC, CREATED = 3, 4, 5, 6 -- of a container
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
@@ -29,9 +29,9 @@ end
 
 local restore, restore_hungry
 
-local function add(record)
-    records.n, records.pieces = records.n + 1, records.pieces + 1
-    records[records.pieces] = record
+local function add(offset, record)
+    local n = records.n + 1
+    records.n, records[n], records.offsets[n] = n, record, offset
 end
 
 -- Everything is decided and checked before the first write.
@@ -60,7 +60,7 @@ local function topic(prefetch, one)
         local last, enough
         for b, events in ipairs(batches) do
             if enough then break end
-            records = {n = 0, pieces = 0}
+            records = delivery.records()
             lists[b] = records
             for i = 1, #events do
                 last = events[i][1]
@@ -91,34 +91,30 @@ local function total(p) return p.idle + p.leased + p.creating + p.ending end
 
 -- Records -----------------------------------------------------------------------------------------------------------------------
 
-local function dead_letter(offset, reason) add({offset, 5, '', '', reason}) end
+local function dead_letter(offset, reason) add(offset, {5, '', '', reason}) end
 
--- An assignment: what follows the offset is kept packed, to be given again as it was. (MessagePack by hand: its pack() makes a string of
--- each value first.) 220 0 21: an array of 21 values; 207: a number of 8 bytes.
-local function answer_with(offset, rest)
-    local at = records.pieces
-    records.n, records.pieces, records[at + 1], records[at + 2] = records.n + 1, at + 2, struct_pack('>BHBL', 220, 21, 207, offset), rest
-end
 
 local ASSIGNED, NO_REASON = '\168assigned', '\160\000' -- and '', 0
 
--- whose: agent_id, tenant; head: key, trace, request_id, both as the worker packed them. static: of the container (state.lua).
+-- An assignment is kept packed, to be given again as it was. whose: agent_id, tenant; head: key, trace, request_id, both as the worker
+-- packed them; static: of the container (state.lua). MessagePack by hand, because its pack() makes a string of each value first: 220 0 20
+-- begins an array of 20 values, 207 a number of 8 bytes.
 local function answer(offset, whose, static, head, status, prediction, warm, startup, wait, epoch, expires, reason)
-    local rest = '\001' .. whose .. static .. head .. status ..
+    local rest = '\220\000\020\001' .. whose .. static .. head .. status ..
         struct_pack('>BBLBLBLBL', warm and 195 or 194, 207, startup, 207, wait, 207, epoch, 207, expires) .. prediction .. reason
-    answer_with(offset, rest)
+    add(offset, rest)
     return rest
 end
 
 local function command(offset, op, id, c)
     local host, _, cpu, memory = state.details(id, c)
-    add({offset, 2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
+    add(offset, {2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
 end
 
 local function go_on(offset, name)
     if continued[name] then return end
     continued[name] = true
-    add({offset, 6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())})
+    add(offset, {6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())})
 end
 
 local function retry_after(p)
@@ -149,7 +145,7 @@ local function lease(offset, id, r, p, cid, c, warm)
     c[REQUEST], c[REUSE] = id, r[TENANT]
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     p.active = now
-    if r[AGENT] ~= '' then agents.hold(r[AGENT], r[POOL], id, cid) end
+    if r[AGENT] ~= '' then agents.hold(r[AGENT], id) end
     p.prediction = p.prediction or predictor.packed(r[POOL]) -- nothing that leases changes it
     r[ANSWER] = answer(offset, r[WHOSE], c[STATIC] or state.static(cid, c), r[HEAD], ASSIGNED, p.prediction, warm, startup > 0 and startup or 1,
         wait, epoch, expires, NO_REASON)

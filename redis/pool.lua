@@ -38,12 +38,12 @@ local function acquire_one(e)
     local offset, id, name = e[1], e[6], e[8]
     local known = requests[id]
     if known and known[STATE] == 'l' then -- sent again: the same answer
-        return answer_with(offset, known[ANSWER])
+        return add(offset, known[ANSWER])
     elseif known and known[STATE] ~= 'x' then
         return -- waiting, or it had its one answer
     end
-    local r = {false, name, e[7], e[9], e[4], e[5], '', '', now, e[2], 0, e[11] or settings.lease_ms, e[12] or false, e[13] or false,
-        known and 'x', false, 0}
+    local r = {false, name, e[7], e[9], e[5], '', '', known and 'x', false, e[4], now, e[2], 0, e[11] or settings.lease_ms, e[12] or false,
+        e[13] or false, 0}
     local invalid = e[14]
     if invalid and invalid ~= '' then
         dead_letter(offset, invalid)
@@ -162,40 +162,44 @@ local function reject_waiting(offset, id, r, reason)
     reject(offset, id, r, reason)
 end
 
+local function expire(offset, id)
+    local r = state.request(id)
+    if not r or r[STATE] ~= 'l' then return state.not_due('expiry', id) end
+    local cid, c = r[CONTAINER], state.container(r[CONTAINER])
+    state.pool(r[POOL])
+    end_lease(offset, id, r, 'lost', 'lease_expired')
+    c[REQUEST] = ''
+    destroy(offset, cid, c)
+end
+
+local function time_out(offset, id)
+    local r = state.request(id)
+    if not r or r[STATE] ~= 'w' then return state.not_due('timeout', id) end
+    reject_waiting(offset, id, r, 'timeout')
+end
+
+local function pool_due(_, member)
+    local kind, name = member:sub(1, 1), member:sub(2)
+    state.deadline(member, false)
+    if kind == 'p' then return predictor.due(name) end
+    local p = state.pool(name)
+    if p then
+        p.retry_at = 0
+        state.touch_pool(name)
+        restore_later(name)
+    end
+end
+
 -- Looks at what is due, at most STEP of it.
 local function due(offset)
-    local members = redis.call('ZRANGEBYSCORE', pool.root .. ':deadline', '-inf', state.number_text(now), 'LIMIT', 0, STEP + 1)
-    local ids = {}
-    for _, member in ipairs(members) do
-        local kind = member:sub(1, 1)
-        if kind == 'l' or kind == 'w' then ids[#ids + 1] = member:sub(2) end
+    local left = STEP
+    for _, each in ipairs({{'expiry', expire, true}, {'timeout', time_out, true}, {'deadline', pool_due}}) do
+        local members = redis.call('ZRANGEBYSCORE', pool.root .. ':' .. each[1], '-inf', state.number_text(now), 'LIMIT', 0, left + 1)
+        if each[3] then state.load_requests(members) end
+        for i = 1, math.min(#members, left) do each[2](offset, members[i]) end
+        if #members > left then return go_on(offset, '-') end
+        left = left - #members
     end
-    state.load_requests(ids)
-    for i = 1, math.min(#members, STEP) do
-        local member = members[i]
-        local kind, name = member:sub(1, 1), member:sub(2)
-        state.deadline(member, false)
-        local r = (kind == 'l' or kind == 'w') and state.request(name)
-        if kind == 'l' and r and r[STATE] == 'l' then
-            local id, c = r[CONTAINER], state.container(r[CONTAINER])
-            state.pool(r[POOL])
-            end_lease(offset, name, r, 'lost', 'lease_expired')
-            c[REQUEST] = ''
-            destroy(offset, id, c)
-        elseif kind == 'w' and r and r[STATE] == 'w' then
-            reject_waiting(offset, name, r, 'timeout')
-        elseif kind == 'b' then
-            local p = state.pool(name)
-            if p then
-                p.retry_at = 0
-                state.touch_pool(name)
-                restore_later(name)
-            end
-        elseif kind == 'p' then
-            predictor.due(name)
-        end
-    end
-    if #members > STEP then go_on(offset, '-') end
 end
 
 -- detail: stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
@@ -223,7 +227,7 @@ local function drop_host(offset, name, detail)
         end
     end
     if #ids > STEP then
-        add({offset, 6, name, '', '-', '-', name, 'host_down', 'continue'})
+        add(offset, {6, name, '', '-', '-', name, 'host_down', 'continue'})
     else
         state.forget_host(name)
     end

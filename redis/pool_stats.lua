@@ -59,7 +59,7 @@ end
 local function lease_json(id, c, r)
     local epoch, expires = state.lease_of(r)
     local rest = cjson.encode({request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id,
-        host = (state.details(id, c)), lease_expires_at = expires, tenant = c[state.REUSE]})
+        host = (state.details(id, c)), lease_expires_at = expires, tenant = r[state.TENANT]})
     return '{"lease_epoch":' .. state.number_text(epoch) .. ',' .. rest:sub(2)
 end
 
@@ -92,10 +92,14 @@ function pool_stats.leases(keys, args)
     return '[' .. table.concat(found, ',') .. ']'
 end
 
+-- What it holds is what its request says, and until there are figures it was seen when it got it (an epoch is a time in us).
 function pool_stats.agents(keys, args)
     local raw = redis.call('HGET', keys[1] .. ':agents', args[1])
     if not raw then return '{}' end
-    local a = agents.parse(raw)
-    return cjson.encode({agent_id = args[1], philosophy = a.pool, container_id = a.container, request_id = a.request,
-        cpu_percent = a.cpu or nil, memory_mb = a.memory or nil, execution_time_seconds = a.time or nil, last_seen = math.floor(a.seen / 1000)})
+    state.begin(keys[1], 0, {})
+    local request, name, cpu, memory, time, seen = agents.parse(raw)
+    local r = request ~= '' and state.request(request)
+    if r then name, seen = r[state.POOL], seen or state.lease_of(r) end
+    return cjson.encode({agent_id = args[1], philosophy = name, container_id = r and r[state.CONTAINER] or '', request_id = request,
+        cpu_percent = cpu or nil, memory_mb = memory or nil, execution_time_seconds = time or nil, last_seen = math.floor((seen or 0) / 1000)})
 end

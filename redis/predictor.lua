@@ -184,7 +184,7 @@ function predictor.publish_changed(offset, add, deadline)
             deadline('p' .. name, false) -- more of the same, or back to what it was
         elseif due <= now then
             p.published, p.last = now, packed
-            add({offset, 4, '', '', predictor.of(name)})
+            add(offset, {4, '', '', predictor.of(name)})
             deadline('p' .. name, false)
         else
             deadline('p' .. name, due)

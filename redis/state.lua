@@ -2,16 +2,18 @@
 -- what requests and containers were with what they are. So a function that fails has changed nothing, and a batch costs one Redis
 -- command per structure.
 --
---   :req      hash  request id -> MessagePack values: state w (waiting) and its fields, l (leased) and its answer, e (ended)
---                   or x (released before it was seen) and the second
---   :ended    list  "<second> <request id>" in the order of their ends
+--   :req      hash  request id -> MessagePack values: w (waiting) and its fields, e (ended) or x (released before it was seen) and the
+--                   second, or, of a lease, its answer, an array
+--   :ended    list  request ids in the order of their ends
 --   :c        hash  container id -> what does not change once it is ready, packed as its answers have it: philosophy, id, host, address, limits
---   :is       hash  container id -> what it is: "c<created us>" creating, "i<reuse key>" idle, "l<reuse key> <request>" leased, "e" ending
+--   :is       hash  container id -> what it is: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating),
+--                   "i<reuse key>" (idle) or "e" (ending)
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  philosophies whose requests wait for room on a host
 --   :idle:P:K zset  idle containers of reuse key K (! fresh, else a tenant) by when they became idle;  :idle:P  zset K by its oldest
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:T those of tenant T
---   :deadline zset  l<request> its lease ends, w<request> it times out, b<P> creates again, p<P> a prediction is due
+--   :expiry   zset  leased requests by when the lease ends;  :timeout zset waiting ones by when they have waited enough
+--   :deadline zset  b<P> creates again, p<P> a prediction is due
 --   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
 local state = {}
 
@@ -19,13 +21,13 @@ do -- local names of this file: all files of a library are one chunk, which may 
 
 -- Requests and containers are arrays (one allocation each); these are their fields. WAS: the state as it was read, false when new.
 state.STATE, state.POOL = 1, 2
---   of a request: WHOSE and HEAD are packed by the worker (redis/README.md)
-state.AGENT, state.TENANT, state.WHOSE, state.HEAD, state.CONTAINER, state.ANSWER, state.ARRIVED, state.AGE, state.DEADLINE,
-    state.LEASE_MS, state.CPU, state.MEMORY, state.WAS, state.TOUCHED, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+--   of a request: WHOSE and HEAD are packed by the worker (redis/README.md); from WHOSE on only one that is new or waits has them
+state.AGENT, state.TENANT, state.HEAD, state.CONTAINER, state.ANSWER, state.WAS, state.TOUCHED, state.WHOSE, state.ARRIVED, state.AGE,
+    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 --   of a container: STATIC is its row of :c; from HOST on they are there once details() was called
 state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE = 3, 4, 5, 6, 7
 local STATE, POOL = 1, 2
-local TENANT, CONTAINER, ANSWER, DEADLINE, LEASE_MS, WAS, TOUCHED, PLACE = 4, 7, 8, 11, 12, 15, 16, 17
+local TENANT, CONTAINER, ANSWER, WAS, TOUCHED, DEADLINE, LEASE_MS, PLACE = 4, 6, 7, 8, 9, 13, 14, 17
 local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED =
     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
@@ -34,17 +36,17 @@ local BULK = 4000 -- values in one command
 
 local root, now, settings
 local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
-local second_text, second_packed
-local lists, hosts, host_dirty, host_sets, deadlines, ended, plain, sequence
+local ended_row, seen_row
+local lists, hosts, host_dirty, host_sets, deadlines, ended, ended_count, plain, sequence
 
 -- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
     root, now, settings, format, pack = slot, time, map, string.format, cmsgpack.pack
-    local second = math.floor(time / 1000000)
-    second_text, second_packed = format('%d ', second), pack(second)
+    local second = pack(math.floor(time / 1000000))
+    ended_row, seen_row = '\161e' .. second, '\161x' .. second
     reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
     lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
-    deadlines, ended, plain, sequence = {}, {}, {}, nil
+    deadlines, ended, ended_count, plain, sequence = {}, {}, 0, {}, nil
     return reqs, containers
 end
 
@@ -84,25 +86,26 @@ end
 
 -- Requests ----------------------------------------------------------------------------------------------------------------------
 
--- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. Its first byte
--- is the kind of that record, 1; other rows begin with a letter.
+-- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. It is an array
+-- of 16 bits' length, its first byte is 220; other rows begin with a string.
 
 local function parse_request(raw)
-    if raw:byte(1) == 1 then
-        local _, _, agent, tenant, pool, container = cmsgpack.unpack_limit(raw, 5) -- first where it stopped
-        return {'l', pool, agent, tenant, false, false, container, raw, 0, 0, 0, 0, false, false, 'l', false, 0}
+    if raw:byte(1) == 220 then
+        local _, _, agent, tenant, pool, container = cmsgpack.unpack_limit(raw, 5, 3) -- first where it stopped
+        return {'l', pool, agent, tenant, false, container, raw, 'l', false}
     end
+    local is = raw:sub(2, 2)
+    if is ~= 'w' then return state.ended_request(is, is) end
     local r = {cmsgpack.unpack(raw)}
-    if r[STATE] ~= 'w' then return state.ended_request(r[STATE], r[STATE]) end
     r[WAS], r[TOUCHED], r[PLACE] = 'w', false, 0
     return r
 end
 
-function state.ended_request(is, was) return {is, '', '', '', '', '', '', '', 0, 0, 0, 0, false, false, was, false, 0} end
+function state.ended_request(is, was) return {is, '', '', '', '', '', '', was, false} end
 
 -- Of a lease: its epoch, when it expires (ms, 0: never), and HEAD.
 function state.lease_of(r)
-    local _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 17)
+    local _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 17, 3)
     return epoch, expires, pack(key, trace, id)
 end
 
@@ -127,30 +130,30 @@ function state.put_request(id, r)
         req_count = req_count + 1
         r[TOUCHED], req_touched[req_count] = true, id
     end
-    if r[STATE] == 'e' or r[STATE] == 'x' then ended[#ended + 1] = second_text .. id end
+    if r[STATE] == 'e' or r[STATE] == 'x' then
+        ended_count = ended_count + 1
+        ended[ended_count] = id
+    end
 end
 
 local function pack_request(r)
     local is = r[STATE] -- of one that is over only that and the second is kept
     if is == 'l' then return r[ANSWER] end
-    if is == 'w' then return pack(unpack(r, 1, 14)) end
-    return (is == 'e' and '\161e' or '\161x') .. second_packed
+    if is == 'w' then return pack(unpack(r, 1, 16)) end
+    return is == 'e' and ended_row or seen_row
 end
 
 -- Containers --------------------------------------------------------------------------------------------------------------------
 -- state: creating, idle, leased, ending. A container goes one way: creating -> idle <-> leased -> ending -> gone.
 
-local STATES = {c = 'creating', i = 'idle', l = 'leased', e = 'ending'}
+local STATES = {c = 'creating', i = 'idle', e = 'ending'}
 
 local function parse_container(is, static)
-    local what, reuse, request, created = STATES[is:sub(1, 1)], FRESH, '', 0
-    if what == 'creating' then
-        created = tonumber(is:sub(2))
-    elseif what == 'idle' then
-        reuse = is:sub(2)
-    elseif what == 'leased' then
-        local space = is:find(' ', 2, true)
-        reuse, request = is:sub(2, space - 1), is:sub(space + 1)
+    local what, reuse, request, created = 'leased', FRESH, is, 0 -- of a leased one its tenant is the reuse key: leased_container
+    if is:byte(1) == 10 then
+        what, request = STATES[is:sub(2, 2)], ''
+        if what == 'creating' then created = tonumber(is:sub(3)) end
+        if what == 'idle' then reuse = is:sub(3) end
     end
     local pool, _, host, address, limits = cmsgpack.unpack(static)
     return {what, pool, reuse, request, static, created, 0, what, reuse, false, host, address, limits[1], limits[2], false}
@@ -179,6 +182,8 @@ function state.leased_container(r)
     if c == nil then
         c = {'leased', r[POOL], r[TENANT], '', false, 0, 0, 'leased', r[TENANT], false}
         containers[r[CONTAINER]] = c
+    elseif c then
+        c[REUSE], c[WAS_REUSE] = r[TENANT], r[TENANT]
     end
     return c
 end
@@ -461,50 +466,43 @@ local function take(l, member)
     l.gone[n], l.gone_count = member, n
 end
 
+-- It stands among the deadlines without being what is due there.
+function state.not_due(name, id) take(state.list(name), id) end
+
 -- A request's places on the waiting lists and among the deadlines, by what it was and what it is.
-local function place_request(id, r, soon, over)
+local function place_request(id, r, leases, waits)
     local is, was = r[STATE], r[WAS]
     if is == was then return end
     if was == 'l' then
-        over[#over + 1] = 'l' .. id
+        take(leases, id)
     elseif was == 'w' then
         local p = state.pool(r[POOL])
         take(p.wait_list, id)
         take(state.waiting_of(p, r[POOL], r[TENANT]), id)
-        over[#over + 1] = 'w' .. id
+        take(waits, id)
     end
     if is == 'l' and r[LEASE_MS] > 0 then
-        soon[#soon + 1] = times(now + r[LEASE_MS] * 1000)
-        soon[#soon + 1] = 'l' .. id
+        put(leases, times(now + r[LEASE_MS] * 1000), id)
     elseif is == 'w' then
         local p = state.pool(r[POOL])
-        local place = times(r[PLACE])
-        put(p.wait_list, place, id)
-        put(state.waiting_of(p, r[POOL], r[TENANT]), place, id)
-        soon[#soon + 1] = times(r[DEADLINE])
-        soon[#soon + 1] = 'w' .. id
+        put(p.wait_list, times(r[PLACE]), id)
+        put(state.waiting_of(p, r[POOL], r[TENANT]), times(r[PLACE]), id)
+        put(waits, times(r[DEADLINE]), id)
     end
 end
 
 local function flush_requests()
-    local set, soon, over = {}, {}, {}
+    local set, leases, waits, others = {}, state.list('expiry'), state.list('timeout'), state.list('deadline')
     for i = 1, req_count do
         local id = req_touched[i]
         local r = reqs[id]
         set[2 * i - 1], set[2 * i] = id, pack_request(r)
-        place_request(id, r, soon, over)
+        place_request(id, r, leases, waits)
     end
     for member, at in pairs(deadlines) do
-        if at then
-            soon[#soon + 1] = times(at)
-            soon[#soon + 1] = member
-        else
-            over[#over + 1] = member
-        end
+        if at then put(others, times(at), member) else take(others, member) end
     end
     bulk('HSET', root .. ':req', set)
-    bulk('ZREM', root .. ':deadline', over)
-    bulk('ZADD', root .. ':deadline', soon)
 end
 
 local function flush_containers()
@@ -521,12 +519,14 @@ local function flush_containers()
             gone[#gone + 1] = id
         else
             if is == 'leased' then
-                set[n + 2] = 'l' .. reuse .. ' ' .. c[REQUEST]
+                set[n + 2] = c[REQUEST]
             elseif is == 'idle' then
-                set[n + 2] = 'i' .. reuse
-                put(pools[c[POOL]].idle_by[reuse], times(c[SINCE]), id)
+                local l = pools[c[POOL]].idle_by[reuse]
+                l.row = l.row or '\ni' .. reuse
+                set[n + 2] = l.row
+                put(l, times(c[SINCE]), id)
             else
-                set[n + 2] = is == 'ending' and 'e' or 'c' .. times(c[CREATED])
+                set[n + 2] = is == 'ending' and '\ne' or '\nc' .. times(c[CREATED])
             end
             set[n + 1], n = id, n + 2
             if c[STATIC_CHANGED] then
@@ -551,22 +551,24 @@ function state.forget(most)
     local key = root .. ':ended'
     local over = redis.call('LLEN', key) - settings.max_requests
     local before = math.floor(now / 1000000) - settings.request_ttl
-    local oldest = redis.call('LRANGE', key, 0, 0)[1]
-    if not oldest or (over <= 0 and tonumber(oldest:match('^%d+')) > before) then return 0 end
-    local ids, seconds, past = {}, {}, {}
-    for i, entry in ipairs(redis.call('LRANGE', key, 0, math.min(most, BULK) - 1)) do
-        local at, id = entry:match('^(%d+) (.*)$')
-        if i > over and tonumber(at) > before then break end
-        ids[i], seconds[i] = id, tonumber(at)
-    end
-    local rows = redis.call('HMGET', root .. ':req', unpack(ids))
-    for i, row in ipairs(rows) do -- one that ended again later is on the list again
+    local function seconds_of(row) -- nil: it is not one that ended
         local is, at = cmsgpack.unpack(row or '\192\192')
-        if (is == 'e' or is == 'x') and at <= seconds[i] then past[#past + 1] = ids[i] end
+        return (is == 'e' or is == 'x') and at or nil
     end
-    redis.call('LPOP', key, #ids)
+    local oldest = redis.call('LRANGE', key, 0, 0)[1]
+    if not oldest then return 0 end
+    local since = over <= 0 and seconds_of(redis.call('HGET', root .. ':req', oldest))
+    if since and since > before then return 0 end
+    local ids, past, n = redis.call('LRANGE', key, 0, math.min(most, BULK) - 1), {}, 0
+    for i, row in ipairs(redis.call('HMGET', root .. ':req', unpack(ids))) do
+        local at = seconds_of(row)
+        if at and at > before and i > over then break end
+        n = i
+        if at then past[#past + 1] = ids[i] end
+    end
+    if n > 0 then redis.call('LPOP', key, n) end
     if #past > 0 then redis.call('HDEL', root .. ':req', unpack(past)) end
-    return #ids
+    return n
 end
 
 local function flush_pools()
@@ -609,7 +611,7 @@ function state.flush()
     flush_pools()
     for _, l in pairs(lists) do flush_list(l) end
     bulk('RPUSH', root .. ':ended', ended)
-    if #ended > 0 then state.forget(#ended + 20) end -- whoever adds to them also takes away
+    if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
     flush_hosts()
     if sequence then redis.call('HSET', root .. ':meta', 'n', state.number_text(sequence)) end
     for _, command in ipairs(plain) do

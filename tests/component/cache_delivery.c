@@ -104,7 +104,7 @@ Test(cache_delivery, a_skipped_event_is_dead_lettered_and_the_next_goes_on) {
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "skip", args, 5);
     cr_assert_eq(reply->element[0]->elements, 4);
     json_t *chunk = calls_unpack(reply->element[0]->element[3]);
-    cr_assert_eq(json_integer_value(json_array_get(json_array_get(chunk, 0), 1)), 5);
+    cr_assert_eq(json_integer_value(json_array_get(json_array_get(chunk, 1), 0)), 5);
     json_decref(chunk);
     freeReplyObject(reply);
     wp_buf_done(&settings);

@@ -90,7 +90,9 @@ static enum wp_err call_begin_of(const char *partition) {
     const struct wp_str args[] = {wp_str(partition), WP_STR("7"), WP_STR("new")};
     return wp_link_call(w.link, "begin", args, 3, on_reply, NULL);
 }
-static enum wp_err call_begin(void) { return call_begin_of("c/t/0"); }
+static enum wp_err call_begin(void) {
+    return call_begin_of("c/t/0");
+}
 static enum wp_err call_positions(void) {
     const struct wp_str arg = WP_STR("c/t/0");
     return wp_link_call(w.link, "positions", &arg, 1, on_reply, NULL);
@@ -231,7 +233,8 @@ Test(link, is_ready_and_answers_only_while_enough_replicas_follow) {
     cr_assert_eq(w.floor, 7);
 
     test_redis_pause(&replica);
-    cr_assert_eq(call_begin_of("c/t/1"), WP_OK); /* a change: where there is none, there is nothing to wait for */
+    cr_assert_eq(call_begin_of("c/t/1"),
+                 WP_OK); /* a change: where there is none, there is nothing to wait for */
     WAIT(w.replies == 2);
     cr_assert_eq(w.lost, 1, "an answer that no replica has is not passed on");
     cr_assert(strstr(w.error, "fewer replicas than redis.wait_replicas"), "%s", w.error);

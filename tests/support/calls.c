@@ -231,8 +231,13 @@ struct test_reply calls_topic_on(redisContext *connection, const char *function,
                              .floor = answer->element[2]->integer,
                              .records = json_array()};
     for (size_t i = 3; i < answer->elements; i++) {
-        json_t *chunk = calls_unpack(answer->element[i]);
-        json_array_extend(ret.records, chunk);
+        json_t *chunk = calls_unpack(answer->element[i]), *offsets = json_array_get(chunk, 0);
+        cr_assert_eq(json_array_size(offsets) + 1, json_array_size(chunk));
+        for (size_t k = 1; k < json_array_size(chunk); k++) {
+            json_t *record = json_array_get(chunk, k);
+            json_array_insert(record, 0, json_array_get(offsets, k - 1));
+            json_array_append(ret.records, record);
+        }
         json_decref(chunk);
         wp_buf_add(&ret.stored, answer->element[i]->str, answer->element[i]->len);
     }

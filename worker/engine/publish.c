@@ -262,7 +262,7 @@ static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t f
     enum record_kind kind = (enum record_kind)wp_unpack_int(in);
     struct wp_str key = {NULL, 0}, trace = {NULL, 0}, id = {NULL, 0};
     if (!event) {
-        for (uint32_t i = 2; i < fields; i++) wp_unpack_skip(in);
+        for (uint32_t i = 1; i < fields; i++) wp_unpack_skip(in);
         return !in->failed;
     }
     if (kind != RECORD_ASSIGNMENT) {
@@ -292,14 +292,17 @@ static bool publish_record(struct partition *p, struct wp_unpack *in, uint32_t f
 bool publish_chunk(struct partition *p, struct wp_str chunk, int64_t first, int64_t last) {
     struct wp_unpack in = wp_unpack(chunk);
     uint32_t records = wp_unpack_array(&in);
+    struct wp_unpack offsets = in; /* its first value; the records follow */
+    wp_unpack_skip(&in);
+    if (wp_unpack_array(&offsets) + 1 != records) return false;
     struct event *event = NULL;
-    for (uint32_t i = 0; i < records && !in.failed; i++) {
+    for (uint32_t i = 1; i < records && !in.failed; i++) {
         uint32_t fields = wp_unpack_array(&in);
-        int64_t offset = wp_unpack_int(&in);
+        int64_t offset = wp_unpack_int(&offsets);
         if (!event || event->offset != offset)
             event = offset < first || offset > last ? NULL : partition_find(p, offset);
         bool wanted = event && event->state == EVENT_SENT;
-        if (fields < 4 || !publish_record(p, &in, fields, wanted ? event : NULL)) return false;
+        if (fields < 3 || !publish_record(p, &in, fields, wanted ? event : NULL)) return false;
     }
     return !in.failed;
 }

@@ -32,7 +32,7 @@ def reason(worker):
     return text if status == 503 else ""
 
 
-def wait_reason(worker, part, timeout=30):
+def wait_reason(worker, part, timeout=90):
     return wait_until(lambda: part in reason(worker) and reason(worker), lambda: f"/readyz says {part!r}: {worker.http('/readyz')}", timeout)
 
 
@@ -102,7 +102,7 @@ class Load:
         self.pump()
         return len(self.answers)
 
-    def wait_answered(self, count=None, timeout=60):
+    def wait_answered(self, count=None, timeout=120):
         wait_until(lambda: self.answered() >= (count or len(self.sent)),
                    lambda: f"{len(self.answers)} of {count or len(self.sent)} answers; {stats(self.system)['total']}; {self.logs()}", timeout)
         return self
@@ -128,7 +128,7 @@ class Load:
             total = stats(self.system)["total"]
             used = sum(host["used"] for host in stats(self.system)["hosts"].values())
             return total["leased"] == total["waiting"] == total["creating"] == 0 and used == total["available"] and total
-        total = wait_until(settled, lambda: f"nothing is leased, waiting, being made or ended: {stats(self.system)}; {self.logs()}", 30)
+        total = wait_until(settled, lambda: f"nothing is leased, waiting, being made or ended: {stats(self.system)}; {self.logs()}")
         if counters:
             assert total["warm_starts"] + total["cold_starts"] == self.statuses().get("assigned", 0), (total, self.statuses())
         assert not dead_letters(self.system), dead_letters(self.system)

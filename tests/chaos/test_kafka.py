@@ -46,20 +46,30 @@ class KafkaAway(unittest.TestCase):
             self.assertEqual(load.statuses(), {"assigned": 1700})
 
 
+def calls_wait(redis):
+    """A worker's call waits for the end of a CLIENT PAUSE."""
+    return any(each["cmd"].startswith("fcall") and "b" in each["flags"] for each in redis.client_list())
+
+
 class KafkaStuck(unittest.TestCase):
     def test_records_that_waited_too_long_are_published_later(self):
         with chaos_system(**{"kafka__delivery.timeout.ms": 2000, "kafka__request.timeout.ms": 1000}) as system:
             load = Load(system).send(1500).wait_answered(200)
+            redis = system.redis.client
+            redis.execute_command("CLIENT", "PAUSE", 30000, "WRITE")  # so that there is something to publish when Kafka is stuck
+            load.send(200).client.producer.flush(30)
+            wait_until(lambda: calls_wait(redis), "the worker's calls wait", 60)
             signal_broker(signal.SIGSTOP)
             try:
-                wait_until(lambda: "event=partition_restarted" in system.workers[0].log(), load.logs)
+                redis.execute_command("CLIENT", "UNPAUSE")
+                wait_until(lambda: "event=partition_restarted" in system.workers[0].log(), load.logs, 60)
                 self.assertIn("could not be delivered to Kafka", system.workers[0].log())
             finally:
                 signal_broker(signal.SIGCONT)
             load.wait_answered()
             system.workers[0].wait_ready()
             load.check()
-            self.assertEqual(load.statuses(), {"assigned": 1500})
+            self.assertEqual(load.statuses(), {"assigned": 1700})
             self.assertFalse(reason(system.workers[0]))
 
 

@@ -171,7 +171,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     pid_t broker = start_broker(file, config.topics.prefix);
     uv_loop_t loop;
     uv_loop_init(&loop);
-    RUN_UNTIL(&loop, access(file, R_OK) == 0, 10);
+    RUN_UNTIL(&loop, access(file, R_OK) == 0, 60);
     FILE *in = fopen(file, "r");
     cr_assert(in && fgets(address, sizeof(address), in));
     fclose(in);
@@ -183,7 +183,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     cr_assert_eq(wp_admin_ensure_topics(&reader.config, 5000, &error), WP_OK, "%s", error.text);
     bus_fill(&reader.config, WP_TOPIC_ACQUIRE, 1, 200);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.messages == 200, 30);
+    RUN_UNTIL(&loop, reader.messages == 200, 60);
     cr_expect(reader.stats.kafka.ready);
 
     struct wp_sink *sink;
@@ -193,7 +193,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     struct wp_record record = {
         .topic = WP_TOPIC_METRICS, .value = WP_STR("v"), .partition = -1, .token = &reports};
     cr_assert_eq(wp_sink_send(sink, &record, &error), WP_OK);
-    RUN_UNTIL(&loop, reports == 1, 10);
+    RUN_UNTIL(&loop, reports == 1, 60);
     wp_sink_free(sink);
     reader_close(&reader);
     uv_run(&loop, UV_RUN_DEFAULT);

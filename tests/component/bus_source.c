@@ -46,18 +46,18 @@ Test(source, fetches_nothing_before_the_start_and_begins_where_it_is_told) {
     reader.manual = true;
     bus_fill(&reader.config, first.topic, first.partition, 100);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 15);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
     cr_expect_eq(reader.stats.partitions, PARTS);
     bus_run_for(&loop, 500);
     cr_expect_eq(reader.messages, 0);
     reader_start(&reader, first, 40);
-    RUN_UNTIL(&loop, reader.messages >= 60, 10);
+    RUN_UNTIL(&loop, reader.messages >= 60, 60);
     bus_run_for(&loop, 200);
     cr_expect_eq(reader.messages, 60);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     reader_start(&reader, first, RD_KAFKA_OFFSET_BEGINNING);
-    RUN_UNTIL(&loop, reader.messages >= 160, 10);
+    RUN_UNTIL(&loop, reader.messages >= 160, 60);
     cr_expect_eq(reader_part(&reader, first)->expected, 100);
     reader_close(&reader);
     end_loop(&loop);
@@ -94,7 +94,7 @@ Test(source, pauses_and_resumes_under_load_lose_and_double_nothing) {
     uv_timer_t timer = {.data = &reader};
     uv_timer_init(&loop, &timer);
     uv_timer_start(&timer, resume_all, 1, 1);
-    RUN_UNTIL(&loop, reader.messages >= 200000, 30);
+    RUN_UNTIL(&loop, reader.messages >= 200000, 60);
     uv_close((uv_handle_t *)&timer, NULL);
     bus_run_for(&loop, 200);
     cr_expect_eq(reader.messages, 200000);
@@ -121,9 +121,9 @@ Test(source, a_partition_started_again_under_load_hands_over_nothing_stale) {
     for (int p = 0; p < 3; p++) bus_fill(&reader.config, first.topic, p, 20000);
     reader.on_message = start_again_now_and_then;
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.looks > 200, 30);
+    RUN_UNTIL(&loop, reader.looks > 200, 60);
     for (int p = 0; p < 3; p++)
-        RUN_UNTIL(&loop, reader_part(&reader, (struct wp_tp){WP_TOPIC_ACQUIRE, p})->expected == 20000, 10);
+        RUN_UNTIL(&loop, reader_part(&reader, (struct wp_tp){WP_TOPIC_ACQUIRE, p})->expected == 20000, 60);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     reader_close(&reader);
@@ -140,16 +140,16 @@ Test(source, an_offset_that_does_not_exist_is_reported_and_the_partition_can_be_
     bus_fill(&reader.config, first.topic, 0, 50);
     bus_fill(&reader.config, first.topic, 1, 50);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 15);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
     reader_start(&reader, other, 0);
     reader_start(&reader, first, 1000);
-    RUN_UNTIL(&loop, reader.out_of_range == 1 && reader.messages == 50, 15);
+    RUN_UNTIL(&loop, reader.out_of_range == 1 && reader.messages == 50, 60);
     cr_expect_neq(reader.out_of_range_why[0], '\0');
     reader_start(&reader, first, 10);
-    RUN_UNTIL(&loop, reader.messages == 90, 15);
+    RUN_UNTIL(&loop, reader.messages == 90, 60);
     bus_run_for(&loop, 200);
     bus_fill(&reader.config, first.topic, 1, 5); /* the other one went on where it was */
-    RUN_UNTIL(&loop, reader.messages == 95, 15);
+    RUN_UNTIL(&loop, reader.messages == 95, 60);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     cr_expect_eq(reader.out_of_range, 1);
@@ -160,7 +160,7 @@ Test(source, an_offset_that_does_not_exist_is_reported_and_the_partition_can_be_
 /* ---- groups and commits ---- */
 
 static void wait_for_all(struct reader *reader) {
-    RUN_UNTIL(reader->loop, reader_owned(reader) == PARTS && reader_part(reader, first)->started, 20);
+    RUN_UNTIL(reader->loop, reader_owned(reader) == PARTS && reader_part(reader, first)->started, 60);
 }
 
 Test(source, a_commit_is_where_the_next_member_goes_on) {
@@ -170,7 +170,7 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     prepare(&reader, &loop, "commit");
     bus_fill(&reader.config, first.topic, first.partition, 100);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.messages == 100, 20);
+    RUN_UNTIL(&loop, reader.messages == 100, 60);
     struct wp_error error;
     int64_t offset = 30;
     cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 5000, &error), WP_OK, "%s",
@@ -184,11 +184,11 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     reader_open(&next, &loop, getenv("TEST_KAFKA"), "commit");
     next.manual = true;
     reader_subscribe(&next);
-    RUN_UNTIL(&loop, reader_owned(&next) == PARTS, 15);
+    RUN_UNTIL(&loop, reader_owned(&next) == PARTS, 60);
     wp_source_look(next.source, &first, 1);
     struct wp_tp untouched = {WP_TOPIC_CACHE, 1};
     wp_source_look(next.source, &untouched, 1);
-    RUN_UNTIL(&loop, next.looks == 2, 10);
+    RUN_UNTIL(&loop, next.looks == 2, 60);
     cr_expect_str_eq(next.look_error, "");
     const struct wp_tp_look *look = &reader_part(&next, first)->look;
     cr_expect_eq(look->committed, 60);
@@ -197,10 +197,10 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     look = &reader_part(&next, untouched)->look;
     cr_expect_eq(look->committed, -1);
     cr_expect_eq(look->high, 0);
-    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100, 5); /* not started: all of it is to be read */
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100, 60); /* not started: all of it is to be read */
     reader_start(&next, first, 60);
-    RUN_UNTIL(&loop, next.messages == 40, 10);
-    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0, 5);
+    RUN_UNTIL(&loop, next.messages == 40, 60);
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0, 60);
     cr_expect_eq(next.wrong_offsets, 0);
     reader_close(&next);
     end_loop(&loop);
@@ -245,7 +245,7 @@ Test(source, a_worker_with_an_id_comes_back_to_its_partitions_within_the_session
     reader_close(&one);
     cr_expect_eq(one.revocations, 1);
     reader_subscribe(&again);
-    RUN_UNTIL(&loop, reader_owned(&again) == PARTS, 8);
+    RUN_UNTIL(&loop, reader_owned(&again) == PARTS, 60);
     reader_close(&again);
     end_loop(&loop);
 }
@@ -266,18 +266,18 @@ static void two_members_share(const char *name, const char *strategy) {
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 1000);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 1000);
     reader_subscribe(&one);
-    RUN_UNTIL(&loop, one.messages == 2000, 20);
+    RUN_UNTIL(&loop, one.messages == 2000, 60);
     reader_subscribe(&two);
-    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS, 30);
+    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS, 60);
     cr_expect_gt(reader_owned(&one), 0);
     cr_expect_gt(one.revocations, 0);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 500);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 500);
-    RUN_UNTIL(&loop, one.messages + two.messages == 3000, 20); /* committed at the revocation: none twice */
+    RUN_UNTIL(&loop, one.messages + two.messages == 3000, 60); /* committed at the revocation: none twice */
     reader_close(&one);
-    RUN_UNTIL(&loop, reader_owned(&two) == PARTS, 30);
+    RUN_UNTIL(&loop, reader_owned(&two) == PARTS, 60);
     bus_fill(&two.config, WP_TOPIC_ACQUIRE, 0, 500);
-    RUN_UNTIL(&loop, one.messages + two.messages == 3500, 20);
+    RUN_UNTIL(&loop, one.messages + two.messages == 3500, 60);
     bus_run_for(&loop, 300);
     cr_expect_eq(one.messages + two.messages, 3500);
     cr_expect_eq(one.wrong_offsets + two.wrong_offsets, 0);
@@ -306,11 +306,11 @@ Test(source, an_offset_out_of_range_is_mended_with_the_cooperative_protocol_too)
     reader.manual = true;
     bus_fill(&reader.config, first.topic, 0, 50);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 15);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
     reader_start(&reader, first, 1000);
-    RUN_UNTIL(&loop, reader.out_of_range == 1, 15);
+    RUN_UNTIL(&loop, reader.out_of_range == 1, 60);
     reader_start(&reader, first, 10);
-    RUN_UNTIL(&loop, reader.messages == 40, 15);
+    RUN_UNTIL(&loop, reader.messages == 40, 60);
     reader_close(&reader);
     end_loop(&loop);
 }
@@ -330,16 +330,16 @@ Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_
     bus_fill(&reader.config, first.topic, 0, 100);
     reader_subscribe(&reader);
     cr_expect_not(reader.stats.kafka.ready);
-    RUN_UNTIL(&loop, reader.messages == 100 && reader.stats.kafka.ready, 20);
+    RUN_UNTIL(&loop, reader.messages == 100 && reader.stats.kafka.ready, 60);
     cr_expect_str_eq(reader.stats.kafka.reason, "");
     kafka_server_kill(&own);
-    RUN_UNTIL(&loop, !reader.stats.kafka.ready, 10);
+    RUN_UNTIL(&loop, !reader.stats.kafka.ready, 60);
     cr_expect(strstr(reader.stats.kafka.reason, own.bootstrap), "%s", reader.stats.kafka.reason);
     int64_t offset = 100;
     cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 300, &error), WP_ERR_KAFKA);
     wp_source_look(reader.source, &first, 1);
     kafka_server_restart(&own);
-    RUN_UNTIL(&loop, reader.stats.kafka.ready, 30);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready, 60);
     bus_fill(&reader.config, first.topic, 0, 50);
     /* The coordinator waits for the end of a session that was lost meanwhile before the member is let in
      * again. */
@@ -356,11 +356,11 @@ Test(source, a_missing_topic_is_named) {
     struct reader reader;
     reader_open(&reader, &loop, getenv("TEST_KAFKA"), "missing");
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, strstr(reader.stats.kafka.reason, "missing."), 15);
+    RUN_UNTIL(&loop, strstr(reader.stats.kafka.reason, "missing."), 60);
     cr_expect_not(reader.stats.kafka.ready);
     struct wp_error error;
     cr_assert_eq(wp_admin_ensure_topics(&reader.config, 10000, &error), WP_OK, "%s", error.text);
-    RUN_UNTIL(&loop, reader.stats.kafka.ready, 15);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready, 60);
     reader_close(&reader);
     end_loop(&loop);
 }

@@ -104,7 +104,7 @@ class Client:
             record.partition, record.offset = message.partition(), message.offset()
             self.records[topic].append(record)
 
-    def wait_all(self, topic, matches=lambda record: True, count=1, timeout=30):
+    def wait_all(self, topic, matches=lambda record: True, count=1, timeout=90):
         """The records that match, at least `count` of them."""
         end = time.monotonic() + timeout
         while True:
@@ -116,7 +116,7 @@ class Client:
                                      f"{self.records[topic][-10:]}\n{self.system.workers[0].log()[-3000:]}")
             self.take(0.02)
 
-    def wait(self, topic, matches=lambda record: True, timeout=30):
+    def wait(self, topic, matches=lambda record: True, timeout=90):
         return self.wait_all(topic, matches, 1, timeout)[0]
 
     def acquire(self, request_id, philosophy="react", wire=None, **fields):

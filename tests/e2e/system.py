@@ -34,7 +34,7 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def wait_until(condition, what, timeout=30.0):
+def wait_until(condition, what, timeout=90.0):
     """Polls condition() until it gives something true, and returns that."""
     end = time.monotonic() + timeout
     while True:

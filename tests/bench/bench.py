@@ -19,7 +19,7 @@ idle       Resident memory of a worker that holds IDLE_CONTAINERS and has nothin
 import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("WARMPOOL_BUILD", os.path.join(ROOT, "build"))
+BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
 COPY_FLOOR = 100_000  # messages a second
 MAX_RETRIES = 3  # of a benchmark
 PARTITIONS = 6

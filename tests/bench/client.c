@@ -125,16 +125,21 @@ static void load(void (*send)(long, long), long count, long philosophies) {
     printf("{\"messages\": %ld, \"seconds\": %.3f}\n", count, (double)(wp_clock_us() - began) / 1e6);
 }
 
+/* Brokers learn of a new topic a moment after it was made. */
 static int partitions_of(const char *topic) {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(producer, topic, NULL);
+    int64_t deadline = wp_clock_us() + 10000000;
     int count = 0;
-    if (!rd_kafka_metadata(producer, 0, rkt, &metadata, 5000)) {
-        count = metadata->topic_cnt > 0 ? metadata->topics[0].partition_cnt : 0;
-        rd_kafka_metadata_destroy(metadata);
+    while (count == 0) {
+        if (!rd_kafka_metadata(producer, 0, rkt, &metadata, 5000)) {
+            count = metadata->topic_cnt > 0 ? metadata->topics[0].partition_cnt : 0;
+            rd_kafka_metadata_destroy(metadata);
+        }
+        if (count == 0 && wp_clock_us() > deadline) die("a topic has no partitions");
+        if (count == 0) usleep(POLL_US);
     }
     rd_kafka_topic_destroy(rkt);
-    if (count == 0) die("a topic has no partitions");
     return count;
 }
 

@@ -13,7 +13,9 @@ usage      A usage record's effect is a sample in Redis, made durable there; Kaf
            loop's effect of a record is its copy in Kafka. Both read the same backlog: batches of at most 100 records, as
            many small producers leave it (one producer's large batches make a copy loop up to four times as fast). The rate
            is that of the group's commits, seen from outside, alike for both.
-roundtrip  From an acquire sent to its assignment read, 1 and 16 under way; from a message sent to its copy read.
+roundtrip  From an acquire sent to its assignment read, 1 and 16 under way; from a message sent to its copy read. Releases come
+           in between, when nothing is under way. The copy loop then shows its rate as in `stream`, so that a busy machine
+           is noticed here, too.
 idle       Resident memory of a worker that holds IDLE_CONTAINERS and has nothing to do.
 """
 import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time, urllib.request
@@ -218,6 +220,7 @@ class Bench:
         prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
         copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
         result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT)
+        result["rate"] = self.pairs(prefix)
         self.stop(copy)
         return result
 
@@ -266,22 +269,25 @@ def name_of(pid):
 # --- rounds: what one says, what all say ---
 
 
+def weighed(one, copy_rate):
+    if copy_rate < COPY_FLOOR:
+        one["not_counted"] = f"the copy loop stayed under {COPY_FLOOR:,} messages a second"
+    return one
+
+
 def weigh_rates(result):
-    rates = {side: round(result[side]) for side in ("warmpool", "copy_loop")}
-    counted = {**rates, "ratio": round(rates["warmpool"] / rates["copy_loop"], 3)}
-    if rates["copy_loop"] < COPY_FLOOR:
-        counted["not_counted"] = f"the copy loop stayed under {COPY_FLOOR:,} messages a second"
-    return counted
+    ours, theirs = result["warmpool"], result["copy_loop"]
+    return weighed({"warmpool": round(ours), "copy_loop": round(theirs), "ratio": round(ours / theirs, 3)}, theirs)
 
 
 def weigh_trips(result):
-    round_ = {}
+    one = {"copy_loop_per_second": round(result["copy_loop"]["rate"])}
     for window, name in (("1", ""), ("16", "_16")):
         for figure in ("p50", "p99"):
             ours, theirs = (result[side][window][figure + "_ms"] for side in ("warmpool", "copy_loop"))
-            round_[f"warmpool_{figure}{name}_ms"], round_[f"copy_loop_{figure}{name}_ms"] = ours, theirs
-            round_[f"{figure}{name}_ratio"] = round(ours / theirs, 3)
-    return round_
+            one[f"warmpool_{figure}{name}_ms"], one[f"copy_loop_{figure}{name}_ms"] = ours, theirs
+            one[f"{figure}{name}_ratio"] = round(ours / theirs, 3)
+    return weighed(one, one["copy_loop_per_second"])
 
 
 WEIGH = {"stream": weigh_rates, "usage": weigh_rates, "roundtrip": weigh_trips, "idle": lambda result: result}

@@ -229,8 +229,8 @@ end
 
 -- How many bytes a value may have in the answer to a get like this event, so that Kafka takes it.
 local function room_for_value(state, event)
-    local key = #event[3] > KEY_COPIED and 0 or #event[3]
-    return (state.settings.answer_bytes or math.huge) - ENVELOPE - key - #event[4] - 2 * (#event[6] + #event[8] + #event[9])
+    local key = #event[2] > KEY_COPIED and 0 or #event[2]
+    return (state.settings.answer_bytes or math.huge) - ENVELOPE - key - #event[3] - 2 * (#event[4] + #event[6] + #event[7])
 end
 
 local function count(text, set)

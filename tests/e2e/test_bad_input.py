@@ -4,6 +4,7 @@ import struct
 import unittest
 
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from client import FINGERPRINTS, Client, encode
 from system import CONFLUENT_IDS, System
@@ -259,6 +260,38 @@ class LargeAnswers(unittest.TestCase):
                 self.assertIsNone(reason("set" + name, op="set", value=wide))
                 self.assertIsNone(reason("get" + name, op="get"))
             self.assertEqual(client.read("dead-letter"), [])
+
+
+class SmallTopic(unittest.TestCase):
+    def test_a_topic_that_takes_less_than_the_producer_holds_nothing_up(self):
+        with System(options={"topics.partitions": 1}, start=False) as system:
+            name = system.prefix + "cache-result"
+            topic = NewTopic(name, 1, 1, config={"max.message.bytes": "20000"})
+            admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+            admin.create_topics([topic])[name].result(30)
+            system.start()
+            self.assertIn(f"event=messages_limited topic={name}", system.workers[0].log())
+            checked = system.cli("check", "-o", "http.listen=")
+            self.assertRegex(checked.stdout, f"FAIL message size.*{name} takes 19900 bytes.*kafka.message.max.bytes = 19900")
+            self.assertEqual(checked.returncode, 1)
+            told = system.cli("check", "-o", "http.listen=", "-o", "kafka.message.max.bytes=19900")
+            self.assertEqual((told.returncode, "FAIL" in told.stdout), (0, False), told.stdout)
+
+            client = Client(system)
+            for event, size in (("small", 15000), ("large", 50000)):
+                client.send("cache", {"event_id": f"set-{event}", "op": "set", "key": event, "value": b"x" * size})
+            for event in ("small", "large", "none"):
+                client.send("cache", {"event_id": f"get-{event}", "op": "get", "key": event})
+            many = [f"many-{number}" for number in range(20)]  # more than the topic takes in one batch
+            for event in many:
+                client.send("cache", {"event_id": event, "op": "get", "key": "small"})
+            client.wait("cache-result", lambda r: r["event_id"] == many[-1])
+            answered = {r["event_id"]: r for r in client.read("cache-result")}
+            self.assertEqual(len(answered["get-small"]["value"]), 15000)
+            self.assertFalse(answered["get-none"]["hit"])
+            self.assertEqual([event for event in many if event not in answered], [])
+            self.assertNotIn("value", [field for field, value in answered.get("get-large", {}).items() if value])
+            self.assertLessEqual(len(client.read("dead-letter")), 1)
 
 
 class RefusedFormats(unittest.TestCase):

@@ -7,6 +7,8 @@
 
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
+#define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
+#define BATCH_BYTES 100               /* max.message.bytes is of a batch: its own header goes off */
 
 struct admin {
     rd_kafka_t *rk;
@@ -211,4 +213,70 @@ enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char 
     }
     close_client(&admin);
     return err;
+}
+
+/* ---- how large a message may be ---- */
+
+static int64_t limit_of(const rd_kafka_ConfigResource_t *resource) {
+    size_t count = 0;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (value && strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") == 0)
+            return strtoll(value, NULL, 10) - BATCH_BYTES;
+    }
+    return INT64_MAX;
+}
+
+static void find_least(rd_kafka_event_t *event, int64_t *ret_bytes, char **ret_topic) {
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t bytes = rd_kafka_ConfigResource_error(resources[i]) ? INT64_MAX : limit_of(resources[i]);
+        if (bytes >= *ret_bytes) continue;
+        free(*ret_topic);
+        *ret_topic = wp_strdup(rd_kafka_ConfigResource_name(resources[i]));
+        *ret_bytes = bytes;
+    }
+}
+
+/* Hosts and sweepers write container-event. */
+static size_t list_written(const struct wp_config *config, rd_kafka_ConfigResource_t **list) {
+    size_t count = 0;
+    for (int t = WP_TOPIC_EVENT; t < WP_TOPICS; t++) {
+        char *name = wp_topic_full_name(config, (enum wp_topic)t);
+        list[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+        free(name);
+    }
+    return count;
+}
+
+enum wp_err wp_admin_message_limit(const struct wp_config *config, int timeout_ms, int64_t *ret_bytes,
+                                   char **ret_topic, struct wp_error *error) {
+    struct admin admin;
+    rd_kafka_ConfigResource_t *list[WP_TOPICS];
+    char why[REASON_MAX];
+    *ret_bytes = INT64_MAX;
+    *ret_topic = wp_strdup("");
+    enum wp_err err = open_client(&admin, config, error);
+    if (err) return err;
+    size_t count = list_written(config, list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin.rk);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof(why));
+    rd_kafka_DescribeConfigs(admin.rk, list, count, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (event && !rd_kafka_event_error(event)) find_least(event, ret_bytes, ret_topic);
+    if (event) rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy_array(list, count);
+    close_client(&admin);
+    return WP_OK;
+}
+
+int64_t wp_kafka_message_max(const struct wp_config *config) {
+    const char *value = wp_settings_get(&config->kafka, "message.max.bytes");
+    return value ? strtoll(value, NULL, 10) : DEFAULT_MESSAGE_BYTES;
 }

@@ -90,8 +90,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     if (sink->freed) return;
     if (message->err) {
         sink->stats->produce_errors++;
-        wp_log(WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s", rd_kafka_topic_name(message->rkt),
-               rd_kafka_err2str(message->err));
+        bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; /* the topic was changed */
+        wp_log(too_large ? WP_LOG_ERROR : WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s%s",
+               rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err),
+               too_large ? "; raise its max.message.bytes, or start this worker again, which then sends less"
+                         : "");
     } else {
         sink->stats->records[(uintptr_t)rd_kafka_topic_opaque(message->rkt)]++;
         sink->backoff_ms = BACKOFF_MIN_MS;
@@ -221,6 +224,11 @@ static void rebuild(struct wp_sink *sink) {
     }
     wp_log(WP_LOG_ERROR, "kafka_producer_failed", "error=%s", error.text);
     sink->rebuild_at = uv_now(sink->loop) + BACKOFF_MAX_MS;
+}
+
+void wp_sink_renew(struct wp_sink *sink) {
+    if (sink->current) retire(sink);
+    rebuild(sink);
 }
 
 static void bury_retired(struct wp_sink *sink) {

@@ -33,6 +33,8 @@ struct wp_record {
  * again is no use. */
 enum wp_err wp_sink_send(struct wp_sink *sink, struct wp_record *record,
                          struct wp_error *error) WP_MUST_CHECK;
+/* kafka.* was changed: a new client takes the place of the current one, whose records under way fail. */
+void wp_sink_renew(struct wp_sink *sink);
 /* Records handed over and not reported yet. */
 size_t wp_sink_pending(const struct wp_sink *sink);
 /* Partitions of a topic, 0 until it is known; never blocks. For the partition of a host's commands. */

@@ -1,9 +1,8 @@
 /* Owns the translation between cache events and the {cache} function. Pure. */
 #include "cache/cache_calls.h"
+#include "bus/admin.h"
 #include "store/event_args.h"
 #include <stdlib.h>
-
-enum { DEFAULT_MESSAGE_BYTES = 1000000 }; /* of librdkafka's message.max.bytes */
 
 void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                    const char *invalid) {
@@ -52,7 +51,6 @@ bool wp_read_cache_result(struct wp_unpack *in, struct wp_cache_result *ret) {
 }
 
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) {
-    const char *limit = wp_settings_get(&config->kafka, "message.max.bytes");
     wp_pack_map(out, 8);
     wp_pack_key(out, "enabled");
     wp_pack_bool(out, config->cache.enabled);
@@ -63,7 +61,7 @@ void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) 
     wp_pack_key(out, "max_value_bytes");
     wp_pack_int(out, config->cache.max_value_bytes);
     wp_pack_key(out, "answer_bytes");
-    wp_pack_int(out, limit ? strtoll(limit, NULL, 10) : DEFAULT_MESSAGE_BYTES);
+    wp_pack_int(out, wp_kafka_message_max(config));
     wp_pack_key(out, "answer_json");
     wp_pack_bool(out, config->wire.write == WP_WIRE_JSON);
     wp_pack_key(out, "default_ttl");

@@ -34,6 +34,22 @@ static void check_wire(struct wp_check *check) {
     wp_wire_free(wire);
 }
 
+static void check_message_size(struct wp_check *check) {
+    int64_t bytes, own = wp_kafka_message_max(check->config);
+    char *topic = NULL;
+    struct wp_error error;
+    if (wp_admin_message_limit(check->config, KAFKA_MS, &bytes, &topic, &error))
+        wp_check_say(check, WP_CHECK_FAILED, "message size", "%s", error.text);
+    else if (own > bytes)
+        wp_check_say(check, WP_CHECK_FAILED, "message size",
+                     "%s takes %lld bytes, less than kafka.message.max.bytes = %lld; raise its "
+                     "max.message.bytes, or set kafka.message.max.bytes = %lld",
+                     topic, (long long)bytes, (long long)own, (long long)bytes);
+    else
+        wp_check_say(check, WP_CHECK_OK, "message size", "every topic takes what a worker sends");
+    free(topic);
+}
+
 static void check_kafka(struct wp_check *check) {
     char *cluster = NULL, *missing = NULL;
     struct wp_error error;
@@ -49,6 +65,7 @@ static void check_kafka(struct wp_check *check) {
         wp_check_say(check, WP_CHECK_OK, "topics", "all are there");
     free(cluster);
     free(missing);
+    check_message_size(check);
 }
 
 /* Listens nowhere: binds and lets go. */

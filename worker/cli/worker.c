@@ -18,6 +18,7 @@ enum {
     TOPICS_RETRY_MS = 1000,
     FLUSH_MS = 5000,
     WATCH_MS = 100,
+    MESSAGE_BYTES_MIN = 1000, /* of librdkafka */
     SWEEP_PARTITION = 0
 };
 
@@ -37,6 +38,8 @@ struct worker {
     uv_work_t topics; /* making missing topics, off the loop */
     enum wp_err topics_err;
     struct wp_error topics_error;
+    int64_t message_limit; /* of the topics, INT64_MAX: not known */
+    char *message_topic;   /* owned; whose it is */
     bool topics_running, subscribed, stopping;
     int exit_code;
 };
@@ -63,6 +66,23 @@ static void on_link_state(void *ctx, enum wp_slot slot, bool ready) {
 static void make_topics(uv_work_t *work) {
     struct worker *w = work->data;
     w->topics_err = wp_admin_ensure_topics(&w->config, TOPICS_TIMEOUT_MS, &w->topics_error);
+    free(w->message_topic);
+    w->message_topic = NULL;
+    if (!w->topics_err)
+        w->topics_err = wp_admin_message_limit(&w->config, TOPICS_TIMEOUT_MS, &w->message_limit,
+                                               &w->message_topic, &w->topics_error);
+}
+
+/* What a topic does not take would fail for ever; what the producer does not take is a dead letter. */
+static void fit_messages(struct worker *w) {
+    char bytes[24];
+    int64_t limit = w->message_limit < MESSAGE_BYTES_MIN ? MESSAGE_BYTES_MIN : w->message_limit;
+    if (wp_kafka_message_max(&w->config) <= limit) return;
+    snprintf(bytes, sizeof bytes, "%lld", (long long)limit);
+    wp_log(WP_LOG_WARN, "messages_limited", "topic=%s bytes=%s reason=%s", w->message_topic, bytes,
+           "its max.message.bytes is below kafka.message.max.bytes; raise it, or lower the latter");
+    wp_settings_set(&w->config.kafka, "message.max.bytes", bytes);
+    wp_sink_renew(w->sink);
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -73,6 +93,7 @@ static void on_topics(uv_work_t *work, int status) {
     (void)status;
     w->topics_running = false;
     if (w->stopping) return;
+    if (!w->topics_err) fit_messages(w);
     if (!w->topics_err && !wp_source_subscribe(w->source, &error)) {
         w->subscribed = true;
         wp_log(WP_LOG_INFO, "subscribed", "group=%s", wp_settings_get(&w->config.kafka, "group.id"));
@@ -201,6 +222,7 @@ static int run(struct worker *w) {
     uv_run(&w->loop, UV_RUN_DEFAULT); /* the handles close */
     uv_loop_close(&w->loop);
     wp_wire_free(w->wire);
+    free(w->message_topic);
     wp_log(WP_LOG_INFO, "stopped", "exit=%d", w->exit_code);
     return w->exit_code;
 }

@@ -8,6 +8,7 @@
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
 #define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
+#define LIMIT_MS 1000                 /* the embedded broker never says how large a message may be */
 #define BATCH_BYTES 100               /* max.message.bytes is of a batch: its own header goes off */
 
 struct admin {
@@ -252,8 +253,8 @@ static size_t list_written(const struct wp_config *config, rd_kafka_ConfigResour
     return count;
 }
 
-enum wp_err wp_admin_message_limit(const struct wp_config *config, int timeout_ms, int64_t *ret_bytes,
-                                   char **ret_topic, struct wp_error *error) {
+enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_bytes, char **ret_topic,
+                                   struct wp_error *error) {
     struct admin admin;
     rd_kafka_ConfigResource_t *list[WP_TOPICS];
     char why[REASON_MAX];
@@ -264,9 +265,9 @@ enum wp_err wp_admin_message_limit(const struct wp_config *config, int timeout_m
     size_t count = list_written(config, list);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(admin.rk);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof(why));
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, LIMIT_MS, why, sizeof(why));
     rd_kafka_DescribeConfigs(admin.rk, list, count, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * LIMIT_MS);
     if (event && !rd_kafka_event_error(event)) find_least(event, ret_bytes, ret_topic);
     if (event) rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);

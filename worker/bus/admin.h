@@ -15,9 +15,9 @@ enum wp_err wp_admin_ensure_topics(const struct wp_config *config, int timeout_m
 enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char **ret_cluster_id,
                            char **ret_missing, struct wp_error *error) WP_MUST_CHECK;
 /* The largest message that every topic takes that workers write to, and the name of the topic that takes the
- * least (owned). INT64_MAX and "": Kafka does not say, or there is no such topic. */
-enum wp_err wp_admin_message_limit(const struct wp_config *config, int timeout_ms, int64_t *ret_bytes,
-                                   char **ret_topic, struct wp_error *error) WP_MUST_CHECK;
+ * least (owned). INT64_MAX and "": Kafka does not say within a second, or there is no such topic. */
+enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_bytes, char **ret_topic,
+                                   struct wp_error *error) WP_MUST_CHECK;
 /* kafka.message.max.bytes, or librdkafka's default. */
 int64_t wp_kafka_message_max(const struct wp_config *config);
 /* A client configuration with all of kafka.* in it. `consumer` leaves out producer-only properties and the

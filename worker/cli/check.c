@@ -38,7 +38,7 @@ static void check_message_size(struct wp_check *check) {
     int64_t bytes, own = wp_kafka_message_max(check->config);
     char *topic = NULL;
     struct wp_error error;
-    if (wp_admin_message_limit(check->config, KAFKA_MS, &bytes, &topic, &error))
+    if (wp_admin_message_limit(check->config, &bytes, &topic, &error))
         wp_check_say(check, WP_CHECK_FAILED, "message size", "%s", error.text);
     else if (own > bytes)
         wp_check_say(check, WP_CHECK_FAILED, "message size",

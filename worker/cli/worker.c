@@ -69,8 +69,8 @@ static void make_topics(uv_work_t *work) {
     free(w->message_topic);
     w->message_topic = NULL;
     if (!w->topics_err)
-        w->topics_err = wp_admin_message_limit(&w->config, TOPICS_TIMEOUT_MS, &w->message_limit,
-                                               &w->message_topic, &w->topics_error);
+        w->topics_err =
+            wp_admin_message_limit(&w->config, &w->message_limit, &w->message_topic, &w->topics_error);
 }
 
 /* What a topic does not take would fail for ever; what the producer does not take is a dead letter. */

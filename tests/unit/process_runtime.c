@@ -210,6 +210,40 @@ Test(process_runtime, a_created_container_is_a_running_process_in_its_own_group)
     close_bench(bench);
 }
 
+Test(process_runtime, a_command_that_ends_at_once_was_never_ready) {
+    struct bench *bench =
+        new_bench("case $WARMPOOL_CONTAINER_ID in short) sleep 0.1; exit 3;; esac; nowhere-to-be-found");
+    set(bench, "process.ready_after_ms", "5000");
+    open_runtime(bench);
+    create(bench, "not-found");
+    wait_told(bench, 1);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_FAILED);
+    cr_assert_str_eq(last(bench)->detail, "the process exited with status 127 before it was ready");
+    create(bench, "short");
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_FAILED);
+    cr_assert_str_eq(last(bench)->detail, "the process exited with status 3 before it was ready");
+    nothing_more(bench, 50);
+    close_bench(bench);
+}
+
+Test(process_runtime, one_that_runs_is_ready_after_the_time_asked_for) {
+    struct bench *bench = new_bench("exec sleep 1000");
+    set(bench, "process.ready_after_ms", "200");
+    open_runtime(bench);
+    int64_t began = wp_clock_us();
+    create(bench, "a");
+    wait_told(bench, 1);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_READY);
+    cr_assert_geq(wp_clock_us() - began, 200000);
+    create(bench, "ended-meanwhile");
+    destroy(bench, "ended-meanwhile");
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_GONE);
+    nothing_more(bench, 300);
+    close_bench(bench);
+}
+
 Test(process_runtime, the_child_has_its_names_and_nothing_of_the_worker) {
     setenv("WARMPOOL_REDIS_URL", "redis://:secret@127.0.0.1", 1);
     int leaked = open("/dev/null", O_RDONLY); /* without close-on-exec, as a library might */

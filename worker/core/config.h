@@ -136,6 +136,7 @@ struct wp_config {
         char *command; /* process.command: run by /bin/sh -c; default "exec sleep infinity" */
         char *ready;   /* process.ready: "running", or "notify": the child writes a line to the descriptor in
                           WARMPOOL_READY_FD */
+        int64_t ready_after_ms;   /* process.ready_after_ms: 50 of running, with ready = running */
         int64_t ready_timeout_ms; /* process.ready_timeout_ms: 30000 */
     } process;
 

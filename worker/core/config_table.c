@@ -134,7 +134,8 @@ const struct wp_param wp_params[] = {
 
     TEXT("process.command", process.command, "exec sleep infinity", 1, 65536, "what a container of the `process` runtime runs, by `/bin/sh -c`"),
     WORD("process.ready", process.ready, "running", "running,notify",
-        "when it is ready: once it runs, or when it has written a line to the descriptor that `WARMPOOL_READY_FD` names"),
+        "when it is ready: once it has run for `process.ready_after_ms`, or when it has written a line to the descriptor that `WARMPOOL_READY_FD` names"),
+    INT("process.ready_after_ms", process.ready_after_ms, "50", 0, DAY_MS, "ms", "that it must have run with `process.ready = running`; one that ends before has failed"),
     INT("process.ready_timeout_ms", process.ready_timeout_ms, "30000", 1, DAY_MS, "ms", "to become ready"),
 
     TEXT("http.listen", http.listen, "127.0.0.1:9464", 0, 256,

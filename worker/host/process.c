@@ -41,7 +41,7 @@ struct container {
     int status_fd; /* -1 once it has told all */
     char detail[160];
     uv_poll_t status;
-    uv_timer_t timer;              /* ready timeout, then the grace */
+    uv_timer_t timer;              /* until it is ready or late, then the grace */
     int handles;                   /* not yet closed by the loop */
     struct container *prev, *next; /* in the queue */
     UT_hash_handle hh;
@@ -215,6 +215,10 @@ static void become_ready(struct container *container) {
     start_queued(container->runtime);
 }
 
+static void on_ran(uv_timer_t *timer) {
+    become_ready(timer->data);
+}
+
 static void give_up(struct container *container, const char *what, const char *why) {
     if (container->phase != STARTING) return;
     snprintf(container->detail, sizeof container->detail, "%s%s", what, why);
@@ -231,7 +235,12 @@ static void look_at_status(struct container *container) {
     switch (wp_child_status(container->status_fd, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
         return;
-    case WP_CHILD_RUNS:
+    case WP_CHILD_RUNS: /* its program may still end at once: a name that is not found, a library that is
+                           missing */
+        if (container->phase == STARTING)
+            uv_timer_start(&container->timer, on_ran,
+                           (uint64_t)container->runtime->config->process.ready_after_ms, 0);
+        break;
     case WP_CHILD_LINE:
         become_ready(container);
         break;

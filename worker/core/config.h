@@ -54,7 +54,7 @@ struct wp_config {
                              group.instance.id */
         int64_t batch;    /* worker.batch: 500 events in one call */
         int64_t window;   /* worker.window: 4096 events of a partition taken and not finished */
-        int64_t calls;    /* worker.calls: 4 calls of a partition in flight */
+        int64_t calls;    /* worker.calls: 4 calls of a topic in flight */
         int64_t sweep_ms; /* worker.sweep_interval_ms: 100 */
         int64_t stop_ms;  /* worker.stop_timeout_ms: 10000, to finish on SIGTERM */
     } worker;

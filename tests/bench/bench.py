@@ -167,6 +167,13 @@ class Bench:
         self.client(prefix, "make-topics", PARTITIONS, *(prefix + t for t in topics))
         return prefix
 
+    def warm_up(self):
+        """A young broker is busy compiling itself, at the cost of whoever comes first."""
+        try:
+            say(f"warm-up: copy loop {self.stream_copy_loop():,.0f}/s")
+        except NotMeasured as error:
+            raise SystemExit(f"bench: {error}; the output above says why")
+
     # --- a side of a round each ---
 
     def stream_warmpool(self):
@@ -355,6 +362,7 @@ def main():
     results = {}
     try:
         bench.open()
+        bench.warm_up()
         for name in names:
             results[name] = measure(bench, name, options.rounds)
     finally:

@@ -22,7 +22,7 @@
     "confidence':0.3,"                                                                                       \
     "'medium_confidence':0.7,'low_cpu':50,'low_memory':256,'low_time':60,'medium_buffer':1.5,'high_buffer':" \
     "1.2,"                                                                                                   \
-    "'predict_interval_ms':1000,'agents_ttl':3600,'agents_max':100000,'host_ttl_ms':10000}"
+    "'predict_interval_ms':1000,'agents_ttl':3600,'agents_max':100000}"
 
 struct seen {
     char id[64], state[32], detail[128], address[64];

@@ -11,8 +11,7 @@ static const char defaults[] =
     "'min_memory': 16, 'max_memory': 8192, 'request_ttl': 600, 'max_requests': 1000000, "
     "'history_size': 100, 'buffer': 1.2, 'cpu': 50, 'memory': 256, 'time': 60, 'low_confidence': 0.3, "
     "'medium_confidence': 0.7, 'low_cpu': 50, 'low_memory': 256, 'low_time': 60, 'medium_buffer': 1.5, "
-    "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000, "
-    "'host_ttl_ms': 15000}";
+    "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000}";
 
 static json_t *parse(const char *text) {
     char *copy = wp_strdup(text);

@@ -151,7 +151,7 @@ static void put_bool(struct wp_buf *out, const char *key, bool value) {
 }
 
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 30);
+    wp_pack_map(out, 29);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
     put_int(out, "size", config->pool.size);
@@ -184,5 +184,4 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     put_int(out, "predict_interval_ms", config->predictor.interval_ms);
     put_int(out, "agents_ttl", config->agents.ttl);
     put_int(out, "agents_max", config->agents.max);
-    put_int(out, "host_ttl_ms", config->host.ttl_ms);
 }

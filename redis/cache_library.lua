@@ -11,5 +11,6 @@ register('wp_cache_skip_v1', delivery.skip)
 -- It frees memory, so it may run when there is none left.
 register('wp_cache_sweep_v1', function(keys, args)
     local now, settings = delivery.advance(keys[1], args[1])
+    delivery.keep(keys[1], now, args[1])
     return cache.sweep(keys[1], now, settings)
 end, {'allow-oom'})

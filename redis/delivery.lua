@@ -24,22 +24,25 @@ local function time_not_before(seen)
 end
 
 -- Redis' time in microseconds, never smaller than any seen before (a clock stepped back expires nothing twice), and the
--- settings of the last call (nil when there was none). For functions that only read.
+-- settings of the last call (nil when there was none).
 function delivery.context(slot)
-    local meta = redis.call('HMGET', slot .. ':meta', 'now', 'settings')
+    local meta = redis.call('HMGET', slot .. ':meta', 'now', 'settings', 'n')
+    delivery.number, delivery.drawn, delivery.settings_kept = meta[3] or '0', nil, meta[2]
     return time_not_before(meta[1]), meta[2] and decode_settings(meta[2]) or nil
 end
 
--- The same for a function that writes: keeps the time, and the settings when they changed.
+-- The same for a function that writes, with the settings that it was given; it ends in keep().
 function delivery.advance(slot, raw)
-    local meta = redis.call('HMGET', slot .. ':meta', 'now', 'settings')
-    local now = time_not_before(meta[1])
-    if raw ~= meta[2] then
-        redis.call('HSET', slot .. ':meta', 'now', now, 'settings', raw)
-    else
-        redis.call('HSET', slot .. ':meta', 'now', now)
-    end
+    local now = delivery.context(slot)
     return now, decode_settings(raw)
+end
+
+-- Keeps the time, the settings when they changed, and the last number that was drawn (state.lua).
+function delivery.keep(slot, now, raw)
+    local values, n = {'now', now}, 2
+    if raw ~= delivery.settings_kept then values[3], values[4], n = 'settings', raw, 4 end
+    if delivery.drawn then values[n + 1], values[n + 2] = 'n', delivery.drawn end
+    redis.call('HSET', slot .. ':meta', unpack(values))
 end
 
 local function read(slot, partition)
@@ -137,6 +140,7 @@ function delivery.call(keys, args, apply)
     if #batches > 0 then
         local now, settings = delivery.advance(slot, args[1])
         records, applied = apply(batches, now, settings, slot)
+        delivery.keep(slot, now, args[1])
     end
     for i, p in ipairs(parts) do
         if not p.gap then close(p, p.batch and records[p.batch], p.batch and applied[p.batch]) end

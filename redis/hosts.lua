@@ -64,5 +64,6 @@ function pool.sweep(keys, args)
     local time, map = delivery.advance(keys[1], args[1])
     begin(keys[1], time, map)
     local removed = agents.sweep(most)
+    delivery.keep(keys[1], time, args[1])
     return removed + state.forget(most)
 end

@@ -310,7 +310,7 @@ end
 function state.list(name)
     local l = lists[name]
     if not l then
-        l = {key = root .. ':' .. name, items = {}, added = {}, gone = {}, gone_count = 0, put = {}, put_count = 0, ask = 16, at = 1}
+        l = {key = root .. ':' .. name, items = {}, added = {}, gone = {}, gone_count = 0, put = {}, put_count = 0, ask = 4, at = 1}
         lists[name] = l
     end
     return l
@@ -326,7 +326,9 @@ function state.list_item(l, i)
         local more = redis.call('ZRANGE', l.key, from, from + l.ask - 1)
         if l.pool then load_idle(more, l.pool, l.reuse) end
         for k = 1, #more do items[from + k] = more[k] end
-        if #more < l.ask then
+        local asked = l.ask
+        l.ask = math.min(2 * asked, 1000)
+        if #more < asked then
             l.complete = true
             for k = 1, #l.added do items[#items + 1] = l.added[k] end
         end
@@ -425,7 +427,7 @@ function state.deadline(member, at) deadlines[member] = at or false end
 
 -- Grows for ever, also when Redis has forgotten: the larger of the last one plus 1 and the time in us.
 function state.next_number()
-    if not sequence then sequence = tonumber(redis.call('HGET', root .. ':meta', 'n') or 0) end
+    sequence = sequence or tonumber(delivery.number)
     sequence = sequence < now and now or sequence + 1
     return sequence
 end
@@ -613,7 +615,7 @@ function state.flush()
     bulk('RPUSH', root .. ':ended', ended)
     if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
     flush_hosts()
-    if sequence then redis.call('HSET', root .. ':meta', 'n', state.number_text(sequence)) end
+    if sequence then delivery.drawn = state.number_text(sequence) end -- delivery.keep() writes it
     for _, command in ipairs(plain) do
         command[2] = root .. command[2]
         redis.call(unpack(command))

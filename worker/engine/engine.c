@@ -9,7 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 20, COMMIT_US = 500000, VERIFY_US = 3000000, MAX_PARTITIONS = 4096 };
+enum {
+    TICK_MS = 20,
+    COMMIT_US = 500000,
+    TELL_US = 50000 /* floors are told before a commit: it needs them */,
+    VERIFY_US = 3000000,
+    MAX_PARTITIONS = 4096
+};
 
 static struct partition *find(const struct wp_engine *engine, struct wp_tp tp) {
     struct partition *p = engine->partitions;
@@ -84,7 +90,8 @@ static void on_tick(uv_timer_t *timer) {
     if (!engine->source) return;
     look_at_due(engine, now);
     send_all(engine);
-    for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_tell_floors(engine, (enum wp_topic)topic);
+    if (engine->stopping || now >= engine->next_commit_us - TELL_US)
+        for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_tell_floors(engine, (enum wp_topic)topic);
     if (now >= engine->next_verify_us) {
         for (struct partition *p = engine->partitions; p; p = p->next) partition_verify(p);
         engine->next_verify_us = now + VERIFY_US;

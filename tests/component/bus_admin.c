@@ -1,7 +1,6 @@
 /* Topics are made as the table says, on a real Kafka; the embedded broker of `warmpool broker` serves source
  * and sink. */
 #include <criterion/criterion.h>
-#include <criterion/hooks.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,26 +9,12 @@
 #include "bus/sink.h"
 #include "cli/command.h"
 #include "support/bus_reader.h"
-#include "support/kafka_server.h"
+#include "support/kafka_shared.h"
 
-static struct kafka_server
-    server; /* of the runner; the tests are processes of their own and know its address */
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    kafka_server_start(&server);
-    setenv("TEST_KAFKA", server.bootstrap, 1);
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    kafka_server_stop(&server);
-}
-
-TestSuite(admin, .timeout = 60);
+TestSuite(admin, .timeout = TEST_LIMIT_S);
 
 static void prepare(struct wp_config *config, const char *name) {
-    bus_config(config, getenv("TEST_KAFKA"), name);
+    bus_config(config, kafka_shared(), name);
 }
 
 static rd_kafka_t *plain_client(const struct wp_config *config) {
@@ -47,7 +32,7 @@ static void describe(const struct wp_config *config, enum wp_topic topic, const 
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_LIMIT_MS);
     cr_assert(event && !rd_kafka_event_error(event));
     size_t count, entries;
     const rd_kafka_ConfigResource_t **answers =
@@ -70,7 +55,7 @@ static int partitions_of(const struct wp_config *config, enum wp_topic topic) {
     rd_kafka_t *rk = plain_client(config);
     char *name = wp_topic_full_name(config, topic);
     const rd_kafka_metadata_t *metadata;
-    cr_assert_eq(rd_kafka_metadata(rk, 1, NULL, &metadata, 10000), 0);
+    cr_assert_eq(rd_kafka_metadata(rk, 1, NULL, &metadata, WAIT_LIMIT_MS), 0);
     int count = 0;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         if (strcmp(metadata->topics[i].topic, name) == 0) count = metadata->topics[i].partition_cnt;
@@ -85,7 +70,7 @@ Test(admin, missing_topics_are_made_as_the_table_says_and_existing_ones_left_alo
     struct wp_config config;
     struct wp_error error;
     prepare(&config, "make");
-    cr_assert_eq(wp_admin_ensure_topics(&config, 20000, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_ensure_topics(&config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
     char value[64];
     describe(&config, WP_TOPIC_ACQUIRE, "message.timestamp.type", value, sizeof(value));
     cr_expect_str_eq(value, "LogAppendTime");
@@ -95,7 +80,7 @@ Test(admin, missing_topics_are_made_as_the_table_says_and_existing_ones_left_alo
     cr_expect_str_eq(value, "delete");
     cr_expect_eq(partitions_of(&config, WP_TOPIC_DEAD_LETTER), 3);
     cr_assert_eq(wp_config_set(&config, "topics.partitions", "5", &error), WP_OK);
-    cr_assert_eq(wp_admin_ensure_topics(&config, 20000, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_ensure_topics(&config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
     cr_expect_eq(partitions_of(&config, WP_TOPIC_DEAD_LETTER), 3);
     wp_config_done(&config);
 }
@@ -106,14 +91,15 @@ Test(admin, a_check_names_the_cluster_and_what_is_missing_and_makes_nothing) {
     char *cluster = NULL, *missing = NULL;
     prepare(&config, "check");
     for (int i = 0; i < 2; i++) { /* the first one did not make them */
-        cr_assert_eq(wp_admin_check(&config, 20000, &cluster, &missing, &error), WP_OK, "%s", error.text);
+        cr_assert_eq(wp_admin_check(&config, WAIT_LIMIT_MS, &cluster, &missing, &error), WP_OK, "%s",
+                     error.text);
         cr_expect_eq(strlen(cluster), 22);
         cr_expect(strstr(missing, "container-acquire,check."), "%s", missing);
         free(cluster);
         free(missing);
     }
-    cr_assert_eq(wp_admin_ensure_topics(&config, 20000, &error), WP_OK, "%s", error.text);
-    cr_assert_eq(wp_admin_check(&config, 20000, &cluster, &missing, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_ensure_topics(&config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_check(&config, WAIT_LIMIT_MS, &cluster, &missing, &error), WP_OK, "%s", error.text);
     cr_expect_str_eq(missing, "");
     free(cluster);
     free(missing);
@@ -125,7 +111,7 @@ Test(admin, a_topic_that_cannot_be_made_is_named_with_the_brokers_reason) {
     struct wp_error error;
     prepare(&config, "three");
     cr_assert_eq(wp_config_set(&config, "topics.replication", "3", &error), WP_OK); /* there is one broker */
-    cr_expect_eq(wp_admin_ensure_topics(&config, 20000, &error), WP_ERR_KAFKA);
+    cr_expect_eq(wp_admin_ensure_topics(&config, WAIT_LIMIT_MS, &error), WP_ERR_KAFKA);
     cr_expect(strstr(error.text, "container-acquire") && strstr(error.text, "eplication"), "%s", error.text);
     wp_config_done(&config);
 }
@@ -162,7 +148,7 @@ static void delivered(void *ctx, void *token, bool ok) {
     *(int *)ctx += ok ? 1 : 1000;
 }
 
-Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
+Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = TEST_LIMIT_S) {
     char dir[] = "/tmp/warmpool-broker-XXXXXX", file[64], address[64] = "";
     cr_assert(mkdtemp(dir));
     snprintf(file, sizeof(file), "%s/address", dir);
@@ -171,7 +157,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     pid_t broker = start_broker(file, config.topics.prefix);
     uv_loop_t loop;
     uv_loop_init(&loop);
-    RUN_UNTIL(&loop, access(file, R_OK) == 0, 60);
+    RUN_UNTIL(&loop, access(file, R_OK) == 0);
     FILE *in = fopen(file, "r");
     cr_assert(in && fgets(address, sizeof(address), in));
     fclose(in);
@@ -180,10 +166,10 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     struct reader reader;
     struct wp_error error;
     reader_open(&reader, &loop, address, "embedded");
-    cr_assert_eq(wp_admin_ensure_topics(&reader.config, 5000, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_ensure_topics(&reader.config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
     bus_fill(&reader.config, WP_TOPIC_ACQUIRE, 1, 200);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.messages == 200, 60);
+    RUN_UNTIL(&loop, reader.messages == 200);
     cr_expect(reader.stats.kafka.ready);
 
     struct wp_sink *sink;
@@ -193,7 +179,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = 60) {
     struct wp_record record = {
         .topic = WP_TOPIC_METRICS, .value = WP_STR("v"), .partition = -1, .token = &reports};
     cr_assert_eq(wp_sink_send(sink, &record, &error), WP_OK);
-    RUN_UNTIL(&loop, reports == 1, 60);
+    RUN_UNTIL(&loop, reports == 1);
     wp_sink_free(sink);
     reader_close(&reader);
     uv_run(&loop, UV_RUN_DEFAULT);

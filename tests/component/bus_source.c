@@ -1,27 +1,13 @@
 /* The Kafka source against a real Kafka: where partitions start, pauses, restarts under load, groups,
  * commits. */
 #include <criterion/criterion.h>
-#include <criterion/hooks.h>
 #include <stdlib.h>
 #include "bus/admin.h"
 #include "support/bus_reader.h"
 #include "support/kafka_server.h"
+#include "support/kafka_shared.h"
 
-static struct kafka_server
-    server; /* of the runner; the tests are processes of their own and know its address */
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    kafka_server_start(&server);
-    setenv("TEST_KAFKA", server.bootstrap, 1);
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    kafka_server_stop(&server);
-}
-
-TestSuite(source, .timeout = 60);
+TestSuite(source, .timeout = TEST_LIMIT_S);
 
 #define PARTS (3 * WP_TOPICS_IN) /* bus_config makes three partitions of a topic */
 
@@ -29,8 +15,8 @@ static const struct wp_tp first = {WP_TOPIC_ACQUIRE, 0};
 
 static void prepare(struct reader *reader, uv_loop_t *loop, const char *name) {
     struct wp_error error;
-    reader_open(reader, loop, getenv("TEST_KAFKA"), name);
-    cr_assert_eq(wp_admin_ensure_topics(&reader->config, 10000, &error), WP_OK, "%s", error.text);
+    reader_open(reader, loop, kafka_shared(), name);
+    cr_assert_eq(wp_admin_ensure_topics(&reader->config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
 }
 
 static void end_loop(uv_loop_t *loop) {
@@ -46,18 +32,18 @@ Test(source, fetches_nothing_before_the_start_and_begins_where_it_is_told) {
     reader.manual = true;
     bus_fill(&reader.config, first.topic, first.partition, 100);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS);
     cr_expect_eq(reader.stats.partitions, PARTS);
     bus_run_for(&loop, 500);
     cr_expect_eq(reader.messages, 0);
     reader_start(&reader, first, 40);
-    RUN_UNTIL(&loop, reader.messages >= 60, 60);
+    RUN_UNTIL(&loop, reader.messages >= 60);
     bus_run_for(&loop, 200);
     cr_expect_eq(reader.messages, 60);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     reader_start(&reader, first, RD_KAFKA_OFFSET_BEGINNING);
-    RUN_UNTIL(&loop, reader.messages >= 160, 60);
+    RUN_UNTIL(&loop, reader.messages >= 160);
     cr_expect_eq(reader_part(&reader, first)->expected, 100);
     reader_close(&reader);
     end_loop(&loop);
@@ -94,7 +80,7 @@ Test(source, pauses_and_resumes_under_load_lose_and_double_nothing) {
     uv_timer_t timer = {.data = &reader};
     uv_timer_init(&loop, &timer);
     uv_timer_start(&timer, resume_all, 1, 1);
-    RUN_UNTIL(&loop, reader.messages >= 200000, 60);
+    RUN_UNTIL(&loop, reader.messages >= 200000);
     uv_close((uv_handle_t *)&timer, NULL);
     bus_run_for(&loop, 200);
     cr_expect_eq(reader.messages, 200000);
@@ -121,9 +107,9 @@ Test(source, a_partition_started_again_under_load_hands_over_nothing_stale) {
     for (int p = 0; p < 3; p++) bus_fill(&reader.config, first.topic, p, 20000);
     reader.on_message = start_again_now_and_then;
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.looks > 200, 60);
+    RUN_UNTIL(&loop, reader.looks > 200);
     for (int p = 0; p < 3; p++)
-        RUN_UNTIL(&loop, reader_part(&reader, (struct wp_tp){WP_TOPIC_ACQUIRE, p})->expected == 20000, 60);
+        RUN_UNTIL(&loop, reader_part(&reader, (struct wp_tp){WP_TOPIC_ACQUIRE, p})->expected == 20000);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     reader_close(&reader);
@@ -140,16 +126,16 @@ Test(source, an_offset_that_does_not_exist_is_reported_and_the_partition_can_be_
     bus_fill(&reader.config, first.topic, 0, 50);
     bus_fill(&reader.config, first.topic, 1, 50);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS);
     reader_start(&reader, other, 0);
     reader_start(&reader, first, 1000);
-    RUN_UNTIL(&loop, reader.out_of_range == 1 && reader.messages == 50, 60);
+    RUN_UNTIL(&loop, reader.out_of_range == 1 && reader.messages == 50);
     cr_expect_neq(reader.out_of_range_why[0], '\0');
     reader_start(&reader, first, 10);
-    RUN_UNTIL(&loop, reader.messages == 90, 60);
+    RUN_UNTIL(&loop, reader.messages == 90);
     bus_run_for(&loop, 200);
     bus_fill(&reader.config, first.topic, 1, 5); /* the other one went on where it was */
-    RUN_UNTIL(&loop, reader.messages == 95, 60);
+    RUN_UNTIL(&loop, reader.messages == 95);
     cr_expect_eq(reader.wrong_offsets, 0);
     cr_expect_eq(reader.unexpected, 0);
     cr_expect_eq(reader.out_of_range, 1);
@@ -160,7 +146,7 @@ Test(source, an_offset_that_does_not_exist_is_reported_and_the_partition_can_be_
 /* ---- groups and commits ---- */
 
 static void wait_for_all(struct reader *reader) {
-    RUN_UNTIL(reader->loop, reader_owned(reader) == PARTS && reader_part(reader, first)->started, 60);
+    RUN_UNTIL(reader->loop, reader_owned(reader) == PARTS && reader_part(reader, first)->started);
 }
 
 Test(source, a_commit_is_where_the_next_member_goes_on) {
@@ -170,10 +156,10 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     prepare(&reader, &loop, "commit");
     bus_fill(&reader.config, first.topic, first.partition, 100);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.messages == 100, 60);
+    RUN_UNTIL(&loop, reader.messages == 100);
     struct wp_error error;
     int64_t offset = 30;
-    cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 5000, &error), WP_OK, "%s",
+    cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, WAIT_LIMIT_MS, &error), WP_OK, "%s",
                  error.text);
     offset = 60;
     wp_source_commit(reader.source, &first, &offset, 1);
@@ -181,14 +167,14 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     reader_close(&reader);
 
     struct reader next;
-    reader_open(&next, &loop, getenv("TEST_KAFKA"), "commit");
+    reader_open(&next, &loop, kafka_shared(), "commit");
     next.manual = true;
     reader_subscribe(&next);
-    RUN_UNTIL(&loop, reader_owned(&next) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&next) == PARTS);
     wp_source_look(next.source, &first, 1);
     struct wp_tp untouched = {WP_TOPIC_CACHE, 1};
     wp_source_look(next.source, &untouched, 1);
-    RUN_UNTIL(&loop, next.looks == 2, 60);
+    RUN_UNTIL(&loop, next.looks == 2);
     cr_expect_str_eq(next.look_error, "");
     const struct wp_tp_look *look = &reader_part(&next, first)->look;
     cr_expect_eq(look->committed, 60);
@@ -197,10 +183,10 @@ Test(source, a_commit_is_where_the_next_member_goes_on) {
     look = &reader_part(&next, untouched)->look;
     cr_expect_eq(look->committed, -1);
     cr_expect_eq(look->high, 0);
-    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100, 60); /* not started: all of it is to be read */
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100); /* not started: all of it is to be read */
     reader_start(&next, first, 60);
-    RUN_UNTIL(&loop, next.messages == 40, 60);
-    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0, 60);
+    RUN_UNTIL(&loop, next.messages == 40);
+    RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0);
     cr_expect_eq(next.wrong_offsets, 0);
     reader_close(&next);
     end_loop(&loop);
@@ -223,8 +209,8 @@ Test(source, a_start_or_a_commit_of_a_partition_of_somebody_else_is_refused) {
     wp_source_pause(reader.source, foreign);
     wp_source_resume(reader.source, foreign);
     bus_run_for(&loop, 200);
-    cr_assert_not_null(wp_source_cluster_id(reader.source, 5000));
-    cr_expect_eq(strlen(wp_source_cluster_id(reader.source, 5000)), 22);
+    cr_assert_not_null(wp_source_cluster_id(reader.source, WAIT_LIMIT_MS));
+    cr_expect_eq(strlen(wp_source_cluster_id(reader.source, WAIT_LIMIT_MS)), 22);
     reader_close(&reader);
     end_loop(&loop);
 }
@@ -237,15 +223,18 @@ Test(source, a_worker_with_an_id_comes_back_to_its_partitions_within_the_session
     struct reader one, again;
     struct wp_error error;
     prepare(&one, &loop, "static");
-    reader_open(&again, &loop, getenv("TEST_KAFKA"), "static");
+    reader_open(&again, &loop, kafka_shared(), "static");
     cr_assert_eq(wp_config_set(&one.config, "worker.id", "w1", &error), WP_OK);
     cr_assert_eq(wp_config_set(&again.config, "worker.id", "w1", &error), WP_OK);
+    cr_assert_eq(wp_config_set(&one.config, "kafka.session.timeout.ms", "90000", &error), WP_OK);
     reader_subscribe(&one);
     wait_for_all(&one);
     reader_close(&one);
     cr_expect_eq(one.revocations, 1);
+    uint64_t left = uv_hrtime();
     reader_subscribe(&again);
-    RUN_UNTIL(&loop, reader_owned(&again) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&again) == PARTS);
+    cr_expect_lt(uv_hrtime() - left, 60 * UINT64_C(1000000000), "it had to wait for the end of the session");
     reader_close(&again);
     end_loop(&loop);
 }
@@ -256,7 +245,7 @@ static void two_members_share(const char *name, const char *strategy) {
     struct reader one, two;
     struct wp_error error;
     prepare(&one, &loop, name);
-    reader_open(&two, &loop, getenv("TEST_KAFKA"), name);
+    reader_open(&two, &loop, kafka_shared(), name);
     struct reader *both[] = {&one, &two};
     for (int i = 0; i < 2; i++) {
         both[i]->from_commit = both[i]->commit_on_revoke = true;
@@ -266,18 +255,18 @@ static void two_members_share(const char *name, const char *strategy) {
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 1000);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 1000);
     reader_subscribe(&one);
-    RUN_UNTIL(&loop, one.messages == 2000, 60);
+    RUN_UNTIL(&loop, one.messages == 2000);
     reader_subscribe(&two);
-    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS);
     cr_expect_gt(reader_owned(&one), 0);
     cr_expect_gt(one.revocations, 0);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 0, 500);
     bus_fill(&one.config, WP_TOPIC_ACQUIRE, 2, 500);
-    RUN_UNTIL(&loop, one.messages + two.messages == 3000, 60); /* committed at the revocation: none twice */
+    RUN_UNTIL(&loop, one.messages + two.messages == 3000); /* committed at the revocation: none twice */
     reader_close(&one);
-    RUN_UNTIL(&loop, reader_owned(&two) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&two) == PARTS);
     bus_fill(&two.config, WP_TOPIC_ACQUIRE, 0, 500);
-    RUN_UNTIL(&loop, one.messages + two.messages == 3500, 60);
+    RUN_UNTIL(&loop, one.messages + two.messages == 3500);
     bus_run_for(&loop, 300);
     cr_expect_eq(one.messages + two.messages, 3500);
     cr_expect_eq(one.wrong_offsets + two.wrong_offsets, 0);
@@ -306,18 +295,19 @@ Test(source, an_offset_out_of_range_is_mended_with_the_cooperative_protocol_too)
     reader.manual = true;
     bus_fill(&reader.config, first.topic, 0, 50);
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS, 60);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS);
     reader_start(&reader, first, 1000);
-    RUN_UNTIL(&loop, reader.out_of_range == 1, 60);
+    RUN_UNTIL(&loop, reader.out_of_range == 1);
     reader_start(&reader, first, 10);
-    RUN_UNTIL(&loop, reader.messages == 40, 60);
+    RUN_UNTIL(&loop, reader.messages == 40);
     reader_close(&reader);
     end_loop(&loop);
 }
 
 /* ---- health ---- */
 
-Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_back, .timeout = 110) {
+Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_back,
+     .timeout = TEST_LIMIT_S) {
     struct kafka_server own;
     kafka_server_start(&own);
     uv_loop_t loop;
@@ -326,24 +316,24 @@ Test(source, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_is_
     struct wp_error error;
     reader_open(&reader, &loop, own.bootstrap, "away");
     cr_assert_eq(wp_config_set(&reader.config, "kafka.session.timeout.ms", "6000", &error), WP_OK);
-    cr_assert_eq(wp_admin_ensure_topics(&reader.config, 20000, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_admin_ensure_topics(&reader.config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
     bus_fill(&reader.config, first.topic, 0, 100);
     reader_subscribe(&reader);
     cr_expect_not(reader.stats.kafka.ready);
-    RUN_UNTIL(&loop, reader.messages == 100 && reader.stats.kafka.ready, 60);
+    RUN_UNTIL(&loop, reader.messages == 100 && reader.stats.kafka.ready);
     cr_expect_str_eq(reader.stats.kafka.reason, "");
     kafka_server_kill(&own);
-    RUN_UNTIL(&loop, !reader.stats.kafka.ready, 60);
+    RUN_UNTIL(&loop, !reader.stats.kafka.ready);
     cr_expect(strstr(reader.stats.kafka.reason, own.bootstrap), "%s", reader.stats.kafka.reason);
     int64_t offset = 100;
     cr_expect_eq(wp_source_commit_now(reader.source, &first, &offset, 1, 300, &error), WP_ERR_KAFKA);
     wp_source_look(reader.source, &first, 1);
     kafka_server_restart(&own);
-    RUN_UNTIL(&loop, reader.stats.kafka.ready, 60);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready);
     bus_fill(&reader.config, first.topic, 0, 50);
     /* The coordinator waits for the end of a session that was lost meanwhile before the member is let in
      * again. */
-    RUN_UNTIL(&loop, reader.messages >= 150 && reader_part(&reader, first)->expected == 150, 60);
+    RUN_UNTIL(&loop, reader.messages >= 150 && reader_part(&reader, first)->expected == 150);
     cr_expect_eq(reader.wrong_offsets, 0);
     reader_close(&reader);
     end_loop(&loop);
@@ -354,13 +344,13 @@ Test(source, a_missing_topic_is_named) {
     uv_loop_t loop;
     uv_loop_init(&loop);
     struct reader reader;
-    reader_open(&reader, &loop, getenv("TEST_KAFKA"), "missing");
+    reader_open(&reader, &loop, kafka_shared(), "missing");
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, strstr(reader.stats.kafka.reason, "missing."), 60);
+    RUN_UNTIL(&loop, strstr(reader.stats.kafka.reason, "missing."));
     cr_expect_not(reader.stats.kafka.ready);
     struct wp_error error;
-    cr_assert_eq(wp_admin_ensure_topics(&reader.config, 10000, &error), WP_OK, "%s", error.text);
-    RUN_UNTIL(&loop, reader.stats.kafka.ready, 60);
+    cr_assert_eq(wp_admin_ensure_topics(&reader.config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready);
     reader_close(&reader);
     end_loop(&loop);
 }

@@ -28,7 +28,7 @@ void bus_fill(const struct wp_config *config, enum wp_topic topic, int32_t parti
         while (rd_kafka_produce(rkt, partition, RD_KAFKA_MSG_F_COPY, text, (size_t)len, NULL, 0, NULL))
             rd_kafka_poll(rk, 20);
     }
-    cr_assert_eq(rd_kafka_flush(rk, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    cr_assert_eq(rd_kafka_flush(rk, WAIT_LIMIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_topic_destroy(rkt);
     rd_kafka_destroy(rk);
     free(name);
@@ -98,7 +98,7 @@ static void revoked(void *ctx, const struct wp_tp *list, size_t count, bool lost
         if (reader->commit_on_revoke && !lost && part->expected >= 0) {
             struct wp_error error;
             enum wp_err err =
-                wp_source_commit_now(reader->source, &list[i], &part->expected, 1, 5000, &error);
+                wp_source_commit_now(reader->source, &list[i], &part->expected, 1, WAIT_LIMIT_MS, &error);
             cr_expect_eq(err, WP_OK, "%s", error.text);
         }
         part->assigned = part->started = false;

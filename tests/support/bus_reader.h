@@ -3,6 +3,7 @@
 #ifndef TESTS_BUS_READER_H
 #define TESTS_BUS_READER_H
 #include "bus/source.h"
+#include "support/limits.h"
 
 #define READER_PARTS 64
 
@@ -44,16 +45,16 @@ size_t reader_owned(const struct reader *reader);
 struct reader_part *reader_part(struct reader *reader, struct wp_tp tp);
 void reader_start(struct reader *reader, struct wp_tp tp, int64_t offset);
 
-/* Runs the loop until the condition holds; a test that waits longer than this fails. */
-#define RUN_UNTIL(loop, condition, seconds)                                                                  \
+/* Runs the loop until the condition holds. The limit only ends a test that hangs. */
+#define RUN_UNTIL(loop, condition)                                                                           \
     do {                                                                                                     \
-        uint64_t end_ = uv_hrtime() + (uint64_t)(seconds)*1000000000u;                                       \
+        uint64_t end_ = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);                                   \
         bool holds_ = condition;                                                                             \
         while (!holds_ && uv_hrtime() < end_) {                                                              \
             bus_run_once(loop);                                                                              \
             holds_ = condition;                                                                              \
         }                                                                                                    \
-        cr_assert(holds_, "waited %d s for: %s", (seconds), #condition);                                     \
+        cr_assert(holds_, "waited %d s for: %s", WAIT_LIMIT_S, #condition);                                  \
     } while (0)
 
 void bus_run_once(uv_loop_t *loop); /* one turn, at most 20 ms */

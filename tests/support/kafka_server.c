@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "support/process.h"
 
 static _Noreturn void give_up(const char *what) {
     fprintf(stderr, "kafka_server: %s\n", what);
@@ -56,7 +57,7 @@ void kafka_server_restart(struct kafka_server *server) {
 }
 
 void kafka_server_pause(struct kafka_server *server) {
-    kill(pid_of(server), SIGSTOP);
+    process_pause(pid_of(server));
 }
 
 void kafka_server_resume(struct kafka_server *server) {

@@ -1,6 +1,8 @@
 /* Owns the redis-server process of a test. */
 #include "support/redis.h"
 #include "core/buf.h"
+#include "support/limits.h"
+#include "support/process.h"
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -13,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS 10000
 #define STEP_MS 2
 
 static void wait_step(void) {
@@ -99,7 +100,7 @@ void test_redis_run_again(struct test_redis *redis) {
     for (int waited = 0; !answers(redis); waited += STEP_MS) {
         cr_assert(waitpid(redis->pid, NULL, WNOHANG) == 0, "redis-server ended at once, see %s/log",
                   redis->dir);
-        cr_assert(waited < WAIT_MS, "redis-server does not answer, see %s/log", redis->dir);
+        cr_assert(waited < WAIT_LIMIT_MS, "redis-server does not answer, see %s/log", redis->dir);
         wait_step();
     }
     redis->connection = test_redis_connect(redis);
@@ -136,7 +137,7 @@ void test_redis_kill(struct test_redis *redis) {
 }
 
 void test_redis_pause(struct test_redis *redis) {
-    kill(redis->pid, SIGSTOP);
+    process_pause(redis->pid);
 }
 
 void test_redis_resume(struct test_redis *redis) {

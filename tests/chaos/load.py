@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from client import Client, decode, encode  # noqa: E402
 from confluent_kafka import TopicPartition  # noqa: E402
-from system import System, wait_until  # noqa: E402
+from system import WAIT_LIMIT, System, wait_until  # noqa: E402
 
 POOL = "wp:{pool}"
 # A dead member is noticed as early as a broker allows; few containers, so that requests also wait.
@@ -32,8 +32,8 @@ def reason(worker):
     return text if status == 503 else ""
 
 
-def wait_reason(worker, part, timeout=90):
-    return wait_until(lambda: part in reason(worker) and reason(worker), lambda: f"/readyz says {part!r}: {worker.http('/readyz')}", timeout)
+def wait_reason(worker, part):
+    return wait_until(lambda: part in reason(worker) and reason(worker), lambda: f"/readyz says {part!r}: {worker.http('/readyz')}")
 
 
 class Load:
@@ -102,9 +102,9 @@ class Load:
         self.pump()
         return len(self.answers)
 
-    def wait_answered(self, count=None, timeout=120):
+    def wait_answered(self, count=None):
         wait_until(lambda: self.answered() >= (count or len(self.sent)),
-                   lambda: f"{len(self.answers)} of {count or len(self.sent)} answers; {stats(self.system)['total']}; {self.logs()}", timeout)
+                   lambda: f"{len(self.answers)} of {count or len(self.sent)} answers; {stats(self.system)['total']}; {self.logs()}")
         return self
 
     def logs(self):
@@ -120,7 +120,7 @@ class Load:
 
     def check(self, counters=True):
         """After the last answer: one for each, everything given back, and figures that agree with what was seen."""
-        assert not self.client.producer.flush(30) and not self.failed, self.failed[:3]
+        assert not self.client.producer.flush(WAIT_LIMIT) and not self.failed, self.failed[:3]
         assert set(self.answers) == set(self.sent), set(self.sent) ^ set(self.answers)
 
         def settled():
@@ -139,8 +139,8 @@ def dead_letters(system, client=None):
     """The reasons of all that went to dead-letter."""
     client = client or Client(system)
     name = system.prefix + "dead-letter"
-    partitions = client.consumer.list_topics(name, 10).topics[name].partitions
-    wanted = sum(client.consumer.get_watermark_offsets(TopicPartition(name, number), 10)[1] for number in partitions)
+    partitions = client.consumer.list_topics(name, WAIT_LIMIT).topics[name].partitions
+    wanted = sum(client.consumer.get_watermark_offsets(TopicPartition(name, number), WAIT_LIMIT)[1] for number in partitions)
     if not wanted:
         return []
     return [dict(record.headers)["reason"].decode() for record in client.wait_all("dead-letter", count=wanted)]

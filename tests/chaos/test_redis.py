@@ -6,6 +6,7 @@ import time
 import unittest
 
 from load import OPTIONS, Load, chaos_system, reason, wait_reason, wait_until
+from system import WAIT_LIMIT, pause
 
 
 class RedisAway(unittest.TestCase):
@@ -43,8 +44,7 @@ class RedisAway(unittest.TestCase):
     def test_silent_beyond_the_timeout(self):
         OPTIONS["redis.timeout_ms"] = 1000
         self.addCleanup(OPTIONS.pop, "redis.timeout_ms")
-        self.away(lambda server: server.process.send_signal(signal.SIGSTOP),
-                  lambda server: server.process.send_signal(signal.SIGCONT))
+        self.away(lambda server: pause(server.process.pid), lambda server: server.process.send_signal(signal.SIGCONT))
 
     def test_requests_past_their_timeout_are_rejected_when_it_is_back(self):
         with chaos_system() as system:
@@ -52,7 +52,7 @@ class RedisAway(unittest.TestCase):
             system.redis.kill()
             wait_reason(system.workers[0], "Redis at unix://")
             load = Load(system, timeout_ms=1000).send(100)
-            load.client.producer.flush(10)
+            load.client.producer.flush(WAIT_LIMIT)
             load.pump(1.5)
             system.redis.start()
             load.wait_answered().check(counters=False)

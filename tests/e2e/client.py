@@ -9,7 +9,7 @@ import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
 
-from system import CONFLUENT_IDS, ROOT, TOPICS
+from system import CONFLUENT_IDS, ROOT, TOPICS, WAIT_LIMIT
 
 SCHEMAS = {topic: load_schema(str(ROOT / "schemas" / f"{topic}.avsc")) for topic in TOPICS}
 FINGERPRINTS = {topic: bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
@@ -79,7 +79,7 @@ class Client:
         failed = []
         self.producer.produce(self.system.prefix + topic, data, key=key, headers=headers, partition=partition,
                               on_delivery=lambda error, _: failed.append(error) if error else None)
-        self.producer.flush(30)
+        self.producer.flush(WAIT_LIMIT)
         assert not failed, failed
 
     def read(self, topic):
@@ -87,7 +87,7 @@ class Client:
         if topic not in self.records:
             self.records[topic] = []
             name = self.system.prefix + topic
-            partitions = self.consumer.list_topics(name, 10).topics[name].partitions
+            partitions = self.consumer.list_topics(name, WAIT_LIMIT).topics[name].partitions
             self.consumer.incremental_assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in partitions])
         self.take(0)
         return self.records[topic]
@@ -104,20 +104,20 @@ class Client:
             record.partition, record.offset = message.partition(), message.offset()
             self.records[topic].append(record)
 
-    def wait_all(self, topic, matches=lambda record: True, count=1, timeout=90):
+    def wait_all(self, topic, matches=lambda record: True, count=1):
         """The records that match, at least `count` of them."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + WAIT_LIMIT
         while True:
             found = [record for record in self.read(topic) if matches(record)]
             if len(found) >= count:
                 return found
             if time.monotonic() > end:
-                raise AssertionError(f"{len(found)} of {count} records on {topic} within {timeout} s; all that came: "
+                raise AssertionError(f"{len(found)} of {count} records on {topic} within {WAIT_LIMIT} s; all that came: "
                                      f"{self.records[topic][-10:]}\n{self.system.workers[0].log()[-3000:]}")
             self.take(0.02)
 
-    def wait(self, topic, matches=lambda record: True, timeout=90):
-        return self.wait_all(topic, matches, 1, timeout)[0]
+    def wait(self, topic, matches=lambda record: True):
+        return self.wait_all(topic, matches)[0]
 
     def acquire(self, request_id, philosophy="react", wire=None, **fields):
         """Sends an acquire and waits for its answer."""

@@ -34,7 +34,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def wait_until(condition, what, timeout=90.0):
+WAIT_LIMIT = 120  # seconds: it only ends a test that hangs
+
+
+def wait_until(condition, what, timeout=WAIT_LIMIT):
     """Polls condition() until it gives something true, and returns that."""
     end = time.monotonic() + timeout
     while True:
@@ -44,6 +47,15 @@ def wait_until(condition, what, timeout=90.0):
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:.0f} s: {what() if callable(what) else what}")
         time.sleep(0.02)
+
+
+def pause(pid):
+    """SIGSTOP, and back when the last thread stands still: until then it still answers."""
+    def still():
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return set(states) <= {"T", "Z", "X"}
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(still, f"process {pid} stops")
 
 
 class Kafka:
@@ -130,25 +142,25 @@ class Worker:
         if not self.port():
             return 0, ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()[-3000:]}")
             return self.http("/readyz")[0] == 200
-        wait_until(ready, lambda: f"{self.name} is ready: {self.http('/readyz')}\n{self.log()[-3000:]}", timeout)
+        wait_until(ready, lambda: f"{self.name} is ready: {self.http('/readyz')}\n{self.log()[-3000:]}")
         return self
 
-    def stop(self, timeout=30):
+    def stop(self):
         """SIGTERM; returns the exit code."""
         self.process.terminate()
-        return self.process.wait(timeout)
+        return self.process.wait(WAIT_LIMIT)
 
     def kill(self):
         self.process.kill()
@@ -187,12 +199,12 @@ class System:
             self.close()
             raise
 
-    def cli(self, *arguments, input=None, timeout=60):
+    def cli(self, *arguments, input=None):
         """Runs a subcommand with this system's options: a CompletedProcess with text."""
         command = [WARMPOOL, arguments[0]]
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
-        return subprocess.run(command + list(arguments[1:]), input=input, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(command + list(arguments[1:]), input=input, capture_output=True, text=True, timeout=WAIT_LIMIT)
 
     def close(self):
         for worker in self.workers:

@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from client import FINGERPRINTS, Client, encode
-from system import CONFLUENT_IDS, System
+from system import CONFLUENT_IDS, WAIT_LIMIT, System
 
 AVRO = b"\xc3\x01"
 NEGATIVE = b"\x01"  # -1 as a zigzag varint
@@ -213,7 +213,7 @@ class BadInput(unittest.TestCase):
         failed = []
         producer = self.big_producer()
         producer.produce(self.system.prefix + topic, data, on_delivery=lambda error, _: failed.append(error) if error else None, **how)
-        producer.flush(30)
+        producer.flush(WAIT_LIMIT)
         self.assertFalse(failed)
 
     def test_a_dead_letter_that_is_too_large_is_cut(self):

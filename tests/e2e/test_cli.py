@@ -6,7 +6,7 @@ import unittest
 from confluent_kafka.admin import AdminClient
 
 from client import Client
-from system import ROOT, System, wait_until
+from system import ROOT, WAIT_LIMIT, System, wait_until
 
 TRACE_HEADER = "at_ms,philosophy,hold_ms,cpu_percent,memory_mb\n"
 
@@ -78,7 +78,7 @@ class SendAndTail(WithSystem):
     def test_tail_shows_dead_letters_with_their_headers(self):
         self.client.send_raw("container-acquire", b"{not json")
         self.client.send_raw("container-acquire", b"\xc3\x01\xff")
-        tail = self.system.cli("tail", "--from-beginning", "--count", "2", "--timeout", "30", "dead-letter")
+        tail = self.system.cli("tail", "--from-beginning", "--count", "2", "--timeout", "120", "dead-letter")
         self.assertEqual(tail.returncode, 0, tail.stderr)
         letters = json_lines(tail.stdout)
         self.assertTrue(all(letter["headers"]["reason"] for letter in letters), letters)
@@ -140,7 +140,7 @@ class StatusAndCheck(WithSystem):
     def test_check_names_missing_topics_and_makes_none(self):
         result = self.system.cli("check", "-o", "topics.prefix=absent.", "-o", "http.listen=")
         self.assertIn("absent.container-acquire", result.stdout)
-        self.assertNotIn("absent.cache", AdminClient({"bootstrap.servers": self.system.kafka.bootstrap}).list_topics(timeout=10).topics)
+        self.assertNotIn("absent.cache", AdminClient({"bootstrap.servers": self.system.kafka.bootstrap}).list_topics(timeout=WAIT_LIMIT).topics)
 
     def test_check_says_what_is_wrong(self):
         worker = self.system.workers[0]

@@ -11,7 +11,7 @@ import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from client import SCHEMAS, Client
-from system import System, wait_until
+from system import WAIT_LIMIT, System, wait_until
 
 SLOW_START = {"process.command": "sleep 1; echo ready >&$WARMPOOL_READY_FD; exec sleep infinity", "process.ready": "notify"}
 
@@ -201,8 +201,8 @@ class ColdStarts(WithSystem):
         began = time.monotonic()
         for number in range(100):
             self.client.producer.produce(self.system.prefix + "container-acquire", self.encoded(f"cold-{number}"))
-        self.client.producer.flush(30)
-        wait_until(lambda: self.pool("cold")["waiting"] + self.pool("cold")["leased"], "they have come", 60)
+        self.client.producer.flush(WAIT_LIMIT)
+        wait_until(lambda: self.pool("cold")["waiting"] + self.pool("cold")["leased"], "they have come")
         self.ask("warm", "warm")
         warm = self.answer("warm")
         self.assertTrue(warm["warm_start"])

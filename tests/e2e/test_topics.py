@@ -7,7 +7,7 @@ import unittest
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from client import Client
-from system import CONFLUENT_IDS, System, wait_until
+from system import CONFLUENT_IDS, WAIT_LIMIT, System, wait_until
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACED = {"key": b"the key", "headers": {"traceparent": TRACE, "other": "stays behind"}}
@@ -313,12 +313,12 @@ class TopicsAsConfigured(unittest.TestCase):
     def test_what_is_missing_is_made_with_its_configuration(self):
         with System(options={"topics.partitions": 3}) as system:
             admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
-            made = {name: topic for name, topic in admin.list_topics(timeout=10).topics.items() if name.startswith(system.prefix)}
+            made = {name: topic for name, topic in admin.list_topics(timeout=WAIT_LIMIT).topics.items() if name.startswith(system.prefix)}
             self.assertEqual({name[len(system.prefix):] for name in made}, set(CONFLUENT_IDS) | {"dead-letter"})
             self.assertEqual({len(topic.partitions) for topic in made.values()}, {3})
             asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in made}
             answers = admin.describe_configs(list(asked.values()))
-            config = {name[len(system.prefix):]: answers[resource].result(10) for name, resource in asked.items()}
+            config = {name[len(system.prefix):]: answers[resource].result(WAIT_LIMIT) for name, resource in asked.items()}
             timed = {name for name, of in config.items() if of["message.timestamp.type"].value == "LogAppendTime"}
             self.assertEqual(timed, {"container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"})
             self.assertEqual({name for name, of in config.items() if of["cleanup.policy"].value == "compact"}, {"prediction"})

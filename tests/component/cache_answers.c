@@ -1,5 +1,6 @@
 /* Every cache event has exactly one answer, and what is in it. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(cache_answers, .init = start, .fini = stop, .timeout = 60);
+TestSuite(cache_answers, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 Test(cache_answers, carry_the_event_they_belong_to) {
     cache_set(&slot, "tool", "k", "v", 30);

@@ -1,5 +1,6 @@
 /* The delivery rules on the cache's functions, and failures that must leave nothing half done. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(cache_delivery, .init = start, .fini = stop, .timeout = 60);
+TestSuite(cache_delivery, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static struct test_reply call(int64_t prev, int64_t floor, struct test_events *events) {
     return calls_topic(&slot.redis, "cache", CACHE_PARTITION, prev, floor, slot.settings, events);

@@ -1,5 +1,6 @@
 /* What goes when the cache is full, and what does not. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(cache_eviction, .init = start, .fini = stop, .timeout = 60);
+TestSuite(cache_eviction, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 #define SMALL                                                                                                \
     "{'enabled': true, 'max_entries': 100, 'max_bytes': 30, 'max_value_bytes': 20, 'default_ttl': 300, "     \

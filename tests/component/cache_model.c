@@ -1,6 +1,7 @@
 /* Random batches against the cache and against the plainest possible cache, one event after the other:
  * whatever the batches, the answers, the statistics and what is left are the same. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(cache_model, .init = start, .fini = stop, .timeout = 100);
+TestSuite(cache_model, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* ---- the plain cache ---- */
 

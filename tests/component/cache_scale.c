@@ -1,5 +1,6 @@
 /* What an event costs does not depend on how much the cache holds: counted in Redis' own figures. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(cache_scale, .init = start, .fini = stop, .timeout = 110);
+TestSuite(cache_scale, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static const char *const spaces[] = {"tool", "pattern", "own", "other"};
 

@@ -1,5 +1,6 @@
 /* What `warmpool check` finds out about a Redis. */
 #include "cli/check_redis.h"
+#include "support/limits.h"
 #include "support/redis.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static void stop(void) {
     test_redis_stop(&redis);
 }
 
-TestSuite(check_redis, .init = start, .fini = stop, .timeout = 60);
+TestSuite(check_redis, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* Checks the Redis at this address; returns how many things failed. */
 static int check(const char *url) {

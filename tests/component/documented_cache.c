@@ -1,5 +1,6 @@
 /* The documented scenarios of the cache, under their documented names, against a real Redis. */
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 
 static struct cache_slot slot;
@@ -9,7 +10,7 @@ static void start(void) {
 static void stop(void) {
     cache_slot_stop(&slot);
 }
-TestSuite(documented, .init = start, .fini = stop, .timeout = 60);
+TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 Test(documented, test_cache_entry_creation) {
     cache_set(&slot, "tool", "calculator", "value", 300);

@@ -4,6 +4,7 @@
 #include "ops/optimizer.h"
 #include "ops/tuning.h"
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
@@ -34,7 +35,7 @@ static void stop(void) {
     calls_reply_done(&cache.answer);
     pool_slot_stop(&pool);
 }
-TestSuite(documented, .init = start, .fini = stop, .timeout = 60);
+TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static void warm_starts(const char *philosophy, int count) {
     for (int i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
  */
 #include "ops/optimizer.h"
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -25,7 +26,7 @@ static void stop(void) {
     ops_parts_stop(&parts);
     cache_slot_stop(&slot);
 }
-TestSuite(documented, .init = start, .fini = stop, .timeout = 60);
+TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* Entries whose time is over, which nothing else has removed yet. */
 static void leave_expired(int count) {

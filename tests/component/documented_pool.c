@@ -1,4 +1,5 @@
 /* The documented scenarios of pools and predictions, under their documented names, against a real Redis. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(documented, .init = start, .fini = stop, .timeout = 60);
+TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 Test(documented, test_pool_cold_start) {
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a1"), "", "nothing is idle: it waits");

@@ -11,6 +11,7 @@
 #include "host/host.h"
 #include "support/bus_reader.h"
 #include "support/calls.h"
+#include "support/limits.h"
 
 #define HOST "h1"
 #define SETTINGS                                                                                             \
@@ -269,7 +270,9 @@ static bool is_dead(pid_t pid) {
 
 #define WAIT(world, condition)                                                                               \
     do {                                                                                                     \
-        for (int64_t end_ = wp_clock_us() + 15000000; !(condition) && wp_clock_us() < end_;) turn(world);    \
+        for (int64_t end_ = wp_clock_us() + WAIT_LIMIT_MS * INT64_C(1000);                                   \
+             !(condition) && wp_clock_us() < end_;)                                                          \
+            turn(world);                                                                                     \
         cr_assert(condition, "waited for: %s", #condition);                                                  \
     } while (0)
 
@@ -408,7 +411,8 @@ Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_nothing) {
     wp_host_stop(world->host);
     json_t *stats = NULL;
     const char *state = "";
-    for (int64_t end = wp_clock_us() + 5000000; strcmp(state, "draining") != 0 && wp_clock_us() < end;) {
+    for (int64_t end = wp_clock_us() + WAIT_LIMIT_MS * INT64_C(1000);
+         strcmp(state, "draining") != 0 && wp_clock_us() < end;) {
         turn(world);
         if (stats) json_decref(stats);
         stats = calls_public(&world->redis, "pool_stats", NULL);

@@ -4,6 +4,7 @@
 #include "ops/sweeper.h"
 #include "ops/tuning.h"
 #include "support/kafka_server.h"
+#include "support/limits.h"
 #include "support/ops_kafka.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
@@ -41,7 +42,7 @@ static void stop(void) {
     ops_parts_stop(&parts);
     pool_slot_stop(&slot);
 }
-TestSuite(ops_events, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_events, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* The next record is a control of this pool; its id is left in *ret_id. */
 static void expect_control(const char *philosophy, const char *op, int64_t count, char *ret_id, size_t size) {
@@ -147,12 +148,14 @@ Test(ops_events, one_sweep_is_on_its_way_at_a_time) {
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .timeout_ms = 5000), "");
     pool_advance_time(&slot, 6);
     struct sweeper *sweeper = sweeper_new(&parts.ops);
+    uint64_t before = uv_hrtime();
     sweeper_set_owner(sweeper, true);
     expect_event("request_timed_out", "-");
-    cr_assert_null(ops_take_within(&kafka, 1000), "nothing was finished since");
+    if (uv_hrtime() - before < 2000000000u) /* what is lost comes again later */
+        cr_assert_null(ops_take_within(&kafka, 1000), "nothing was finished since");
+    before = uv_hrtime();
     parts.stats.events[WP_TOPIC_EVENT][WP_DONE_OK]++;
     expect_event("request_timed_out", "-"); /* it is still due */
-    uint64_t before = uv_hrtime();
     expect_event("request_timed_out", "-"); /* the one before may be lost */
     cr_assert_gt(uv_hrtime() - before, 4000000000u);
     pool_sweep_due(&slot);

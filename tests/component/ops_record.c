@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "support/cache_slot.h"
 #include "support/kafka_server.h"
+#include "support/limits.h"
 #include "support/ops_kafka.h"
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
@@ -50,7 +51,7 @@ static void stop(void) {
     ops_parts_stop(&parts);
     cache_slot_stop(&slot);
 }
-TestSuite(ops_record, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_record, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static json_t *take(void) {
     json_t *record = ops_take(&kafka);

@@ -2,6 +2,7 @@
 #include "ops/http.h"
 #include "ops/shared.h"
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static void stop(void) {
     ops_parts_stop(&parts);
     cache_slot_stop(&slot);
 }
-TestSuite(ops_scrape, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_scrape, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static bool shows(const char *line) {
     char *answer = ops_http(&parts, AF_INET, http_port(parts.ops.http), "GET", "/metrics");

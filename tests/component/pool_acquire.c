@@ -1,4 +1,5 @@
 /* What an acquire is answered, and which container it gets. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_acquire, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_acquire, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static const char *given(const char *id) { /* copied: the answer goes with the next call */
     static char text[2][100];

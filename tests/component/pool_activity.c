@@ -1,4 +1,5 @@
 /* Which pools count as active, on a real Redis. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 
@@ -10,7 +11,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_activity, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_activity, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static bool is_active(void) {
     json_t *stats = calls_public(&slot.redis, "wp_pool_stats", NULL);

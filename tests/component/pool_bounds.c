@@ -1,5 +1,6 @@
 /* What the {pool} slot keeps stays bounded, and works on when Redis is full: by the topics' calls alone,
  * without a sweep, which a deployment may have switched off. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_bounds, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_bounds, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static long long remembered(void) {
     long long rows = test_redis_int(&slot.redis, "HLEN wp:{pool}:req");

@@ -1,4 +1,5 @@
 /* What pool-control does, and what leases, agents and ended requests leave behind. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,9 +14,9 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_control, .init = start, .fini = stop, .timeout = 60);
-TestSuite(pool_leases, .init = start, .fini = stop, .timeout = 60);
-TestSuite(pool_agents, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_control, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+TestSuite(pool_leases, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+TestSuite(pool_agents, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static int64_t sweep(void) {
     char *settings = json_dumps(slot.settings, 0);

@@ -1,4 +1,5 @@
 /* The delivery rules on the pool's slot, failures in the middle, and the public functions. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,8 +14,8 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_delivery, .init = start, .fini = stop, .timeout = 60);
-TestSuite(pool_public, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_delivery, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+TestSuite(pool_public, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static struct test_reply acquire_from(int64_t prev, int64_t floor, int first, int last) {
     struct test_events events = {0};

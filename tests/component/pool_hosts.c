@@ -1,4 +1,5 @@
 /* Room on hosts, what containers and hosts report, and that whoever waits gets a container made. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_hosts, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_hosts, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static const char *keep(const char *id) { /* a name that outlives the next call */
     static char kept[8][100];

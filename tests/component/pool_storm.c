@@ -1,6 +1,7 @@
 /* A storm: random events of all kinds, doubled, late, out of order, with containers that die, hosts that fall
  * silent and time that jumps. Whatever comes: what Redis holds agrees with itself, every request gets exactly
  * one answer, and no container is leased twice. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static void stop(void) {
     free(world);
     pool_slot_stop(&slot);
 }
-TestSuite(pool_storm, .init = start, .fini = stop, .timeout = 200);
+TestSuite(pool_storm, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static int below(int limit) {
     return limit > 0 ? rand() % limit : 0;

@@ -1,4 +1,5 @@
 /* Who waits, for what, how long; and what a release does. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(pool_waiting, .init = start, .fini = stop, .timeout = 60);
-TestSuite(pool_release, .init = start, .fini = stop, .timeout = 60);
+TestSuite(pool_waiting, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+TestSuite(pool_release, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 Test(pool_waiting, what_is_created_goes_to_the_longest_waiting) {
     pool_acquire(&slot, .id = "r1", .tenant = "red");

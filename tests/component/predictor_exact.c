@@ -1,4 +1,5 @@
 /* What is predicted from usage, to the digit; and when predictions are published. */
+#include "support/limits.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     pool_slot_stop(&slot);
 }
-TestSuite(predictor, .init = start, .fini = stop, .timeout = 60);
+TestSuite(predictor, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static void repeat(int count, double cpu, double memory, double time) {
     struct test_events events = {0};

@@ -2,6 +2,7 @@
  * its work and no more. */
 #include "core/embedded.h"
 #include "support/cache_slot.h"
+#include "support/limits.h"
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ static struct test_redis redis;
 static void stop(void) {
     test_redis_stop(&redis);
 }
-TestSuite(redis_conf, .fini = stop, .timeout = 60);
+TestSuite(redis_conf, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static void start_with_users(void) {
     test_redis_start_with(&redis, &(struct test_redis_options){.conf = CONF, .args = {"--aclfile", USERS}});

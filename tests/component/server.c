@@ -1,4 +1,5 @@
 /* What the product expects of the server itself, and what the other component tests expect of theirs. */
+#include "support/limits.h"
 #include "support/redis.h"
 #include <criterion/criterion.h>
 #include <string.h>
@@ -11,7 +12,7 @@ static void start(void) {
 static void stop(void) {
     test_redis_stop(&redis);
 }
-TestSuite(server, .init = start, .fini = stop, .timeout = 60);
+TestSuite(server, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 Test(server, data_and_functions_survive_a_kill) {
     freeReplyObject(

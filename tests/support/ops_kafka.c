@@ -1,4 +1,5 @@
 /* Owns the sink, the codec and the reader of tests of ops/. */
+#include "support/limits.h"
 #include "support/ops_kafka.h"
 #include <criterion/criterion.h>
 #include "bus/admin.h"
@@ -79,8 +80,8 @@ json_t *ops_take_within(struct ops_kafka *kafka, int ms) {
 }
 
 json_t *ops_take(struct ops_kafka *kafka) {
-    json_t *record = ops_take_within(kafka, 20000);
-    cr_assert(record, "nothing was published within 20 s");
+    json_t *record = ops_take_within(kafka, WAIT_LIMIT_MS);
+    cr_assert(record, "nothing was published");
     return record;
 }
 

@@ -1,4 +1,5 @@
 /* Owns the loop of tests of ops/. */
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -94,7 +95,7 @@ char *ops_http(struct ops_parts *parts, int family, int port, const char *method
     struct wp_buf answer = {0};
     char bytes[4096];
     ssize_t got = -1;
-    uint64_t end = uv_hrtime() + 20000000000u;
+    uint64_t end = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);
     while (got != 0) {
         cr_assert(uv_hrtime() < end, "%s %s is not answered", method, path);
         ops_parts_turn(parts);

@@ -3,6 +3,7 @@
 #ifndef TEST_SUPPORT_OPS_PARTS_H
 #define TEST_SUPPORT_OPS_PARTS_H
 #include "ops/ops_internal.h"
+#include "support/limits.h"
 #include "support/redis.h"
 
 struct ops_parts {
@@ -25,9 +26,9 @@ json_t *ops_json(const char *json);
 /* Runs the loop until the condition holds; a test that waits longer fails. */
 #define OPS_WAIT(parts, condition)                                                                           \
     do {                                                                                                     \
-        uint64_t end_ = uv_hrtime() + 20000000000u;                                                          \
+        uint64_t end_ = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);                                   \
         while (!(condition) && uv_hrtime() < end_) ops_parts_turn(parts);                                    \
-        cr_assert(condition, "waited 20 s for: %s", #condition);                                             \
+        cr_assert(condition, "waited for: %s", #condition);                                                  \
     } while (0)
 void ops_parts_turn(struct ops_parts *parts); /* at most 20 ms */
 

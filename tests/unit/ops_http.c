@@ -1,5 +1,6 @@
 /* Health, readiness and metrics over HTTP, on the loop. */
 #include "ops/http.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -18,7 +19,7 @@ static void stop(void) {
     http_free(http);
     ops_parts_stop(&parts);
 }
-TestSuite(ops_http, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_http, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* Is this in what is answered? */
 static bool answers(const char *method, const char *path, const char *expected) {

@@ -1,5 +1,6 @@
 /* The Prometheus text. */
 #include "ops/prometheus.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ static void stop(void) {
     wp_buf_done(&page);
     ops_parts_stop(&parts);
 }
-TestSuite(ops_prometheus, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_prometheus, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static bool has(const char *line) {
     char wanted[256];

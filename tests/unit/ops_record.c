@@ -2,6 +2,7 @@
 #include "ops/metrics.h"
 #include "ops/optimizer.h"
 #include "ops/tuning.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -20,7 +21,7 @@ static void stop(void) {
     tuning_free(parts.ops.tuning);
     ops_parts_stop(&parts);
 }
-TestSuite(ops_metrics_record, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_metrics_record, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* A figure by its path, up to NULL. */
 static double at(const char *name, ...) {

@@ -1,5 +1,6 @@
 /* Warnings: what is seen, what is advised, and that nothing is advised from nothing. */
 #include "ops/warnings.h"
+#include "support/limits.h"
 #include "support/ops_parts.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -15,7 +16,7 @@ static void stop(void) {
     warnings_done(&found);
     ops_parts_stop(&parts);
 }
-TestSuite(ops_warnings, .init = start, .fini = stop, .timeout = 60);
+TestSuite(ops_warnings, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static void look(void) {
     warnings_find(&found, &parts.config, parts.ops.shared.pool, parts.ops.shared.cache);

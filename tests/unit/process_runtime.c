@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include "core/buf.h"
 #include "core/clock.h"
-#include "host/keeper.h"
 #include "host/runtime.h"
 
 #define MAX_TOLD 512
@@ -425,6 +424,50 @@ Test(process_runtime, grandchildren_end_with_their_container) {
     close_bench(bench);
 }
 
+/* One in a session of its own, one that has lost its parent besides, and that without the variables that a
+ * container has. */
+#define FAR                                                                                                  \
+    "setsid sh -c 'echo $$ > %s/far; exec sleep 1000' & "                                                    \
+    "sh -c 'env -i setsid sh -c \"trap : TERM HUP; echo \\$\\$ > %s/orphan; while :; do sleep 1000; done\" " \
+    "&'; "
+
+static struct bench *far_bench(void) {
+    struct bench *bench = new_bench("true");
+    char command[512];
+    snprintf(command, sizeof command, FAR "echo >&3; exec sleep 1000", bench->dir, bench->dir);
+    set(bench, "process.command", command);
+    set(bench, "process.ready", "notify");
+    open_runtime(bench);
+    return bench;
+}
+
+Test(process_runtime, descendants_in_other_sessions_end_with_their_container) {
+    struct bench *bench = far_bench();
+    create(bench, "destroyed");
+    wait_told(bench, 1);
+    pid_t far = wait_number(bench, "far"), orphan = wait_number(bench, "orphan");
+    cr_assert_neq(getsid(far), getsid(pid_of(last(bench))));
+    cr_assert_not(is_dead(far) || is_dead(orphan));
+    destroy(bench, "destroyed");
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_GONE);
+    cr_assert(is_dead(far) && is_dead(orphan), "gone means all of it");
+    close_bench(bench);
+}
+
+Test(process_runtime, descendants_in_other_sessions_end_when_their_container_dies) {
+    struct bench *bench = far_bench();
+    create(bench, "dies");
+    wait_told(bench, 1);
+    pid_t far = wait_number(bench, "far"), orphan = wait_number(bench, "orphan");
+    kill(pid_of(last(bench)), SIGTERM);
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(last(bench)->detail, "the process was ended by signal 15");
+    cr_assert(is_dead(far) && is_dead(orphan));
+    close_bench(bench);
+}
+
 Test(process_runtime, one_that_ignores_sigterm_is_killed_after_the_grace) {
     struct bench *bench = new_bench("trap '' TERM; echo >&3; while :; do sleep 1000; done");
     set(bench, "process.ready", "notify");
@@ -669,10 +712,10 @@ static _Noreturn void be_worker(struct bench *bench, int out, bool kill_keeper) 
 static void kill_worker(bool kill_keeper) {
     struct bench *bench = new_bench("true");
     char command[512];
-    snprintf(
-        command, sizeof command,
-        "(trap '' TERM HUP; sleep 1000) & echo $! > %s/$WARMPOOL_CONTAINER_ID; echo >&3; exec sleep 1000",
-        bench->dir);
+    snprintf(command, sizeof command,
+             "(trap '' TERM HUP; sleep 1000) & echo $! > %s/$WARMPOOL_CONTAINER_ID; "
+             "case $WARMPOOL_CONTAINER_ID in a) " FAR " ;; esac; echo >&3; exec sleep 1000",
+             bench->dir, bench->dir, bench->dir);
     set(bench, "process.command", command);
     set(bench, "process.ready", "notify");
     int ends[2];
@@ -690,6 +733,8 @@ static void kill_worker(bool kill_keeper) {
     cr_assert_eq(count, kill_keeper ? 3 : 2);
     pids[count++] = wait_number(bench, "a");
     pids[count++] = wait_number(bench, "b");
+    pids[count++] = wait_number(bench, "far");
+    pids[count++] = wait_number(bench, "orphan");
     for (int i = 0; i < count; i++) cr_assert_not(is_dead(pids[i]));
     kill(worker, SIGKILL);
     waitpid(worker, NULL, 0);
@@ -701,35 +746,40 @@ Test(process_runtime, killing_the_worker_leaves_neither_children_nor_grandchildr
     kill_worker(false);
 }
 
-Test(process_runtime, a_killed_keeper_is_replaced_and_the_new_one_keeps_the_promise) {
+Test(process_runtime, a_killed_keeper_is_replaced_and_the_promise_is_kept) {
     kill_worker(true);
 }
 
-static pid_t sleeper(int keeper_fd) {
-    pid_t pid = fork();
-    if (pid != 0) return pid;
-    close(keeper_fd); /* a copy of the pipe's end would keep the keeper waiting */
-    for (;;) pause();
+Test(process_runtime, a_create_that_finds_no_keeper_fails_and_a_later_one_works) {
+    struct bench *bench = open_bench("exec sleep 1000");
+    pid_t keeper = keeper_of(getpid());
+    kill(keeper, SIGKILL);
+    wait_dead(keeper);
+    create(bench, "a");
+    wait_told(bench, 1);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_FAILED);
+    cr_assert(strstr(last(bench)->detail, "keeper"), "%s", last(bench)->detail);
+    while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped and replaced */
+    create(bench, "b");
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_READY);
+    close_bench(bench);
 }
 
-Test(process_runtime, the_keeper_forgets_what_has_ended_and_knows_thousands) {
-    struct wp_keeper keeper;
-    struct wp_error error = {0};
-    cr_assert_eq(wp_keeper_start(&keeper, &error), WP_OK);
-    pid_t spared = sleeper(keeper.fd), ended = sleeper(keeper.fd);
-    setpgid(spared, spared);
-    setpgid(ended, ended);
-    for (pid_t none = 2000000000; none < 2000005000; none++)
-        cr_assert(wp_keeper_add(keeper.fd, none)); /* past pid_max */
-    cr_assert(wp_keeper_add(keeper.fd, spared));
-    cr_assert(wp_keeper_add(keeper.fd, ended));
-    wp_keeper_remove(keeper.fd, spared);
-    wp_keeper_stop(&keeper);
-    wait_dead(ended);
-    cr_assert_not(is_dead(spared));
-    kill(spared, SIGKILL);
-    waitpid(spared, NULL, 0);
-    waitpid(ended, NULL, 0);
-    cr_assert_not(wp_keeper_ended(&keeper));
-    wp_keeper_stop(&keeper); /* once more is fine */
+Test(process_runtime, a_container_whose_guard_is_killed_ends_with_it) {
+    struct bench *bench = open_bench("exec sleep 1000");
+    create(bench, "a");
+    wait_told(bench, 1);
+    pid_t program = pid_of(last(bench));
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)program);
+    FILE *file = fopen(path, "r");
+    cr_assert(file && fgets(line, sizeof line, file));
+    fclose(file);
+    kill((pid_t)strtol(strrchr(line, ')') + 4, NULL, 10), SIGKILL); /* its parent */
+    wait_told(bench, 2);
+    cr_assert_eq(last(bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(last(bench)->detail, "the process was ended by signal 9");
+    wait_dead(program);
+    close_bench(bench);
 }

@@ -1,5 +1,5 @@
-/* From a specification to a running process. No state; the loop's thread forks, the child calls the kernel
- * only.
+/* From a specification to a running program. No state; wp_child_start belongs to the loop's thread,
+ * wp_child_become to the new process, which calls the kernel only.
  *
  * One pipe tells both things: its close-on-exec copy vanishes when the program runs, or carries a NUL and
  * errno when it does not; with notify a second copy is the program's WARMPOOL_READY_FD, on which it writes a
@@ -10,12 +10,15 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "host/guard.h"
 #include "host/keeper.h"
 
-#define STATUS_FD 4  /* of the child */
+#define STATUS_FD 4 /* of the child */
+#define VARIABLES_MAX 64
 #define SCRATCH_FD 5 /* the lowest number that the child uses on its way and closes */
 
 struct failure { /* what the child says instead of running its program */
@@ -55,50 +58,51 @@ static bool limit_memory(uint64_t bytes) {
     return bytes == 0 || setrlimit(RLIMIT_DATA, &limit) == 0;
 }
 
-/* All signals are blocked on entry. */
-static _Noreturn void become(const struct wp_child_spec *spec, int pipe_end) {
-    int status_fd = fcntl(pipe_end, F_DUPFD_CLOEXEC, SCRATCH_FD); /* out of the way of 0 to 4 */
-    if (status_fd < 0) fail(pipe_end);
-    if (setpgid(0, 0) != 0 || !wp_keeper_add(spec->keeper_fd, getpid())) fail(status_fd);
+static void list_variables(const struct guard *guard, char **list) {
+    size_t count = 0;
+    for (char *at = guard->variables; at < guard->variables + guard->variables_len && count < VARIABLES_MAX;
+         at += strlen(at) + 1)
+        list[count++] = at;
+    list[count] = NULL;
+}
+
+_Noreturn void wp_child_become(const struct guard *guard) {
+    int status_fd = fcntl(guard->status_fd, F_DUPFD_CLOEXEC, SCRATCH_FD); /* out of the way of 0 to 4 */
+    if (status_fd < 0) fail(guard->status_fd);
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(status_fd);
     default_signals();
-    if (!place_descriptors(status_fd, spec->notify)) fail(status_fd);
+    if (!place_descriptors(status_fd, guard->notify)) fail(status_fd);
     sigset_t none;
     sigemptyset(&none);
-    if (!limit_memory(spec->data_bytes) || sigprocmask(SIG_SETMASK, &none, NULL) != 0) fail(STATUS_FD);
-    char *const arguments[] = {"sh", "-c", (char *)spec->command, NULL};
-    execve("/bin/sh", arguments, spec->environment);
+    if (!limit_memory(guard->data_bytes) || sigprocmask(SIG_SETMASK, &none, NULL) != 0) fail(STATUS_FD);
+    char *const arguments[] = {"sh", "-c", (char *)(uintptr_t)guard->command, NULL};
+    char *variables[VARIABLES_MAX + 1];
+    list_variables(guard, variables);
+    execve("/bin/sh", arguments, variables);
     fail(STATUS_FD);
 }
 
-enum wp_err wp_child_start(pid_t *ret_pid, int *ret_status_fd, const struct wp_child_spec *spec,
-                           struct wp_error *error) {
+enum wp_err wp_child_start(struct wp_child *ret_child, const struct wp_keeper *keeper,
+                           const struct wp_child_spec *spec, struct wp_error *error) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    if (pipe2(ends, O_CLOEXEC) != 0) {
         return wp_fail(error, WP_ERR_SYSTEM, "no pipe for a new process: %s; raise the limit of open files",
                        strerror(errno));
     }
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int flags = fcntl(ends[1], F_GETFL); /* the program gets an ordinary, blocking descriptor */
-        fcntl(ends[1], F_SETFL, flags & ~O_NONBLOCK);
-        become(spec, ends[1]);
-    }
-    int why = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK); /* the program gets an ordinary, blocking descriptor */
+    struct wp_keeper_order order = {.data_bytes = spec->data_bytes,
+                                    .notify = spec->notify,
+                                    .status_fd = ends[1],
+                                    .variables = spec->variables.ptr,
+                                    .variables_len = spec->variables.len};
+    struct wp_child child = {.status_fd = ends[0]};
+    enum wp_err err = wp_keeper_make(keeper, &order, &child.guard, &child.program, error);
     close(ends[1]);
-    if (pid < 0) {
+    if (err)
         close(ends[0]);
-        return wp_fail(error, WP_ERR_SYSTEM, "no new process: %s; raise the limit of processes",
-                       strerror(why));
-    }
-    setpgid(pid,
-            pid); /* as the child does: whoever comes first, the group is there before anybody signals it */
-    *ret_pid = pid;
-    *ret_status_fd = ends[0];
-    return WP_OK;
+    else
+        *ret_child = child;
+    return err;
 }
 
 enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno) {

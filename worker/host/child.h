@@ -1,26 +1,31 @@
-/* Starts a container's process: fork, a group of its own, limits, clean signals and descriptors, exec of
- * /bin/sh -c. Only async-signal-safe calls between fork and exec. The status pipe tells how that went: see
- * wp_child_status. */
+/* Starts a container's program: the keeper forks, the new process gets a group of its own, limits, clean
+ * signals and descriptors, and runs /bin/sh -c. The status pipe tells how that went: see wp_child_status. */
 #ifndef WP_HOST_CHILD_H
 #define WP_HOST_CHILD_H
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "core/err.h"
+#include "core/str.h"
+#include "host/keeper.h"
 
 #define WP_CHILD_READY_FD 3 /* WARMPOOL_READY_FD; goes nowhere when nobody waits for a line */
 
 struct wp_child_spec {
-    const char *command; /* of /bin/sh -c */
-    char **environment;  /* NULL-terminated */
-    uint64_t data_bytes; /* limit of its writable private memory (RLIMIT_DATA); 0 = none */
-    bool notify;         /* it says by a line that it is ready */
-    int keeper_fd;
+    struct wp_str variables; /* "NAME=value\0NAME=value\0": its environment */
+    uint64_t data_bytes;     /* limit of its writable private memory (RLIMIT_DATA); 0 = none */
+    bool notify;             /* it says by a line that it is ready */
 };
 
-/* *ret_status_fd: non-blocking, close-on-exec, owned by the caller. */
-enum wp_err wp_child_start(pid_t *ret_pid, int *ret_status_fd, const struct wp_child_spec *spec,
-                           struct wp_error *error) WP_MUST_CHECK;
+struct wp_child {
+    pid_t guard;   /* our child: gone when nothing of the container is left (host/keeper.h) */
+    pid_t program; /* the guard's child, and number of its group */
+    int status_fd; /* non-blocking, close-on-exec, owned by the caller */
+};
+
+enum wp_err wp_child_start(struct wp_child *ret_child, const struct wp_keeper *keeper,
+                           const struct wp_child_spec *spec, struct wp_error *error) WP_MUST_CHECK;
+struct guard;
+_Noreturn void wp_child_become(const struct guard *guard); /* the rest of the way, in the new process */
 
 enum wp_child_status {
     WP_CHILD_SILENT, /* nothing new */
@@ -31,8 +36,7 @@ enum wp_child_status {
 };
 enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno);
 
-/* True once the process has ended; it stays a zombie, so its number and its group's stay its own until it is
- * reaped. */
+/* True once the process has ended; it stays a zombie, so its number stays its own until it is reaped. */
 bool wp_child_ended(pid_t pid);
 
 #endif

@@ -1,87 +1,116 @@
-/* The keeper: a forked process that reads process group numbers from a pipe, 4 bytes each, negative to forget
- * one, and at the pipe's end kills all that it knows. It runs after a fork of a process with threads, so it
- * calls the kernel only. */
+/* The keeper's process and the worker's side of its socket. One order and one reply at a time, each a packet.
+ * The keeper is forked from a process with threads, so it and its children call the kernel only; forks of its
+ * own are bare system calls, because the C library's would take locks. */
 #include "host/keeper.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdint.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "host/guard.h"
 
-struct groups { /* of the keeper's own process */
-    int32_t *list;
-    size_t count, cap;
+#define REPLY_S 10 /* a keeper that says nothing for longer is stuck */
+
+struct order { /* the packet's head; the variables follow, and the status descriptor rides along */
+    uint64_t data_bytes;
+    uint32_t notify;
 };
 
-static bool grow(struct groups *groups) {
-    size_t cap = groups->cap ? groups->cap * 2 : 1024;
-    void *list =
-        groups->list
-            ? mremap(groups->list, groups->cap * sizeof(int32_t), cap * sizeof(int32_t), MREMAP_MAYMOVE)
-            : mmap(NULL, cap * sizeof(int32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (list == MAP_FAILED) return false;
-    groups->list = list;
-    groups->cap = cap;
+struct reply {
+    int32_t guard, program; /* their numbers; 0: not made */
+    int32_t why;            /* errno */
+};
+
+union control { /* room for one descriptor, aligned */
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+/* ---- the keeper ---- */
+
+/* false: the worker is gone. */
+static bool receive(int socket, struct order *head, char *variables, size_t room, size_t *ret_len,
+                    int *ret_fd) {
+    union control control;
+    struct iovec parts[] = {{head, sizeof *head}, {variables, room}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes};
+    ssize_t got;
+    do {
+        message.msg_controllen = sizeof control.bytes;
+        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    const struct cmsghdr *rider = got < (ssize_t)sizeof *head ? NULL : CMSG_FIRSTHDR(&message);
+    if (!rider) return false;
+    memcpy(ret_fd, CMSG_DATA(rider), sizeof *ret_fd);
+    *ret_len = (size_t)got - sizeof *head;
     return true;
 }
 
-static void forget(struct groups *groups, int32_t group) {
-    for (size_t i = 0; i < groups->count; i++) {
-        if (groups->list[i] != group) continue;
-        groups->list[i] = groups->list[--groups->count];
-        return;
+static void say(int socket, pid_t guard, pid_t program, int why) {
+    struct reply reply = {guard, program, why};
+    ssize_t put = send(socket, &reply, sizeof reply, MSG_NOSIGNAL);
+    (void)put; /* the worker is gone: so is everything, soon */
+}
+
+static _Noreturn void be_guard(int socket, const struct guard *guard) {
+    int why = 0;
+    pid_t program = guard_start(guard, &why);
+    close(guard->status_fd);
+    say(socket, getpid(), program, why);
+    close(socket);
+    if (program <= 0) _exit(127);
+    guard_watch(program);
+}
+
+/* Signals are blocked: only the end of the worker ends the keeper. */
+static _Noreturn void keep(int socket, pid_t worker, const char *command) {
+    static char variables[128 * 1024];
+    struct order order;
+    size_t len;
+    struct guard guard = {.worker = worker, .command = command, .variables = variables};
+    while (receive(socket, &order, variables, sizeof variables, &len, &guard.status_fd)) {
+        guard.data_bytes = order.data_bytes;
+        guard.notify = order.notify;
+        guard.variables_len = len;
+        long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+        if (made == 0) be_guard(socket, &guard);
+        if (made < 0) say(socket, 0, 0, errno);
+        close(guard.status_fd);
     }
-}
-
-static void learn(struct groups *groups, int32_t message) {
-    if (message < 0)
-        forget(groups, -message);
-    else if (groups->count < groups->cap || grow(groups))
-        groups->list[groups->count++] = message;
-    else
-        kill(-message, SIGKILL); /* better none than one that may outlive its worker */
-}
-
-/* stdin is the pipe. Signals are blocked: only the end of the worker ends the keeper. */
-static void keep(void) {
-    struct groups groups = {0};
-    int32_t messages[256];
-    for (;;) {
-        ssize_t got =
-            read(STDIN_FILENO, messages, sizeof messages); /* writes of 4 bytes to a pipe are never split */
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        for (size_t i = 0; i < (size_t)got / sizeof *messages; i++) learn(&groups, messages[i]);
-    }
-    for (size_t i = 0; i < groups.count; i++) kill(-groups.list[i], SIGKILL);
-}
-
-static _Noreturn void be_keeper(int pipe_end) {
-    setsid(); /* a signal for the worker's whole group is not for us */
-    prctl(PR_SET_NAME, "warmpool-keeper");
-    if (dup2(pipe_end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) != 0 || chdir("/") != 0) _exit(1);
-    keep();
     _exit(0);
 }
 
-enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, struct wp_error *error) {
+static _Noreturn void be_keeper(int end, pid_t worker, const char *command) {
+    setsid(); /* a signal for the worker's whole group is not for us */
+    prctl(PR_SET_NAME, "warmpool-keeper");
+    if (dup2(end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) != 0) _exit(1);
+    keep(STDIN_FILENO, worker, command);
+}
+
+/* ---- the worker's side ---- */
+
+enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command, struct wp_error *error) {
     int ends[2];
     *ret_keeper = (struct wp_keeper){.fd = -1};
-    if (pipe2(ends, O_CLOEXEC) != 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return wp_fail(error, WP_ERR_SYSTEM,
-                       "process runtime: no pipe for its keeper: %s; raise the limit of open files",
+                       "process runtime: no socket for its keeper: %s; raise the limit of open files",
                        strerror(errno));
     }
+    struct timeval patience = {.tv_sec = REPLY_S};
+    setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    pid_t worker = getpid();
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
-    if (pid == 0) be_keeper(ends[0]);
+    if (pid == 0) be_keeper(ends[0], worker, command);
     int why = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(ends[0]);
@@ -95,19 +124,47 @@ enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, struct wp_error *error
     return WP_OK;
 }
 
-static bool tell(int fd, int32_t message) {
+static bool send_order(int socket, const struct wp_keeper_order *order) {
+    struct order head = {order->data_bytes, order->notify};
+    struct iovec parts[] = {{&head, sizeof head},
+                            {(void *)(uintptr_t)order->variables, order->variables_len}};
+    union control control = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = 2,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *rider = CMSG_FIRSTHDR(&message);
+    rider->cmsg_level = SOL_SOCKET;
+    rider->cmsg_type = SCM_RIGHTS;
+    rider->cmsg_len = CMSG_LEN(sizeof order->status_fd);
+    memcpy(CMSG_DATA(rider), &order->status_fd, sizeof order->status_fd);
     ssize_t put;
-    do put = write(fd, &message, sizeof message);
+    do put = sendmsg(socket, &message, MSG_NOSIGNAL);
     while (put < 0 && errno == EINTR);
-    return put == (ssize_t)sizeof message;
+    return put >= 0;
 }
 
-bool wp_keeper_add(int fd, pid_t group) {
-    return tell(fd, (int32_t)group);
-}
-
-void wp_keeper_remove(int fd, pid_t group) {
-    (void)tell(fd, (int32_t)-group); /* a keeper that is gone has nothing to forget */
+enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keeper_order *order,
+                           pid_t *ret_guard, pid_t *ret_program, struct wp_error *error) {
+    struct reply reply = {0};
+    ssize_t got = -1;
+    if (send_order(keeper->fd, order)) {
+        do got = recv(keeper->fd, &reply, sizeof reply, 0);
+        while (got < 0 && errno == EINTR);
+    }
+    if (got != (ssize_t)sizeof reply) {
+        int why = got == 0 ? EPIPE : errno;
+        kill(keeper->pid, SIGKILL); /* a late reply would be taken for the next one; another keeper follows */
+        return wp_fail(error, WP_ERR_SYSTEM, "the keeper made no process: %s", strerror(why));
+    }
+    if (reply.program > 0) {
+        *ret_guard = reply.guard;
+        *ret_program = reply.program;
+        return WP_OK;
+    }
+    if (reply.guard > 0) waitpid(reply.guard, NULL, 0);
+    return wp_fail(error, WP_ERR_SYSTEM, "no new process: %s; raise the limit of processes",
+                   strerror(reply.why));
 }
 
 bool wp_keeper_ended(struct wp_keeper *keeper) {

@@ -1,27 +1,48 @@
-/* A small process beside the worker that outlives it by a moment: it knows the process groups of all
- * containers and kills them when the worker is gone, however it went. It learns of the worker's end by the
- * end of a pipe that only the worker (and, for the instant before it runs its program, a new child) holds
- * open for writing. */
+/* A small process beside the worker that makes the containers. It is forked while the worker is small and
+ * holds nothing, so each container costs little memory, whatever the worker holds later.
+ *
+ *   worker -- keeper        asked through a socket; it ends when that closes
+ *      |
+ *      +---- guard          one a container: a child of the worker (not of the keeper), and the reaper of all
+ *              |            that its container leaves behind
+ *              +- program   in a process group of its own, and its descendants in whatever session
+ *
+ * A guard ends when its program has, in the same way, and after all of its descendants. SIGTERM is for the
+ * program's group; WP_GUARD_KILL, or the end of the worker, kills everything below the guard. */
 #ifndef WP_HOST_KEEPER_H
 #define WP_HOST_KEEPER_H
+#include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "core/err.h"
 
+#define WP_GUARD_KILL SIGUSR1
+
 struct wp_keeper {
     pid_t pid; /* 0: none */
-    int fd;    /* the pipe's writing end, close-on-exec */
+    int fd;    /* the worker's end of the socket, close-on-exec */
 };
 
-enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, struct wp_error *error) WP_MUST_CHECK;
-/* Async-signal-safe: called by the new child itself, before it runs its program. False: the keeper is gone.
- */
-bool wp_keeper_add(int fd, pid_t group);
-/* To be called before the group's leader is reaped, while its number cannot be given to another process. */
-void wp_keeper_remove(int fd, pid_t group);
-/* True when the keeper has ended by itself (it was killed): reaped, and another one is to be started. */
+/* To be called on the thread that lives as long as the worker. command: of /bin/sh -c, copied. */
+enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command,
+                            struct wp_error *error) WP_MUST_CHECK;
+
+struct wp_keeper_order {
+    uint64_t data_bytes;   /* limit of the program's writable private memory (RLIMIT_DATA); 0 = none */
+    bool notify;           /* it says by a line that it is ready */
+    int status_fd;         /* see host/child.h; borrowed */
+    const char *variables; /* "NAME=value\0NAME=value\0": its environment */
+    size_t variables_len;
+};
+
+/* Blocks for the moment that two forks take. The guard is the caller's child, to be reaped by it. */
+enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keeper_order *order,
+                           pid_t *ret_guard, pid_t *ret_program, struct wp_error *error) WP_MUST_CHECK;
+/* True when the keeper has ended by itself (it was killed): reaped, and another one is to be started. The
+ * guards live on. */
 bool wp_keeper_ended(struct wp_keeper *keeper);
-/* Lets it kill what it still knows, and waits for it. Fine on one that is not started. */
+/* Waits for its end. Fine on one that is not started. */
 void wp_keeper_stop(struct wp_keeper *keeper);
 
 #endif

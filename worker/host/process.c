@@ -1,13 +1,14 @@
-/* The `process` driver: a container is a child process with a process group of its own. One thread: the
- * loop's.
+/* The `process` driver: a container is a program with a process group of its own, below a guard that is our
+ * child (host/keeper.h). One thread: the loop's.
  *
  *   QUEUED -> STARTING -> RUNNING -> gone (DIED)
  *               |  |         |
- *               |  +---------+-----> ENDING  -> gone (GONE): SIGTERM to the group, SIGKILL after the grace
- *               +------------------> FAILING -> gone (FAILED): not ready in time, SIGKILL to the group
+ *               |  +---------+-----> ENDING  -> gone (GONE): SIGTERM to the group, after the grace all is
+ * killed
+ *               +------------------> FAILING -> gone (FAILED): not ready in time, all is killed
  *
- * SIGCHLD makes us ask after each process we know (never after those of others). A group is killed as a whole
- * before its leader is reaped. What is to be told is told from the loop, never from inside a verb. */
+ * SIGCHLD makes us ask after each guard we know (never after the children of others). A guard ends when all
+ * of its container has ended. What is to be told is told from the loop, never from inside a verb. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,8 +38,7 @@ struct container {
     char *id, *philosophy; /* owned */
     struct wp_limits limits;
     enum phase phase;
-    pid_t pid;     /* and number of its group; 0 while QUEUED */
-    int status_fd; /* -1 once it has told all */
+    struct wp_child child; /* guard 0 while QUEUED, status_fd -1 once it has told all */
     char detail[160];
     uv_poll_t status;
     uv_timer_t timer;              /* until it is ready or late, then the grace */
@@ -110,10 +110,10 @@ static void handle_closed(uv_handle_t *handle) {
 }
 
 static void stop_listening(struct container *container) {
-    if (container->status_fd < 0) return;
+    if (container->child.status_fd < 0) return;
     uv_close((uv_handle_t *)&container->status, handle_closed);
-    close(container->status_fd);
-    container->status_fd = -1;
+    close(container->child.status_fd);
+    container->child.status_fd = -1;
 }
 
 /* The one place where a container leaves the books; freed when the loop has closed its handles. */
@@ -142,12 +142,10 @@ static void describe_end(struct container *container, int status) {
                  WEXITSTATUS(status), when);
 }
 
-/* Its process is a zombie. The group goes first: its number is safe from reuse until the leader is reaped. */
+/* Its guard is a zombie, and the last of it. */
 static int reap(struct container *container) {
     int status = 0;
-    kill(-container->pid, SIGKILL);
-    wp_keeper_remove(container->runtime->keeper.fd, container->pid);
-    waitpid(container->pid, &status, 0);
+    waitpid(container->child.guard, &status, 0);
     return status;
 }
 
@@ -156,7 +154,7 @@ static void start_queued(struct wp_runtime *runtime);
 
 static void bury(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
-    if (container->status_fd >= 0) look_at_status(container); /* it may have said why */
+    if (container->child.status_fd >= 0) look_at_status(container); /* it may have said why */
     describe_end(container, reap(container));
     enum wp_container_state state = WP_CONTAINER_FAILED;
     if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
@@ -168,15 +166,12 @@ static void bury(struct container *container) {
 
 static void replace_keeper(struct wp_runtime *runtime) {
     struct wp_error error = {0};
-    if (wp_keeper_start(&runtime->keeper, &error) != WP_OK) {
+    if (wp_keeper_start(&runtime->keeper, runtime->config->process.command, &error) != WP_OK) {
         wp_log(WP_LOG_ERROR, "keeper_failed", "reason=%s", error.text);
         return; /* creates fail until a keeper is there: see start */
     }
     wp_log(WP_LOG_WARN, "keeper_replaced", "reason=%s",
-           "the process that ends the containers with their worker was killed");
-    for (struct container *c = runtime->containers; c; c = c->hh.next) {
-        if (c->pid > 0) wp_keeper_add(runtime->keeper.fd, c->pid);
-    }
+           "the process that makes containers was killed; those that run are not concerned");
 }
 
 static void on_child_ended(uv_signal_t *signal, int number) {
@@ -185,14 +180,14 @@ static void on_child_ended(uv_signal_t *signal, int number) {
     struct container *container, *next;
     if (wp_keeper_ended(&runtime->keeper)) replace_keeper(runtime);
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->pid > 0 && wp_child_ended(container->pid)) bury(container);
+        if (container->child.guard > 0 && wp_child_ended(container->child.guard)) bury(container);
     }
     start_queued(runtime);
 }
 
 static void on_grace_over(uv_timer_t *timer) {
     struct container *container = timer->data;
-    kill(-container->pid, SIGKILL);
+    kill(container->child.guard, WP_GUARD_KILL);
 }
 
 /* --- a container's start
@@ -203,15 +198,15 @@ static void on_not_ready(uv_timer_t *timer) {
     snprintf(container->detail, sizeof container->detail, "not ready within process.ready_timeout_ms = %lld",
              (long long)container->runtime->config->process.ready_timeout_ms);
     set_phase(container, FAILING);
-    kill(-container->pid, SIGKILL);
+    kill(container->child.guard, WP_GUARD_KILL);
 }
 
 static void become_ready(struct container *container) {
-    if (container->phase != STARTING || wp_child_ended(container->pid))
+    if (container->phase != STARTING || wp_child_ended(container->child.guard))
         return; /* its end is on its way to us */
     uv_timer_stop(&container->timer);
     set_phase(container, RUNNING);
-    tell(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->pid, "");
+    tell(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
     start_queued(container->runtime);
 }
 
@@ -223,7 +218,7 @@ static void give_up(struct container *container, const char *what, const char *w
     if (container->phase != STARTING) return;
     snprintf(container->detail, sizeof container->detail, "%s%s", what, why);
     set_phase(container, FAILING);
-    kill(-container->pid, SIGKILL);
+    kill(container->child.guard, WP_GUARD_KILL);
 }
 
 static void on_closed(uv_timer_t *timer) {
@@ -232,7 +227,7 @@ static void on_closed(uv_timer_t *timer) {
 
 static void look_at_status(struct container *container) {
     int why = 0;
-    switch (wp_child_status(container->status_fd, container->runtime->wait_for_line, &why)) {
+    switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
         return;
     case WP_CHILD_RUNS: /* its program may still end at once: a name that is not found, a library that is
@@ -262,27 +257,19 @@ static void on_status(uv_poll_t *poll, int status, int events) {
 }
 
 /* The child does not inherit the worker's environment: passwords live there. */
-static char **environment_of(const struct container *container) {
+static void add_variables(struct wp_buf *text, const struct container *container) {
     static const char *const inherited[] = {"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"};
-    struct wp_buf text = {0};
     const char *path = getenv("PATH");
-    wp_buf_printf(&text, "PATH=%s%c", path ? path : DEFAULT_PATH, '\0');
+    wp_buf_printf(text, "PATH=%s%c", path ? path : DEFAULT_PATH, '\0');
     for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++) {
         const char *value = getenv(inherited[i]);
-        if (value) wp_buf_printf(&text, "%s=%s%c", inherited[i], value, '\0');
+        if (value) wp_buf_printf(text, "%s=%s%c", inherited[i], value, '\0');
     }
-    wp_buf_printf(&text, "WARMPOOL_CONTAINER_ID=%s%c", container->id, '\0');
-    wp_buf_printf(&text, "WARMPOOL_PHILOSOPHY=%s%c", container->philosophy, '\0');
-    wp_buf_printf(&text, "WARMPOOL_MEMORY_MB=%g%c", container->limits.memory_mb, '\0');
-    wp_buf_printf(&text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
-    wp_buf_printf(&text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
-    size_t count = 0;
-    for (size_t i = 0; i < text.len; i++) count += text.data[i] == '\0';
-    char **list = wp_alloc((count + 1) * sizeof *list); /* list[0] owns the text */
-    list[0] = text.data;
-    for (size_t i = 1; i < count; i++) list[i] = list[i - 1] + strlen(list[i - 1]) + 1;
-    list[count] = NULL;
-    return list;
+    wp_buf_printf(text, "WARMPOOL_CONTAINER_ID=%s%c", container->id, '\0');
+    wp_buf_printf(text, "WARMPOOL_PHILOSOPHY=%s%c", container->philosophy, '\0');
+    wp_buf_printf(text, "WARMPOOL_MEMORY_MB=%g%c", container->limits.memory_mb, '\0');
+    wp_buf_printf(text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
+    wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
 }
 
 static uint64_t data_bytes(double memory_mb) {
@@ -292,15 +279,16 @@ static uint64_t data_bytes(double memory_mb) {
 
 static enum wp_err start_child(struct container *container, struct wp_error *error) {
     struct wp_runtime *runtime = container->runtime;
-    if (runtime->keeper.pid <= 0 && wp_keeper_start(&runtime->keeper, error) != WP_OK) return error->code;
-    struct wp_child_spec spec = {.command = runtime->config->process.command,
-                                 .environment = environment_of(container),
+    if (runtime->keeper.pid <= 0 &&
+        wp_keeper_start(&runtime->keeper, runtime->config->process.command, error) != WP_OK)
+        return error->code;
+    struct wp_buf variables = {0};
+    add_variables(&variables, container);
+    struct wp_child_spec spec = {.variables = wp_buf_str(&variables),
                                  .data_bytes = data_bytes(container->limits.memory_mb),
-                                 .notify = runtime->wait_for_line,
-                                 .keeper_fd = runtime->keeper.fd};
-    enum wp_err err = wp_child_start(&container->pid, &container->status_fd, &spec, error);
-    free(spec.environment[0]);
-    free(spec.environment);
+                                 .notify = runtime->wait_for_line};
+    enum wp_err err = wp_child_start(&container->child, &runtime->keeper, &spec, error);
+    wp_buf_done(&variables);
     return err;
 }
 
@@ -315,7 +303,7 @@ static void start(struct container *container) {
     }
     DL_DELETE(runtime->queue, container);
     set_phase(container, STARTING);
-    uv_poll_init(runtime->loop, &container->status, container->status_fd);
+    uv_poll_init(runtime->loop, &container->status, container->child.status_fd);
     container->status.data = container;
     container->handles++;
     uv_poll_start(&container->status, UV_READABLE, on_status);
@@ -338,7 +326,8 @@ static struct container *find(struct wp_runtime *runtime, struct wp_str id) {
 static void process_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
     struct container *container = find(runtime, spec->id);
     if (container) { /* adopted; one that is not ready yet will say so by itself */
-        if (container->phase == RUNNING) tell(runtime, spec->id, WP_CONTAINER_READY, container->pid, "");
+        if (container->phase == RUNNING)
+            tell(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
         return;
     }
     container = wp_calloc(1, sizeof *container);
@@ -347,7 +336,7 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
     container->philosophy = wp_strndup(spec->philosophy);
     container->limits = spec->limits;
     container->phase = QUEUED;
-    container->status_fd = -1;
+    container->child.status_fd = -1;
     uv_timer_init(runtime->loop, &container->timer);
     container->timer.data = container;
     container->handles = 1;
@@ -365,7 +354,7 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
         return;
     }
     set_phase(container, ENDING);
-    kill(-container->pid, SIGTERM);
+    kill(container->child.guard, SIGTERM);
     uv_timer_start(&container->timer, on_grace_over, GRACE_MS, 0);
     start_queued(runtime);
 }
@@ -381,7 +370,8 @@ static void process_list(struct wp_runtime *runtime, wp_runtime_listed listed,
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
         char address[32] = "";
-        if (container->phase == RUNNING) snprintf(address, sizeof address, "pid:%d", (int)container->pid);
+        if (container->phase == RUNNING)
+            snprintf(address, sizeof address, "pid:%d", (int)container->child.program);
         listed(ctx, wp_str(container->id), states[container->phase], wp_str(address));
     }
     done(ctx, true);
@@ -411,7 +401,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
     runtime->creates =
         config->host.creates > 0 ? (int)config->host.creates : wp_runtime_process.default_creates;
-    if (wp_keeper_start(&runtime->keeper, error) != WP_OK) {
+    if (wp_keeper_start(&runtime->keeper, config->process.command, error) != WP_OK) {
         free(runtime);
         return WP_ERR_SYSTEM;
     }
@@ -430,13 +420,14 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     return WP_OK;
 }
 
-/* False when the time was over first. */
+/* False when the time was over first. The end of another one interrupts the waiting. */
 static bool wait_for_end(pid_t pid, int64_t deadline_us) {
-    int64_t left_ms = (deadline_us - wp_clock_us()) / 1000;
     int fd = pidfd_open(pid, 0);
     if (fd >= 0) {
         struct pollfd wanted = {.fd = fd, .events = POLLIN};
-        poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0);
+        int64_t left_ms;
+        do left_ms = (deadline_us - wp_clock_us()) / 1000;
+        while (poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0) < 0 && errno == EINTR);
         close(fd);
     }
     return wp_child_ended(pid);
@@ -444,7 +435,7 @@ static bool wait_for_end(pid_t pid, int64_t deadline_us) {
 
 static void signal_all(struct wp_runtime *runtime, int number) {
     for (struct container *c = runtime->containers; c; c = c->hh.next) {
-        if (c->pid > 0) kill(-c->pid, number);
+        if (c->child.guard > 0) kill(c->child.guard, number);
     }
 }
 
@@ -452,8 +443,8 @@ static void signal_all(struct wp_runtime *runtime, int number) {
 static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->pid > 0 && !wait_for_end(container->pid, deadline_us)) continue;
-        if (container->pid > 0) reap(container);
+        if (container->child.guard > 0 && !wait_for_end(container->child.guard, deadline_us)) continue;
+        if (container->child.guard > 0) reap(container);
         forget(container);
     }
 }
@@ -463,7 +454,7 @@ static void process_close(struct wp_runtime *runtime) {
     int64_t now = wp_clock_us();
     signal_all(runtime, SIGTERM);
     reap_until(runtime, now + (int64_t)GRACE_MS * 1000);
-    signal_all(runtime, SIGKILL);
+    signal_all(runtime, WP_GUARD_KILL);
     reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)

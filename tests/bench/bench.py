@@ -2,7 +2,7 @@
 """Warmpool against a plain consume-and-produce loop in C (copy_loop.c): the same broker, the same messages, the same
 client, the same guarantees (idempotent producer, acks=all, offsets committed after delivery, every 0.5 s).
 
-usage: bench.py [--json] [--rounds N] [stream] [usage] [roundtrip] [idle]
+usage: bench.py [--json] [--rounds N] [--fsync always|everysec] [stream] [usage] [roundtrip] [idle]
 
 Each figure is the median of the rounds; in a round both sides run one after the other, and the next round begins with
 the other side, because what a busy machine can do changes from minute to minute. A round whose copy loop stays under
@@ -54,7 +54,8 @@ class NotMeasured(Exception):
 
 
 class Bench:
-    def __init__(self):
+    def __init__(self, fsync):
+        self.fsync = fsync
         self.dir = tempfile.mkdtemp(prefix="warmpool-bench-")
         self.kafka_script = os.path.join(ROOT, "tests/support/kafka/kafka")
         self.children = []
@@ -68,7 +69,7 @@ class Bench:
         self.redis_socket = self.dir + "/redis.sock"
         os.mkdir(self.dir + "/redis")
         self.start(["redis-server", os.path.join(ROOT, "redis/redis.conf"), "--port", "0", "--unixsocket", self.redis_socket,
-                    "--dir", self.dir + "/redis", "--aclfile", "", "--daemonize", "no", "--logfile", self.dir + "/redis.log"])
+                    "--dir", self.dir + "/redis", "--appendfsync", self.fsync, "--aclfile", "", "--daemonize", "no", "--logfile", self.dir + "/redis.log"])
         self.wait(lambda: os.path.exists(self.redis_socket), "redis-server")
 
     def start(self, command, **more):
@@ -351,6 +352,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--fsync", choices=["always", "everysec"], default="always", help="of Redis; Kafka itself never waits for its disk")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     names = options.names or list(TARGETS)
@@ -358,7 +360,7 @@ def main():
         if name not in TARGETS:
             raise SystemExit(f"bench: no benchmark named {name}; there are {', '.join(TARGETS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    bench = Bench()
+    bench = Bench(options.fsync)
     results = {}
     try:
         bench.open()

@@ -2,7 +2,7 @@
 -- when the lease ends; of those who hold nothing, agents_ttl after they were seen last, and never more than agents_max.
 --
 --   :agents hash agent id -> the request that it holds a container for (the request says which, and since when); when there are figures
---           a line feed (ids have none) and philosophy, cpu, memory, time, seen, placed (us) as MessagePack values
+--           a line feed (ids have none), cpu, memory, time (NaN: none), seen, placed (us) as doubles of 8 bytes each, and philosophy
 --   :seen   zset of those who hold nothing by when they were seen, brought up to date (`placed`) when that is a tenth of agents_ttl or
 --           10 s ago; an id may stay there while it holds a container, and is passed over
 local agents = {}
@@ -10,18 +10,23 @@ local agents = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local root, now, settings, known, dirty, changes, to_place, precision
-local pack
+local struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function agents.begin(slot, time, map)
-    root, now, settings, known, dirty, changes, to_place, pack = slot, time, map, {}, {}, 0, {}, cmsgpack.pack
+    root, now, settings, known, dirty, changes, to_place = slot, time, map, {}, {}, 0, {}
+    struct_pack, struct_unpack = struct.pack, struct.unpack
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
--- request (empty: it holds nothing), and nil or philosophy, cpu, memory, time, seen, placed
+local FIGURES = '>ddddd'
+local NONE = 0 / 0
+
+-- request (empty: it holds nothing), and nil or cpu, memory, time, seen, placed, philosophy
 function agents.parse(row)
     local at = row:find('\n', 1, true)
     if not at then return row end
-    return row:sub(1, at - 1), cmsgpack.unpack(row:sub(at + 1))
+    local cpu, memory, time, seen, placed, rest = struct_unpack(FIGURES, row, at + 1)
+    return row:sub(1, at - 1), cpu, memory, time, seen, placed, row:sub(rest)
 end
 
 -- known: the row, false where there is none.
@@ -50,21 +55,26 @@ function agents.hold(id, request) put(id, request) end
 
 function agents.used(id, name, cpu, memory, time)
     if id == '' then return end
-    local request, placed = '', 0
-    if known[id] then
-        local is, _, old_cpu, old_memory, old_time, _, old_placed = agents.parse(known[id])
-        request, placed = is, old_placed or 0
-        cpu, memory, time = cpu or old_cpu, memory or old_memory, time or old_time
+    local holds, placed, row = '', 0, known[id]
+    if row then
+        local at = row:find('\n', 1, true)
+        holds = row
+        if at then
+            local old_cpu, old_memory, old_time, _
+            old_cpu, old_memory, old_time, _, placed = struct_unpack(FIGURES, row, at + 1)
+            holds = at > 1 and row:sub(1, at - 1) or ''
+            cpu, memory, time = cpu or old_cpu, memory or old_memory, time or old_time
+        end
     end
-    if request == '' and now - placed >= precision then placed, to_place[id] = now, true end
-    put(id, request .. '\n' .. pack(name, cpu or false, memory or false, time or false, now, placed))
+    if holds == '' and now - placed >= precision then placed, to_place[id] = now, true end
+    put(id, holds .. '\n' .. struct_pack(FIGURES, cpu or NONE, memory or NONE, time or NONE, now, placed) .. name)
 end
 
 -- The lease of that request is over. (agents.load was called with the id.)
 function agents.drop(id, request)
     if known[id] == nil then agents.load({id}) end
     local row = known[id]
-    if row and (row == request or agents.parse(row) == request) then put(id, false) end
+    if row and (row == request or (agents.parse(row)) == request) then put(id, false) end
 end
 
 local function bulk(name, key, values)

@@ -97,9 +97,11 @@ function pool_stats.agents(keys, args)
     local raw = redis.call('HGET', keys[1] .. ':agents', args[1])
     if not raw then return '{}' end
     state.begin(keys[1], 0, {})
-    local request, name, cpu, memory, time, seen = agents.parse(raw)
+    agents.begin(keys[1], 0, {})
+    local function figure(x) return x == x and x or nil end -- NaN: none
+    local request, cpu, memory, time, seen, _, name = agents.parse(raw)
     local r = request ~= '' and state.request(request)
     if r then name, seen = r[state.POOL], seen or state.lease_of(r) end
     return cjson.encode({agent_id = args[1], philosophy = name, container_id = r and r[state.CONTAINER] or '', request_id = request,
-        cpu_percent = cpu or nil, memory_mb = memory or nil, execution_time_seconds = time or nil, last_seen = math.floor((seen or 0) / 1000)})
+        cpu_percent = figure(cpu), memory_mb = figure(memory), execution_time_seconds = figure(time), last_seen = math.floor((seen or 0) / 1000)})
 end

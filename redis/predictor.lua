@@ -1,7 +1,7 @@
 -- What a philosophy's runs need, from the last samples of usage records. Exact: sums are integers in millionths, so nothing drifts.
 --
 --   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was
---   :h:P     list of samples;  :rec:P hash of their record ids
+--   :h:P     list of samples: cpu, memory, time in millionths (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
 local predictor = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
@@ -11,11 +11,11 @@ local UNIT = 1000000
 local BULK = 4000 -- values in one command
 
 local root, now, settings, known, dirty, added
-local floor, pack -- math's and cmsgpack's: the global tables are not there yet while the library is loaded
+local floor, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function predictor.begin(slot, time, map)
     root, now, settings, known, dirty, added = slot, time, map, {}, {}, 0
-    floor, pack = math.floor, cmsgpack.pack
+    floor, struct_pack, struct_unpack = math.floor, struct.pack, struct.unpack
 end
 
 local function parse(raw)
@@ -87,13 +87,16 @@ end
 
 -- Adds (sign 1) or takes away (-1) a sample.
 local function count(p, cpu, memory, time, sign)
-    if cpu then p.cpu, p.cpu_n = p.cpu + sign * cpu, p.cpu_n + sign end
-    if memory then p.memory, p.memory_n = p.memory + sign * memory, p.memory_n + sign end
-    if time then p.time, p.time_n = p.time + sign * time, p.time_n + sign end
+    if cpu == cpu then p.cpu, p.cpu_n = p.cpu + sign * cpu, p.cpu_n + sign end
+    if memory == memory then p.memory, p.memory_n = p.memory + sign * memory, p.memory_n + sign end
+    if time == time then p.time, p.time_n = p.time + sign * time, p.time_n + sign end
     p.n, p.answer = p.n + sign, nil
 end
 
-local function millionths(x) return x and floor(x * UNIT + 0.5) or false end
+local SAMPLE = '>ddd'
+local NONE = 0 / 0 -- what is not equal to itself
+
+local function millionths(x) return x and floor(x * UNIT + 0.5) or NONE end
 
 -- Reads what a batch of usage needs: predictions of its philosophies, and which of its record ids were seen.
 function predictor.prefetch(events)
@@ -128,7 +131,7 @@ local function changes_of(name)
         added = added + 1
         if redis.call('HLEN', root .. ':pred') + added > settings.max_philosophies then return nil end
     end
-    d = {samples = {}, records = {}, gone = {}, trim = 0}
+    d = {samples = {}, count = 0, records = {}, marks = 0, gone = {}, trim = 0}
     dirty[name] = d
     return d
 end
@@ -140,9 +143,10 @@ local function trim(name, d)
     if over <= 0 then return end
     local old = redis.call('LRANGE', root .. ':h:' .. name, 0, over - 1)
     for i = 1, over do
-        local cpu, memory, time, id = cmsgpack.unpack(old[i] or d.samples[i - #old])
+        local sample = old[i] or d.samples[i - #old]
+        local cpu, memory, time, at = struct_unpack(SAMPLE, sample)
         count(p, cpu, memory, time, -1)
-        if id ~= '' then d.gone[#d.gone + 1] = id end
+        if at <= #sample then d.gone[#d.gone + 1] = sample:sub(at) end
     end
     d.trim = over
 end
@@ -156,11 +160,11 @@ function predictor.used(e)
     if not d then return false end
     local cpu, memory, time = millionths(e[5]), millionths(e[6]), millionths(e[7])
     count(p, cpu, memory, time, 1)
-    d.samples[#d.samples + 1] = pack(cpu, memory, time, id)
+    local n = d.count + 1
+    d.count, d.samples[n] = n, struct_pack(SAMPLE, cpu, memory, time) .. id
     if id ~= '' then
-        p.seen[id] = true
-        d.records[#d.records + 1] = id
-        d.records[#d.records + 1] = ''
+        local m = d.marks
+        p.seen[id], d.records[m + 1], d.records[m + 2], d.marks = true, id, '', m + 2
     end
     return true
 end
@@ -170,7 +174,7 @@ function predictor.due(name)
     predictor.load({name})
     if not known[name].stored then return end
     known[name].published = 0
-    dirty[name] = dirty[name] or {samples = {}, records = {}, gone = {}, trim = 0}
+    dirty[name] = dirty[name] or {samples = {}, count = 0, records = {}, marks = 0, gone = {}, trim = 0}
 end
 
 -- Publishes what changed: at once, or when its interval is over.

@@ -9,13 +9,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from client import Client, decode, encode  # noqa: E402
-from confluent_kafka import TopicPartition  # noqa: E402
+from confluent_kafka import Consumer, TopicPartition  # noqa: E402
 from system import WAIT_LIMIT, System, wait_until  # noqa: E402
 
 POOL = "wp:{pool}"
 # A dead member is noticed as early as a broker allows; few containers, so that requests also wait.
 OPTIONS = {"kafka.session.timeout.ms": 6000, "pool.size": 4, "pool.max_containers": 12, "pool.timeout_ms": 120000,
-           "host.ttl_ms": 3000, "process.command": "exec sleep 86400"}
+           "host.ttl_ms": 10000, "process.command": "exec sleep 86400"}
 
 
 def chaos_system(workers=1, start=True, **options):
@@ -133,6 +133,19 @@ class Load:
             assert total["warm_starts"] + total["cold_starts"] == self.statuses().get("assigned", 0), (total, self.statuses())
         assert not dead_letters(self.system), dead_letters(self.system)
         return self
+
+
+def wait_committed(system, topics=("container-acquire", "container-release")):
+    """Until the workers' group has committed all that lies in the topics."""
+    group = Consumer({"bootstrap.servers": system.kafka.bootstrap, "group.id": system.options["kafka.group.id"]})
+
+    def left():
+        parts = group.committed([TopicPartition(system.prefix + topic, number) for topic in topics
+                                 for number in range(system.options["topics.partitions"])], WAIT_LIMIT)
+        ends = [group.get_watermark_offsets(part, WAIT_LIMIT)[1] for part in parts]
+        return sum(end - max(part.offset, 0) for part, end in zip(parts, ends))
+    wait_until(lambda: left() == 0, lambda: f"{left()} records are not committed")
+    group.close()
 
 
 def dead_letters(system, client=None):

@@ -2,10 +2,9 @@
 import os
 import shutil
 import signal
-import time
 import unittest
 
-from load import OPTIONS, Load, chaos_system, reason, wait_reason, wait_until
+from load import OPTIONS, Load, chaos_system, reason, wait_committed, wait_reason, wait_until
 from system import WAIT_LIMIT, pause
 
 
@@ -103,7 +102,7 @@ class RedisForgot(unittest.TestCase):
     def forgets(self, forget):
         with chaos_system() as system:
             load = Load(system).send(500).wait_answered().check()
-            time.sleep(1)  # the commits' interval is half of it
+            wait_committed(system)
             forget(system)
             text = wait_reason(system.workers[0], "warmpool accept ")
             self.assertRegex(text, "Redis remembers nothing of topic container-[a-z]+, but its consumer group has committed offset [0-9]+")
@@ -130,7 +129,8 @@ class RedisForgot(unittest.TestCase):
             copy = system.redis.dir + "/older"
             shutil.copytree(system.redis.dir + "/appendonlydir", copy)
             load.send(500).wait_answered()
-            time.sleep(1)
+            load.client.producer.flush(WAIT_LIMIT)
+            wait_committed(system)
             system.redis.kill()
             shutil.rmtree(system.redis.dir + "/appendonlydir")
             shutil.move(copy, system.redis.dir + "/appendonlydir")

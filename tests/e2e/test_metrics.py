@@ -4,7 +4,7 @@ import time
 import unittest
 
 from client import Client
-from system import System
+from system import WAIT_LIMIT, System
 
 FAST = {"metrics.interval": 1, "memory.interval": 1}
 
@@ -60,10 +60,10 @@ class Metrics(unittest.TestCase):
 
 class Tuning(unittest.TestCase):
     def test_two_workers_change_a_size_once_an_interval(self):
-        options = {**FAST, "tuning.mode": "apply", "tuning.interval": 3, "tuning.max_pool_size": 100, "pool.size": 1}
+        options = {**FAST, "tuning.mode": "apply", "tuning.interval": 5, "tuning.max_pool_size": 100, "pool.size": 1}
         with System(workers=2, options=options) as system:
             client = Client(system)
-            sizes, number, end = [1], 0, time.monotonic() + 60
+            sizes, number, end = [1], 0, time.monotonic() + WAIT_LIMIT
             while sizes[-1] < 11 and time.monotonic() < end:
                 for _ in range(30):  # every start is cold: nothing is released
                     number += 1

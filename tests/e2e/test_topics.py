@@ -1,5 +1,6 @@
 """What each input topic promises comes out, in each wire format, with the key and the trace of what asked for it."""
 import base64
+import itertools
 import json
 import time
 import unittest
@@ -144,6 +145,7 @@ class EveryTopic:
         self.release("dr-1", "drained", container_id=held["container_id"])
         self.wait_pool("drained", available=0, leased=0)
         self.control("drained", "resize", 3)
+        self.wait_pool("drained", draining=False)  # topics are not ordered among each other
         self.assertEqual(self.acquire("dr-3", "drained")["status"], "assigned")
 
     # --- cache ---
@@ -190,9 +192,10 @@ class EveryTopic:
     def test_an_entry_expires(self):
         self.cache("x-1", "set", namespace="mine", key="now", ttl_seconds=0, **self.value_in(b"x"))
         self.assertFalse(self.cache("x-2", "get", namespace="mine", key="now")["hit"])
-        self.cache("x-3", "set", namespace="mine", key="soon", ttl_seconds=1, **self.value_in(b"x"))
-        time.sleep(1.1)
-        self.assertFalse(self.cache("x-4", "get", namespace="mine", key="soon")["hit"])
+        stored = self.cache("x-3", "set", namespace="mine", key="soon", ttl_seconds=1, **self.value_in(b"x"))
+        self.assertEqual(stored["ttl_seconds"], 1)
+        numbers = itertools.count()
+        wait_until(lambda: not self.cache(f"x-4-{next(numbers)}", "get", namespace="mine", key="soon")["hit"], "it expires")
 
     def test_any_bytes_are_a_value(self):
         for number, data in enumerate((b"", b"\x00", bytes(range(256)), "żółw 🐢".encode(), b"x" * 100000)):
@@ -248,13 +251,14 @@ class EveryTopic:
         self.assertEqual(said["requirements"], {"cpu_percent": 18, "memory_mb": 120, "execution_time_seconds": 60})
 
     def test_predictions_are_published_at_most_once_an_interval(self):
-        """1.5 s here: many records in much less are one prediction at once and one for the rest."""
+        """1.5 s here: many records are one prediction at once and one an interval, not one each."""
+        began = time.monotonic()
         for number in range(50):
             self.client.producer.poll(0)
             self.use("often", f"often-{number}")
         last = self.client.wait("prediction", lambda r: r["philosophy"] == "often" and r["samples"] == 50)
         said = [record for record in self.client.read("prediction") if record["philosophy"] == "often"]
-        self.assertLessEqual(len(said), 3, said)
+        self.assertLessEqual(len(said), 2 + (time.monotonic() - began) / 1.5, said)
         self.assertEqual((last["basis"], last["confidence"]), ("medium", 0.5))
         self.assertEqual(last["recommended"], {"cpu_percent": 67.5, "memory_mb": 270, "execution_time_seconds": 37.5})
 

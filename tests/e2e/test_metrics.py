@@ -80,6 +80,30 @@ class Tuning(unittest.TestCase):
             applied = [text for record in client.read("metrics") for text in record["tuning"]["applied"]]
             self.assertTrue(any(text.startswith("size of pool p0 from 1 to 6: ") for text in applied), applied)
 
+    def test_two_workers_change_the_cache_once_an_interval(self):
+        options = {**FAST, "tuning.mode": "apply", "tuning.interval": 3, "cache.max_entries": 10, "tuning.max_cache_entries": 1000000}
+        with System(workers=2, options=options) as system:
+            client = Client(system)
+            answers, number, end = {}, 0, time.monotonic() + 120
+
+            def ids():
+                return [record["event_id"] for record in client.read("cache") if record["op"] == "resize"]
+
+            def answered_twice():
+                return [one for one in answers if ids().count(one) == 2]
+
+            while len(answered_twice()) < 2 and time.monotonic() < end:
+                for _ in range(200):  # no get is a hit
+                    number += 1
+                    client.send("cache", {"event_id": f"g-{number}", "op": "get", "key": f"k-{number}"})
+                client.wait("cache-result", lambda record: record["event_id"] == f"g-{number}")
+                for record in client.read("cache-result"):
+                    if record["op"] == "resize":
+                        answers.setdefault(record["event_id"], record["count"])
+                        self.assertEqual(answers[record["event_id"]], record["count"], "the second one changed it again")
+            self.assertGreaterEqual(len(answered_twice()), 2, "both workers ask, in the same words")
+            self.assertEqual(sorted(answers.values()), [20 * 2**step for step in range(len(answers))], answers)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -40,3 +40,22 @@ void process_pause(pid_t pid) {
         usleep(1000);
     }
 }
+
+/* Also true for a zombie: the orphan of a killed worker is reaped by whoever is init here, when it likes. */
+bool process_is_dead(pid_t pid) {
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return true;
+    bool got = fgets(line, sizeof line, file);
+    fclose(file);
+    const char *state = strrchr(line, ')');
+    return !got || !state || state[2] == 'Z' || state[2] == 'X';
+}
+
+void process_wait_dead(pid_t pid) {
+    for (int64_t end = wp_clock_us() + WAIT_LIMIT_S * INT64_C(1000000);
+         !process_is_dead(pid) && wp_clock_us() < end;)
+        usleep(2000);
+    cr_assert(process_is_dead(pid), "process %d lives on", (int)pid);
+}

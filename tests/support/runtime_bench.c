@@ -1,0 +1,154 @@
+/* Owns the runtime of a test and its folder. */
+#include "support/runtime_bench.h"
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "core/buf.h"
+#include "core/clock.h"
+
+static void on_told(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                    struct wp_str detail) {
+    struct bench *bench = ctx;
+    cr_assert(bench->count < MAX_TOLD);
+    cr_assert_eq(bench->in_verb, 0, "told from inside a verb");
+    struct told *told = &bench->told[bench->count++];
+    snprintf(told->id, sizeof told->id, "%.*s", (int)id.len, id.ptr);
+    snprintf(told->address, sizeof told->address, "%.*s", (int)address.len, address.ptr);
+    snprintf(told->detail, sizeof told->detail, "%.*s", (int)detail.len, detail.ptr);
+    told->state = state;
+    uv_stop(&bench->loop);
+}
+
+void bench_set(struct bench *bench, const char *key, const char *value) {
+    struct wp_error error = {0};
+    cr_assert_eq(wp_config_set(&bench->config, key, value, &error), WP_OK, "%s", error.text);
+}
+
+struct bench *bench_new(const char *command) {
+    struct bench *bench = wp_calloc(1, sizeof *bench);
+    signal(SIGPIPE, SIG_IGN);
+    uv_loop_init(&bench->loop);
+    uv_timer_init(&bench->loop, &bench->deadline);
+    bench->deadline.data = bench;
+    wp_config_init(&bench->config);
+    bench_set(bench, "process.command", command);
+    snprintf(bench->dir, sizeof bench->dir, "/tmp/wp-runtime-XXXXXX");
+    cr_assert(mkdtemp(bench->dir));
+    return bench;
+}
+
+enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) {
+    return wp_runtime_driver_find("process")->open(&bench->runtime, &bench->loop, &bench->config, on_told,
+                                                   bench, error);
+}
+
+void bench_open_runtime(struct bench *bench) {
+    struct wp_error error = {0};
+    cr_assert_eq(bench_try_open(bench, &error), WP_OK, "%s", error.text);
+}
+
+struct bench *bench_open(const char *command) {
+    struct bench *bench = bench_new(command);
+    bench_open_runtime(bench);
+    return bench;
+}
+
+void bench_close(struct bench *bench) {
+    char command[256];
+    wp_runtime_process.close(bench->runtime);
+    uv_close((uv_handle_t *)&bench->deadline, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&bench->loop), 0);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
+    cr_assert_eq(errno, ECHILD);
+    snprintf(command, sizeof command, "rm -rf %s", bench->dir);
+    cr_assert_eq(system(command), 0);
+    wp_config_done(&bench->config);
+    free(bench);
+}
+
+void bench_create_sized(struct bench *bench, const char *id, double memory_mb) {
+    struct wp_container_spec spec = {
+        .id = wp_str(id), .philosophy = WP_STR("react"), .limits = {50, memory_mb}};
+    bench->in_verb++;
+    wp_runtime_process.create(bench->runtime, &spec);
+    bench->in_verb--;
+}
+void bench_create(struct bench *bench, const char *id) {
+    bench_create_sized(bench, id, 256);
+}
+
+void bench_destroy(struct bench *bench, const char *id) {
+    bench->in_verb++;
+    wp_runtime_process.destroy(bench->runtime, wp_str(id));
+    bench->in_verb--;
+}
+
+static void on_late(uv_timer_t *timer) {
+    uv_stop(timer->loop);
+    ((struct bench *)timer->data)->late = true;
+}
+
+/* Runs the loop until so much was told. */
+void bench_wait(struct bench *bench, int count) {
+    bench->late = false;
+    uv_timer_start(&bench->deadline, on_late, WAIT_LIMIT_MS, 0);
+    while (bench->count < count && !bench->late) uv_run(&bench->loop, UV_RUN_DEFAULT);
+    uv_timer_stop(&bench->deadline);
+    cr_assert_not(bench->late, "told %d of %d in time", bench->count, count);
+}
+
+/* Runs the loop for a while in which nothing is to be told. */
+void bench_nothing_more(struct bench *bench, int ms) {
+    int count = bench->count;
+    bench->late = false;
+    uv_timer_start(&bench->deadline, on_late, (uint64_t)ms, 0);
+    while (!bench->late) uv_run(&bench->loop, UV_RUN_DEFAULT);
+    cr_expect_eq(bench->count, count, "told of %s: %d", bench->told[bench->count - 1].id,
+                 bench->told[bench->count - 1].state);
+}
+
+const struct told *bench_last(const struct bench *bench) {
+    return &bench->told[bench->count - 1];
+}
+
+int bench_count(const struct bench *bench, enum wp_container_state state) {
+    int count = 0;
+    for (int i = 0; i < bench->count; i++) count += bench->told[i].state == state;
+    return count;
+}
+
+pid_t bench_pid(const struct told *told) {
+    cr_assert(strncmp(told->address, "pid:", 4) == 0, "%s", told->address);
+    return (pid_t)strtol(told->address + 4, NULL, 10);
+}
+
+/* A number that a child writes to a file of the bench. */
+pid_t bench_wait_number(const struct bench *bench, const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", bench->dir, name);
+    for (int64_t end = wp_clock_us() + WAIT_LIMIT_S * INT64_C(1000000); wp_clock_us() < end; usleep(2000)) {
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        char line[64] = "";
+        bool got = fgets(line, sizeof line, file) && strchr(line, '\n');
+        fclose(file);
+        if (got) return (pid_t)strtol(line, NULL, 10);
+    }
+    cr_assert_fail("%s was not written", path);
+    return 0;
+}
+
+void bench_read_file(const struct bench *bench, const char *name, char *into, size_t room) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", bench->dir, name);
+    FILE *file = fopen(path, "r");
+    cr_assert(file, "%s", path);
+    into[fread(into, 1, room - 1, file)] = '\0';
+    fclose(file);
+}

@@ -1,0 +1,51 @@
+/* A loop with one process runtime, and what it was told. Everything on the test's thread. */
+#ifndef TESTS_RUNTIME_BENCH_H
+#define TESTS_RUNTIME_BENCH_H
+#include "host/runtime.h"
+#include "support/limits.h"
+
+#define MAX_TOLD 512
+
+struct told {
+    char id[64], address[32], detail[200];
+    enum wp_container_state state;
+};
+
+struct bench { /* a loop with one runtime, and what it was told */
+    uv_loop_t loop;
+    uv_timer_t deadline;
+    bool late;
+    struct wp_config config;
+    struct wp_runtime *runtime;
+    struct told told[MAX_TOLD];
+    int count, in_verb;
+    char dir[64];
+};
+
+void bench_set(struct bench *bench, const char *key, const char *value);
+/* With a command for the shell and no runtime yet: what else it needs can be set before. */
+struct bench *bench_new(const char *command);
+void bench_open_runtime(struct bench *bench);
+enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) WP_MUST_CHECK;
+struct bench *bench_open(const char *command); /* both */
+void bench_close(struct bench *bench);
+void bench_create_sized(struct bench *bench, const char *id, double memory_mb);
+void bench_create(struct bench *bench, const char *id);
+void bench_destroy(struct bench *bench, const char *id);
+void bench_wait(struct bench *bench, int count);      /* runs the loop until so much was told */
+void bench_nothing_more(struct bench *bench, int ms); /* runs it for a while in which nothing is to be told */
+const struct told *bench_last(const struct bench *bench);
+int bench_count(const struct bench *bench, enum wp_container_state state);
+pid_t bench_pid(const struct told *told);
+/* A number that a child writes to a file of the bench. */
+pid_t bench_wait_number(const struct bench *bench, const char *name);
+void bench_read_file(const struct bench *bench, const char *name, char *into, size_t room);
+
+/* One in a session of its own, one that has lost its parent besides, and that without the variables that a
+ * container has. */
+#define FAR                                                                                                  \
+    "setsid sh -c 'echo $$ > %s/far; exec sleep 1000' & "                                                    \
+    "sh -c 'env -i setsid sh -c \"trap : TERM HUP; echo \\$\\$ > %s/orphan; while :; do sleep 1000; done\" " \
+    "&'; "
+
+#endif

@@ -161,7 +161,7 @@ static enum wp_err wait_until_known(struct admin *admin, const struct wp_config 
                                     struct wp_error *error) {
     int64_t end_us = wp_clock_us() + (int64_t)timeout_ms * 1000;
     for (;;) {
-        bool missing[WP_TOPICS];
+        bool missing[WP_TOPICS] = {false};
         enum wp_err err = list_missing(admin, config, timeout_ms, missing, error);
         if (err || !any(missing)) return err;
         if (wp_clock_us() > end_us)
@@ -176,7 +176,7 @@ enum wp_err wp_admin_ensure_topics(const struct wp_config *config, int timeout_m
     struct admin admin;
     enum wp_err err = open_client(&admin, config, error);
     if (err) return err;
-    bool missing[WP_TOPICS];
+    bool missing[WP_TOPICS] = {false};
     err = list_missing(&admin, config, timeout_ms, missing, error);
     if (!err && any(missing)) {
         err = create_missing(&admin, config, missing, timeout_ms, error);
@@ -204,7 +204,7 @@ enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char 
     struct admin admin;
     enum wp_err err = open_client(&admin, config, error);
     if (err) return err;
-    bool missing[WP_TOPICS];
+    bool missing[WP_TOPICS] = {false};
     err = list_missing(&admin, config, timeout_ms, missing, error);
     if (!err) {
         char *id = rd_kafka_clusterid(admin.rk, timeout_ms); /* in the metadata that has just come */

@@ -7,7 +7,7 @@
 
 #define ALIGNMENT 8
 #define FIRST_BLOCK 4096
-#define LARGEST_STEP (1024 * 1024)
+#define LARGEST_STEP ((size_t)1 << 20)
 
 struct wp_arena_block {
     struct wp_arena_block *next; /* owned; older */

@@ -128,7 +128,7 @@ static long long signed_argument(struct arguments *args, const struct conversion
 }
 
 static unsigned long long unsigned_argument(struct arguments *args, const struct conversion *c) {
-    switch (c->width) {
+    switch (c->width) { // NOLINT(bugprone-branch-clone): size_t is another type elsewhere
     case LONG:
         return va_arg(args->list, unsigned long);
     case LONG_LONG:

@@ -83,6 +83,7 @@ static void fit_messages(struct worker *w) {
            "its max.message.bytes is below kafka.message.max.bytes; raise it, or lower the latter");
     wp_settings_set(&w->config.kafka, "message.max.bytes", bytes);
     wp_sink_renew(w->sink);
+    wp_engine_configure(w->engine);
 }
 
 static void on_retry(uv_timer_t *timer);

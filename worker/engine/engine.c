@@ -235,6 +235,12 @@ bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t
     return p && p->state == PARTITION_RUNNING;
 }
 
+void wp_engine_configure(struct wp_engine *engine) {
+    for (int i = 0; i < WP_SLOTS; i++) wp_buf_reset(&engine->settings[i]);
+    wp_pack_pool_settings(&engine->settings[WP_SLOT_POOL], engine->config);
+    wp_pack_cache_settings(&engine->settings[WP_SLOT_CACHE], engine->config);
+}
+
 enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config,
                           struct wp_stats *stats, struct wp_wire *wire, struct wp_link *const links[WP_SLOTS],
                           struct wp_error *error) {
@@ -245,8 +251,7 @@ enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const 
     engine->stats = stats;
     engine->wire = wire;
     for (int i = 0; i < WP_SLOTS; i++) engine->links[i] = links[i];
-    wp_pack_pool_settings(&engine->settings[WP_SLOT_POOL], config);
-    wp_pack_cache_settings(&engine->settings[WP_SLOT_CACHE], config);
+    wp_engine_configure(engine);
     engine->publisher = publisher_new(engine);
     uv_timer_init(loop, &engine->tick);
     engine->tick.data = engine;

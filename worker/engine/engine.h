@@ -17,6 +17,8 @@ struct wp_engine;
 enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config,
                           struct wp_stats *stats, struct wp_wire *wire, struct wp_link *const links[WP_SLOTS],
                           struct wp_error *error) WP_MUST_CHECK;
+/* Reads again what it hands to Redis of the configuration: when that changed before the first event. */
+void wp_engine_configure(struct wp_engine *engine);
 void wp_engine_attach(struct wp_engine *engine, struct wp_source *source, struct wp_sink *sink);
 
 extern const struct wp_source_handler wp_engine_source_handler; /* ctx: the engine */

@@ -252,7 +252,8 @@ static void add_batch(struct draft *draft, struct partition *p) {
     draft->function = "skip";
 }
 
-static void send_draft(struct wp_engine *engine, enum wp_topic topic, struct draft *draft) {
+/* False: the link went away in between; what it was to carry goes again when it is back. */
+static bool send_draft(struct wp_engine *engine, enum wp_topic topic, struct draft *draft) {
     enum wp_slot slot = wp_handlers[topic].slot;
     struct wp_str args[1 + 4 * MAX_PARTS] = {wp_buf_str(&engine->settings[slot])};
     struct call *call = wp_calloc(1, sizeof *call + draft->count * sizeof call->parts[0]);
@@ -267,16 +268,16 @@ static void send_draft(struct wp_engine *engine, enum wp_topic topic, struct dra
     }
     call->parts[0].single = draft->count == 1 && call->parts[0].first == call->parts[0].last;
     if (wp_link_call(engine->links[slot], draft->function, args, 1 + 4 * draft->count, on_reply, call)) {
-        for (size_t i = 0; i < draft->count; i++)
-            draft->parts[i].p->dirty = true; /* the link went away in between */
+        for (size_t i = 0; i < draft->count; i++) draft->parts[i].p->dirty = true;
         free(call);
-        return;
+        return false;
     }
     engine->calls[topic]++;
     for (size_t i = 0; i < draft->count; i++) {
         draft->parts[i].p->calls++;
         draft->parts[i].p->references++;
     }
+    return true;
 }
 
 /* Another partition begins each call, so that none waits for ever behind the others. */
@@ -300,8 +301,7 @@ void topic_send(struct wp_engine *engine, enum wp_topic topic) {
         wp_buf_reset(&engine->body);
         for (struct partition *p = engine->partitions; p; p = p->next)
             if (p->tp.topic == topic) add_batch(&draft, p);
-        if (draft.count == 0) return;
-        send_draft(engine, topic, &draft);
+        if (draft.count == 0 || !send_draft(engine, topic, &draft)) return;
         rotate(engine, &draft);
     }
 }
@@ -321,7 +321,7 @@ void topic_tell_floors(struct wp_engine *engine, enum wp_topic topic) {
         struct part part = {.p = p, .epoch = p->epoch, .first = 1, .last = 0};
         add_part(&draft, &part, 0, 1);
     }
-    if (draft.count > 0) send_draft(engine, topic, &draft);
+    if (draft.count > 0) (void)send_draft(engine, topic, &draft);
 }
 
 /* ---- rule 7 ---- */

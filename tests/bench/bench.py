@@ -33,7 +33,7 @@ USAGE_RECORDS = 1_000_000
 TRIPS = 2000
 TRIPS_HELD = 200
 IDLE_CONTAINERS = 10
-IDLE_SECONDS = 10
+IDLE_ROUNDS = 3  # of the memory optimiser, one a second: by then it has given back what the start took
 OUTPUT = "container-assignment"
 
 # name: [(figure, unit, bound, whether a lower one is better)]
@@ -118,29 +118,34 @@ class Bench:
         with open(log, "w") as out:
             child = self.start(command, stdout=out, stderr=out)
         child.log = log
-        self.wait(lambda: self.is_ready(child), "the worker")
+        self.wait(lambda: self.http(child, "/readyz"), "the worker")
         return child
 
-    def is_ready(self, worker):
+    def http(self, worker, path):
+        """What it answers; empty while it does not, or says that it is not ready."""
         with open(worker.log) as log:
             found = re.search(r"127\.0\.0\.1:[1-9][0-9]*", "".join(line for line in log if "event=http" in line))
         if worker.poll() is not None:
             raise SystemExit(f"bench: the worker ended: {open(worker.log).read()[-2000:]}")
         try:
-            return found and urllib.request.urlopen(f"http://{found[0]}/readyz", timeout=5).status == 200
+            return urllib.request.urlopen(f"http://{found[0]}{path}", timeout=5).read().decode() if found else ""
         except OSError:
-            return False
+            return ""
+
+    def optimizer_rounds(self, worker):
+        found = re.search(r"^warmpool_optimizer_rounds_total(?:{[^}]*})? ([0-9]+)", self.http(worker, "/metrics"), re.MULTILINE)
+        return int(found[1]) if found else 0
 
     def pool(self, prefix):
         text = subprocess.run(["redis-cli", "-s", self.redis_socket, "FCALL_RO", "wp_pool_stats", "1", prefix + "wp:{pool}"], check=True,
                               text=True, stdout=subprocess.PIPE).stdout
         return json.loads(text)["total"]
 
-    def warm_worker(self, prefix, philosophies, containers):
+    def warm_worker(self, prefix, philosophies, containers, *options):
         """A worker with that many containers, all idle."""
         each = containers // philosophies
         worker = self.worker(prefix, f"host.capacity={containers + 100}", f"pool.size={each}", f"pool.max_containers={each}",
-                             "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(philosophies)))
+                             "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(philosophies)), *options)
         self.wait(lambda: self.pool(prefix)["available"] >= containers, "the pool", 120)
         return worker
 
@@ -219,7 +224,7 @@ class Bench:
     def trips_warmpool(self):
         prefix = self.new_prefix()
         worker = self.warm_worker(prefix, 1, 2 * TRIPS_HELD)
-        result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT)
+        result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT, prefix + "group")
         self.check_warm(prefix, 2 * (TRIPS + TRIPS_HELD))
         self.stop(worker)
         return result
@@ -227,7 +232,7 @@ class Bench:
     def trips_copy_loop(self):
         prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
         copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
-        result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT)
+        result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT, prefix + "copy")
         result["rate"] = self.pairs(prefix)
         self.stop(copy)
         return result
@@ -246,8 +251,9 @@ class Bench:
 
     def idle(self, _):
         prefix = self.new_prefix()
-        worker = self.warm_worker(prefix, 1, IDLE_CONTAINERS)
-        time.sleep(IDLE_SECONDS)
+        worker = self.warm_worker(prefix, 1, IDLE_CONTAINERS, "memory.interval=1")
+        done = self.optimizer_rounds(worker)
+        self.wait(lambda: self.optimizer_rounds(worker) >= done + IDLE_ROUNDS, "the memory optimiser")
         keepers = [pid for pid in children_of(worker.pid) if name_of(pid) == "warmpool-keeper"]
         result = {"rss_mb": rss_mb(worker.pid), "keeper_rss_mb": round(sum(rss_mb(pid) for pid in keepers), 1)}
         self.stop(worker)

@@ -5,16 +5,16 @@
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { WAIT_MS = 60000, POLL_US = 10000, SETTLE_US = 300000 };
+enum { WAIT_MS = 60000, POLL_MS = 10 };
 
 static const char usage[] =
     "usage: bench_client BROKERS PREFIX VERB ...\n"
     "  pairs COUNT PHILOSOPHIES WINDOW OUTPUT  closed loop with WINDOW requests under way: acquire,\n"
     "                                          wait for the record of its key on OUTPUT, release\n"
-    "  trips COUNT HELD OUTPUT                 time from an acquire sent to its record on OUTPUT read,\n"
-    "                                          1 and then 16 under way; HELD are leased, then released\n"
+    "  trips COUNT HELD OUTPUT GROUP           time from an acquire sent to its record on OUTPUT read,\n"
+    "                                          1 and then 16 under way; HELD are leased, then released,\n"
+    "                                          and on it goes when GROUP has committed the releases\n"
     "  load-usage COUNT PHILOSOPHIES           fills usage-record\n"
     "  watch GROUP COUNT TOPIC...              the rate at which GROUP commits COUNT messages\n"
     "  make-topics PARTITIONS TOPIC...         makes topics\n";
@@ -34,15 +34,13 @@ static void set(rd_kafka_conf_t *conf, const char *key, const char *value) {
     if (rd_kafka_conf_set(conf, key, value, error, sizeof error)) die(error);
 }
 
-static rd_kafka_conf_t *common_conf(void) {
+/* settings: name, value, ..., NULL */
+static rd_kafka_t *new_client(rd_kafka_type_t type, const char **settings) {
+    char error[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", brokers);
     set(conf, "socket.nagle.disable", "true");
-    return conf;
-}
-
-static rd_kafka_t *new_client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
-    char error[512];
+    for (; *settings; settings += 2) set(conf, settings[0], settings[1]);
     rd_kafka_t *rk = rd_kafka_new(type, conf, error, sizeof error);
     if (!rk) die(error);
     return rk;
@@ -51,19 +49,13 @@ static rd_kafka_t *new_client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
 /* Batches of at most 100: a real backlog comes from many producers that each have little to say at a time,
  * and what a batch costs its readers is then the same in every round. */
 static rd_kafka_t *new_producer(const char *linger_ms) {
-    rd_kafka_conf_t *conf = common_conf();
-    set(conf, "linger.ms", linger_ms);
-    set(conf, "batch.num.messages", "100");
-    set(conf, "queue.buffering.max.messages", "100000");
-    return new_client(RD_KAFKA_PRODUCER, conf);
+    return new_client(RD_KAFKA_PRODUCER, (const char *[]){"linger.ms", linger_ms, "batch.num.messages", "100",
+                                                          "queue.buffering.max.messages", "100000", NULL});
 }
 
 static rd_kafka_t *new_consumer(const char *group) {
-    rd_kafka_conf_t *conf = common_conf();
-    set(conf, "group.id", group);
-    set(conf, "fetch.wait.max.ms", "10");
-    set(conf, "enable.auto.commit", "false");
-    return new_client(RD_KAFKA_CONSUMER, conf);
+    return new_client(RD_KAFKA_CONSUMER, (const char *[]){"group.id", group, "fetch.wait.max.ms", "10",
+                                                          "enable.auto.commit", "false", NULL});
 }
 
 static void produce(enum wp_topic topic, const char *key, const void *event) {
@@ -137,7 +129,7 @@ static int partitions_of(const char *topic) {
             rd_kafka_metadata_destroy(metadata);
         }
         if (count == 0 && wp_clock_us() > deadline) die("a topic has no partitions");
-        if (count == 0) usleep(POLL_US);
+        if (count == 0) rd_kafka_poll(producer, POLL_MS);
     }
     rd_kafka_topic_destroy(rkt);
     return count;
@@ -194,35 +186,58 @@ static void pairs(long count, long philosophies, long window, const char *output
     rd_kafka_destroy(consumer);
 }
 
+/* What a group has committed: all partitions of some topics, and a consumer that asks. */
+struct group {
+    rd_kafka_t *consumer;
+    rd_kafka_topic_partition_list_t *partitions;
+};
+
+static struct group open_group(const char *name, char **topics, int topic_count) {
+    struct group group = {new_consumer(name), rd_kafka_topic_partition_list_new(16)};
+    for (int t = 0; t < topic_count; t++)
+        for (int i = 0, n = partitions_of(topics[t]); i < n; i++)
+            rd_kafka_topic_partition_list_add(group.partitions, topics[t], i);
+    return group;
+}
+
+static void close_group(struct group *group) {
+    rd_kafka_topic_partition_list_destroy(group->partitions);
+    rd_kafka_destroy(group->consumer);
+}
+
+/* Messages in all; 0 when the broker does not say. */
+static int64_t committed(struct group *group) {
+    int64_t sum = 0;
+    if (rd_kafka_committed(group->consumer, group->partitions, 5000)) return 0;
+    for (int i = 0; i < group->partitions->cnt; i++) {
+        int64_t offset = group->partitions->elems[i].offset;
+        sum += offset > 0 ? offset : 0;
+    }
+    return sum;
+}
+
 /* The rate between the first commit seen and the last but one: what comes before the first is joining the
  * group, and the last one is late by up to the pause between two commits. Backlogs are long enough for
  * several. */
-static void watch(const char *group, int64_t count, char **topics, int topic_count) {
-    rd_kafka_t *consumer = new_consumer(group);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    for (int t = 0; t < topic_count; t++)
-        for (int i = 0, n = partitions_of(topics[t]); i < n; i++)
-            rd_kafka_topic_partition_list_add(list, topics[t], i);
+static void watch(const char *name, int64_t count, char **topics, int topic_count) {
+    struct group group = open_group(name, topics, topic_count);
     int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll, sums[2] = {0, 0}, at[2] = {0, 0};
     int64_t last = 0, last_at = 0;
     long commits = 0;
     while (last < count) {
         if (wp_clock_us() > deadline) die("the group does not get through");
-        int64_t sum = 0;
-        if (!rd_kafka_committed(consumer, list, 5000))
-            for (int i = 0; i < list->cnt; i++) sum += list->elems[i].offset > 0 ? list->elems[i].offset : 0;
+        int64_t sum = committed(&group);
         if (sum > last) { /* sums[0]: the first commit; sums[1]: the one before the last */
             if (++commits == 2) sums[0] = last, at[0] = last_at;
             sums[1] = last, at[1] = last_at;
             last = sum, last_at = wp_clock_us();
         }
-        usleep(POLL_US);
+        rd_kafka_poll(producer, POLL_MS);
     }
     if (commits < 3) die("the backlog is too short to be measured: fewer than three commits");
     printf("{\"messages\": %lld, \"seconds\": %.3f, \"commits\": %ld}\n", (long long)(sums[1] - sums[0]),
            (double)(at[1] - at[0]) / 1e6, commits);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(consumer);
+    close_group(&group);
 }
 
 static int compare(const void *a, const void *b) {
@@ -251,22 +266,27 @@ static void acquire_all(rd_kafka_queue_t *queue, long first, long count, long wi
     }
 }
 
-/* Nothing is under way when the next requests come: releases are no part of a trip. They have no answer to
- * wait for, hence the pause; the caller sees from the pool's statistics that all were warm. */
-static void release_all(long first, long count) {
+/* Releases are no part of a trip: nothing is under way any more when the next requests come. They have no
+ * answer to wait for, but the group commits what it has done. */
+static void release_all(struct group *group, long first, long count) {
+    int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll;
     for (long i = 0; i < count; i++) send_release(first + i, 1);
     if (rd_kafka_flush(producer, WAIT_MS)) die("the releases were not delivered");
-    usleep(SETTLE_US);
+    while (committed(group) < first + count) {
+        if (wp_clock_us() > deadline) die("the releases are not committed");
+        rd_kafka_poll(producer, POLL_MS);
+    }
 }
 
-static long print_trips(rd_kafka_queue_t *queue, long first, long count, long held, long window) {
+static long print_trips(rd_kafka_queue_t *queue, struct group *group, long first, long count, long held,
+                        long window) {
     int64_t *took = wp_calloc((size_t)(count + held), sizeof *took);
     acquire_all(queue, first, held, window, took); /* to warm up: not counted */
-    release_all(first, held);
+    release_all(group, first, held);
     first += held;
     for (long done = 0; done < count; done += held) {
         acquire_all(queue, first, held, window, took + done);
-        release_all(first, held);
+        release_all(group, first, held);
         first += held;
     }
     qsort(took, (size_t)count, sizeof *took, compare);
@@ -276,14 +296,18 @@ static long print_trips(rd_kafka_queue_t *queue, long first, long count, long he
     return first;
 }
 
-static void trips(long count, long held, const char *output) {
+static void trips(long count, long held, const char *output, const char *group_name) {
     rd_kafka_t *consumer = reader_at_end(output);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    char *releases = wp_topic_full_name(&config, WP_TOPIC_RELEASE);
+    struct group group = open_group(group_name, &releases, 1);
     printf("{\"trips\": %ld, ", count);
-    long next = print_trips(queue, 0, count, held, 1);
+    long next = print_trips(queue, &group, 0, count, held, 1);
     printf(", ");
-    print_trips(queue, next, count, held, 16);
+    print_trips(queue, &group, next, count, held, 16);
     printf("}\n");
+    close_group(&group);
+    free(releases);
     rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
@@ -322,8 +346,8 @@ int main(int argc, char **argv) {
         pairs(count, second, strtol(argv[6], NULL, 10), argv[7]);
     else if (strcmp(verb, "watch") == 0 && argc > 6)
         watch(argv[4], second, argv + 6, argc - 6);
-    else if (strcmp(verb, "trips") == 0 && argc == 7)
-        trips(count, second, argv[6]);
+    else if (strcmp(verb, "trips") == 0 && argc == 8)
+        trips(count, second, argv[6], argv[7]);
     else if (strcmp(verb, "make-topics") == 0)
         make_topics((int)count, argv + 5, argc - 5);
     else

@@ -2,7 +2,6 @@
 whatever broke in between."""
 import json
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -88,15 +87,17 @@ class Load:
         else:
             self.held[container] = request
 
-    def pump(self, seconds=0.0):
-        end = time.monotonic() + seconds
-        while True:
-            for message in self.client.consumer.consume(1000, 0.02):
-                if not message.error():
-                    self.take(message)
-            self.client.producer.poll(0)
-            if time.monotonic() >= end:
-                return self
+    def wait_sent(self):
+        """Until the broker has everything."""
+        assert not self.client.producer.flush(WAIT_LIMIT) and not self.failed, self.failed[:3]
+        return self
+
+    def pump(self):
+        for message in self.client.consumer.consume(1000, 0.02):
+            if not message.error():
+                self.take(message)
+        self.client.producer.poll(0)
+        return self
 
     def answered(self):
         self.pump()
@@ -120,7 +121,7 @@ class Load:
 
     def check(self, counters=True):
         """After the last answer: one for each, everything given back, and figures that agree with what was seen."""
-        assert not self.client.producer.flush(WAIT_LIMIT) and not self.failed, self.failed[:3]
+        self.wait_sent()
         assert set(self.answers) == set(self.sent), set(self.sent) ^ set(self.answers)
 
         def settled():

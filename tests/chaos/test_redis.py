@@ -5,7 +5,7 @@ import signal
 import unittest
 
 from load import OPTIONS, Load, chaos_system, reason, wait_committed, wait_reason, wait_until
-from system import WAIT_LIMIT, pause
+from system import pause
 
 
 class RedisAway(unittest.TestCase):
@@ -24,7 +24,7 @@ class RedisAway(unittest.TestCase):
             stop(system.redis)
             load.send(300)
             wait_reason(system.workers[0], "Redis at unix://")
-            load.pump(0.5)
+            load.wait_sent()
             back(system.redis)
             load.wait_answered()
             system.workers[0].wait_ready()
@@ -50,9 +50,7 @@ class RedisAway(unittest.TestCase):
             Load(system).send(1).wait_answered()
             system.redis.kill()
             wait_reason(system.workers[0], "Redis at unix://")
-            load = Load(system, timeout_ms=1000).send(100)
-            load.client.producer.flush(WAIT_LIMIT)
-            load.pump(1.5)
+            load = Load(system, timeout_ms=1).send(100).wait_sent()
             system.redis.start()
             load.wait_answered().check(counters=False)
             self.assertEqual(load.statuses(), {"rejected timeout": 100})
@@ -63,7 +61,7 @@ class RedisRefuses(unittest.TestCase):
         with chaos_system() as system:
             load = Load(system).send(500).wait_answered(100)
             refuse(system.redis.client)
-            load.send(500).pump(1)
+            load.send(500)
             wait_until(lambda: answer in system.workers[0].log(), lambda: f"{answer} in {load.logs()}")
             accept(system.redis.client)
             load.wait_answered().check()
@@ -106,7 +104,7 @@ class RedisForgot(unittest.TestCase):
             forget(system)
             text = wait_reason(system.workers[0], "warmpool accept ")
             self.assertRegex(text, "Redis remembers nothing of topic container-[a-z]+, but its consumer group has committed offset [0-9]+")
-            load.send(200).pump(1)
+            load.send(200).wait_sent().pump()
             self.assertEqual(len(load.answers), 500, "nothing is answered before it is accepted")
             self.accept_all(system)
             load.wait_answered()
@@ -129,7 +127,7 @@ class RedisForgot(unittest.TestCase):
             copy = system.redis.dir + "/older"
             shutil.copytree(system.redis.dir + "/appendonlydir", copy)
             load.send(500).wait_answered()
-            load.client.producer.flush(WAIT_LIMIT)
+            load.wait_sent()
             wait_committed(system)
             system.redis.kill()
             shutil.rmtree(system.redis.dir + "/appendonlydir")

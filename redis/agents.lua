@@ -31,19 +31,9 @@ end
 
 -- known: the row, false where there is none.
 function agents.load(ids)
-    local missing, n = {}, 0
-    for i = 1, #ids do
-        local id = ids[i]
-        if known[id] == nil then
-            n = n + 1
-            known[id], missing[n] = false, id
-        end
-    end
-    for i = 1, n, 4000 do
-        local last = math.min(i + 3999, n)
-        local values = redis.call('HMGET', root .. ':agents', unpack(missing, i, last))
-        for k = i, last do known[missing[k]] = values[k - i + 1] end
-    end
+    local missing, n = bulk.missing(known, ids)
+    local rows = bulk.read(root .. ':agents', missing)
+    for i = 1, n do known[missing[i]] = rows[i] end
 end
 
 local function put(id, row)
@@ -77,10 +67,6 @@ function agents.drop(id, request)
     if row and (row == request or (agents.parse(row)) == request) then put(id, false) end
 end
 
-local function bulk(name, key, values)
-    for i = 1, #values, 4000 do redis.call(name, key, unpack(values, i, math.min(i + 3999, #values))) end
-end
-
 function agents.flush()
     local set, seen, gone, n, m = {}, {}, {}, 0, 0
     for i = 1, changes do -- of one that changed twice, twice the last
@@ -92,17 +78,17 @@ function agents.flush()
             gone[#gone + 1] = id
         end
     end
-    bulk('HSET', root .. ':agents', set)
-    bulk('HDEL', root .. ':agents', gone)
+    bulk.write('HSET', root .. ':agents', set)
+    bulk.write('HDEL', root .. ':agents', gone)
     local text
     for id in pairs(to_place) do
         text = text or string.format('%d', now)
         seen[m + 1], seen[m + 2], m = text, id, m + 2
     end
     if m > 0 then
-        bulk('ZADD', root .. ':seen', seen)
+        bulk.write('ZADD', root .. ':seen', seen)
         local over = redis.call('ZCARD', root .. ':seen') - settings.agents_max
-        if over > 0 then agents.remove(redis.call('ZRANGE', root .. ':seen', 0, math.min(over, 4000) - 1)) end
+        if over > 0 then agents.remove(redis.call('ZRANGE', root .. ':seen', 0, math.min(over, bulk.MOST) - 1)) end
     end
 end
 

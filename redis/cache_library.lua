@@ -1,5 +1,5 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 2
+-- revision 3
 local function register(name, callback, flags)
     redis.register_function{function_name = name, callback = callback, flags = flags}
 end

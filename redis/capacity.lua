@@ -13,7 +13,7 @@ end
 -- The host that is up and has most room for it.
 local function host_with_room(memory)
     local best, room
-    for name, h in pairs(state.hosts()) do
+    for name, h in pairs(host_table.all()) do
         local free = h.capacity - h.used
         if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and
             (not best or free > room or (free == room and name < best)) then
@@ -55,7 +55,7 @@ end
 -- How many containers end on hosts that will take new ones.
 local function ending_on_hosts()
     local count = 0
-    for _, h in pairs(state.hosts()) do if h.state == 'up' then count = count + h.ending end end
+    for _, h in pairs(host_table.all()) do if h.state == 'up' then count = count + h.ending end end
     return count
 end
 
@@ -72,7 +72,7 @@ end
 -- The nth that still waits and its place in the list, from place i on.
 local function waiting_from(p, i)
     while true do
-        local id = state.list_item(p.wait_list, i)
+        local id = lists.item(p.wait_list, i)
         if not id then return nil, i end
         local r = state.request(id)
         if r and r[STATE] == 'w' then return r, i end

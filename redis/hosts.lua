@@ -5,12 +5,11 @@ function pool.beat(keys, args)
     local time = delivery.context(keys[1])
     begin(keys[1], time, {})
     local f = cmsgpack.unpack(args[2])
-    local h = state.hosts()[args[1]]
+    local h = host_table.all()[args[1]]
     local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
     h = h or {used = 0, memory_used = 0, ending = 0}
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
-    state.hosts()[args[1]] = h
-    state.touch_host(args[1])
+    host_table.put(args[1], h)
     state.flush()
     return fresh and 1 or 0
 end
@@ -52,7 +51,7 @@ function pool.due(keys)
         local left = first and math.max(0, tonumber(first) - time)
         if left and (reply[1] < 0 or left < reply[1]) then reply[1] = left end
     end
-    for name, h in pairs(state.hosts()) do
+    for name, h in pairs(host_table.all()) do
         if time - h.beat > h.ttl_us then reply[#reply + 1] = name end
     end
     return reply

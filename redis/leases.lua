@@ -165,34 +165,26 @@ local function start_waiting(id, r)
     r[STATE], r[PLACE] = 'w', state.next_number()
     p.waiting = p.waiting + 1
     state.touch_pool(r[POOL])
-    state.list_add(p.wait_list, id)
-    state.list_add(state.waiting_of(p, r[POOL], r[TENANT]), id)
+    lists.add(p.wait_list, id)
+    lists.add(state.waiting_of(p, r[POOL], r[TENANT]), id)
     state.put_request(id, r)
     restore_later(r[POOL])
 end
 
--- Whether it has at least so much (false: any).
-local function fits(id, c, cpu, memory)
+-- Whether the container has at least so much (false: any).
+local function has(id, c, cpu, memory)
+    if not (cpu or memory) then return true end
     local _, _, has_cpu, has_memory = state.details(id, c)
     return (not cpu or has_cpu >= cpu) and (not memory or has_memory >= memory)
 end
 
--- The first of an idle list that is large enough; looks at LOOK of them.
-local function first_idle(l, cpu, memory)
-    local items, i, looked = l.items, l.at, 0
-    while looked < LOOK do
-        local id = items[i] or state.list_item(l, i)
-        if not id then return nil end
-        local c = containers[id]
-        if c[STATE] == 'idle' and c[REUSE] == l.reuse then
-            if not (cpu or memory) or fits(id, c, cpu, memory) then return id, c end
-            looked = looked + 1
-        elseif i == l.at then
-            l.at = i + 1 -- gone from the head: not looked at again
-        end
-        i = i + 1
-    end
+local function idle_of_list(id, l)
+    local c = containers[id]
+    return c[STATE] == 'idle' and c[REUSE] == l.reuse and c
 end
+
+-- The first of an idle list that is large enough.
+local function first_idle(l, cpu, memory) return lists.first(l, LOOK, idle_of_list, has, cpu, memory) end
 
 -- The one of a pool that has been idle longest.
 local function oldest_idle(name, p)
@@ -207,26 +199,16 @@ local function oldest_idle(name, p)
     return oldest, container
 end
 
--- The first of a waiting list for whom the container is large enough; looks at LOOK of them.
-local function first_waiting(l, cid, c)
-    local items, i, looked = l.items, l.at, 0
-    while looked < LOOK do
-        local id = items[i] or state.list_item(l, i)
-        if not id then return nil end
-        local r = requests[id]
-        if r == nil then
-            state.load_requests(items)
-            r = requests[id]
-        end
-        if r and r[STATE] == 'w' then
-            if fits(cid, c, r[CPU], r[MEMORY]) then return id, r end
-            looked = looked + 1
-        elseif i == l.at then
-            l.at = i + 1
-        end
-        i = i + 1
-    end
+local function waiting_of_list(id, l)
+    if requests[id] == nil then state.load_requests(l.items) end
+    local r = requests[id]
+    return r and r[STATE] == 'w' and r
 end
+
+local function is_enough(_, r, cid, c) return has(cid, c, r[CPU], r[MEMORY]) end
+
+-- The first of a waiting list for whom the container is large enough.
+local function first_waiting(l, cid, c) return lists.first(l, LOOK, waiting_of_list, is_enough, cid, c) end
 
 local function destroy(offset, id, c)
     state.move(id, c, 'ending')

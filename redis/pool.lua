@@ -27,11 +27,11 @@ local function acquire_prefetch(events)
         local e = events[i]
         local p = e[8] ~= '' and state.pool(e[8])
         if p and p.idle > 0 then
-            state.expect(p.idle_by[e[9]] or state.idle_of(p, e[8], e[9]), 1)
+            lists.expect(p.idle_by[e[9]] or state.idle_of(p, e[8], e[9]), 1)
             wants[p] = (wants[p] or 0) + 1
         end
     end
-    for p, count in pairs(wants) do state.expect(state.idle_of(p, p.name, FRESH), count) end
+    for p, count in pairs(wants) do lists.expect(state.idle_of(p, p.name, FRESH), count) end
 end
 
 local function acquire_one(e)
@@ -204,7 +204,7 @@ end
 
 -- detail: stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
 local function drop_host(offset, name, detail)
-    local h = state.hosts()[name]
+    local h = host_table.all()[name]
     if not h then return end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- it came back
@@ -212,7 +212,7 @@ local function drop_host(offset, name, detail)
         return
     end
     h.state = 'down'
-    state.touch_host(name)
+    host_table.put(name, h)
     local ids = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, STEP)
     state.load_containers(ids)
     local stepped = 0
@@ -223,13 +223,13 @@ local function drop_host(offset, name, detail)
             state.pool(c[POOL])
             gone(offset, id, c, 'host_down')
         elseif not c then
-            state.host_member(name, id, false)
+            host_table.member(name, id, false)
         end
     end
     if #ids > STEP then
         add(offset, {6, name, '', '-', '-', name, 'host_down', 'continue'})
     else
-        state.forget_host(name)
+        host_table.forget(name)
     end
 end
 
@@ -280,7 +280,7 @@ end
 
 function pool.drain_step(offset, name, p)
     for i = 1, STEP do
-        local id = state.list_item(p.wait_list, i)
+        local id = lists.item(p.wait_list, i)
         if not id then break end
         local r = state.request(id)
         if r and r[STATE] == 'w' then reject_waiting(offset, id, r, 'draining') end

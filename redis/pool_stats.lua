@@ -37,7 +37,7 @@ function pool_stats.all(keys)
         total.rejected, total.lost = total.rejected + p.rejected, total.lost + p.lost
     end
     total.warm_start_rate_percent = rate(total.warm_starts, total.warm_starts + total.cold_starts)
-    for name, h in pairs(state.hosts()) do
+    for name, h in pairs(host_table.all()) do
         hosts[name] = {state = h.state, capacity = h.capacity, used = h.used, memory_mb = h.memory_mb, memory_used_mb = h.memory_used}
     end
     return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = math.floor(now / 1000),
@@ -69,7 +69,7 @@ function pool_stats.leases(keys, args)
     state.begin(keys[1], now, map or {})
     local start, most = tonumber(args[1]) or 0, math.min(1000, tonumber(args[2]) or 1000)
     local names, leased, found = {}, {}, {}
-    for name in pairs(state.hosts()) do names[#names + 1] = name end
+    for name in pairs(host_table.all()) do names[#names + 1] = name end
     table.sort(names)
     for _, name in ipairs(names) do
         local ids = redis.call('ZRANGE', keys[1] .. ':hc:' .. name, 0, -1)

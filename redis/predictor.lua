@@ -8,8 +8,6 @@ do -- local names of this file: all files of a library are one chunk, which may 
 
 local UNIT = 1000000
 
-local BULK = 4000 -- values in one command
-
 local root, now, settings, known, dirty, added
 local floor, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
@@ -26,22 +24,11 @@ local function parse(raw)
 end
 
 function predictor.load(names)
-    local missing = {}
-    for _, name in ipairs(names) do
-        if known[name] == nil then
-            known[name] = false
-            missing[#missing + 1] = name
-        end
-    end
-    if #missing == 0 then return end
-    for i = 1, #missing, BULK do
-        local last = math.min(i + BULK - 1, #missing)
-        local values = redis.call('HMGET', root .. ':pred', unpack(missing, i, last))
-        for k = i, last do
-            local raw = values[k - i + 1]
-            known[missing[k]] = raw and parse(raw) or
-                {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0, last = ''}
-        end
+    local missing, n = bulk.missing(known, names)
+    local rows = bulk.read(root .. ':pred', missing)
+    for i = 1, n do
+        known[missing[i]] = rows[i] and parse(rows[i]) or
+            {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0, last = ''}
     end
 end
 
@@ -114,11 +101,8 @@ function predictor.prefetch(events)
     predictor.load(names)
     for _, name in ipairs(names) do
         local wanted, is = ids[name], {}
-        for i = 1, #wanted, BULK do
-            local last = math.min(i + BULK - 1, #wanted)
-            local values = redis.call('HMGET', root .. ':rec:' .. name, unpack(wanted, i, last))
-            for k = i, last do is[wanted[k]] = values[k - i + 1] end
-        end
+        local values = bulk.read(root .. ':rec:' .. name, wanted)
+        for i = 1, #wanted do is[wanted[i]] = values[i] end
         known[name].seen = is
     end
 end
@@ -139,7 +123,7 @@ end
 -- The samples beyond the history, oldest first, are taken away again.
 local function trim(name, d)
     local p = known[name]
-    local over = math.min(p.n - settings.history_size, BULK / 2)
+    local over = math.min(p.n - settings.history_size, bulk.MOST / 2)
     if over <= 0 then return end
     local old = redis.call('LRANGE', root .. ':h:' .. name, 0, over - 1)
     for i = 1, over do
@@ -196,22 +180,18 @@ function predictor.publish_changed(offset, add, deadline)
     end
 end
 
-local function bulk(name, key, values)
-    for i = 1, #values, BULK do redis.call(name, key, unpack(values, i, math.min(i + BULK - 1, #values))) end
-end
-
 function predictor.flush()
     local save = {}
     for name, d in pairs(dirty) do
         local p = known[name]
         local key = root .. ':h:' .. name
-        bulk('RPUSH', key, d.samples)
+        bulk.write('RPUSH', key, d.samples)
         if d.trim > 0 then redis.call('LPOP', key, d.trim) end
-        bulk('HSET', root .. ':rec:' .. name, d.records)
-        bulk('HDEL', root .. ':rec:' .. name, d.gone)
+        bulk.write('HSET', root .. ':rec:' .. name, d.records)
+        bulk.write('HDEL', root .. ':rec:' .. name, d.gone)
         save[#save + 1] = name
         save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last)
     end
-    bulk('HSET', root .. ':pred', save)
+    bulk.write('HSET', root .. ':pred', save)
 end
 end

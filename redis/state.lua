@@ -14,7 +14,7 @@
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:T those of tenant T
 --   :expiry   zset  leased requests by when the lease ends;  :timeout zset waiting ones by when they have waited enough
 --   :deadline zset  b<P> creates again, p<P> a prediction is due
---   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
+--   (:hosts and :hc: are host_table.lua's)
 local state = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
@@ -32,12 +32,11 @@ local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST,
     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
 local format, pack -- string's and cmsgpack's; the global tables are not there yet while the library is loaded
-local BULK = 4000 -- values in one command
 
 local root, now, settings
 local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
 local ended_row, seen_row
-local lists, hosts, host_dirty, host_sets, deadlines, ended, ended_count, plain, sequence
+local deadlines, ended, ended_count, plain, sequence
 
 -- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
@@ -45,43 +44,10 @@ function state.begin(slot, time, map)
     local second = pack(math.floor(time / 1000000))
     ended_row, seen_row = '\161e' .. second, '\161x' .. second
     reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
-    lists, hosts, host_dirty, host_sets = {}, nil, {}, {}
+    lists.begin(slot)
+    host_table.begin(slot)
     deadlines, ended, ended_count, plain, sequence = {}, {}, 0, {}, nil
     return reqs, containers
-end
-
-local function bulk(name, key, values)
-    local n = #values
-    if n == 0 then return end
-    if n <= BULK then
-        redis.call(name, key, unpack(values))
-        return
-    end
-    for i = 1, n, BULK do redis.call(name, key, unpack(values, i, math.min(i + BULK - 1, n))) end
-end
-
--- The rows of a hash, false where there is none: an array in the order of the names.
-local function read_hash(key, names)
-    if #names <= BULK then return redis.call('HMGET', key, unpack(names)) end
-    local rows = {}
-    for i = 1, #names, BULK do
-        local part = redis.call('HMGET', key, unpack(names, i, math.min(i + BULK - 1, #names)))
-        for k = 1, #part do rows[i + k - 1] = part[k] end
-    end
-    return rows
-end
-
--- Those that are not known yet, marked as absent.
-local function missing_of(known, names)
-    local missing, n = {}, 0
-    for i = 1, #names do
-        local name = names[i]
-        if known[name] == nil then
-            n = n + 1
-            missing[n], known[name] = name, false
-        end
-    end
-    return missing, n
 end
 
 -- Requests ----------------------------------------------------------------------------------------------------------------------
@@ -110,9 +76,9 @@ function state.lease_of(r)
 end
 
 function state.load_requests(ids)
-    local missing, n = missing_of(reqs, ids)
+    local missing, n = bulk.missing(reqs, ids)
     if n == 0 then return end
-    local rows = read_hash(root .. ':req', missing)
+    local rows = bulk.read(root .. ':req', missing)
     for i = 1, n do
         if rows[i] then reqs[missing[i]] = parse_request(rows[i]) end
     end
@@ -160,20 +126,20 @@ local function parse_container(is, static)
 end
 
 function state.load_containers(ids)
-    local missing, n = missing_of(containers, ids)
+    local missing, n = bulk.missing(containers, ids)
     if n == 0 then return end
-    local is, static = read_hash(root .. ':is', missing), read_hash(root .. ':c', missing)
+    local is, static = bulk.read(root .. ':is', missing), bulk.read(root .. ':c', missing)
     for i = 1, n do
         if is[i] then containers[missing[i]] = parse_container(is[i], static[i]) end
     end
 end
 
 -- Those of an idle list: what they are follows from the list.
-local function load_idle(ids, name, reuse)
-    local missing, n = missing_of(containers, ids)
+local function load_idle(ids, l)
+    local missing, n = bulk.missing(containers, ids)
     if n == 0 then return end
-    local static = read_hash(root .. ':c', missing)
-    for i = 1, n do containers[missing[i]] = {'idle', name, reuse, '', static[i], 0, 0, 'idle', reuse, false} end
+    local static = bulk.read(root .. ':c', missing)
+    for i = 1, n do containers[missing[i]] = {'idle', l.pool, l.reuse, '', static[i], 0, 0, 'idle', l.reuse, false} end
 end
 
 -- The container of a lease: what it is follows from the lease.
@@ -237,16 +203,16 @@ function state.parse_pool(raw)
 end
 
 function state.load_pools(names)
-    local missing, n = missing_of(pools, names)
+    local missing, n = bulk.missing(pools, names)
     if n == 0 then return end
-    local rows = read_hash(root .. ':pools', missing)
+    local rows = bulk.read(root .. ':pools', missing)
     for i = 1, n do
         if rows[i] then pools[missing[i]] = state.parse_pool(rows[i]) end
     end
 end
 
 local function give_lists(p, name)
-    p.name, p.wait_list, p.idle_by, p.wait_by = name, state.list('wait:' .. name), {}, {}
+    p.name, p.wait_list, p.idle_by, p.wait_by = name, lists.of('wait:' .. name), {}, {}
 end
 
 -- The pool, made when it is new; nil when there are too many philosophies.
@@ -276,16 +242,16 @@ function state.move(id, c, to)
     c[STATE] = to
     if to == 'idle' then
         c[SINCE] = state.next_number()
-        state.list_add(p.idle_by[c[REUSE]] or state.idle_of(p, name, c[REUSE]), id)
+        lists.add(p.idle_by[c[REUSE]] or state.idle_of(p, name, c[REUSE]), id)
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
     elseif to == 'ending' then
-        state.host_ending(state.details(id, c), 1)
+        host_table.ending(state.details(id, c), 1)
     elseif to == 'gone' then
         state.details(id, c)
-        if from == 'ending' then state.host_ending(c[HOST], -1) end
-        state.host_use(c[HOST], -1, c[C_MEMORY])
-        state.host_member(c[HOST], id, false)
+        if from == 'ending' then host_table.ending(c[HOST], -1) end
+        host_table.use(c[HOST], -1, c[C_MEMORY])
+        host_table.member(c[HOST], id, false)
     end
     if not c[C_TOUCHED] then
         container_count = container_count + 1
@@ -298,55 +264,20 @@ function state.add_container(id, name, host, cpu, memory)
     local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false}
     set_static(id, c)
     containers[id] = c
-    state.host_use(host, 1, memory)
-    state.host_member(host, id, true)
+    host_table.use(host, 1, memory)
+    host_table.member(host, id, true)
     state.move(id, c, 'creating')
     return c
 end
 
--- Ordered lists (zsets), read lazily from their head: list_item(l, i) is the i-th member that was there when the function began or was
--- added since; members removed meanwhile are still seen and are told apart by their state. ---------------------------------------------
-
-function state.list(name)
-    local l = lists[name]
-    if not l then
-        l = {key = root .. ':' .. name, items = {}, added = {}, gone = {}, gone_count = 0, put = {}, put_count = 0, ask = 4, at = 1}
-        lists[name] = l
-    end
-    return l
-end
-
--- So many more of it will be looked at in this call.
-function state.expect(l, count) l.ask = math.min(l.ask + count, 1000) end
-
-function state.list_item(l, i)
-    local items = l.items
-    while i > #items and not l.complete do
-        local from = #items
-        local more = redis.call('ZRANGE', l.key, from, from + l.ask - 1)
-        if l.pool then load_idle(more, l.pool, l.reuse) end
-        for k = 1, #more do items[from + k] = more[k] end
-        local asked = l.ask
-        l.ask = math.min(2 * asked, 1000)
-        if #more < asked then
-            l.complete = true
-            for k = 1, #l.added do items[#items + 1] = l.added[k] end
-        end
-    end
-    return items[i]
-end
-
-function state.list_add(l, member)
-    local into = l.complete and l.items or l.added
-    into[#into + 1] = member
-end
+-- Idle and waiting lists (lists.lua) ----------------------------------------------------------------------------------------------
 
 -- The idle containers of a pool with that reuse key, and the waiting requests of a tenant.
 function state.idle_of(p, name, reuse)
     local l = p.idle_by[reuse]
     if not l then
-        l = state.list('idle:' .. name .. ':' .. reuse)
-        l.pool, l.reuse, p.idle_by[reuse] = name, reuse, l
+        l = lists.of('idle:' .. name .. ':' .. reuse)
+        l.pool, l.reuse, l.read, l.stands_in, l.stands_as, p.idle_by[reuse] = name, reuse, load_idle, 'idle:' .. name, reuse, l
     end
     return l
 end
@@ -354,7 +285,7 @@ end
 function state.waiting_of(p, name, tenant)
     local l = p.wait_by[tenant]
     if not l then
-        l = state.list('wait:' .. name .. ':' .. tenant)
+        l = lists.of('wait:' .. name .. ':' .. tenant)
         p.wait_by[tenant] = l
     end
     return l
@@ -374,51 +305,14 @@ function state.each_idle_list(p, name, visit)
         seen[reuse] = true
         visit(l)
     end
-    local keys = state.list('idle:' .. name)
+    local keys = lists.of('idle:' .. name)
     local i = 1
     while true do
-        local reuse = state.list_item(keys, i)
+        local reuse = lists.item(keys, i)
         if not reuse or (not seen[reuse] and visit(state.idle_of(p, name, reuse))) then return end
         i = i + 1
     end
 end
-
--- Hosts -------------------------------------------------------------------------------------------------------------------------
-
-function state.hosts()
-    if not hosts then
-        hosts = {}
-        local all = redis.call('HGETALL', root .. ':hosts')
-        for i = 1, #all, 2 do
-            local h = {}
-            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending = cmsgpack.unpack(all[i + 1])
-            hosts[all[i]] = h
-        end
-    end
-    return hosts
-end
-
--- Memory is counted in whole MB: sums of fractions would drift.
-function state.host_use(name, count, memory)
-    local h = state.hosts()[name]
-    if not h then return end
-    h.used, h.memory_used = h.used + count, h.memory_used + math.ceil(memory) * count
-    host_dirty[name] = true
-end
-
-function state.host_ending(name, count)
-    local h = state.hosts()[name]
-    if not h then return end
-    h.ending, host_dirty[name] = h.ending + count, true
-end
-
-function state.host_member(name, id, is)
-    host_sets[name] = host_sets[name] or {}
-    host_sets[name][id] = is
-end
-
-function state.touch_host(name) host_dirty[name] = true end
-function state.forget_host(name) hosts[name], host_dirty[name] = nil, true end
 
 -- Deadlines, numbers, other writes --------------------------------------------------------------------------------------------------
 
@@ -437,64 +331,33 @@ function state.number_text(n) return string.format('%.0f', n) end
 -- A single write to do with the flush: {'ZADD', ':active', score, member}.
 function state.later(command) plain[#plain + 1] = command end
 
--- A time as text: Redis would write a number out more slowly, and often many are the same.
-local time_last, time_text
-
-local function times(us)
-    if us ~= time_last then time_last, time_text = us, format('%d', us) end
-    return time_text
-end
-
-local function flush_list(l)
-    bulk('ZREM', l.key, l.gone)
-    bulk('ZADD', l.key, l.put)
-    if l.pool and l.gone_count + l.put_count > 0 then -- the key's place among the pool's: by its oldest
-        local head = redis.call('ZRANGE', l.key, 0, 0, 'WITHSCORES')
-        if head[1] then
-            redis.call('ZADD', root .. ':idle:' .. l.pool, head[2], l.reuse)
-        else
-            redis.call('ZREM', root .. ':idle:' .. l.pool, l.reuse)
-        end
-    end
-end
-
-local function put(l, text, member)
-    local values, n = l.put, l.put_count
-    values[n + 1], values[n + 2], l.put_count = text, member, n + 2
-end
-
-local function take(l, member)
-    local n = l.gone_count + 1
-    l.gone[n], l.gone_count = member, n
-end
-
 -- It stands among the deadlines without being what is due there.
-function state.not_due(name, id) take(state.list(name), id) end
+function state.not_due(name, id) lists.take(lists.of(name), id) end
 
 -- A request's places on the waiting lists and among the deadlines, by what it was and what it is.
 local function place_request(id, r, leases, waits)
     local is, was = r[STATE], r[WAS]
     if is == was then return end
     if was == 'l' then
-        take(leases, id)
+        lists.take(leases, id)
     elseif was == 'w' then
         local p = state.pool(r[POOL])
-        take(p.wait_list, id)
-        take(state.waiting_of(p, r[POOL], r[TENANT]), id)
-        take(waits, id)
+        lists.take(p.wait_list, id)
+        lists.take(state.waiting_of(p, r[POOL], r[TENANT]), id)
+        lists.take(waits, id)
     end
     if is == 'l' and r[LEASE_MS] > 0 then
-        put(leases, times(now + r[LEASE_MS] * 1000), id)
+        lists.put(leases, lists.score(now + r[LEASE_MS] * 1000), id)
     elseif is == 'w' then
         local p = state.pool(r[POOL])
-        put(p.wait_list, times(r[PLACE]), id)
-        put(state.waiting_of(p, r[POOL], r[TENANT]), times(r[PLACE]), id)
-        put(waits, times(r[DEADLINE]), id)
+        lists.put(p.wait_list, lists.score(r[PLACE]), id)
+        lists.put(state.waiting_of(p, r[POOL], r[TENANT]), lists.score(r[PLACE]), id)
+        lists.put(waits, lists.score(r[DEADLINE]), id)
     end
 end
 
 local function flush_requests()
-    local set, leases, waits, others = {}, state.list('expiry'), state.list('timeout'), state.list('deadline')
+    local set, leases, waits, others = {}, lists.of('expiry'), lists.of('timeout'), lists.of('deadline')
     for i = 1, req_count do
         local id = req_touched[i]
         local r = reqs[id]
@@ -502,9 +365,9 @@ local function flush_requests()
         place_request(id, r, leases, waits)
     end
     for member, at in pairs(deadlines) do
-        if at then put(others, times(at), member) else take(others, member) end
+        if at then lists.put(others, lists.score(at), member) else lists.take(others, member) end
     end
-    bulk('HSET', root .. ':req', set)
+    bulk.write('HSET', root .. ':req', set)
 end
 
 local function flush_containers()
@@ -515,7 +378,7 @@ local function flush_containers()
         local is, reuse = c[STATE], c[REUSE]
         if c[C_WAS] == 'idle' then
             local p = pools[c[POOL]]
-            take(p.idle_by and p.idle_by[c[WAS_REUSE]] or state.idle_of(state.pool(c[POOL]), c[POOL], c[WAS_REUSE]), id)
+            lists.take(p.idle_by and p.idle_by[c[WAS_REUSE]] or state.idle_of(state.pool(c[POOL]), c[POOL], c[WAS_REUSE]), id)
         end
         if is == 'gone' then
             gone[#gone + 1] = id
@@ -526,9 +389,9 @@ local function flush_containers()
                 local l = pools[c[POOL]].idle_by[reuse]
                 l.row = l.row or '\ni' .. reuse
                 set[n + 2] = l.row
-                put(l, times(c[SINCE]), id)
+                lists.put(l, lists.score(c[SINCE]), id)
             else
-                set[n + 2] = is == 'ending' and '\ne' or '\nc' .. times(c[CREATED])
+                set[n + 2] = is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
             end
             set[n + 1], n = id, n + 2
             if c[STATIC_CHANGED] then
@@ -537,10 +400,10 @@ local function flush_containers()
             end
         end
     end
-    bulk('HSET', root .. ':is', set)
-    bulk('HSET', root .. ':c', static)
-    bulk('HDEL', root .. ':is', gone)
-    bulk('HDEL', root .. ':c', gone)
+    bulk.write('HSET', root .. ':is', set)
+    bulk.write('HSET', root .. ':c', static)
+    bulk.write('HDEL', root .. ':is', gone)
+    bulk.write('HDEL', root .. ':c', gone)
 end
 
 local function pack_pool(p)
@@ -561,7 +424,7 @@ function state.forget(most)
     if not oldest then return 0 end
     local since = over <= 0 and seconds_of(redis.call('HGET', root .. ':req', oldest))
     if since and since > before then return 0 end
-    local ids, past, n = redis.call('LRANGE', key, 0, math.min(most, BULK) - 1), {}, 0
+    local ids, past, n = redis.call('LRANGE', key, 0, math.min(most, bulk.MOST) - 1), {}, 0
     for i, row in ipairs(redis.call('HMGET', root .. ':req', unpack(ids))) do
         local at = seconds_of(row)
         if at and at > before and i > over then break end
@@ -579,42 +442,22 @@ local function flush_pools()
         local p = pools[name]
         if p then
             local n = #rows
-            active[n + 1], active[n + 2] = times(p.active), name
+            active[n + 1], active[n + 2] = lists.score(p.active), name
             rows[n + 1], rows[n + 2] = name, pack_pool(p)
         end
     end
-    bulk('HSET', root .. ':pools', rows)
-    bulk('ZADD', root .. ':active', active)
-end
-
-local function flush_hosts()
-    local rows, gone = {}, {}
-    for name in pairs(host_dirty) do
-        local h = hosts[name]
-        if h then
-            rows[#rows + 1] = name
-            rows[#rows + 1] = pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending)
-        else
-            gone[#gone + 1] = name
-        end
-    end
-    bulk('HSET', root .. ':hosts', rows)
-    bulk('HDEL', root .. ':hosts', gone)
-    for name, members in pairs(host_sets) do
-        for id, is in pairs(members) do
-            if is then redis.call('ZADD', root .. ':hc:' .. name, 0, id) else redis.call('ZREM', root .. ':hc:' .. name, id) end
-        end
-    end
+    bulk.write('HSET', root .. ':pools', rows)
+    bulk.write('ZADD', root .. ':active', active)
 end
 
 function state.flush()
     flush_requests()
     flush_containers()
     flush_pools()
-    for _, l in pairs(lists) do flush_list(l) end
-    bulk('RPUSH', root .. ':ended', ended)
+    lists.flush()
+    bulk.write('RPUSH', root .. ':ended', ended)
     if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
-    flush_hosts()
+    host_table.flush()
     if sequence then delivery.drawn = state.number_text(sequence) end -- delivery.keep() writes it
     for _, command in ipairs(plain) do
         command[2] = root .. command[2]

@@ -11,7 +11,8 @@ EVENT_KEY = "e[7]"  # redis/README.md
 
 def cache_library(body):
     """The cache's library with a higher revision, and `body` before its topic function is called with (keys, args)."""
-    text = "".join((ROOT / "redis" / name).read_text() + "\n" for name in ("delivery.lua", "cache.lua", "cache_library.lua"))
+    text = "".join((ROOT / "redis" / name).read_text() + "\n" for name in ("delivery.lua", "bulk.lua", "cache_store.lua", "cache_eviction.lua",
+                                                                            "cache.lua", "cache_library.lua"))
     assert "delivery.call(keys, args, apply)" not in body
     return "#!lua name=wp_cache_v1\n-- revision 9999\n" + text.replace("function delivery.call(keys, args, apply)",
         "local real_call\nfunction delivery.call(keys, args, apply)\n" + body + "\nreturn real_call(keys, args, apply)\nend\n"

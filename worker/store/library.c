@@ -5,13 +5,18 @@
 static const struct wp_library libraries[] = {
     {"wp_pool_v1",
      WP_SLOT_POOL,
-     {"delivery.lua", "state.lua", "predictor.lua", "agents.lua", "leases.lua", "capacity.lua", "pool.lua",
-      "hosts.lua", "pool_library.lua"}},
+     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
+      "leases.lua", "capacity.lua", "pool.lua", "hosts.lua", "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
-     {"delivery.lua", "state.lua", "predictor.lua", "agents.lua", "pool_stats.lua", "pool_public.lua"}},
-    {"wp_cache_v1", WP_SLOT_CACHE, {"delivery.lua", "cache.lua", "cache_library.lua"}},
-    {"wp_cache", WP_SLOT_CACHE, {"delivery.lua", "cache.lua", "cache_public.lua"}},
+     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
+      "pool_stats.lua", "pool_public.lua"}},
+    {"wp_cache_v1",
+     WP_SLOT_CACHE,
+     {"delivery.lua", "bulk.lua", "cache_store.lua", "cache_eviction.lua", "cache.lua", "cache_library.lua"}},
+    {"wp_cache",
+     WP_SLOT_CACHE,
+     {"delivery.lua", "bulk.lua", "cache_store.lua", "cache_stats.lua", "cache_public.lua"}},
 };
 
 static const struct wp_embedded *find_file(const char *name) {

@@ -1,0 +1,101 @@
+-- Who goes when the cache is full: expired entries, then the least recently used. Victims are sought in what Redis held before the batch,
+-- in the order of `lru` or `exp`, over all namespaces.
+local eviction = {}
+
+local function insert(sources, source)
+    local low, high = 1, #sources + 1
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if sources[middle].score <= source.score then low = middle + 1 else high = middle end
+    end
+    table.insert(sources, low, source)
+end
+
+-- The namespaces with the lowest scores come first, some at a time.
+local function read_heads(state, order, walk)
+    local heads = redis.call('ZRANGE', state.slot .. ':' .. order, walk.heads, walk.heads + 15, 'WITHSCORES')
+    walk.heads = walk.heads + 16
+    walk.all_heads = #heads < 32
+    for i = 1, #heads, 2 do
+        walk.last_head = tonumber(heads[i + 1])
+        insert(walk.sources, {name = heads[i], score = walk.last_head, from = 0, size = 4, at = 1, page = {}})
+    end
+end
+
+-- Moves the source to its next key, reading ever larger pages; false after the last.
+local function advance(state, order, source)
+    if source.at > #source.page then
+        if source.ended then return false end
+        source.page = redis.call('ZRANGE', state.slot .. ':' .. order .. ':' .. source.name, source.from,
+                                 source.from + source.size - 1, 'WITHSCORES')
+        source.ended = #source.page < 2 * source.size
+        source.from, source.size, source.at = source.from + source.size, math.min(2 * source.size, 64), 1
+        local keys = {}
+        for i = 1, #source.page, 2 do
+            if source.ns.entries[source.page[i]] == nil then keys[#keys + 1] = source.page[i] end
+        end
+        store.read(state, source.ns, keys)
+        if #source.page == 0 then return false end
+    end
+    source.key, source.score = source.page[source.at], tonumber(source.page[source.at + 1])
+    source.at = source.at + 2
+    return true
+end
+
+-- The next namespace, key and entry that this batch neither used nor removed, with a score up to `limit`.
+local function next_victim(state, order, limit)
+    local walk = state.walks[order]
+    while true do
+        while not walk.all_heads and (not walk.sources[1] or walk.sources[1].score >= walk.last_head) do
+            read_heads(state, order, walk)
+        end
+        local source = walk.sources[1]
+        if not source or source.score > limit then return nil end
+        table.remove(walk.sources, 1)
+        source.ns = store.namespace(state, source.name)
+        if not source.ns.cleared and (source.key or advance(state, order, source)) then
+            local ns, key = source.ns, source.key
+            if advance(state, order, source) then insert(walk.sources, source) end
+            local entry = ns.entries[key]
+            if entry and not entry.use then return ns, key, entry end
+        end
+    end
+end
+
+-- The next expired entry goes; false when there is none.
+function eviction.remove_expired(state)
+    local ns, key, entry = next_victim(state, 'exp', state.now)
+    if ns then store.remove(state, ns, key, entry) end
+    return ns ~= nil
+end
+
+-- Whatever this batch has used was used later than all the rest.
+local function evict(state)
+    local ns, key, entry = next_victim(state, 'lru', math.huge)
+    while not ns and state.uses[state.used] do
+        local used = state.uses[state.used]
+        state.used = state.used + 1
+        local found = used[1].entries[used[2]]
+        if found and found.use == used[3] then ns, key, entry = used[1], used[2], found end
+    end
+    if ns then
+        store.remove(state, ns, key, entry)
+        state.totals.evictions = state.totals.evictions + 1
+    end
+    return ns ~= nil
+end
+
+-- Makes room for so many entries and bytes more: expired entries go first, then the least recently used. When the call's share of
+-- removals is used up, an entry more than the limit may stay (a resize is still going on) if one went for it, but never a
+-- byte: then false.
+function eviction.make_room(state, entries, bytes)
+    local totals, removed = state.totals, 0
+    while true do
+        local heavy = totals.bytes + bytes > state.settings.max_bytes
+        if not heavy and totals.size + entries <= state.limit then return true end
+        if state.budget <= 0 and heavy then return false end
+        if state.budget <= 0 and removed >= entries then return true end
+        if not eviction.remove_expired(state) and not evict(state) then return not heavy end
+        removed, state.budget = removed + 1, state.budget - 1
+    end
+end

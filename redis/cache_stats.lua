@@ -1,0 +1,30 @@
+-- What the cache's public functions say. Reads only.
+local cache_stats = {}
+
+local function milliseconds(us) return math.floor(us / 1000) end
+
+function cache_stats.entry(slot, now, name, key)
+    local packed = redis.call('HGET', slot .. ':m:' .. name, key)
+    local entry = packed and cmsgpack.unpack(packed)
+    if not entry or entry[EXPIRES] <= now then return {} end
+    return {created = milliseconds(entry[CREATED]), expires = milliseconds(entry[EXPIRES]), access_count = entry[COUNT],
+            last_accessed = milliseconds(entry[LAST]), bytes = entry[BYTES]}
+end
+
+local function hit_rate(hits, misses)
+    if hits + misses == 0 then return 0 end
+    return math.floor(hits * 10000 / (hits + misses) + 0.5) / 100
+end
+
+function cache_stats.all(slot, now, settings)
+    local totals, namespaces = store.totals(slot), {}
+    local rows = redis.call('HGETALL', slot .. ':ns')
+    for i = 1, #rows, 2 do
+        local size, _, hits, misses = unpack(cmsgpack.unpack(rows[i + 1]))
+        namespaces[rows[i]] = {size = size, hits = hits, misses = misses, hit_rate_percent = hit_rate(hits, misses)}
+    end
+    return {size = totals.size, max_size = totals.limit > 0 and totals.limit or settings.max_entries or 0, hits = totals.hits,
+            misses = totals.misses, hit_rate_percent = hit_rate(totals.hits, totals.misses), bytes = totals.bytes,
+            max_bytes = settings.max_bytes or 0, evictions = totals.evictions, expired = totals.expired,
+            now = milliseconds(now), namespaces = namespaces}
+end

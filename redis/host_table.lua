@@ -1,0 +1,73 @@
+-- The hosts of the {pool} slot: capacity and what is used of it, heartbeat, and which containers each has.
+--
+--   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
+local host_table = {}
+
+do -- local names of this file: all files of a library are one chunk, which may have 200 in all
+
+local root, hosts, dirty, members
+
+function host_table.begin(slot) root, hosts, dirty, members = slot, nil, {}, {} end
+
+-- All of them, by name.
+function host_table.all()
+    if not hosts then
+        hosts = {}
+        local rows = redis.call('HGETALL', root .. ':hosts')
+        for i = 1, #rows, 2 do
+            local h = {}
+            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending = cmsgpack.unpack(rows[i + 1])
+            hosts[rows[i]] = h
+        end
+    end
+    return hosts
+end
+
+local function change(name, field, by)
+    local h = host_table.all()[name]
+    if h then h[field], dirty[name] = h[field] + by, true end
+end
+
+-- So many containers of that size more (or less). Memory is counted in whole MB: sums of fractions would drift.
+function host_table.use(name, count, memory)
+    change(name, 'used', count)
+    change(name, 'memory_used', math.ceil(memory) * count)
+end
+
+-- So many containers more (or less) that end.
+function host_table.ending(name, count) change(name, 'ending', count) end
+
+-- Whether the container is one of its.
+function host_table.member(name, id, is)
+    members[name] = members[name] or {}
+    members[name][id] = is
+end
+
+-- New, or changed by the caller.
+function host_table.put(name, h)
+    host_table.all()[name] = h
+    dirty[name] = true
+end
+
+function host_table.forget(name) hosts[name], dirty[name] = nil, true end
+
+function host_table.flush()
+    local rows, gone = {}, {}
+    for name in pairs(dirty) do
+        local h = hosts[name]
+        if h then
+            rows[#rows + 1] = name
+            rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending)
+        else
+            gone[#gone + 1] = name
+        end
+    end
+    bulk.write('HSET', root .. ':hosts', rows)
+    bulk.write('HDEL', root .. ':hosts', gone)
+    for name, changed in pairs(members) do
+        for id, is in pairs(changed) do
+            if is then redis.call('ZADD', root .. ':hc:' .. name, 0, id) else redis.call('ZREM', root .. ':hc:' .. name, id) end
+        end
+    end
+end
+end

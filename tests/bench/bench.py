@@ -8,7 +8,8 @@ Each figure is the median of the rounds; in a round both sides run one after the
 the other side, because what a busy machine can do changes from minute to minute. A round whose copy loop stays under
 COPY_FLOOR says that the machine was busy elsewhere: it is shown, not counted, and run again, MAX_RETRIES times at most.
 
-stream     An acquire is answered by an assignment, a release by nothing; the copy loop copies both, one record for each.
+stream     An acquire is answered by an assignment, a release by nothing; the copy loop copies both, one record for each. In both
+           there are at most STREAM_CONTAINERS between an acquire and the end of its release.
 usage      A usage record's effect is a sample in Redis, made durable there; Kafka gets a prediction now and then. The copy
            loop's effect of a record is its copy in Kafka. Both read the same backlog: batches of at most 100 records, as
            many small producers leave it (one producer's large batches make a copy loop up to four times as fast). The rate
@@ -193,12 +194,12 @@ class Bench:
     def stream_copy_loop(self):
         prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
         copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
-        rate = self.pairs(prefix)
+        rate = self.pairs(prefix, STREAM_CONTAINERS)
         self.stop(copy)
         return rate
 
-    def pairs(self, prefix):
-        result = self.client(prefix, "pairs", STREAM_PAIRS, PHILOSOPHIES, STREAM_WINDOW, prefix + OUTPUT)
+    def pairs(self, prefix, *held):
+        result = self.client(prefix, "pairs", STREAM_PAIRS, PHILOSOPHIES, STREAM_WINDOW, prefix + OUTPUT, *held)
         return result["messages"] / result["seconds"]
 
     def backlog(self):
@@ -233,7 +234,7 @@ class Bench:
         prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
         copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
         result = self.client(prefix, "trips", TRIPS, TRIPS_HELD, prefix + OUTPUT, prefix + "copy")
-        result["rate"] = self.pairs(prefix)
+        result["rate"] = self.pairs(prefix, STREAM_CONTAINERS)
         self.stop(copy)
         return result
 

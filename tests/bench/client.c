@@ -10,8 +10,11 @@ enum { WAIT_MS = 60000, POLL_MS = 10 };
 
 static const char usage[] =
     "usage: bench_client BROKERS PREFIX VERB ...\n"
-    "  pairs COUNT PHILOSOPHIES WINDOW OUTPUT  closed loop with WINDOW requests under way: acquire,\n"
-    "                                          wait for the record of its key on OUTPUT, release\n"
+    "  pairs COUNT PHILOSOPHIES WINDOW OUTPUT [HELD]\n"
+    "                                          closed loop with WINDOW requests under way: acquire,\n"
+    "                                          wait for the record of its key on OUTPUT, release; with\n"
+    "                                          HELD no more than that between an acquire and the\n"
+    "                                          record of its release on OUTPUT\n"
     "  trips COUNT HELD OUTPUT GROUP           time from an acquire sent to its record on OUTPUT read,\n"
     "                                          1 and then 16 under way; HELD are leased, then released,\n"
     "                                          and on it goes when GROUP has committed the releases\n"
@@ -139,8 +142,11 @@ static rd_kafka_t *reader_at_end(const char *topic) {
     rd_kafka_t *consumer = new_consumer("bench-client");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
     for (int i = 0, n = partitions_of(topic); i < n; i++) {
-        int64_t low, high;
-        rd_kafka_query_watermark_offsets(producer, topic, i, &low, &high, 5000);
+        int64_t low, high, deadline = wp_clock_us() + 10000000;
+        while (rd_kafka_query_watermark_offsets(producer, topic, i, &low, &high, 5000)) { /* no leader yet */
+            if (wp_clock_us() > deadline) die("the end of a topic is not known");
+            rd_kafka_poll(producer, POLL_MS);
+        }
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
     }
     rd_kafka_assign(consumer, list);
@@ -157,15 +163,22 @@ static long answer_to(const rd_kafka_message_t *m) {
     return strtol(number, NULL, 10);
 }
 
-static void pairs(long count, long philosophies, long window, const char *output) {
+static bool is_release(const rd_kafka_message_t *m) {
+    return !m->err && m->key_len > 0 && *(const char *)m->key == 'd';
+}
+
+/* held: a pool's containers bound what is on its way back; whoever copies releases has to be bound the same
+ * way, or is measured with half of its work undone. 0: no bound. */
+static void pairs(long count, long philosophies, long window, const char *output, long held) {
     rd_kafka_t *consumer = reader_at_end(output);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
     rd_kafka_message_t *batch[1000];
     int64_t deadline = wp_clock_us() + WAIT_MS * 1000ll, began = 0;
-    long sent = 0, answered = 0, warm_up = count / 10;
-    while (answered < count) {
+    long sent = 0, answered = 0, returned = 0, warm_up = count / 10;
+    while (answered < count || (held && returned < count)) {
         if (began == 0 && answered >= warm_up) began = wp_clock_us(), warm_up = answered;
-        while (sent < count && sent - answered < window) send_acquire(sent++, philosophies);
+        while (sent < count && sent - answered < window && (!held || sent - returned < held))
+            send_acquire(sent++, philosophies);
         ssize_t n = rd_kafka_consume_batch_queue(queue, 0, batch, 1000);
         if (n <= 0 && (batch[0] = rd_kafka_consume_queue(queue, 1))) n = 1;
         for (ssize_t i = 0; i < n; i++) {
@@ -174,6 +187,7 @@ static void pairs(long count, long philosophies, long window, const char *output
                 send_release(number, philosophies);
                 answered++;
             }
+            returned += is_release(batch[i]);
             rd_kafka_message_destroy(batch[i]);
         }
         rd_kafka_poll(producer, 0);
@@ -342,8 +356,8 @@ int main(int argc, char **argv) {
     long count = strtol(argv[4], NULL, 10), second = strtol(argv[5], NULL, 10);
     if (strcmp(verb, "load-usage") == 0)
         load(send_usage, count, second);
-    else if (strcmp(verb, "pairs") == 0 && argc == 8)
-        pairs(count, second, strtol(argv[6], NULL, 10), argv[7]);
+    else if (strcmp(verb, "pairs") == 0 && (argc == 8 || argc == 9))
+        pairs(count, second, strtol(argv[6], NULL, 10), argv[7], argc == 9 ? strtol(argv[8], NULL, 10) : 0);
     else if (strcmp(verb, "watch") == 0 && argc > 6)
         watch(argv[4], second, argv + 6, argc - 6);
     else if (strcmp(verb, "trips") == 0 && argc == 8)

@@ -35,6 +35,16 @@ def wait_reason(worker, part):
     return wait_until(lambda: part in reason(worker) and reason(worker), lambda: f"/readyz says {part!r}: {worker.http('/readyz')}")
 
 
+def check_away_at_start(system, stop, start, part):
+    """A worker that begins while a server is away says so, and works when it is there."""
+    stop()
+    system.workers[0].start()
+    wait_reason(system.workers[0], part)
+    start()
+    system.workers[0].wait_ready()
+    Load(system).send(50).wait_answered().check()
+
+
 class Load:
     """Its own acquires and releases, sent without waiting; pump() takes the answers and releases what they assign."""
 

@@ -4,7 +4,7 @@ import re
 import signal
 import unittest
 
-from load import Load, chaos_system, reason, wait_reason, wait_until
+from load import Load, chaos_system, check_away_at_start, reason, wait_reason, wait_until
 from system import Kafka, pause
 
 
@@ -31,12 +31,7 @@ class KafkaAway(unittest.TestCase):
 
     def test_not_there_at_start(self):
         with chaos_system(start=False) as system:
-            system.kafka.stop()
-            system.workers[0].start()
-            wait_reason(system.workers[0], "Kafka")
-            system.kafka.start()
-            system.workers[0].wait_ready()
-            Load(system).send(50).wait_answered().check()
+            check_away_at_start(system, system.kafka.stop, system.kafka.start, "Kafka")
 
     def test_killed_in_flight_and_started_again(self):
         with chaos_system() as system:

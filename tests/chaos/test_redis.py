@@ -4,19 +4,14 @@ import shutil
 import signal
 import unittest
 
-from load import OPTIONS, Load, chaos_system, reason, wait_committed, wait_reason, wait_until
+from load import OPTIONS, Load, chaos_system, check_away_at_start, reason, wait_committed, wait_reason, wait_until
 from system import pause
 
 
 class RedisAway(unittest.TestCase):
     def test_not_there_at_start(self):
         with chaos_system(start=False) as system:
-            system.redis.kill()
-            system.workers[0].start()
-            wait_reason(system.workers[0], "redis.url")
-            system.redis.start()
-            system.workers[0].wait_ready()
-            Load(system).send(50).wait_answered().check()
+            check_away_at_start(system, system.redis.kill, system.redis.start, "redis.url")
 
     def away(self, stop, back):
         with chaos_system() as system:

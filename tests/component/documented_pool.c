@@ -1,18 +1,9 @@
 /* The documented scenarios of pools and predictions, under their documented names, against a real Redis. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(documented);
 
 Test(documented, test_pool_cold_start) {
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a1"), "", "nothing is idle: it waits");

@@ -3,27 +3,13 @@
 #include "ops/prewarm.h"
 #include "ops/sweeper.h"
 #include "ops/tuning.h"
-#include "support/kafka_server.h"
+#include "support/kafka_shared.h"
 #include "support/limits.h"
 #include "support/ops_kafka.h"
 #include "support/pool_slot.h"
 #include <criterion/criterion.h>
-#include <criterion/hooks.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct kafka_server server; /* of the runner; the tests know its address */
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    kafka_server_start(&server);
-    setenv("TEST_KAFKA", server.bootstrap, 1);
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    kafka_server_stop(&server);
-}
 
 static struct pool_slot slot;
 static struct ops_parts parts;
@@ -35,7 +21,7 @@ static void start(void) {
     pool_slot_start(&slot);
     pool_host(&slot, "h1", 200, 0);
     ops_parts_start(&parts, &slot.redis);
-    ops_kafka_start(&kafka, &parts, getenv("TEST_KAFKA"), name);
+    ops_kafka_start(&kafka, &parts, kafka_shared(), name);
 }
 static void stop(void) {
     ops_kafka_stop(&kafka);

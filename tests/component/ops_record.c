@@ -1,27 +1,13 @@
 /* The metrics record of a whole worker's ops, read back from a real Kafka. */
 #include "core/clock.h"
 #include "support/cache_slot.h"
-#include "support/kafka_server.h"
+#include "support/kafka_shared.h"
 #include "support/limits.h"
 #include "support/ops_kafka.h"
 #include <criterion/criterion.h>
-#include <criterion/hooks.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct kafka_server server; /* of the runner; the tests know its address */
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    kafka_server_start(&server);
-    setenv("TEST_KAFKA", server.bootstrap, 1);
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    kafka_server_stop(&server);
-}
 
 static struct cache_slot slot;
 static struct ops_parts parts;
@@ -40,7 +26,7 @@ static void start(void) {
     ops_parts_set(&parts, "worker.id", "the-worker");
     parts.stats.redis.ready = parts.stats.kafka.ready = parts.stats.state.ready = true;
     parts.stats.started_us = wp_clock_us();
-    ops_kafka_start(&kafka, &parts, getenv("TEST_KAFKA"), name);
+    ops_kafka_start(&kafka, &parts, kafka_shared(), name);
     cr_assert_eq(wp_ops_new(&ops, &parts.loop, &parts.config, &parts.stats, parts.ops.links, parts.ops.sink,
                             parts.ops.wire, &error),
                  WP_OK, "%s", error.text);

@@ -1,19 +1,10 @@
 /* What an acquire is answered, and which container it gets. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_acquire, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_acquire);
 
 static const char *given(const char *id) { /* copied: the answer goes with the next call */
     static char text[2][100];

@@ -1,17 +1,8 @@
 /* Which pools count as active, on a real Redis. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_activity, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_activity);
 
 static bool is_active(void) {
     json_t *stats = calls_public(&slot.redis, "wp_pool_stats", NULL);

@@ -1,20 +1,11 @@
 /* What the {pool} slot keeps stays bounded, and works on when Redis is full: by the topics' calls alone,
  * without a sweep, which a deployment may have switched off. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_bounds, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_bounds);
 
 static long long remembered(void) {
     long long rows = test_redis_int(&slot.redis, "HLEN wp:{pool}:req");

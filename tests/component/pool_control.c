@@ -1,22 +1,13 @@
 /* What pool-control does, and what leases, agents and ended requests leave behind. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "support/pool_check.h"
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_control, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
-TestSuite(pool_leases, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
-TestSuite(pool_agents, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_control);
+POOL_SUITE(pool_leases);
+POOL_SUITE(pool_agents);
 
 static int64_t sweep(void) {
     char *settings = json_dumps(slot.settings, 0);

@@ -1,21 +1,12 @@
 /* The delivery rules on the pool's slot, failures in the middle, and the public functions. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "support/pool_check.h"
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_delivery, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
-TestSuite(pool_public, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_delivery);
+POOL_SUITE(pool_public);
 
 static struct test_reply acquire_from(int64_t prev, int64_t floor, int first, int last) {
     struct test_events events = {0};

@@ -1,20 +1,11 @@
 /* Who waits, for what, how long; and what a release does. */
-#include "support/limits.h"
-#include "support/pool_slot.h"
+#include "support/pool_suite.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct pool_slot slot;
-static void start(void) {
-    pool_slot_start(&slot);
-    pool_host(&slot, "h1", 50, 0);
-}
-static void stop(void) {
-    pool_slot_stop(&slot);
-}
-TestSuite(pool_waiting, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
-TestSuite(pool_release, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+POOL_SUITE(pool_waiting);
+POOL_SUITE(pool_release);
 
 Test(pool_waiting, what_is_created_goes_to_the_longest_waiting) {
     pool_acquire(&slot, .id = "r1", .tenant = "red");

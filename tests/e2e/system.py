@@ -8,6 +8,7 @@ system has its own topic prefix and consumer group). Everything ends with the pr
 """
 import atexit
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -205,6 +206,15 @@ class System:
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
         return subprocess.run(command + list(arguments[1:]), input=input, capture_output=True, text=True, timeout=WAIT_LIMIT)
+
+    def pool(self, philosophy):
+        """The pool as a service that can reach Redis reads it."""
+        stats = json.loads(self.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))
+        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0})
+
+    def wait_pool(self, philosophy, **wanted):
+        wait_until(lambda: {name: self.pool(philosophy)[name] for name in wanted} == wanted,
+                   lambda: f"{philosophy} has {wanted}: {self.pool(philosophy)}")
 
     def close(self):
         for worker in self.workers:

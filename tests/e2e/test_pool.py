@@ -57,18 +57,10 @@ class WithSystem(unittest.TestCase):
     def control(self, philosophy, op, count=None):
         self.client.send("pool-control", {"philosophy": philosophy, "op": op, "count": count})
 
-    def pool(self, philosophy):
-        stats = json.loads(self.system.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))
-        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0})
-
-    def wait_pool(self, philosophy, **wanted):
-        wait_until(lambda: {name: self.pool(philosophy)[name] for name in wanted} == wanted,
-                   lambda: f"{philosophy} has {wanted}: {self.pool(philosophy)}")
-
     def release_and_wait(self, request_id, philosophy="react", **fields):
-        idle = self.pool(philosophy)["available"]
+        idle = self.system.pool(philosophy)["available"]
         self.release(request_id, philosophy, **fields)
-        self.wait_pool(philosophy, available=idle + 1)
+        self.system.wait_pool(philosophy, available=idle + 1)
 
 
 class HandingOut(WithSystem):
@@ -83,7 +75,7 @@ class HandingOut(WithSystem):
         self.assertTrue(warm["warm_start"])
         self.assertEqual((warm["container_id"], warm["address"]), (cold["container_id"], cold["address"]))
         self.assertGreater(warm["lease_epoch"], cold["lease_epoch"])
-        self.assertEqual((self.pool("warmed")["warm_starts"], self.pool("warmed")["cold_starts"]), (1, 1))
+        self.assertEqual((self.system.pool("warmed")["warm_starts"], self.system.pool("warmed")["cold_starts"]), (1, 1))
 
     def test_a_released_container_that_is_not_to_be_reused_ends(self):
         first = self.acquire("d-1", "discarded")
@@ -95,13 +87,13 @@ class HandingOut(WithSystem):
         held = [self.acquire(f"q-{number}", "queued") for number in range(3)]
         for number in range(3, 6):
             self.ask(f"q-{number}", "queued")
-            self.wait_pool("queued", waiting=number - 2)
+            self.system.wait_pool("queued", waiting=number - 2)
         for number in range(3):
             self.release(f"q-{number}", "queued")
             answer = self.answer(f"q-{number + 3}")
             self.assertEqual((answer["container_id"], answer["warm_start"]), (held[number]["container_id"], True))
             self.assertGreater(answer["wait_ms"], 0)
-            self.assertEqual(self.pool("queued")["waiting"], 2 - number)
+            self.assertEqual(self.system.pool("queued")["waiting"], 2 - number)
 
     def test_who_waits_too_long_is_rejected(self):
         for number in range(3):
@@ -113,18 +105,18 @@ class HandingOut(WithSystem):
         self.assertGreater(late["retry_after_ms"], 0)
         self.assertEqual(self.acquire("t-now", "timed", timeout_ms=0)["reason"], "timeout")
         self.release("t-0", "timed")
-        self.wait_pool("timed", available=1, waiting=0)
+        self.system.wait_pool("timed", available=1, waiting=0)
         self.assertEqual(len(self.answers("t-late")), 1)
 
     def test_who_waits_is_cancelled_by_a_release(self):
         for number in range(3):
             self.acquire(f"c-{number}", "cancelled")
         self.ask("c-waits", "cancelled")
-        self.wait_pool("cancelled", waiting=1)
+        self.system.wait_pool("cancelled", waiting=1)
         self.release("c-waits", "cancelled")
         answer = self.answer("c-waits")
         self.assertEqual((answer["status"], answer["reason"]), ("rejected", "cancelled"))
-        self.wait_pool("cancelled", waiting=0)
+        self.system.wait_pool("cancelled", waiting=0)
 
     def test_a_release_before_its_acquire_cancels_it(self):
         self.release("early", "early")
@@ -138,7 +130,7 @@ class HandingOut(WithSystem):
         self.assertEqual((lost["reason"], lost["container_id"]), ("lease_expired", answer["container_id"]))
         wait_until(lambda: not alive(pid_of(answer)), "its process ended")
         self.release("e-1", "expired")  # too late, and only counted
-        self.wait_pool("expired", leased=0, available=0)
+        self.system.wait_pool("expired", leased=0, available=0)
         self.assertEqual([record["status"] for record in self.answers("e-1")], ["assigned", "lost"])
 
     def test_a_lease_without_end_has_none(self):
@@ -149,14 +141,14 @@ class HandingOut(WithSystem):
         os.kill(pid_of(answer), signal.SIGKILL)
         lost = self.answer("k-1", "lost")
         self.assertEqual((lost["container_id"], lost["reason"]), (answer["container_id"], "container_died"))
-        self.wait_pool("killed", leased=0)
+        self.system.wait_pool("killed", leased=0)
         self.assertEqual(self.acquire("k-2", "killed")["status"], "assigned")
 
     def test_a_killed_idle_container_is_never_handed_out(self):
         first = self.acquire("i-1", "idle")
         self.release_and_wait("i-1", "idle")
         os.kill(pid_of(first), signal.SIGKILL)
-        self.wait_pool("idle", available=0)
+        self.system.wait_pool("idle", available=0)
         second = self.acquire("i-2", "idle")
         self.assertFalse(second["warm_start"])
         self.assertTrue(alive(pid_of(second)))
@@ -185,7 +177,7 @@ class HandingOut(WithSystem):
             self.acquire(f"b-{number}", "small")
         for number in range(2):
             self.release(f"b-{number}", "small")
-        self.wait_pool("small", available=1, leased=0)
+        self.system.wait_pool("small", available=1, leased=0)
 
 
 class ColdStarts(WithSystem):
@@ -194,7 +186,7 @@ class ColdStarts(WithSystem):
 
     def test_a_hundred_at_once_are_as_fast_as_one_and_delay_no_warm_one(self):
         self.control("warm", "pre_warm", 3)
-        self.wait_pool("warm", available=3)
+        self.system.wait_pool("warm", available=3)
         self.client.wait("container-command")
         alone = self.acquire("alone", "alone")
         self.assertGreater(alone["startup_time_ms"], 1000)
@@ -202,7 +194,7 @@ class ColdStarts(WithSystem):
         for number in range(100):
             self.client.producer.produce(self.system.prefix + "container-acquire", self.encoded(f"cold-{number}"))
         self.client.producer.flush(WAIT_LIMIT)
-        wait_until(lambda: self.pool("cold")["waiting"] + self.pool("cold")["leased"], "they have come")
+        wait_until(lambda: self.system.pool("cold")["waiting"] + self.system.pool("cold")["leased"], "they have come")
         self.ask("warm", "warm")
         warm = self.answer("warm")
         self.assertTrue(warm["warm_start"])
@@ -228,7 +220,7 @@ class ReleasedFirst(WithSystem):
     def test_what_is_released_goes_to_who_waits_for_a_cold_start(self):
         first = self.acquire("r-1", "either", memory_mb=500.0)
         self.ask("r-2", "either", timeout_ms=600000)
-        self.wait_pool("either", waiting=1, creating=1)
+        self.system.wait_pool("either", waiting=1, creating=1)
         self.release("r-1", "either")
         answer = self.answer("r-2")
         self.assertEqual((answer["container_id"], answer["warm_start"]), (first["container_id"], True))
@@ -255,7 +247,7 @@ class WithoutThePool(WithSystem):
             self.assertFalse(answer["warm_start"])
             ids.add(answer["container_id"])
             self.release(f"o-{number}")
-            self.wait_pool("react", leased=0, available=0)
+            self.system.wait_pool("react", leased=0, available=0)
         self.assertEqual(len(ids), 3)
 
     def test_every_get_is_a_miss_and_answered(self):
@@ -276,7 +268,7 @@ class WithoutWarmStarts(WithSystem):
     def test_always_a_fresh_one(self):
         first = self.acquire("f-1")
         self.release("f-1")
-        self.wait_pool("react", leased=0)
+        self.system.wait_pool("react", leased=0)
         second = self.acquire("f-2")
         self.assertFalse(second["warm_start"])
         self.assertNotEqual(second["container_id"], first["container_id"])
@@ -311,7 +303,7 @@ class TwoHosts(WithSystem):
         answers = [self.acquire(f"h-{number}", "spread") for number in range(8)]
         self.assertEqual(sorted(answer["host"] for answer in answers), ["w1"] * 4 + ["w2"] * 4)
         self.ask("h-waits", "spread", timeout_ms=60000)
-        self.wait_pool("spread", waiting=1)
+        self.system.wait_pool("spread", waiting=1)
         self.system.workers[1].kill()
         own = {answer["request_id"] for answer in answers if answer["host"] == "w2"}
 

@@ -1,7 +1,6 @@
 """What each input topic promises comes out, in each wire format, with the key and the trace of what asked for it."""
 import base64
 import itertools
-import json
 import time
 import unittest
 
@@ -39,15 +38,6 @@ class EveryTopic:
     def release(self, request_id, philosophy, **fields):
         self.client.send("container-release", {"request_id": request_id, "philosophy": philosophy, **fields})
 
-    def pool(self, philosophy):
-        """The pool as a service that can reach Redis reads it."""
-        stats = json.loads(self.system.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))
-        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0})
-
-    def wait_pool(self, philosophy, **wanted):
-        wait_until(lambda: {name: self.pool(philosophy)[name] for name in wanted} == wanted,
-                   lambda: f"{philosophy} has {wanted}: {self.pool(philosophy)}")
-
     # --- containers ---
 
     def test_acquire_and_release(self):
@@ -63,13 +53,13 @@ class EveryTopic:
         self.assertEqual(cold["requirements"], {"cpu_percent": 50, "memory_mb": 256, "execution_time_seconds": 60})
         self.assertEqual((cold["confidence"], cold["basis"]), (0, "default"))
         self.release("ar-1", "acquired")
-        self.wait_pool("acquired", available=1, leased=0)
+        self.system.wait_pool("acquired", available=1, leased=0)
         warm = self.acquire("ar-2", "acquired")
         self.assertEqual((warm["container_id"], warm["warm_start"], warm["wait_ms"]), (cold["container_id"], True, 0))
         self.assertGreater(warm["lease_epoch"], cold["lease_epoch"])
         self.assertEqual((warm.key, warm.headers), (b"ar-2", {}))
         self.release("ar-2", "acquired", container_id=warm["container_id"], reuse=False)
-        self.wait_pool("acquired", available=0, leased=0)
+        self.system.wait_pool("acquired", available=0, leased=0)
 
     def test_the_same_request_gets_the_same_answer(self):
         first = self.acquire("same", "twice", **TRACED)
@@ -92,7 +82,7 @@ class EveryTopic:
         self.assertEqual((lost["container_id"], lost["lease_epoch"]), (answer["container_id"], answer["lease_epoch"]))
         self.assertIn("died", lost["reason"])
         self.assertEqual(lost.key, b"the key of the acquire")
-        self.wait_pool("died", leased=0)
+        self.system.wait_pool("died", leased=0)
 
     # --- pool-control ---
 
@@ -104,38 +94,38 @@ class EveryTopic:
 
     def test_pre_warm_means_at_least_and_never_past_the_size(self):
         self.control("pre", "pre_warm", 3)
-        self.wait_pool("pre", available=3, creating=0)
+        self.system.wait_pool("pre", available=3, creating=0)
         self.control("pre", "pre_warm", 2)
         self.control("pre", "pre_warm", 50, "pre-50")
-        self.wait_pool("pre", available=10, creating=0)
+        self.system.wait_pool("pre", available=10, creating=0)
         self.assertTrue(self.acquire("pre-r", "pre")["warm_start"])
 
     def test_resize_wins_over_the_configuration(self):
         self.control("sized", "pre_warm", 5)
-        self.wait_pool("sized", available=5)
+        self.system.wait_pool("sized", available=5)
         self.control("sized", "resize", 2)
-        self.wait_pool("sized", available=2, pool_size=2)
+        self.system.wait_pool("sized", available=2, pool_size=2)
         self.control("sized", "pre_warm", 5)
         self.control("sized", "resize", 4)
-        self.wait_pool("sized", pool_size=4, available=2)
+        self.system.wait_pool("sized", pool_size=4, available=2)
         self.control("sized", "pre_warm", 5)
-        self.wait_pool("sized", available=4)
+        self.system.wait_pool("sized", available=4)
 
     def test_expire_destroys_the_idle_and_refills(self):
         self.control("old", "pre_warm", 2)
-        self.wait_pool("old", available=2)
+        self.system.wait_pool("old", available=2)
         self.control("old", "expire", control_id="expire-old")
         destroyed = self.client.wait_all("container-command", lambda r: r["op"] == "destroy" and r["philosophy"] == "old", 2)
-        self.wait_pool("old", available=2, creating=0)
+        self.system.wait_pool("old", available=2, creating=0)
         answer = self.acquire("old-r", "old")
         self.assertNotIn(answer["container_id"], [command["container_id"] for command in destroyed])
 
     def test_drain_refuses_until_the_next_resize(self):
         held = self.acquire("dr-1", "drained")
         self.control("drained", "pre_warm", 2)
-        self.wait_pool("drained", available=2)
+        self.system.wait_pool("drained", available=2)
         self.control("drained", "drain")
-        self.wait_pool("drained", available=0, draining=True, leased=1)
+        self.system.wait_pool("drained", available=0, draining=True, leased=1)
         self.client.send("container-acquire", {"request_id": "dr-2", "agent_id": "a", "philosophy": "drained"}, **TRACED)
         refused = self.answer("dr-2", "rejected")
         self.assert_carried(refused)
@@ -143,9 +133,9 @@ class EveryTopic:
         self.assertGreater(refused["retry_after_ms"], 0)
         self.assertIsNone(refused.get("container_id"))
         self.release("dr-1", "drained", container_id=held["container_id"])
-        self.wait_pool("drained", available=0, leased=0)
+        self.system.wait_pool("drained", available=0, leased=0)
         self.control("drained", "resize", 3)
-        self.wait_pool("drained", draining=False)  # topics are not ordered among each other
+        self.system.wait_pool("drained", draining=False)  # topics are not ordered among each other
         self.assertEqual(self.acquire("dr-3", "drained")["status"], "assigned")
 
     # --- cache ---

@@ -58,6 +58,13 @@ struct bench *bench_open(const char *command) {
     return bench;
 }
 
+struct bench *bench_open_notify(const char *command) {
+    struct bench *bench = bench_new(command);
+    bench_set(bench, "process.ready", "notify");
+    bench_open_runtime(bench);
+    return bench;
+}
+
 void bench_close(struct bench *bench) {
     char command[256];
     wp_runtime_process.close(bench->runtime);
@@ -103,6 +110,27 @@ void bench_wait(struct bench *bench, int count) {
     cr_assert_not(bench->late, "told %d of %d in time", bench->count, count);
 }
 
+static const struct told *wait_for(struct bench *bench, int count, const char *id,
+                                   enum wp_container_state state) {
+    bench_wait(bench, count);
+    const struct told *told = bench_last(bench);
+    cr_assert_eq(told->state, state, "%s is %d, not %d: %s", told->id, told->state, state, told->detail);
+    cr_assert_str_eq(told->id, id);
+    return told;
+}
+
+const struct told *bench_create_until(struct bench *bench, const char *id, enum wp_container_state state) {
+    int before = bench->count;
+    bench_create(bench, id);
+    return wait_for(bench, before + 1, id, state);
+}
+
+const struct told *bench_destroy_until_gone(struct bench *bench, const char *id) {
+    int before = bench->count;
+    bench_destroy(bench, id);
+    return wait_for(bench, before + 1, id, WP_CONTAINER_GONE);
+}
+
 /* Runs the loop for a while in which nothing is to be told. */
 void bench_nothing_more(struct bench *bench, int ms) {
     int count = bench->count;
@@ -111,6 +139,11 @@ void bench_nothing_more(struct bench *bench, int ms) {
     while (!bench->late) uv_run(&bench->loop, UV_RUN_DEFAULT);
     cr_expect_eq(bench->count, count, "told of %s: %d", bench->told[bench->count - 1].id,
                  bench->told[bench->count - 1].state);
+}
+
+void bench_create_fails(struct bench *bench, const char *id, const char *detail) {
+    cr_assert_str_eq(bench_create_until(bench, id, WP_CONTAINER_FAILED)->detail, detail);
+    bench_nothing_more(bench, 50);
 }
 
 const struct told *bench_last(const struct bench *bench) {

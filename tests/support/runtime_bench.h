@@ -27,11 +27,18 @@ void bench_set(struct bench *bench, const char *key, const char *value);
 struct bench *bench_new(const char *command);
 void bench_open_runtime(struct bench *bench);
 enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) WP_MUST_CHECK;
-struct bench *bench_open(const char *command); /* both */
+struct bench *bench_open(const char *command);        /* both */
+struct bench *bench_open_notify(const char *command); /* one that says itself when it is ready */
 void bench_close(struct bench *bench);
 void bench_create_sized(struct bench *bench, const char *id, double memory_mb);
 void bench_create(struct bench *bench, const char *id);
 void bench_destroy(struct bench *bench, const char *id);
+/* Creates or destroys one, waits until one thing more is told, and expects it to be that (gone, when
+ * destroyed) of that container. */
+const struct told *bench_create_until(struct bench *bench, const char *id, enum wp_container_state state);
+/* It fails, and that is all that is told, with this sentence. */
+void bench_create_fails(struct bench *bench, const char *id, const char *detail);
+const struct told *bench_destroy_until_gone(struct bench *bench, const char *id);
 void bench_wait(struct bench *bench, int count);      /* runs the loop until so much was told */
 void bench_nothing_more(struct bench *bench, int ms); /* runs it for a while in which nothing is to be told */
 const struct told *bench_last(const struct bench *bench);

@@ -14,17 +14,13 @@ TestSuite(process_end, .timeout = TEST_LIMIT_S);
 
 Test(process_end, destroying_an_unknown_name_says_gone) {
     struct bench *bench = bench_open("exec sleep 1000");
-    bench_destroy(bench, "never");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
-    cr_assert_str_eq(bench_last(bench)->id, "never");
+    bench_destroy_until_gone(bench, "never");
     bench_close(bench);
 }
 
 Test(process_end, a_death_is_reported_once_with_its_reason) {
     struct bench *bench = bench_open("exec sleep 1000");
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     kill(bench_pid(bench_last(bench)), SIGKILL);
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
@@ -77,8 +73,7 @@ Test(process_end, grandchildren_end_with_their_container) {
              bench->dir);
     bench_set(bench, "process.command", command);
     bench_open_runtime(bench);
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t grandchild = bench_wait_number(bench, "grandchild");
     cr_assert_not(process_is_dead(grandchild));
     kill(bench_pid(bench_last(bench)), SIGKILL); /* also when the container dies by itself */
@@ -99,22 +94,18 @@ static struct bench *far_bench(void) {
 
 Test(process_end, descendants_in_other_sessions_end_with_their_container) {
     struct bench *bench = far_bench();
-    bench_create(bench, "destroyed");
-    bench_wait(bench, 1);
+    bench_create_until(bench, "destroyed", WP_CONTAINER_READY);
     pid_t far = bench_wait_number(bench, "far"), orphan = bench_wait_number(bench, "orphan");
     cr_assert_neq(getsid(far), getsid(bench_pid(bench_last(bench))));
     cr_assert_not(process_is_dead(far) || process_is_dead(orphan));
-    bench_destroy(bench, "destroyed");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
+    bench_destroy_until_gone(bench, "destroyed");
     cr_assert(process_is_dead(far) && process_is_dead(orphan), "gone means all of it");
     bench_close(bench);
 }
 
 Test(process_end, descendants_in_other_sessions_end_when_their_container_dies) {
     struct bench *bench = far_bench();
-    bench_create(bench, "dies");
-    bench_wait(bench, 1);
+    bench_create_until(bench, "dies", WP_CONTAINER_READY);
     pid_t far = bench_wait_number(bench, "far"), orphan = bench_wait_number(bench, "orphan");
     kill(bench_pid(bench_last(bench)), SIGTERM);
     bench_wait(bench, 2);
@@ -125,16 +116,11 @@ Test(process_end, descendants_in_other_sessions_end_when_their_container_dies) {
 }
 
 Test(process_end, one_that_ignores_sigterm_is_killed_after_the_grace) {
-    struct bench *bench = bench_new("trap '' TERM; echo >&3; while :; do sleep 1000; done");
-    bench_set(bench, "process.ready", "notify");
-    bench_open_runtime(bench);
-    bench_create(bench, "stubborn");
-    bench_wait(bench, 1);
+    struct bench *bench = bench_open_notify("trap '' TERM; echo >&3; while :; do sleep 1000; done");
+    bench_create_until(bench, "stubborn", WP_CONTAINER_READY);
     pid_t pid = bench_pid(bench_last(bench));
     int64_t began = wp_clock_us();
-    bench_destroy(bench, "stubborn");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
+    bench_destroy_until_gone(bench, "stubborn");
     cr_assert(process_is_dead(pid));
     cr_assert(wp_clock_us() - began >= 900000, "killed without the grace");
     bench_close(bench);
@@ -147,24 +133,15 @@ Test(process_end, destroying_one_that_starts_or_waits_to_start) {
     bench_open_runtime(bench);
     bench_create(bench, "starting");
     bench_create(bench, "queued");
-    bench_destroy(bench, "queued");
-    bench_wait(bench, 1);
-    cr_assert_str_eq(bench_last(bench)->id, "queued");
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
-    bench_destroy(bench, "starting");
-    bench_wait(bench, 2);
-    cr_assert_str_eq(bench_last(bench)->id, "starting");
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
+    bench_destroy_until_gone(bench, "queued");
+    bench_destroy_until_gone(bench, "starting");
     bench_close(bench);
 }
 
 Test(process_end, close_ends_all_of_them_the_stubborn_ones_too) {
-    struct bench *bench = bench_new("trap '' TERM; echo >&3; while :; do sleep 1000; done");
-    bench_set(bench, "process.ready", "notify");
-    bench_open_runtime(bench);
-    bench_create(bench, "a");
-    bench_create(bench, "b");
-    bench_wait(bench, 2);
+    struct bench *bench = bench_open_notify("trap '' TERM; echo >&3; while :; do sleep 1000; done");
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    bench_create_until(bench, "b", WP_CONTAINER_READY);
     pid_t a = bench_pid(&bench->told[0]), b = bench_pid(&bench->told[1]);
     bench_create(bench, "starting");
     int64_t began = wp_clock_us();

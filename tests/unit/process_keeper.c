@@ -18,9 +18,7 @@ Test(process_keeper, creating_a_known_name_adopts_it) {
     bench_create(bench, "a"); /* while it starts: one process, told once */
     bench_wait(bench, 1);
     bench_nothing_more(bench, 50);
-    bench_create(bench, "a");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     cr_assert_eq(bench_pid(&bench->told[0]), bench_pid(&bench->told[1]));
     bench_close(bench);
 }
@@ -78,8 +76,7 @@ static pid_t keeper_of(pid_t worker) {
 static _Noreturn void be_worker(struct bench *bench, int out, bool kill_keeper) {
     bench_open_runtime(bench);
     if (kill_keeper) { /* it is replaced, and the new one is told of all */
-        bench_create(bench, "before");
-        bench_wait(bench, 1);
+        bench_create_until(bench, "before", WP_CONTAINER_READY);
         pid_t keeper = keeper_of(getpid());
         kill(keeper, SIGKILL);
         while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped */
@@ -138,21 +135,16 @@ Test(process_keeper, a_create_that_finds_no_keeper_fails_and_a_later_one_works) 
     pid_t keeper = keeper_of(getpid());
     kill(keeper, SIGKILL);
     process_wait_dead(keeper);
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
+    bench_create_until(bench, "a", WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "keeper"), "%s", bench_last(bench)->detail);
     while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped and replaced */
-    bench_create(bench, "b");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    bench_create_until(bench, "b", WP_CONTAINER_READY);
     bench_close(bench);
 }
 
 Test(process_keeper, a_container_whose_guard_is_killed_ends_with_it) {
     struct bench *bench = bench_open("exec sleep 1000");
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t program = bench_pid(bench_last(bench));
     char path[64], line[256] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)program);

@@ -20,10 +20,7 @@ Test(process_start, a_driver_is_found_by_its_name_and_no_other) {
 
 Test(process_start, a_created_container_is_a_running_process_in_its_own_group) {
     struct bench *bench = bench_open("exec sleep 1000");
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
-    cr_assert_str_eq(bench_last(bench)->id, "a");
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t pid = bench_pid(bench_last(bench));
     cr_assert_not(process_is_dead(pid));
     cr_assert_eq(getpgid(pid), pid);
@@ -41,15 +38,8 @@ Test(process_start, a_command_that_ends_at_once_was_never_ready) {
         bench_new("case $WARMPOOL_CONTAINER_ID in short) sleep 0.1; exit 3;; esac; nowhere-to-be-found");
     bench_set(bench, "process.ready_after_ms", "60000");
     bench_open_runtime(bench);
-    bench_create(bench, "not-found");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process exited with status 127 before it was ready");
-    bench_create(bench, "short");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process exited with status 3 before it was ready");
-    bench_nothing_more(bench, 50);
+    bench_create_fails(bench, "not-found", "the process exited with status 127 before it was ready");
+    bench_create_fails(bench, "short", "the process exited with status 3 before it was ready");
     bench_close(bench);
 }
 
@@ -58,14 +48,10 @@ Test(process_start, one_that_runs_is_ready_after_the_time_asked_for) {
     bench_set(bench, "process.ready_after_ms", "200");
     bench_open_runtime(bench);
     int64_t began = wp_clock_us();
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     cr_assert_geq(wp_clock_us() - began, 200000);
     bench_create(bench, "ended-meanwhile");
-    bench_destroy(bench, "ended-meanwhile");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
+    bench_destroy_until_gone(bench, "ended-meanwhile");
     bench_nothing_more(bench, 300);
     bench_close(bench);
 }
@@ -111,15 +97,8 @@ Test(process_start, the_child_has_its_names_and_nothing_of_the_worker) {
 }
 
 Test(process_start, a_child_that_ends_before_it_is_ready_has_failed) {
-    struct bench *bench = bench_open("exit 7");
-    bench_set(bench, "process.ready", "notify");
-    wp_runtime_process.close(bench->runtime);
-    bench_open_runtime(bench);
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process exited with status 7 before it was ready");
-    bench_nothing_more(bench, 50);
+    struct bench *bench = bench_open_notify("exit 7");
+    bench_create_fails(bench, "a", "the process exited with status 7 before it was ready");
     bench_close(bench);
 }
 
@@ -146,24 +125,16 @@ Test(process_start, a_child_that_is_not_ready_in_time_is_killed_and_has_failed) 
 }
 
 Test(process_start, a_child_that_closes_the_ready_descriptor_without_a_line_has_failed) {
-    struct bench *bench = bench_new("printf almost >&3; exec 3>&-; exec sleep 1000");
-    bench_set(bench, "process.ready", "notify");
-    bench_open_runtime(bench);
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
+    struct bench *bench = bench_open_notify("printf almost >&3; exec 3>&-; exec sleep 1000");
+    bench_create_until(bench, "a", WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "WARMPOOL_READY_FD"), "%s", bench_last(bench)->detail);
     bench_close(bench);
 }
 
 Test(process_start, a_ready_line_that_comes_late_is_waited_for) {
-    struct bench *bench = bench_new("printf re >&3; sleep 0.2; echo ady >&3; exec sleep 1000");
-    bench_set(bench, "process.ready", "notify");
-    bench_open_runtime(bench);
+    struct bench *bench = bench_open_notify("printf re >&3; sleep 0.2; echo ady >&3; exec sleep 1000");
     int64_t began = wp_clock_us();
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
     cr_assert(wp_clock_us() - began >= 200000);
     bench_close(bench);
 }
@@ -190,9 +161,7 @@ Test(process_start, no_more_creates_at_once_than_allowed_and_the_rest_follows) {
 
 /* How many seconds so many took, each with one between its start and its ready line. */
 static double creates_take(int count) {
-    struct bench *bench = bench_new("sleep 1; echo >&3; exec sleep 1000");
-    bench_set(bench, "process.ready", "notify");
-    bench_open_runtime(bench);
+    struct bench *bench = bench_open_notify("sleep 1; echo >&3; exec sleep 1000");
     char id[16];
     int64_t began = wp_clock_us();
     for (int i = 0; i < count; i++) {
@@ -252,9 +221,7 @@ Test(process_start, without_descriptors_a_create_fails_and_a_later_one_works) {
     bench_wait(bench, 1);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "open files"), "%s", bench_last(bench)->detail);
-    bench_create(bench, "b");
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    bench_create_until(bench, "b", WP_CONTAINER_READY);
     bench_close(bench);
 }
 
@@ -284,10 +251,6 @@ Test(process_start, a_program_that_cannot_be_run_is_a_failure_with_its_reason) {
     free(bench->config.process.command);
     bench->config.process.command = huge;
     bench_open_runtime(bench);
-    bench_create(bench, "a");
-    bench_wait(bench, 1);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
-    cr_assert_str_eq(bench_last(bench)->detail, "/bin/sh could not be started: Argument list too long");
-    bench_nothing_more(bench, 50);
+    bench_create_fails(bench, "a", "/bin/sh could not be started: Argument list too long");
     bench_close(bench);
 }

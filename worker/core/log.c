@@ -128,12 +128,12 @@ static long long signed_argument(struct arguments *args, const struct conversion
 }
 
 static unsigned long long unsigned_argument(struct arguments *args, const struct conversion *c) {
-    switch (c->width) { // NOLINT(bugprone-branch-clone): size_t is another type elsewhere
+    switch (c->width) {
     case LONG:
         return va_arg(args->list, unsigned long);
     case LONG_LONG:
         return va_arg(args->list, unsigned long long);
-    case SIZE:
+    case SIZE: // NOLINT(bugprone-branch-clone): size_t is another type elsewhere
         return va_arg(args->list, size_t);
     default:
         return va_arg(args->list, unsigned);

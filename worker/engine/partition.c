@@ -44,6 +44,7 @@ static void window_add(struct partition *p, struct event *event) {
         p->first = 0;
         p->capacity *= 2;
     }
+    wp_assert(p->capacity > 0);
     p->window[(p->first + p->count++) % p->capacity] = event;
 }
 

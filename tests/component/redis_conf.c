@@ -99,6 +99,21 @@ Test(redis_conf, the_worker_runs_its_functions_and_nothing_else) {
         cr_assert(refused(c, never[i]), "%s", never[i]);
 }
 
+/* A Redis that loads its append-only file does it as the default user, and leaves out what that may not do. */
+Test(redis_conf, what_the_worker_wrote_is_there_after_a_restart) {
+    start_with_users();
+    redisFree(redis.connection);
+    redis.connection = log_in("warmpool", "warmpool");
+    calls_load(&redis, WP_SLOT_CACHE);
+    struct cache_slot slot = {.redis = redis, .settings = CACHE_SETTINGS(10), .last = -1};
+    cache_set(&slot, "tool", "a", "1", NO_TTL);
+    calls_reply_done(&slot.answer);
+    test_redis_restart(&redis);
+    redisFree(redis.connection);
+    redis.connection = log_in("warmpool", "warmpool");
+    cr_assert_eq(test_redis_int(&redis, "HEXISTS wp:{cache}:v:tool a"), 1);
+}
+
 Test(redis_conf, services_only_read) {
     start_with_users();
     redisContext *worker = log_in("warmpool", "warmpool"), *service = log_in("services", "services");

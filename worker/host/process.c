@@ -24,7 +24,7 @@
 #include "core/log.h"
 #include "host/child.h"
 #include "host/keeper.h"
-#include "host/runtime.h"
+#include "host/notices.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
 #define CLOSE_MS 5000   /* close() takes no longer */
@@ -47,55 +47,27 @@ struct container {
     UT_hash_handle hh;
 };
 
-struct notice { /* waits to be told */
-    char *id;   /* owned */
-    enum wp_container_state state;
-    char address[32], detail[160];
-    struct notice *prev, *next;
-};
-
 struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
-    wp_runtime_notify notify;
-    void *ctx;
     bool wait_for_line;
     int starting, creates; /* under way, and how many may be */
     struct wp_keeper keeper;
     struct container *containers; /* by id */
     struct container *queue;
-    struct notice *notices;
+    struct wp_notices notices;
     uv_signal_t child_ended;
-    uv_timer_t teller;
     int handles;
 };
 
 /* --- telling
  * -------------------------------------------------------------------------------------------------------- */
 
-static void tell_all(uv_timer_t *timer) {
-    struct wp_runtime *runtime = timer->data;
-    struct notice *turn = runtime->notices; /* what is added meanwhile has its own turn */
-    runtime->notices = NULL;
-    while (turn) {
-        struct notice *notice = turn;
-        DL_DELETE(turn, notice);
-        runtime->notify(runtime->ctx, wp_str(notice->id), notice->state, wp_str(notice->address),
-                        wp_str(notice->detail));
-        free(notice->id);
-        free(notice);
-    }
-}
-
 static void tell(struct wp_runtime *runtime, struct wp_str id, enum wp_container_state state, pid_t pid,
                  const char *detail) {
-    struct notice *notice = wp_calloc(1, sizeof *notice);
-    notice->id = wp_strndup(id);
-    notice->state = state;
-    if (pid > 0) snprintf(notice->address, sizeof notice->address, "pid:%d", (int)pid);
-    snprintf(notice->detail, sizeof notice->detail, "%.*s", (int)sizeof notice->detail - 1, detail);
-    DL_APPEND(runtime->notices, notice);
-    uv_timer_start(&runtime->teller, tell_all, 0, 0);
+    char address[32] = "";
+    if (pid > 0) snprintf(address, sizeof address, "pid:%d", (int)pid);
+    wp_notices_add(&runtime->notices, id, state, address, detail);
 }
 
 /* --- a container's end
@@ -387,7 +359,7 @@ static void runtime_handle_closed(uv_handle_t *handle) {
 
 static void close_handles(struct wp_runtime *runtime) {
     uv_close((uv_handle_t *)&runtime->child_ended, runtime_handle_closed);
-    uv_close((uv_handle_t *)&runtime->teller, runtime_handle_closed);
+    wp_notices_close(&runtime->notices, runtime_handle_closed, runtime);
 }
 
 static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
@@ -396,8 +368,6 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
     runtime->loop = loop;
     runtime->config = config;
-    runtime->notify = notify;
-    runtime->ctx = ctx;
     runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
     runtime->creates =
         config->host.creates > 0 ? (int)config->host.creates : wp_runtime_process.default_creates;
@@ -406,8 +376,8 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
         return WP_ERR_SYSTEM;
     }
     uv_signal_init(loop, &runtime->child_ended);
-    uv_timer_init(loop, &runtime->teller);
-    runtime->child_ended.data = runtime->teller.data = runtime;
+    wp_notices_open(&runtime->notices, loop, notify, ctx);
+    runtime->child_ended.data = runtime;
     runtime->handles = 2;
     int failed = uv_signal_start(&runtime->child_ended, on_child_ended, SIGCHLD);
     if (failed) {
@@ -460,11 +430,6 @@ static void process_close(struct wp_runtime *runtime) {
     HASH_ITER(hh, runtime->containers, container, next)
     forget(container); /* stuck in the kernel, killed when it lets go */
     wp_keeper_stop(&runtime->keeper);
-    struct notice *notice, *next_notice;
-    DL_FOREACH_SAFE(runtime->notices, notice, next_notice) {
-        free(notice->id);
-        free(notice);
-    }
     close_handles(runtime);
 }
 

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,22 +30,38 @@ void bench_set(struct bench *bench, const char *key, const char *value) {
     cr_assert_eq(wp_config_set(&bench->config, key, value, &error), WP_OK, "%s", error.text);
 }
 
-struct bench *bench_new(const char *command) {
+static struct bench *new_bench(const char *runtime) {
     struct bench *bench = wp_calloc(1, sizeof *bench);
+    bench->driver = wp_runtime_driver_find(runtime);
     signal(SIGPIPE, SIG_IGN);
     uv_loop_init(&bench->loop);
     uv_timer_init(&bench->loop, &bench->deadline);
     bench->deadline.data = bench;
     wp_config_init(&bench->config);
-    bench_set(bench, "process.command", command);
     snprintf(bench->dir, sizeof bench->dir, "/tmp/wp-runtime-XXXXXX");
     cr_assert(mkdtemp(bench->dir));
     return bench;
 }
 
+struct bench *bench_new(const char *command) {
+    struct bench *bench = new_bench("process");
+    bench_set(bench, "process.command", command);
+    return bench;
+}
+
+struct bench *bench_new_docker(const char *command) {
+    struct bench *bench = new_bench("docker");
+    char *name = wp_format("t%d-%lld", (int)getpid(), (long long)wp_clock_us());
+    if (getenv("DOCKER_HOST")) bench_set(bench, "docker.url", getenv("DOCKER_HOST"));
+    bench_set(bench, "docker.image", "warmpool-test:1");
+    bench_set(bench, "docker.command", command);
+    bench_set(bench, "host.name", name);
+    free(name);
+    return bench;
+}
+
 enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) {
-    return wp_runtime_driver_find("process")->open(&bench->runtime, &bench->loop, &bench->config, on_told,
-                                                   bench, error);
+    return bench->driver->open(&bench->runtime, &bench->loop, &bench->config, on_told, bench, error);
 }
 
 void bench_open_runtime(struct bench *bench) {
@@ -65,14 +82,49 @@ struct bench *bench_open_notify(const char *command) {
     return bench;
 }
 
+void bench_close_runtime(struct bench *bench) {
+    bench->driver->close(bench->runtime);
+    bench->runtime = NULL;
+}
+
+const char *bench_docker_label(const struct bench *bench) {
+    static char label[128];
+    snprintf(label, sizeof label, "io.warmpool.host=%s", bench->config.host.name);
+    return label;
+}
+
+const char *bench_engine(const char *format, ...) {
+    static char output[65536];
+    char words[1024], command[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, SOURCE_DIR "/tests/support/engine %s", words);
+    FILE *file = popen(command, "r");
+    cr_assert(file);
+    output[fread(output, 1, sizeof output - 1, file)] = '\0';
+    cr_assert_eq(pclose(file), 0, "%s", command);
+    return output;
+}
+
+static bool is_docker(const struct bench *bench) {
+    return bench->driver == &wp_runtime_docker;
+}
+
+static void check_no_child_is_left(void) {
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
+    cr_assert_eq(errno, ECHILD);
+}
+
 void bench_close(struct bench *bench) {
     char command[256];
-    wp_runtime_process.close(bench->runtime);
+    bench_close_runtime(bench);
     uv_close((uv_handle_t *)&bench->deadline, NULL);
     uv_run(&bench->loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&bench->loop), 0);
-    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
-    cr_assert_eq(errno, ECHILD);
+    check_no_child_is_left();
+    if (is_docker(bench)) bench_engine("clean %s", bench_docker_label(bench));
     snprintf(command, sizeof command, "rm -rf %s", bench->dir);
     cr_assert_eq(system(command), 0);
     wp_config_done(&bench->config);
@@ -83,7 +135,7 @@ void bench_create_sized(struct bench *bench, const char *id, double memory_mb) {
     struct wp_container_spec spec = {
         .id = wp_str(id), .philosophy = WP_STR("react"), .limits = {50, memory_mb}};
     bench->in_verb++;
-    wp_runtime_process.create(bench->runtime, &spec);
+    bench->driver->create(bench->runtime, &spec);
     bench->in_verb--;
 }
 void bench_create(struct bench *bench, const char *id) {
@@ -92,7 +144,7 @@ void bench_create(struct bench *bench, const char *id) {
 
 void bench_destroy(struct bench *bench, const char *id) {
     bench->in_verb++;
-    wp_runtime_process.destroy(bench->runtime, wp_str(id));
+    bench->driver->destroy(bench->runtime, wp_str(id));
     bench->in_verb--;
 }
 

@@ -1,4 +1,4 @@
-/* A loop with one process runtime, and what it was told. Everything on the test's thread. */
+/* A loop with one runtime, and what it was told. Everything on the test's thread. */
 #ifndef TESTS_RUNTIME_BENCH_H
 #define TESTS_RUNTIME_BENCH_H
 #include "host/runtime.h"
@@ -16,6 +16,7 @@ struct bench { /* a loop with one runtime, and what it was told */
     uv_timer_t deadline;
     bool late;
     struct wp_config config;
+    const struct wp_runtime_driver *driver;
     struct wp_runtime *runtime;
     struct told told[MAX_TOLD];
     int count, in_verb;
@@ -25,7 +26,10 @@ struct bench { /* a loop with one runtime, and what it was told */
 void bench_set(struct bench *bench, const char *key, const char *value);
 /* With a command for the shell and no runtime yet: what else it needs can be set before. */
 struct bench *bench_new(const char *command);
+/* The same on the Docker engine that answers, under a host's name of its own. */
+struct bench *bench_new_docker(const char *command);
 void bench_open_runtime(struct bench *bench);
+void bench_close_runtime(struct bench *bench); /* the containers stay where they can */
 enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) WP_MUST_CHECK;
 struct bench *bench_open(const char *command);        /* both */
 struct bench *bench_open_notify(const char *command); /* one that says itself when it is ready */
@@ -47,6 +51,12 @@ pid_t bench_pid(const struct told *told);
 /* A number that a child writes to a file of the bench. */
 pid_t bench_wait_number(const struct bench *bench, const char *name);
 void bench_read_file(const struct bench *bench, const char *name, char *into, size_t room);
+
+/* Runs tests/support/engine with these words; what it printed, until the next call. Its failure fails the
+ * test.
+ */
+const char *bench_engine(const char *format, ...) WP_PRINTF(1, 2);
+const char *bench_docker_label(const struct bench *bench); /* "label=value" of the bench's containers */
 
 /* One in a session of its own, one that has lost its parent besides, and that without the variables that a
  * container has. */

@@ -115,7 +115,7 @@ static void check_host(struct wp_check *check) {
         wp_check_say(check, WP_CHECK_OK, "host", "%s makes up to %lld containers with the runtime %s",
                      config->host.name, (long long)config->host.capacity, config->host.runtime);
     else
-        wp_check_say(check, WP_CHECK_FAILED, "host", "host.runtime %s is not known; there is: process",
+        wp_check_say(check, WP_CHECK_FAILED, "host", "host.runtime %s is not known; there are: process and docker",
                      config->host.runtime);
 }
 

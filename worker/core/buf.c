@@ -1,5 +1,6 @@
 /* The growable buffer, and allocation that aborts instead of returning NULL. Any thread. */
 #include "core/buf.h"
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,15 @@ char *wp_strndup(struct wp_str text) {
     if (text.len) memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     return copy;
+}
+
+char *wp_format(const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int length = vasprintf(&text, format, args);
+    va_end(args);
+    return or_abort(length < 0 ? NULL : text, 1);
 }
 
 void wp_buf_done(struct wp_buf *buf) {

@@ -140,6 +140,17 @@ struct wp_config {
         int64_t ready_timeout_ms; /* process.ready_timeout_ms: 30000 */
     } process;
 
+    struct {                               /* NAME_of: docker.NAME.PHILOSOPHY */
+        char *url;                         /* docker.url: unix:///var/run/docker.sock */
+        char *tls_ca, *tls_cert, *tls_key; /* files; a CA means TLS */
+        int64_t timeout_ms;                /* docker.timeout_ms: 60000, for one answer */
+        char *image, *command, *environment, *mounts, *network, *user, *ready;
+        struct wp_settings image_of, command_of, environment_of, mounts_of, network_of, user_of, ready_of;
+        int64_t ready_timeout_ms; /* docker.ready_timeout_ms: 30000 */
+        int64_t pids;             /* docker.pids: 128 */
+        int64_t tmp_mb;           /* docker.tmp_mb: 64 */
+    } docker;
+
     struct {
         char *listen; /* http.listen: 127.0.0.1:9464; empty = off; port 0 = any, said in the log */
     } http;

@@ -107,7 +107,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
     const struct wp_runtime_driver *driver = wp_runtime_driver_find(config->host.runtime);
     if (!driver) {
         return wp_fail(error, WP_ERR_CONFIG,
-                       "host.runtime = %s: there is no such runtime; \"process\" is one",
+                       "host.runtime = %s: there is no such runtime; process and docker are",
                        config->host.runtime);
     }
     struct wp_host *host = wp_calloc(1, sizeof *host);

@@ -2,7 +2,7 @@
 #include "host/runtime.h"
 #include <string.h>
 
-static const struct wp_runtime_driver *const drivers[] = {&wp_runtime_process};
+static const struct wp_runtime_driver *const drivers[] = {&wp_runtime_process, &wp_runtime_docker};
 
 const struct wp_runtime_driver *wp_runtime_driver_find(const char *name) {
     for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {

@@ -48,6 +48,6 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
 };
 
 const struct wp_runtime_driver *wp_runtime_driver_find(const char *name); /* NULL: no such driver */
-extern const struct wp_runtime_driver wp_runtime_process;
+extern const struct wp_runtime_driver wp_runtime_process, wp_runtime_docker;
 
 #endif

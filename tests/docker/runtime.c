@@ -1,0 +1,239 @@
+/* The docker driver against a real engine: what it makes, when that is ready, and how it ends. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "support/engine_shared.h"
+#include "support/limits.h"
+#include "support/runtime_bench.h"
+
+#define FOREVER "exec sleep 100000"
+
+TestSuite(docker_runtime, .init = engine_shared, .timeout = TEST_LIMIT_S);
+
+static struct bench *open_bench(const char *command) {
+    struct bench *bench = bench_new_docker(command);
+    bench_open_runtime(bench);
+    return bench;
+}
+
+/* A name that no other test has. */
+static const char *name(const struct bench *bench, const char *suffix) {
+    static char text[2][96];
+    static int turn;
+    turn = !turn;
+    snprintf(text[turn], sizeof text[0], "wp-%s-%s", bench->config.host.name, suffix);
+    return text[turn];
+}
+
+static json_t *inspect(const char *id) {
+    json_t *json = json_loads(bench_engine("get /containers/%s/json", id), 0, NULL);
+    cr_assert(json);
+    return json;
+}
+
+static int count(const struct bench *bench) {
+    return (int)strtol(bench_engine("count %s", bench_docker_label(bench)), NULL, 10);
+}
+
+Test(docker_runtime, a_created_container_runs_and_goes_when_it_is_destroyed) {
+    struct bench *bench = open_bench(FOREVER);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    json_t *seen = inspect(id);
+    cr_assert(json_is_true(json_object_get(json_object_get(seen, "State"), "Running")));
+    json_decref(seen);
+    bench_destroy(bench, id);
+    bench_destroy(bench, id); /* once more changes nothing */
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
+    cr_assert_eq(count(bench), 0);
+    bench_nothing_more(bench, 50);
+    bench_close(bench);
+}
+
+Test(docker_runtime, destroying_an_unknown_name_says_gone) {
+    struct bench *bench = open_bench(FOREVER);
+    bench_destroy_until_gone(bench, name(bench, "never"));
+    bench_close(bench);
+}
+
+Test(docker_runtime, a_command_that_ends_at_once_has_failed_and_leaves_nothing) {
+    struct bench *bench = open_bench("exit 3");
+    bench_set(bench, "docker.ready", "file:/tmp/ready");
+    bench_create_fails(bench, name(bench, "a"), "it exited with status 3 before it was ready");
+    cr_assert_eq(count(bench), 0);
+    bench_close(bench);
+}
+
+Test(docker_runtime, a_missing_image_is_named) {
+    struct bench *bench = bench_new_docker(FOREVER);
+    bench_set(bench, "docker.image.react", "nowhere/to-be-found:7");
+    bench_open_runtime(bench);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_FAILED);
+    cr_assert(strstr(bench_last(bench)->detail, "the image nowhere/to-be-found:7 is not on host"), "%s",
+              bench_last(bench)->detail);
+    bench_close(bench);
+}
+
+Test(docker_runtime, one_that_is_ready_by_a_file_is_waited_for) {
+    struct bench *bench = bench_new_docker("sleep 0.3; touch /tmp/ready; " FOREVER);
+    bench_set(bench, "docker.ready", "file:/tmp/ready");
+    bench_open_runtime(bench);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_close(bench);
+}
+
+Test(docker_runtime, one_that_is_not_ready_in_time_has_failed_and_is_removed) {
+    struct bench *bench = bench_new_docker(FOREVER);
+    bench_set(bench, "docker.ready", "file:/tmp/ready");
+    bench_set(bench, "docker.ready_timeout_ms", "300");
+    bench_open_runtime(bench);
+    bench_create_until(bench, name(bench, "a"), WP_CONTAINER_FAILED);
+    cr_assert(strstr(bench_last(bench)->detail, "docker.ready_timeout_ms = 300"), "%s",
+              bench_last(bench)->detail);
+    cr_assert_eq(count(bench), 0);
+    bench_close(bench);
+}
+
+Test(docker_runtime, a_death_is_told_with_its_status_and_nothing_of_it_is_left) {
+    struct bench *bench = open_bench(FOREVER);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_engine("post /containers/%s/kill", id);
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
+    cr_assert_eq(count(bench), 0);
+    bench_nothing_more(bench, 50);
+    bench_close(bench);
+}
+
+Test(docker_runtime, one_that_somebody_removes_has_died) {
+    struct bench *bench = open_bench(FOREVER);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_engine("delete '/containers/%s?force=1'", id);
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
+    bench_nothing_more(bench, 50);
+    bench_close(bench);
+}
+
+Test(docker_runtime, destroying_one_that_starts_or_waits_to_start) {
+    struct bench *bench = bench_new_docker(FOREVER);
+    bench_set(bench, "host.creates", "1");
+    bench_open_runtime(bench);
+    char starting[96];
+    snprintf(starting, sizeof starting, "%s", name(bench, "starting"));
+    const char *queued = name(bench, "queued");
+    bench_create(bench, starting);
+    bench_create(bench, queued);
+    bench_destroy_until_gone(bench, queued);
+    bench_destroy_until_gone(bench, starting);
+    cr_assert_eq(count(bench), 0);
+    bench_close(bench);
+}
+
+Test(docker_runtime, many_creates_are_all_answered) {
+    struct bench *bench = open_bench(FOREVER);
+    char id[16];
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        bench_create(bench, name(bench, id));
+    }
+    bench_wait(bench, 10);
+    cr_assert_eq(bench_count(bench, WP_CONTAINER_READY), 10);
+    cr_assert_eq(count(bench), 10);
+    bench_close(bench);
+}
+
+/* --- what was there before -------------------------------------------------------------------------------
+ */
+
+struct listing {
+    int count, states[5];
+    bool done;
+};
+static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
+    struct listing *listing = ctx;
+    (void)id;
+    (void)address;
+    listing->count++;
+    listing->states[state]++;
+}
+static void on_list_done(void *ctx, bool ok) {
+    ((struct listing *)ctx)->done = ok;
+}
+
+static struct listing list(struct bench *bench) {
+    struct listing listing = {0};
+    bench->driver->list(bench->runtime, on_listed, on_list_done, &listing);
+    while (!listing.done) uv_run(&bench->loop, UV_RUN_ONCE);
+    return listing;
+}
+
+Test(docker_runtime, those_of_a_worker_before_are_adopted_when_they_run_and_foreign_ones_are_not_touched) {
+    struct bench *bench = open_bench(FOREVER);
+    char runs[96];
+    snprintf(runs, sizeof runs, "%s", name(bench, "runs"));
+    const char *dead = name(bench, "dead");
+    bench_create_until(bench, runs, WP_CONTAINER_READY);
+    bench_create_until(bench, dead, WP_CONTAINER_READY);
+    bench_close_runtime(bench);
+    bench_engine("post /containers/%s/kill", dead);
+    bench_engine(
+        "post '/containers/create?name=%s-not' '{\"Image\": \"warmpool-test:1\", \"Cmd\": [\"true\"]}'",
+        runs);
+    bench_open_runtime(bench);
+    struct listing listing = list(bench);
+    cr_assert_eq(listing.count, 2);
+    cr_assert_eq(listing.states[WP_CONTAINER_GONE], 1);
+    bench_wait(bench, 4);
+    cr_assert_eq(bench_count(bench, WP_CONTAINER_DIED), 1);
+    cr_assert_eq(bench_count(bench, WP_CONTAINER_READY), 3);
+    cr_assert_eq(count(bench), 1);
+    bench_engine("get /containers/%s-not/json", runs); /* still there */
+    bench_engine("delete /containers/%s-not", runs);
+    bench_close(bench);
+}
+
+Test(docker_runtime, a_name_that_is_ours_already_is_adopted_and_somebody_elses_is_refused) {
+    struct bench *bench = open_bench(FOREVER);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_close_runtime(bench);
+    bench_open_runtime(bench);
+    bench_create(bench, id); /* before it was listed, or after: it is the same one */
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
+    cr_assert_eq(count(bench), 1);
+    const char *taken = name(bench, "taken");
+    bench_engine("post '/containers/create?name=%s' '{\"Image\": \"warmpool-test:1\", \"Cmd\": [\"true\"]}'",
+                 taken);
+    bench_create_until(bench, taken, WP_CONTAINER_FAILED);
+    cr_assert_str_eq(bench_last(bench)->detail, "its name is taken by a container of somebody else");
+    bench_engine("delete /containers/%s", taken); /* it is still there */
+    bench_close(bench);
+}
+
+Test(docker_runtime, close_waits_for_what_was_asked_to_go) {
+    struct bench *bench = open_bench(FOREVER);
+    const char *id = name(bench, "a");
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_destroy(bench, id);
+    bench_close_runtime(bench);
+    cr_assert_eq(count(bench), 0);
+    bench_close(bench);
+}
+
+Test(docker_runtime, an_engine_that_is_not_there_is_said_and_nothing_is_lost) {
+    struct bench *bench = bench_new_docker(FOREVER);
+    bench_set(bench, "docker.url", "unix:///nowhere/docker.sock");
+    bench_open_runtime(bench);
+    bench_create(bench, "a");
+    bench_nothing_more(bench, 500); /* whether it was made is not known, so it is not said to have failed */
+    bench_close(bench);
+}

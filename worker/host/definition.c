@@ -1,0 +1,168 @@
+/* Turns configuration into what the Docker engine is asked to create. Pure. */
+#include "host/definition.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/buf.h"
+
+static const char *own(const struct wp_settings *of, const char *philosophy, const char *preset) {
+    const char *value = wp_settings_get(of, philosophy);
+    return value ? value : preset;
+}
+
+#define FIELD(name) own(&config->docker.name##_of, philosophy, config->docker.name)
+
+const char *wp_definition_image(const struct wp_config *config, const char *philosophy) {
+    return FIELD(image);
+}
+
+static enum wp_ready parse_ready(const char *text, const char **ret_path) {
+    *ret_path = NULL;
+    if (strcmp(text, "healthy") == 0) return WP_READY_HEALTHY;
+    if (strncmp(text, "file:", 5) == 0) *ret_path = text + 5;
+    return *ret_path ? WP_READY_FILE : WP_READY_RUNNING;
+}
+
+enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,
+                                  const char **ret_path) {
+    return parse_ready(FIELD(ready), ret_path);
+}
+
+char *wp_definition_owner(const struct wp_config *config) {
+    return wp_format("%s/%s", config->redis.prefix, config->topics.prefix);
+}
+
+/* --- checks --------------------------------------------------------------------------------------------- */
+
+#define FAIL(key, value, wanted) wp_fail(error, WP_ERR_CONFIG, "%s = %s: %s is wanted", key, value, wanted)
+
+static enum wp_err check_ready(const char *key, const char *value, struct wp_error *error) {
+    const char *path;
+    bool known = parse_ready(value, &path) != WP_READY_RUNNING || strcmp(value, "running") == 0;
+    if (known && (!path || path[0] == '/')) return WP_OK;
+    return FAIL(key, value, "running, healthy or file:/path");
+}
+
+static enum wp_err check_image(const char *key, const char *value, struct wp_error *error) {
+    return *value ? WP_OK : FAIL(key, "", "the name of an image");
+}
+
+/* Calls check(part) for what stands between the commas. */
+static bool each_part(const char *text, bool (*check)(const char *part, size_t length)) {
+    for (const char *at = text; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (!check(at, length)) return false;
+        at += length;
+    }
+    return true;
+}
+
+static bool is_variable(const char *part, size_t length) {
+    const char *equals = memchr(part, '=', length);
+    return equals && equals > part;
+}
+
+static bool is_mount(const char *part, size_t length) {
+    const char *colon = memchr(part, ':', length);
+    return colon && colon > part && colon[1] == '/' && (size_t)(colon - part) + 2 < length;
+}
+
+static enum wp_err check_environment(const char *key, const char *value, struct wp_error *error) {
+    return each_part(value, is_variable) ? WP_OK : FAIL(key, value, "NAME=value, separated by commas,");
+}
+
+static enum wp_err check_mounts(const char *key, const char *value, struct wp_error *error) {
+    return each_part(value, is_mount) ? WP_OK : FAIL(key, value, "source:/target[:ro], separated by commas,");
+}
+
+typedef enum wp_err check_fn(const char *key, const char *value, struct wp_error *error);
+
+static enum wp_err check_field(const char *key, const char *preset, const struct wp_settings *of,
+                               check_fn *check, struct wp_error *error) {
+    enum wp_err err = check(key, preset, error);
+    for (size_t i = 0; err == WP_OK && i < of->count; i++) {
+        char *whole = wp_format("%s.%s", key, of->list[i].key);
+        err = check(whole, of->list[i].value, error);
+        free(whole);
+    }
+    return err;
+}
+
+enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) {
+    enum wp_err err = WP_OK;
+#define CHECK(name)                                                                                          \
+    if (err == WP_OK)                                                                                        \
+        err = check_field("docker." #name, config->docker.name, &config->docker.name##_of, check_##name,     \
+                          error);
+    CHECK(image)
+    CHECK(ready)
+    CHECK(environment)
+    CHECK(mounts)
+    return err;
+}
+
+/* --- the body ------------------------------------------------------------------------------------------- */
+
+static json_t *parts_of(const char *text) {
+    json_t *list = json_array();
+    for (const char *at = text; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (length > 0) json_array_append_new(list, json_stringn(at, length));
+        at += length;
+    }
+    return list;
+}
+
+static json_t *environment_of(const struct wp_config *config, const struct wp_container_spec *spec,
+                              const char *philosophy) {
+    json_t *list = parts_of(FIELD(environment));
+    json_array_append_new(list, json_sprintf("WARMPOOL_CONTAINER_ID=%.*s", (int)spec->id.len, spec->id.ptr));
+    json_array_append_new(list, json_sprintf("WARMPOOL_PHILOSOPHY=%s", philosophy));
+    return list;
+}
+
+static json_t *labels_of(const struct wp_config *config, const char *philosophy) {
+    char *owner = wp_definition_owner(config);
+    json_t *labels = json_pack("{s:s, s:s, s:s}", WP_LABEL_PREFIX, owner, WP_LABEL_HOST, config->host.name,
+                               WP_LABEL_POOL, philosophy);
+    free(owner);
+    return labels;
+}
+
+/* No capabilities, no way to new ones, nothing to write to but /tmp, bounded processes, memory and processor.
+ * No swap beyond the memory, and no log that fills the disk. */
+static json_t *host_config(const struct wp_config *config, const struct wp_container_spec *spec,
+                           const char *philosophy) {
+    json_int_t memory = spec->limits.memory_mb > 0 ? (json_int_t)(ceil(spec->limits.memory_mb) * 1048576) : 0;
+    json_int_t quota = spec->limits.cpu_percent > 0 ? (json_int_t)(spec->limits.cpu_percent * 1000) : 0;
+    json_t *host =
+        json_pack("{s:[s], s:[s], s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:{s:s}, s:{s:s, s:{s:s, s:s}}}",
+                  "CapDrop", "ALL", "SecurityOpt", "no-new-privileges:true", "ReadonlyRootfs", true,
+                  "PidsLimit", (json_int_t)config->docker.pids, "Memory", memory, "MemorySwap", memory,
+                  "CpuPeriod", (json_int_t)100000, "CpuQuota", quota, "NetworkMode", FIELD(network), "Binds",
+                  parts_of(FIELD(mounts)), "RestartPolicy", "Name", "no", "LogConfig", "Type", "json-file",
+                  "Config", "max-size", "1m", "max-file", "1");
+    if (config->docker.tmp_mb > 0) {
+        json_object_set_new(host, "Tmpfs",
+                            json_pack("{s:o}", "/tmp",
+                                      json_sprintf("rw,nosuid,nodev,noexec,mode=1777,size=%lldm",
+                                                   (long long)config->docker.tmp_mb)));
+    }
+    return host;
+}
+
+json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec) {
+    char *philosophy = wp_strndup(spec->philosophy);
+    const char *command = FIELD(command);
+    json_t *body =
+        json_pack("{s:s, s:s, s:o, s:o, s:o}", "Image", FIELD(image), "User", FIELD(user), "Env",
+                  environment_of(config, spec, philosophy), "Labels", labels_of(config, philosophy),
+                  "HostConfig", host_config(config, spec, philosophy));
+    if (*command) {
+        json_object_set_new(body, "Entrypoint", json_pack("[s, s]", "/bin/sh", "-c"));
+        json_object_set_new(body, "Cmd", json_pack("[s]", command));
+    }
+    wp_assert(body);
+    free(philosophy);
+    return body;
+}

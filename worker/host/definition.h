@@ -1,0 +1,27 @@
+/* What the containers of a philosophy are made of: docker.NAME, or docker.NAME.PHILOSOPHY where it is set.
+ * Configuration alone decides; nothing comes from an event. */
+#ifndef WP_HOST_DEFINITION_H
+#define WP_HOST_DEFINITION_H
+#include <jansson.h>
+#include "host/runtime.h"
+
+#define WP_LABEL_PREFIX "io.warmpool.prefix" /* of Redis and topics: whose containers they are */
+#define WP_LABEL_HOST "io.warmpool.host"
+#define WP_LABEL_POOL "io.warmpool.pool"
+
+enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE };
+
+/* Of all philosophies: a value that cannot be used is WP_ERR_CONFIG, with a sentence that names it. */
+enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
+
+const char *wp_definition_image(const struct wp_config *config, const char *philosophy);
+/* When a container counts as ready; *ret_path: of WP_READY_FILE. */
+enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,
+                                  const char **ret_path);
+/* Whose containers these are; owned by the caller. */
+char *wp_definition_owner(const struct wp_config *config);
+/* The body of POST /containers/create: the definition, the limits, labels, and the hardening that every
+ * container has. Owned by the caller. */
+json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec);
+
+#endif

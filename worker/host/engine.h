@@ -1,0 +1,39 @@
+/* A client of the Docker Engine API (https://docs.docker.com/reference/api/engine/), from version 1.41 on,
+ * over the engine's Unix socket or TCP with TLS. Asynchronous, on the loop, through libcurl's multi
+ * interface. One thread: the loop's. The version is negotiated: the engine's own, as `GET /_ping` says it;
+ * calls wait for that, and ask anew after the engine was away. */
+#ifndef WP_HOST_ENGINE_H
+#define WP_HOST_ENGINE_H
+#include <uv.h>
+#include "core/config.h"
+#include "core/str.h"
+
+struct wp_engine;
+
+struct wp_engine_answer {
+    long status;        /* HTTP; 0: there was none, and the engine may or may not have done it */
+    struct wp_str body; /* JSON, in general; valid during the callback */
+    const char *error;  /* a sentence, with status 0 or from 400 on; else empty */
+};
+/* Never called from inside wp_engine_call. */
+typedef void (*wp_engine_done)(void *ctx, const struct wp_engine_answer *answer);
+typedef void (*wp_engine_line)(void *ctx, struct wp_str line);
+
+/* docker.url and what else of docker.* says how to reach it. Does not wait for the engine. */
+enum wp_err wp_engine_open(struct wp_engine **ret_engine, uv_loop_t *loop, const struct wp_config *config,
+                           struct wp_error *error) WP_MUST_CHECK;
+/* path: from the version on, "/containers/json?all=1"; body: JSON, or NULL. Both are copied. Bounded by
+ * docker.timeout_ms. */
+void wp_engine_call(struct wp_engine *engine, const char *method, const char *path, const char *body,
+                    wp_engine_done done, void *ctx);
+/* A GET whose answer has no end: each line as it comes; opened (may be NULL) when the engine has accepted it,
+ * done when it is over. */
+void wp_engine_watch(struct wp_engine *engine, const char *path, void (*opened)(void *ctx),
+                     wp_engine_line line, wp_engine_done done, void *ctx);
+/* Serves what is under way, streams aside, until all is answered or so long has passed. For the end, when the
+ * loop is not run any more. */
+void wp_engine_drain(struct wp_engine *engine, int64_t most_ms);
+/* What is under way is answered with status 0, before it returns. */
+void wp_engine_close(struct wp_engine *engine);
+
+#endif

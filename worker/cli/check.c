@@ -1,16 +1,17 @@
 /* `warmpool check`: tries the configuration and every connection; one line each, what is wrong with how to
  * mend it. */
 #include "bus/admin.h"
+#include "cli/check_docker.h"
 #include "cli/check_redis.h"
 #include "cli/command.h"
 #include "cli/options.h"
-#include "host/runtime.h"
 #include "wire/wire.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,15 +109,15 @@ static void check_http(struct wp_check *check) {
 
 static void check_host(struct wp_check *check) {
     const struct wp_config *config = check->config;
-    if (config->host.name[0] == '\0')
+    bool docker = strcmp(config->host.runtime, "docker") == 0;
+    if (config->host.name[0] == '\0') {
         wp_check_say(check, WP_CHECK_OK, "host",
                      "host.name is empty: this worker makes no containers, another one has to");
-    else if (wp_runtime_driver_find(config->host.runtime))
+    } else {
         wp_check_say(check, WP_CHECK_OK, "host", "%s makes up to %lld containers with the runtime %s",
                      config->host.name, (long long)config->host.capacity, config->host.runtime);
-    else
-        wp_check_say(check, WP_CHECK_FAILED, "host", "host.runtime %s is not known; there are: process and docker",
-                     config->host.runtime);
+        if (docker) wp_check_docker(check);
+    }
 }
 
 int wp_cli_check(int argc, char **argv) {

@@ -24,7 +24,7 @@
 #define PROBE_MS 25        /* between two looks at one that is not ready */
 #define RETRY_FIRST_MS 200 /* what the engine did not take is tried again, ever more slowly */
 #define RETRY_MOST_MS 10000
-#define CLOSE_MS 5000 /* close() takes no longer */
+#define CLOSE_MS 20000 /* close() takes no longer: an engine removes some ten a second */
 
 enum phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
 

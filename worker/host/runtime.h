@@ -43,7 +43,8 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
     /* Calls listed for each container of this host, now or later, then done. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);
-    /* on_exit destroy: ends all of them before it returns (bounded by 5 s). NULL is fine. */
+    /* What was asked to go is gone when it returns, and with `process` all the rest; bounded: by 5 s, by 20 s
+     * with an engine. NULL is fine. */
     void (*close)(struct wp_runtime *runtime);
 };
 

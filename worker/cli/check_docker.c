@@ -1,0 +1,75 @@
+/* Asks the Docker engine what a host would need of it. */
+#include "cli/check_docker.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include "core/buf.h"
+#include "host/definition.h"
+#include "host/engine.h"
+
+enum { ANSWER_MS = 10000 };
+
+struct question {
+    struct wp_check *check;
+    const char *image; /* borrowed; NULL: the engine itself */
+    bool answered;
+};
+
+static void on_version(struct wp_check *check, const struct wp_engine_answer *answer) {
+    json_t *version = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
+    const char *number = json_string_value(json_object_get(version, "Version"));
+    const char *api = json_string_value(json_object_get(version, "ApiVersion"));
+    wp_check_say(check, WP_CHECK_OK, "docker", "engine %s (API %s) at %s", number ? number : "?",
+                 api ? api : "?", check->config->docker.url);
+    json_decref(version);
+}
+
+static void on_answer(void *ctx, const struct wp_engine_answer *answer) {
+    struct question *question = ctx;
+    struct wp_check *check = question->check;
+    question->answered = true;
+    if (answer->status == 200 && !question->image)
+        on_version(check, answer);
+    else if (answer->status == 200)
+        wp_check_say(check, WP_CHECK_OK, "image", "%s is there", question->image);
+    else if (answer->status == 404 && question->image)
+        wp_check_say(check, WP_CHECK_FAILED, "image", "%s is not there; docker pull it, or set docker.image",
+                     question->image);
+    else if (!question->image)
+        wp_check_say(check, WP_CHECK_FAILED, "docker",
+                     "%s; start it, set docker.url, or give this user the right to use it", answer->error);
+}
+
+static void ask(struct wp_engine *engine, struct wp_check *check, const char *image) {
+    struct question question = {.check = check, .image = image};
+    char *path = image ? wp_format("/images/%s/json", image) : wp_strdup("/version");
+    wp_engine_call(engine, "GET", path, NULL, on_answer, &question);
+    wp_engine_drain(engine, ANSWER_MS);
+    if (!question.answered)
+        wp_check_say(check, WP_CHECK_FAILED, image ? "image" : "docker",
+                     "the engine at %s has not answered in %d s", check->config->docker.url,
+                     ANSWER_MS / 1000);
+    free(path);
+}
+
+void wp_check_docker(struct wp_check *check) {
+    const struct wp_config *config = check->config;
+    struct wp_engine *engine;
+    struct wp_error error;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    if (wp_definition_check(config, &error) != WP_OK ||
+        wp_engine_open(&engine, &loop, config, &error) != WP_OK) {
+        wp_check_say(check, WP_CHECK_FAILED, "docker", "%s", error.text);
+    } else {
+        int before = check->failed;
+        ask(engine, check, NULL);
+        if (check->failed == before) {
+            ask(engine, check, config->docker.image);
+            for (size_t i = 0; i < config->docker.image_of.count; i++)
+                ask(engine, check, config->docker.image_of.list[i].value);
+        }
+        wp_engine_close(engine);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+}

@@ -117,7 +117,13 @@ local function go_on(offset, name)
     add(offset, {6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())})
 end
 
+-- Its creates keep failing, and it has nothing that could come free: who waits would wait in vain.
+local function is_unavailable(p)
+    return settings.max_failures > 0 and p.failures >= settings.max_failures and p.retry_at > now and p.idle + p.leased + p.creating == 0
+end
+
 local function retry_after(p)
+    if p.retry_at > now then return math.ceil((p.retry_at - now) / 1000) end
     local each = p.cold_us > 0 and p.cold_us or SECOND
     return math.max(100, math.min(60000, math.floor((p.waiting + 1) * each / math.max(p.creating, 1) / 1000)))
 end
@@ -133,6 +139,8 @@ local function reject(offset, id, r, reason)
     r[STATE] = 'e'
     state.put_request(id, r)
 end
+
+local function reject_unavailable(offset, id, r, p) reject(offset, id, r, 'unavailable: ' .. (p.why or '')) end
 
 -- Leases ------------------------------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,7 @@ local function acquire_one(e)
     end
     p.active = now
     if timeout == 0 then return reject(offset, id, r, 'timeout') end
+    if is_unavailable(p) then return reject_unavailable(offset, id, r, p) end
     start_waiting(id, r)
 end
 
@@ -138,12 +139,27 @@ local function gone(offset, id, c, reason)
     restore_later(name)
 end
 
-local function create_failed(offset, id, c)
+-- The longest waiting first, at most STEP of them.
+local function reject_all_waiting(offset, name, p, reject_one)
+    for i = 1, STEP do
+        local id = lists.item(p.wait_list, i)
+        if not id then break end
+        local r = state.request(id)
+        if r and r[STATE] == 'w' then
+            stop_waiting(r)
+            reject_one(offset, id, r, p)
+        end
+    end
+    if p.waiting > 0 then go_on(offset, name) end
+end
+
+local function create_failed(offset, id, c, why)
     local p = state.pool(c[POOL])
-    p.failures = p.failures + 1
+    p.failures, p.why = p.failures + 1, why
     p.retry_at = now + math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ^ math.min(p.failures - 1, 10))
     state.deadline('b' .. c[POOL], p.retry_at)
     gone(offset, id, c, 'container_failed')
+    if is_unavailable(p) then reject_all_waiting(offset, c[POOL], p, reject_unavailable) end
 end
 
 local function ready(offset, id, c, address)
@@ -250,6 +266,7 @@ local function event_one(e)
         local p = state.pool(e[3])
         if not p then return end
         if p.draining then return pool.drain_step(offset, e[3], p) end
+        if is_unavailable(p) then return reject_all_waiting(offset, e[3], p, reject_unavailable) end
         pool.shrink_step(offset, e[3], p)
         return restore_later(e[3])
     end
@@ -259,7 +276,7 @@ local function event_one(e)
     if what == 'ready' then
         if c[STATE] == 'creating' then ready(offset, id, c, e[7]) end
     elseif c[STATE] == 'creating' then
-        create_failed(offset, id, c)
+        create_failed(offset, id, c, e[6])
     elseif what ~= 'failed' then
         gone(offset, id, c, 'container_died')
     end
@@ -278,15 +295,12 @@ local function expire_idle(offset, name, most)
     return destroyed
 end
 
+local function reject_draining(offset, id, r) reject(offset, id, r, 'draining') end
+
 function pool.drain_step(offset, name, p)
-    for i = 1, STEP do
-        local id = lists.item(p.wait_list, i)
-        if not id then break end
-        local r = state.request(id)
-        if r and r[STATE] == 'w' then reject_waiting(offset, id, r, 'draining') end
-    end
     expire_idle(offset, name, STEP)
-    if p.waiting > 0 or p.idle > 0 then go_on(offset, name) end
+    reject_all_waiting(offset, name, p, reject_draining)
+    if p.idle > 0 then go_on(offset, name) end
 end
 
 -- Idle ones beyond the size go.

@@ -192,13 +192,13 @@ local COUNTERS = {idle = true, leased = true, creating = true, ending = true, wa
 
 local function new_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
-        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false}
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = ''}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why = cmsgpack.unpack(raw)
     return p
 end
 
@@ -408,7 +408,7 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why)
 end
 
 -- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.

@@ -167,6 +167,7 @@ Test(pool_hosts, unknown_containers_are_never_adopted) {
 }
 
 Test(pool_hosts, failing_creates_back_off_up_to_30_seconds) {
+    pool_settings(&slot, "{'max_failures': 0}");
     pool_host(&slot, "h1", 5, 0);
     pool_acquire(&slot, .id = "r1", .timeout_ms = 3600000);
     double wait = 0.5;

@@ -73,6 +73,8 @@ const struct wp_param wp_params[] = {
     COUNTS("pool.prewarm", pool.prewarm, "react:5,chain_of_thought:5", 0, 100000, "containers",
         "made ready when workers start, `philosophy:count` each; never past the pool's size"),
     INT("pool.max_containers", pool.max_containers, "100", 1, 100000, "containers", "of a philosophy in all, leased ones included"),
+    INT("pool.max_failures", pool.max_failures, "5", 0, 1000000, "creates",
+        "that fail in a row, and a philosophy that has no container is unavailable: acquires are rejected until the next try; 0 = they wait"),
     INT("pool.max_philosophies", pool.max_philosophies, "1000", 1, 100000, "philosophies", "known at once; an acquire for one more is rejected"),
     INT("pool.prewarm_interval", pool.prewarm_interval, "60", 0, YEAR, "s", "between two rounds of dynamic pre-warming; 0 = off"),
     NUMBER("pool.prewarm_below_percent", pool.prewarm_below, "20", 0, 100, "%", "utilization below which a round adds containers"),

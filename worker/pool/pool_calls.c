@@ -151,7 +151,7 @@ static void put_bool(struct wp_buf *out, const char *key, bool value) {
 }
 
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 29);
+    wp_pack_map(out, 30);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
     put_int(out, "size", config->pool.size);
@@ -160,6 +160,7 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     for (size_t i = 0; i < config->pool.sizes.count; i++)
         put_int(out, config->pool.sizes.list[i].key, strtoll(config->pool.sizes.list[i].value, NULL, 10));
     put_int(out, "max_containers", config->pool.max_containers);
+    put_int(out, "max_failures", config->pool.max_failures);
     put_int(out, "max_philosophies", config->pool.max_philosophies);
     put_int(out, "timeout_ms", config->pool.timeout_ms);
     put_int(out, "lease_ms", config->pool.lease_ms);

@@ -1,0 +1,154 @@
+"""Containers of a real Docker engine, from an acquire to its assignment, and what becomes of them when something dies."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+from client import Client
+from system import ROOT, System, wait_until
+
+SKIPPED = 77  # as tests/CMakeLists.txt says it to ctest
+
+
+def engine(*words, check=True):
+    return subprocess.run([ROOT / "tests/support/engine", *words], check=check, capture_output=True, text=True).stdout
+
+
+def inspect(container):
+    """None when there is no such container."""
+    text = engine("get", f"/containers/{container}/json", check=False)
+    return json.loads(text) if text else None
+
+
+def runs(container):
+    seen = inspect(container)
+    return bool(seen and seen["State"]["Running"])
+
+
+class WithDocker(unittest.TestCase):
+    options, workers = {}, 1
+
+    @classmethod
+    def setUpClass(cls):
+        options = {"host.runtime": "docker", "docker.url": os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
+                   "docker.image": "warmpool-test:1", "docker.command": "exec sleep 100000", "host.ttl_ms": 10000,
+                   "host.reconcile_interval": 1, "pool.lease_ms": 600000, **cls.options}
+        cls.system = System(workers=cls.workers, options=options, start=False)
+        cls.label = f"io.warmpool.prefix=wp/{cls.system.prefix}"
+        cls.addClassCleanup(engine, "clean", cls.label)
+        cls.addClassCleanup(cls.system.close)
+        cls.system.start()
+        cls.client = Client(cls.system)
+
+    def acquire(self, request_id, philosophy="react", **fields):
+        self.client.send("container-acquire", {"request_id": request_id, "agent_id": "a", "philosophy": philosophy, **fields})
+        return self.answer(request_id)
+
+    def answer(self, request_id, status=None):
+        return self.client.wait("container-assignment", lambda r: r["request_id"] == request_id and status in (None, r["status"]))
+
+    def release(self, request_id, philosophy="react", **fields):
+        self.client.send("container-release", {"request_id": request_id, "philosophy": philosophy, **fields})
+
+    def there_are(self, count):
+        wait_until(lambda: int(engine("count", self.label)) == count,
+                   lambda: f"{count} containers: {engine('count', self.label)}; {self.system.workers[0].log()[-2000:]}")
+
+
+class HandingOut(WithDocker):
+    options = {"docker.image.missing": "nowhere/to-be-found:7", "pool.max_failures": 2}
+
+    def test_cold_then_warm_and_gone_when_it_is_not_to_be_reused(self):
+        cold = self.acquire("w-1", "warmed")
+        self.assertEqual((cold["status"], cold["warm_start"]), ("assigned", False))
+        self.assertTrue(runs(cold["container_id"]))
+        self.assertEqual(cold["address"], "container:" + cold["container_id"])
+        self.release("w-1", "warmed")
+        self.system.wait_pool("warmed", available=1)
+        warm = self.acquire("w-2", "warmed")
+        self.assertEqual((warm["container_id"], warm["warm_start"]), (cold["container_id"], True))
+        self.release("w-2", "warmed", reuse=False)
+        wait_until(lambda: inspect(cold["container_id"]) is None, "it is gone")
+
+    def test_its_limits_are_those_that_the_assignment_says(self):
+        given = self.acquire("l-1", "limited", cpu_percent=70.0, memory_mb=300.0)
+        limits = inspect(given["container_id"])["HostConfig"]
+        self.assertEqual(limits["Memory"], given["limits"]["memory_mb"] * 1048576)
+        self.assertEqual(limits["CpuQuota"], given["limits"]["cpu_percent"] * 1000)
+        self.assertEqual((given["limits"]["cpu_percent"], given["limits"]["memory_mb"]), (70.0, 300.0))
+
+    def test_a_leased_one_that_dies_is_told_to_its_holder(self):
+        held = self.acquire("k-1", "killed")
+        engine("post", f"/containers/{held['container_id']}/kill")
+        lost = self.answer("k-1", "lost")
+        self.assertIn("container_died", lost["reason"])
+        wait_until(lambda: inspect(held["container_id"]) is None, "nothing of it is left")
+
+    def test_an_idle_one_that_somebody_removes_is_not_handed_out(self):
+        first = self.acquire("i-1", "idle")
+        self.release("i-1", "idle")
+        self.system.wait_pool("idle", available=1)
+        engine("delete", f"/containers/{first['container_id']}?force=1")
+        self.system.wait_pool("idle", available=0)
+        self.assertNotEqual(self.acquire("i-2", "idle")["container_id"], first["container_id"])
+
+    def test_a_missing_image_is_named_and_other_philosophies_work(self):
+        answer = self.acquire("m-1", "missing", timeout_ms=100000)
+        self.assertEqual(answer["status"], "rejected")
+        self.assertIn("unavailable: the image nowhere/to-be-found:7 is not on host", answer["reason"])
+        self.assertGreater(answer["retry_after_ms"], 0)
+        self.assertEqual(self.acquire("m-2", "present")["status"], "assigned")
+
+
+class WorkerDies(WithDocker):
+    workers = 2
+
+    def test_leased_ones_stay_leased_and_idle_ones_are_handed_out_again(self):
+        held, idle = self.acquire("s-1", "stays"), self.acquire("s-2", "stays")
+        self.release("s-2", "stays")
+        self.system.wait_pool("stays", available=1, leased=1)
+        for worker in self.system.workers:
+            worker.kill()
+        for worker in self.system.workers:
+            worker.start()
+        for worker in self.system.workers:
+            worker.wait_ready()
+        warm = self.acquire("s-3", "stays")
+        self.assertEqual((warm["container_id"], warm["warm_start"]), (idle["container_id"], True))
+        self.assertTrue(runs(held["container_id"]))
+        self.release("s-1", "stays")
+        self.release("s-3", "stays")
+        self.system.wait_pool("stays", available=2, leased=0)
+        self.there_are(2)
+
+    def test_orphans_are_removed_and_somebody_elses_are_not(self):
+        names = [worker.name for worker in self.system.workers]
+        orphan, foreign = f"wp-orphan-{self.system.prefix}", f"wp-foreign-{self.system.prefix}"
+        body = {"Image": "warmpool-test:1", "Cmd": ["sleep", "100000"]}
+        labels = dict([self.label.split("=", 1), ("io.warmpool.host", names[0]), ("io.warmpool.pool", "react")])
+        engine("post", f"/containers/create?name={foreign}", json.dumps({**body, "Labels": {"io.warmpool.host": names[0]}}))
+        self.addCleanup(engine, "delete", f"/containers/{foreign}?force=1")
+        engine("post", f"/containers/create?name={orphan}", json.dumps({**body, "Labels": labels}))
+        engine("post", f"/containers/{orphan}/start")
+        engine("post", f"/containers/{foreign}/start")
+        wait_until(lambda: inspect(orphan) is None, "nobody owns it")
+        self.assertTrue(runs(foreign))
+
+
+class Stopping(WithDocker):
+    options = {"pool.prewarm": "react:3"}
+
+    def test_a_worker_that_stops_leaves_no_container(self):
+        self.system.wait_pool("react", available=3)
+        self.there_are(3)
+        self.system.workers[0].stop()
+        self.there_are(0)
+
+
+if __name__ == "__main__":
+    if subprocess.run([ROOT / "tests/support/engine", "ping"], check=False).returncode:
+        print("skipped: these tests need a Docker engine (DOCKER_HOST says where)", file=sys.stderr)
+        sys.exit(SKIPPED)
+    engine("image")
+    unittest.main()

@@ -20,6 +20,7 @@ struct bench { /* a loop with one runtime, and what it was told */
     struct wp_runtime *runtime;
     struct told told[MAX_TOLD];
     int count, in_verb;
+    bool scripted;
     char dir[64];
 };
 
@@ -28,6 +29,8 @@ void bench_set(struct bench *bench, const char *key, const char *value);
 struct bench *bench_new(const char *command);
 /* The same on the Docker engine that answers, under a host's name of its own. */
 struct bench *bench_new_docker(const char *command);
+/* The same without an engine: docker.url is the test's to set, and nothing is cleaned up there. */
+struct bench *bench_new_scripted(void);
 void bench_open_runtime(struct bench *bench);
 void bench_close_runtime(struct bench *bench); /* the containers stay where they can */
 enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) WP_MUST_CHECK;

@@ -1,0 +1,352 @@
+/* The docker driver against a server that does what a real engine cannot be made to do: errors, nonsense,
+ * silence, answers that are lost. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include "support/http_script.h"
+#include "support/limits.h"
+#include "support/runtime_bench.h"
+
+TestSuite(docker_faults, .timeout = TEST_LIMIT_S);
+
+#define RUNNING                                                                                              \
+    "{\"State\": {\"Running\": true}, \"NetworkSettings\": {\"Networks\": {\"none\": {\"IPAddress\": "       \
+    "\"\"}}}}"
+#define PING                                                                                                 \
+    { .request = "GET /_ping", .status = 200, .body = "OK" }
+#define EVENTS                                                                                               \
+    { .request = "GET /events", .status = 200, .stream = true }
+#define EMPTY_LIST                                                                                           \
+    { .request = "GET /containers/json", .status = 200, .body = "[]" }
+#define CREATE                                                                                               \
+    { .request = "POST /containers/create", .status = 201, .body = "{\"Id\": \"1\"}" }
+#define START                                                                                                \
+    { .request = "POST /containers/a/start", .status = 204 }
+#define INSPECT                                                                                              \
+    { .request = "GET /containers/a/json", .status = 200, .body = RUNNING }
+#define REMOVE                                                                                               \
+    { .request = "DELETE /containers/a", .status = 204 }
+#define NO_SPACE "{\"message\": \"no space left on device\"}"
+
+struct world {
+    struct bench *bench;
+    struct http_script *engine;
+};
+
+static struct world open_with(const char *version, const struct http_answer *answers, const char *key,
+                              const char *value) {
+    struct world world = {.bench = bench_new_scripted()};
+    char *path = wp_format("%s/engine", world.bench->dir), *url = wp_format("unix://%s", path);
+    world.engine = http_script_start(path, version, answers);
+    bench_set(world.bench, "docker.url", url);
+    if (key) bench_set(world.bench, key, value);
+    bench_open_runtime(world.bench);
+    free(path);
+    free(url);
+    return world;
+}
+
+static struct world open_world(const struct http_answer *answers) {
+    return open_with("1.41", answers, NULL, NULL);
+}
+
+static void close_world(struct world *world) {
+    bench_close_runtime(world->bench);
+    http_script_stop(world->engine);
+    bench_close(world->bench);
+}
+
+static void expect_failed(struct world *world, const char *part) {
+    const struct told *told = bench_create_until(world->bench, "a", WP_CONTAINER_FAILED);
+    cr_assert(strstr(told->detail, part), "%s", told->detail);
+    bench_nothing_more(world->bench, 50);
+}
+
+Test(docker_faults, a_create_that_the_engine_refuses_has_failed_with_its_words) {
+    struct world world = open_world(
+        (struct http_answer[]){PING,
+                               EVENTS,
+                               EMPTY_LIST,
+                               {.request = "POST /containers/create", .status = 500, .body = NO_SPACE},
+                               {.request = "DELETE /containers/a", .status = 404},
+                               {0}});
+    expect_failed(&world, "it could not be created: no space left on device");
+    close_world(&world);
+}
+
+Test(docker_faults, one_that_cannot_be_started_is_removed_before_it_has_failed) {
+    struct world world =
+        open_world((struct http_answer[]){PING,
+                                          EVENTS,
+                                          EMPTY_LIST,
+                                          CREATE,
+                                          {.request = "POST /containers/a/start", .status = 500, .body = "?"},
+                                          REMOVE,
+                                          {0}});
+    expect_failed(
+        &world,
+        "it could not be started: the Docker engine answered POST /containers/a/start with status 500");
+    cr_assert_eq(http_script_count(world.engine, "DELETE /containers/a"), 1);
+    close_world(&world);
+}
+
+Test(docker_faults, one_that_cannot_be_looked_at_has_failed) {
+    struct world world = open_world(
+        (struct http_answer[]){PING,
+                               EVENTS,
+                               EMPTY_LIST,
+                               CREATE,
+                               START,
+                               {.request = "GET /containers/a/json", .status = 500, .body = NO_SPACE},
+                               REMOVE,
+                               {0}});
+    expect_failed(&world, "it could not be inspected");
+    close_world(&world);
+}
+
+Test(docker_faults, nonsense_instead_of_json_is_no_running_container) {
+    struct world world = open_world(
+        (struct http_answer[]){PING,
+                               EVENTS,
+                               EMPTY_LIST,
+                               CREATE,
+                               START,
+                               {.request = "GET /containers/a/json", .status = 200, .body = "[1, \"x\""},
+                               REMOVE,
+                               {0}});
+    expect_failed(&world, "before it was ready");
+    close_world(&world);
+}
+
+Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
+    struct world world = open_world((struct http_answer[]){
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        CREATE,
+        START,
+        INSPECT,
+        {.request = "DELETE /containers/a", .status = 500, .body = NO_SPACE, .times = 1},
+        {.request = "DELETE /containers/a", .status = 0, .times = 1},
+        {.request = "DELETE /containers/a",
+         .status = 409,
+         .body = "{\"message\": \"already in progress\"}",
+         .times = 1},
+        {.request = "DELETE /containers/a", .status = 404},
+        {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    bench_destroy_until_gone(world.bench, "a");
+    cr_assert_eq(http_script_count(world.engine, "DELETE /containers/a"), 4);
+    bench_nothing_more(world.bench, 50);
+    close_world(&world);
+}
+
+/* The engine may have made it. */
+Test(docker_faults, a_create_whose_answer_is_lost_has_failed_only_when_it_is_removed) {
+    struct world world =
+        open_world((struct http_answer[]){PING,
+                                          EVENTS,
+                                          EMPTY_LIST,
+                                          {.request = "POST /containers/create", .status = 0},
+                                          {.request = "DELETE /containers/a", .status = 0, .times = 2},
+                                          REMOVE,
+                                          {0}});
+    expect_failed(&world, "does not answer");
+    cr_assert_eq(http_script_count(world.engine, "DELETE /containers/a"), 3);
+    close_world(&world);
+}
+
+Test(docker_faults, an_engine_that_answers_too_late_is_one_that_does_not_answer) {
+    struct world world =
+        open_with("1.41",
+                  (struct http_answer[]){
+                      PING,
+                      EVENTS,
+                      EMPTY_LIST,
+                      {.request = "POST /containers/create", .status = 201, .body = "{}", .delay_ms = 600},
+                      REMOVE,
+                      {0}},
+                  "docker.timeout_ms", "200");
+    expect_failed(&world, "does not answer");
+    close_world(&world);
+}
+
+Test(docker_faults, an_engine_that_answers_slowly_holds_no_other_container_up) {
+    struct world world = open_world((struct http_answer[]){
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        {.request = "POST /containers/create?name=slow", .status = 201, .body = "{}", .delay_ms = 1000},
+        CREATE,
+        START,
+        INSPECT,
+        REMOVE,
+        {.request = "DELETE /containers/slow", .status = 204},
+        {0}});
+    bench_create(world.bench, "slow");
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    bench_destroy_until_gone(world.bench, "slow"); /* while its create is under way */
+    bench_nothing_more(world.bench, 50);
+    close_world(&world);
+}
+
+Test(docker_faults, an_engine_that_is_too_old_is_refused_with_its_version) {
+    struct world world =
+        open_with("1.39", (struct http_answer[]){PING, EVENTS, EMPTY_LIST, CREATE, {0}}, NULL, NULL);
+    bench_create(world.bench, "a");
+    bench_nothing_more(world.bench, 300);
+    cr_assert_eq(http_script_count(world.engine, "POST"), 0);
+    close_world(&world);
+}
+
+Test(docker_faults, a_name_that_a_lost_create_of_ours_took_is_adopted) {
+    struct bench *bench = bench_new_scripted();
+    char *ours = wp_format(
+        "{\"Config\": {\"Labels\": {\"io.warmpool.prefix\": \"wp/\", \"io.warmpool.host\": \"%s\"}}, "
+        "\"State\": {\"Running\": true}}",
+        bench->config.host.name);
+    struct http_answer answers[] = {PING,
+                                    EVENTS,
+                                    EMPTY_LIST,
+                                    {.request = "POST /containers/create", .status = 409, .body = "{}"},
+                                    {.request = "GET /containers/a/json", .status = 200, .body = ours},
+                                    {.request = "POST /containers/a/start", .status = 304},
+                                    {0}};
+    char *path = wp_format("%s/engine", bench->dir), *url = wp_format("unix://%s", path);
+    struct world world = {bench, http_script_start(path, "1.41", answers)};
+    bench_set(bench, "docker.url", url);
+    bench_open_runtime(bench);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    close_world(&world);
+    free(path);
+    free(url);
+    free(ours);
+}
+
+Test(docker_faults, a_name_that_somebody_else_took_is_left_alone) {
+    struct world world =
+        open_world((struct http_answer[]){PING,
+                                          EVENTS,
+                                          EMPTY_LIST,
+                                          {.request = "POST /containers/create", .status = 409, .body = "{}"},
+                                          {.request = "GET /containers/a/json", .status = 200, .body = "{}"},
+                                          {0}});
+    expect_failed(&world, "its name is taken by a container of somebody else");
+    cr_assert_eq(http_script_count(world.engine, "DELETE"), 0);
+    close_world(&world);
+}
+
+Test(docker_faults, a_health_check_is_waited_for_and_its_absence_is_said) {
+    struct http_answer answers[] = {
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        CREATE,
+        START,
+        {.request = "GET /containers/a/json", .status = 200, .body = RUNNING, .times = 1},
+        {.request = "GET /containers/a/json",
+         .status = 200,
+         .body = "{\"State\": {\"Running\": true, \"Health\": {\"Status\": \"starting\"}}}",
+         .times = 2},
+        {.request = "GET /containers/a/json",
+         .status = 200,
+         .body = "{\"State\": {\"Running\": true, \"Health\": {\"Status\": \"healthy\"}}}"},
+        {0}};
+    struct world world = open_with("1.41", answers, "docker.ready", "healthy");
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    cr_assert_eq(http_script_count(world.engine, "GET /containers/a/json"), 4);
+    close_world(&world);
+}
+
+Test(docker_faults, a_file_is_tested_for_until_it_is_there) {
+    struct http_answer answers[] = {
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        CREATE,
+        START,
+        INSPECT,
+        {.request = "POST /containers/a/exec", .status = 500, .body = NO_SPACE, .times = 1},
+        {.request = "POST /containers/a/exec", .status = 201, .body = "{\"Id\": \"e\"}"},
+        {.request = "POST /exec/e/start", .status = 409, .body = "{}", .times = 1},
+        {.request = "POST /exec/e/start", .status = 200},
+        {.request = "GET /exec/e/json",
+         .status = 200,
+         .body = "{\"Running\": false, \"ExitCode\": 1}",
+         .times = 1},
+        {.request = "GET /exec/e/json", .status = 200, .body = "{\"Running\": false, \"ExitCode\": 0}"},
+        {0}};
+    struct world world = open_with("1.41", answers, "docker.ready", "file:/tmp/up");
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    close_world(&world);
+}
+
+Test(docker_faults, deaths_in_a_gap_of_the_events_are_found_in_the_list) {
+    struct world world =
+        open_world((struct http_answer[]){PING, EVENTS, EMPTY_LIST, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    http_script_close_streams(world.engine);
+    bench_wait(world.bench, 2);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(world.bench)->detail, "not found by its host");
+    cr_assert_geq(http_script_count(world.engine, "GET /events"), 2);
+    close_world(&world);
+}
+
+Test(docker_faults, an_event_in_two_parts_is_one_and_nonsense_is_none) {
+    struct world world =
+        open_world((struct http_answer[]){PING, EVENTS, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    http_script_push(
+        world.engine,
+        "nonsense\n\n{}\n{\"Action\": \"die\", \"Actor\": {\"Attributes\": {\"name\": \"b\"}}}\n");
+    http_script_push(world.engine, "{\"Action\": \"die\", \"Actor\": {\"Attri");
+    bench_nothing_more(world.bench, 100);
+    http_script_push(world.engine, "butes\": {\"name\": \"a\", \"exitCode\": \"9\"}}}\n");
+    bench_wait(world.bench, 2);
+    cr_assert_str_eq(bench_last(world.bench)->detail, "it exited with status 9");
+    close_world(&world);
+}
+
+static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
+    (void)id, (void)state, (void)address;
+    ++*(int *)ctx;
+}
+static int listed_ok = -1;
+static void on_list_done(void *ctx, bool ok) {
+    (void)ctx;
+    listed_ok = ok;
+}
+
+Test(docker_faults, a_list_that_fails_says_so) {
+    struct world world = open_world((struct http_answer[]){
+        PING, EVENTS, {.request = "GET /containers/json", .status = 500, .body = NO_SPACE}, {0}});
+    int count = 0;
+    world.bench->driver->list(world.bench->runtime, on_listed, on_list_done, &count);
+    while (listed_ok < 0) uv_run(&world.bench->loop, UV_RUN_ONCE);
+    cr_assert_eq(listed_ok, 0);
+    cr_assert_eq(count, 0);
+    close_world(&world);
+}
+
+Test(docker_faults, what_a_worker_before_left_is_adopted_finished_or_cleared_away) {
+    static const char rows[] =
+        "[{\"Names\": [\"/up\"], \"State\": \"running\", \"Labels\": {\"io.warmpool.pool\": \"react\"}},"
+        " {\"Names\": [\"/made\"], \"State\": \"created\", \"Labels\": {}}, {\"Names\": [\"/over\"], "
+        "\"State\": \"exited\"},"
+        " {\"Names\": [\"/going\"], \"State\": \"removing\"}, {\"Names\": []}, 7]";
+    struct world world = open_world(
+        (struct http_answer[]){PING,
+                               EVENTS,
+                               {.request = "GET /containers/json", .status = 200, .body = rows},
+                               {.request = "GET /containers/up/json", .status = 200, .body = RUNNING},
+                               {.request = "DELETE /containers/made", .status = 204},
+                               {.request = "DELETE /containers/over", .status = 204},
+                               {0}});
+    bench_wait(world.bench, 3);
+    cr_assert_eq(bench_count(world.bench, WP_CONTAINER_READY), 1);
+    cr_assert_eq(bench_count(world.bench, WP_CONTAINER_FAILED), 1);
+    cr_assert_eq(bench_count(world.bench, WP_CONTAINER_DIED), 1);
+    bench_nothing_more(world.bench, 100);
+    close_world(&world);
+}

@@ -1,0 +1,130 @@
+/* What the Docker engine is asked to create. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include "core/buf.h"
+#include "host/definition.h"
+
+static struct wp_config config;
+static void start(void) {
+    wp_config_init(&config);
+}
+static void stop(void) {
+    wp_config_done(&config);
+}
+TestSuite(definition, .init = start, .fini = stop);
+
+static void set(const char *key, const char *value) {
+    struct wp_error error;
+    cr_assert_eq(wp_config_set(&config, key, value, &error), WP_OK, "%s", error.text);
+}
+
+static json_t *body_of(double memory_mb) {
+    struct wp_container_spec spec = {WP_STR("wp-react-1"), WP_STR("react"), {150, memory_mb}};
+    return wp_definition_body(&config, &spec);
+}
+
+static char *host_of(json_t *body, const char *key) {
+    return json_dumps(json_object_get(json_object_get(body, "HostConfig"), key),
+                      JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+static void expect_host(json_t *body, const char *key, const char *json) {
+    char *text = host_of(body, key);
+    cr_expect(text && strcmp(text, json) == 0, "%s is %s, not %s", key, text ? text : "not there", json);
+    free(text);
+}
+
+static void expect(json_t *body, const char *key, const char *json) {
+    char *text = json_dumps(json_object_get(body, key), JSON_ENCODE_ANY | JSON_COMPACT);
+    cr_expect(text && strcmp(text, json) == 0, "%s is %s, not %s", key, text ? text : "not there", json);
+    free(text);
+}
+
+Test(definition, every_container_is_hardened_and_limited) {
+    json_t *body = body_of(128.5);
+    expect(body, "Image", "\"debian:trixie-slim\"");
+    expect(body, "User", "\"65534:65534\"");
+    expect_host(body, "CapDrop", "[\"ALL\"]");
+    expect_host(body, "SecurityOpt", "[\"no-new-privileges:true\"]");
+    expect_host(body, "ReadonlyRootfs", "true");
+    expect_host(body, "NetworkMode", "\"none\"");
+    expect_host(body, "PidsLimit", "128");
+    expect_host(body, "Memory", "135266304");
+    expect_host(body, "MemorySwap", "135266304");
+    expect_host(body, "CpuQuota", "150000");
+    expect_host(body, "CpuPeriod", "100000");
+    expect_host(body, "Tmpfs", "{\"/tmp\":\"rw,nosuid,nodev,noexec,mode=1777,size=64m\"}");
+    json_decref(body);
+}
+
+Test(definition, a_philosophy_has_its_own_where_that_is_set) {
+    set("docker.image.react", "agents/react:7");
+    set("docker.command.react", "");
+    set("docker.environment", "A=1");
+    set("docker.environment.react", "B=2,C=x=y");
+    set("docker.mounts.react", "/srv:/work:ro,cache:/cache");
+    set("docker.network.react", "agents");
+    set("docker.user.react", "1000");
+    set("docker.tmp_mb", "0");
+    json_t *body = body_of(64);
+    expect(body, "Image", "\"agents/react:7\"");
+    expect(body, "Env",
+           "[\"B=2\",\"C=x=y\",\"WARMPOOL_CONTAINER_ID=wp-react-1\",\"WARMPOOL_PHILOSOPHY=react\"]");
+    expect(body, "User", "\"1000\"");
+    cr_expect_null(json_object_get(body, "Cmd"));
+    expect_host(body, "Binds", "[\"/srv:/work:ro\",\"cache:/cache\"]");
+    expect_host(body, "NetworkMode", "\"agents\"");
+    cr_expect_null(json_object_get(json_object_get(body, "HostConfig"), "Tmpfs"));
+    json_decref(body);
+}
+
+Test(definition, labels_say_whose_it_is) {
+    set("redis.prefix", "mine");
+    set("topics.prefix", "t.");
+    set("host.name", "h1");
+    json_t *body = body_of(64);
+    expect(body, "Labels",
+           "{\"io.warmpool.prefix\":\"mine/t.\",\"io.warmpool.host\":\"h1\",\"io.warmpool.pool\":\"react\"}");
+    json_decref(body);
+}
+
+Test(definition, no_limit_is_none) {
+    json_t *body = body_of(NAN);
+    expect_host(body, "Memory", "0");
+    json_decref(body);
+}
+
+Test(definition, what_cannot_be_used_is_named_with_what_is_wanted) {
+    static const char *const wrong[][3] = {
+        {"docker.ready", "soon", "docker.ready = soon: running, healthy or file:/path is wanted"},
+        {"docker.ready.react", "file:relative",
+         "docker.ready.react = file:relative: running, healthy or file:/path is wanted"},
+        {"docker.image.react", "", "docker.image.react = : the name of an image is wanted"},
+        {"docker.environment", "A=1,=2",
+         "docker.environment = A=1,=2: NAME=value, separated by commas, is wanted"},
+        {"docker.mounts.react", "/srv",
+         "docker.mounts.react = /srv: source:/target[:ro], separated by commas, is wanted"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct wp_error error;
+        set(wrong[i][0], wrong[i][1]);
+        cr_assert_eq(wp_definition_check(&config, &error), WP_ERR_CONFIG, "%s", wrong[i][0]);
+        cr_expect_str_eq(error.text, wrong[i][2]);
+        wp_config_done(&config);
+        wp_config_init(&config);
+    }
+    struct wp_error error;
+    cr_assert_eq(wp_definition_check(&config, &error), WP_OK);
+}
+
+Test(definition, when_one_is_ready) {
+    const char *path;
+    cr_expect_eq(wp_definition_ready(&config, "react", &path), WP_READY_RUNNING);
+    set("docker.ready", "healthy");
+    set("docker.ready.react", "file:/tmp/up");
+    cr_expect_eq(wp_definition_ready(&config, "other", &path), WP_READY_HEALTHY);
+    cr_expect_eq(wp_definition_ready(&config, "react", &path), WP_READY_FILE);
+    cr_expect_str_eq(path, "/tmp/up");
+}

@@ -15,7 +15,8 @@
 
 #define HOST "h1"
 #define SETTINGS                                                                                             \
-    "{'pool_enabled':true,'warm_start':true,'size':10,'sizes':{},'max_containers':100,'max_failures':5,'max_philosophies':"   \
+    "{'pool_enabled':true,'warm_start':true,'size':10,'sizes':{},'max_containers':100,'max_failures':5,'"    \
+    "max_philosophies':"                                                                                     \
     "1000,"                                                                                                  \
     "'timeout_ms':30000,'lease_ms':3600000,'min_cpu':10,'max_cpu':400,'min_memory':32,'max_memory':16384,'"  \
     "request_ttl':600,"                                                                                      \

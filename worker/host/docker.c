@@ -98,7 +98,8 @@ static void set_phase(struct container *container, enum phase phase) {
     struct wp_runtime *runtime = container->runtime;
     bool was = container->phase == MAKING || container->phase == PROBING;
     bool is = phase == MAKING || phase == PROBING;
-    if (container->phase == QUEUED && phase != QUEUED) DL_DELETE(runtime->queue, container);
+    if (container->phase == QUEUED && phase != QUEUED)
+        DL_DELETE(runtime->queue, container); // NOLINT(clang-analyzer-core.NullDereference): only the last has no next
     runtime->making += (int)is - (int)was;
     container->phase = phase;
     container->changed = ++runtime->changes;
@@ -112,9 +113,8 @@ static void on_timer_closed(uv_handle_t *handle) {
     free(container);
 }
 
-/* The one place where a container leaves the books. */
+/* The one place where a container leaves the books; it is in no queue any more. */
 static void forget(struct container *container) {
-    if (container->phase == QUEUED) DL_DELETE(container->runtime->queue, container);
     HASH_DEL(container->runtime->containers, container);
     uv_close((uv_handle_t *)&container->timer, on_timer_closed);
 }
@@ -577,6 +577,7 @@ static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = find(runtime, id);
     if (container && container->phase == QUEUED) {
         wp_notices_add(&runtime->notices, id, WP_CONTAINER_GONE, "", "");
+        set_phase(container, REMOVING);
         forget(container);
         return;
     }

@@ -99,7 +99,17 @@ Test(redis_conf, the_worker_runs_its_functions_and_nothing_else) {
         cr_assert(refused(c, never[i]), "%s", never[i]);
 }
 
-/* A Redis that loads its append-only file does it as the default user, and leaves out what that may not do. */
+static void wait_until_loaded(void) {
+    for (bool loading = true; loading;) {
+        redisReply *reply = redisCommand(redis.connection, "PING");
+        cr_assert(reply);
+        loading = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "LOADING", 7) == 0;
+        freeReplyObject(reply);
+    }
+}
+
+/* A Redis that loads its append-only file does it as the default user, and leaves out what that may not do.
+ */
 Test(redis_conf, what_the_worker_wrote_is_there_after_a_restart) {
     start_with_users();
     redisFree(redis.connection);
@@ -111,6 +121,7 @@ Test(redis_conf, what_the_worker_wrote_is_there_after_a_restart) {
     test_redis_restart(&redis);
     redisFree(redis.connection);
     redis.connection = log_in("warmpool", "warmpool");
+    wait_until_loaded();
     cr_assert_eq(test_redis_int(&redis, "HEXISTS wp:{cache}:v:tool a"), 1);
 }
 

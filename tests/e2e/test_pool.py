@@ -229,10 +229,11 @@ class ReleasedFirst(WithSystem):
 class BrokenContainers(WithSystem):
     options = {"process.command": "exit 3", "process.ready": "notify"}
 
-    def test_creates_that_fail_are_tried_again_and_the_waiting_time_out(self):
-        answer = self.acquire("broken", "broken", timeout_ms=10000)
-        self.assertEqual((answer["status"], answer["reason"]), ("rejected", "timeout"))
-        creates = self.client.wait_all("container-command", lambda r: r["op"] == "create" and r["philosophy"] == "broken", 2)
+    def test_creates_that_fail_are_tried_again_until_those_who_wait_are_told_why(self):
+        answer = self.acquire("broken", "broken", timeout_ms=100000)
+        self.assertEqual((answer["status"], answer["reason"]),
+                         ("rejected", "unavailable: the process exited with status 3 before it was ready"))
+        creates = self.client.wait_all("container-command", lambda r: r["op"] == "create" and r["philosophy"] == "broken", 5)
         self.assertLess(len(creates), 10, "with pauses that grow")
 
 

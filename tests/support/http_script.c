@@ -114,13 +114,12 @@ static void *serve(void *ctx) {
         pthread_mutex_lock(&script->lock);
         if (script->request_count < MAX_REQUESTS) script->requests[script->request_count++] = wp_strdup(line);
         const struct http_answer *answer = choose(script, line);
+        if (answer->stream)
+            script->streams[script->stream_count++] = connection.fd; /* before anybody hears of it */
         pthread_mutex_unlock(&script->lock);
         if (answer->delay_ms) usleep((useconds_t)answer->delay_ms * 1000);
         if (answer->status == 0) break;
         answer_with(script, connection.fd, answer);
-        pthread_mutex_lock(&script->lock);
-        if (answer->stream) script->streams[script->stream_count++] = connection.fd;
-        pthread_mutex_unlock(&script->lock);
     }
     shutdown(connection.fd,
              SHUT_RDWR); /* closed when the script stops: its number is not used again meanwhile */

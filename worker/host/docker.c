@@ -99,7 +99,8 @@ static void set_phase(struct container *container, enum phase phase) {
     bool was = container->phase == MAKING || container->phase == PROBING;
     bool is = phase == MAKING || phase == PROBING;
     if (container->phase == QUEUED && phase != QUEUED)
-        DL_DELETE(runtime->queue, container); // NOLINT(clang-analyzer-core.NullDereference): only the last has no next
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): only the last has no next */
+        DL_DELETE(runtime->queue, container);
     runtime->making += (int)is - (int)was;
     container->phase = phase;
     container->changed = ++runtime->changes;

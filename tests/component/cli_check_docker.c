@@ -38,6 +38,7 @@ TestSuite(check_docker, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 /* Checks; returns how many things failed. */
 static int check(void) {
+    free(said);
     struct wp_check check = {.config = &config, .out = open_memstream(&said, &said_size)};
     wp_check_docker(&check);
     fclose(check.out);

@@ -18,6 +18,8 @@ TestSuite(docker_faults, .timeout = TEST_LIMIT_S);
     { .request = "GET /events", .status = 200, .stream = true }
 #define EMPTY_LIST                                                                                           \
     { .request = "GET /containers/json", .status = 200, .body = "[]" }
+/* An engine that has nothing yet. */
+#define EMPTY PING, EVENTS, EMPTY_LIST
 #define CREATE                                                                                               \
     { .request = "POST /containers/create", .status = 201, .body = "{\"Id\": \"1\"}" }
 #define START                                                                                                \
@@ -72,9 +74,7 @@ static void expect_failed(struct world *world, const char *part) {
 
 Test(docker_faults, a_create_that_the_engine_refuses_has_failed_with_its_words) {
     struct world world = open_world(
-        (struct http_answer[]){PING,
-                               EVENTS,
-                               EMPTY_LIST,
+        (struct http_answer[]){EMPTY,
                                {.request = "POST /containers/create", .status = 500, .body = NO_SPACE},
                                {.request = "DELETE /containers/a", .status = 404},
                                {0}});
@@ -83,14 +83,8 @@ Test(docker_faults, a_create_that_the_engine_refuses_has_failed_with_its_words) 
 }
 
 Test(docker_faults, one_that_cannot_be_started_is_removed_before_it_has_failed) {
-    struct world world =
-        open_world((struct http_answer[]){PING,
-                                          EVENTS,
-                                          EMPTY_LIST,
-                                          CREATE,
-                                          {.request = "POST /containers/a/start", .status = 500, .body = "?"},
-                                          REMOVE,
-                                          {0}});
+    struct world world = open_world((struct http_answer[]){
+        EMPTY, CREATE, {.request = "POST /containers/a/start", .status = 500, .body = "?"}, REMOVE, {0}});
     expect_failed(
         &world,
         "it could not be started: the Docker engine answered POST /containers/a/start with status 500");
@@ -100,9 +94,7 @@ Test(docker_faults, one_that_cannot_be_started_is_removed_before_it_has_failed) 
 
 Test(docker_faults, one_that_cannot_be_looked_at_has_failed) {
     struct world world = open_world(
-        (struct http_answer[]){PING,
-                               EVENTS,
-                               EMPTY_LIST,
+        (struct http_answer[]){EMPTY,
                                CREATE,
                                START,
                                {.request = "GET /containers/a/json", .status = 500, .body = NO_SPACE},
@@ -114,9 +106,7 @@ Test(docker_faults, one_that_cannot_be_looked_at_has_failed) {
 
 Test(docker_faults, nonsense_instead_of_json_is_no_running_container) {
     struct world world = open_world(
-        (struct http_answer[]){PING,
-                               EVENTS,
-                               EMPTY_LIST,
+        (struct http_answer[]){EMPTY,
                                CREATE,
                                START,
                                {.request = "GET /containers/a/json", .status = 200, .body = "[1, \"x\""},
@@ -128,9 +118,7 @@ Test(docker_faults, nonsense_instead_of_json_is_no_running_container) {
 
 Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
     struct world world = open_world((struct http_answer[]){
-        PING,
-        EVENTS,
-        EMPTY_LIST,
+        EMPTY,
         CREATE,
         START,
         INSPECT,
@@ -152,9 +140,7 @@ Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
 /* The engine may have made it. */
 Test(docker_faults, a_create_whose_answer_is_lost_has_failed_only_when_it_is_removed) {
     struct world world =
-        open_world((struct http_answer[]){PING,
-                                          EVENTS,
-                                          EMPTY_LIST,
+        open_world((struct http_answer[]){EMPTY,
                                           {.request = "POST /containers/create", .status = 0},
                                           {.request = "DELETE /containers/a", .status = 0, .times = 2},
                                           REMOVE,
@@ -167,9 +153,7 @@ Test(docker_faults, a_create_whose_answer_is_lost_has_failed_only_when_it_is_rem
 Test(docker_faults, an_engine_that_answers_too_late_is_one_that_does_not_answer) {
     struct world world = open_with(
         (struct http_answer[]){
-            PING,
-            EVENTS,
-            EMPTY_LIST,
+            EMPTY,
             {.request = "POST /containers/create", .status = 201, .body = "{}", .delay_ms = 600},
             REMOVE,
             {0}},
@@ -180,9 +164,7 @@ Test(docker_faults, an_engine_that_answers_too_late_is_one_that_does_not_answer)
 
 Test(docker_faults, an_engine_that_answers_slowly_holds_no_other_container_up) {
     struct world world = open_world((struct http_answer[]){
-        PING,
-        EVENTS,
-        EMPTY_LIST,
+        EMPTY,
         {.request = "POST /containers/create?name=slow", .status = 201, .body = "{}", .delay_ms = 1000},
         CREATE,
         START,
@@ -200,8 +182,7 @@ Test(docker_faults, an_engine_that_answers_slowly_holds_no_other_container_up) {
 Test(docker_faults, an_engine_that_is_too_old_is_asked_for_nothing) {
     struct world world = {.bench = bench_new_scripted()};
     char *path = wp_format("%s/engine", world.bench->dir), *url = wp_format("unix://%s", path);
-    world.engine =
-        http_script_start(path, "1.39", (struct http_answer[]){PING, EVENTS, EMPTY_LIST, CREATE, {0}});
+    world.engine = http_script_start(path, "1.39", (struct http_answer[]){EMPTY, CREATE, {0}});
     bench_set(world.bench, "docker.url", url);
     bench_open_runtime(world.bench);
     bench_create(world.bench, "a");
@@ -219,9 +200,7 @@ Test(docker_faults, a_name_that_a_lost_create_of_ours_took_is_adopted) {
         "{\"Config\": {\"Labels\": {\"io.warmpool.prefix\": \"wp/\", \"io.warmpool.host\": \"%s\"}}, "
         "\"State\": {\"Running\": true}}",
         bench->config.host.name);
-    struct http_answer answers[] = {PING,
-                                    EVENTS,
-                                    EMPTY_LIST,
+    struct http_answer answers[] = {EMPTY,
                                     {.request = "POST /containers/create", .status = 409, .body = "{}"},
                                     {.request = "GET /containers/a/json", .status = 200, .body = ours},
                                     {.request = "POST /containers/a/start", .status = 304},
@@ -240,9 +219,7 @@ Test(docker_faults, a_name_that_a_lost_create_of_ours_took_is_adopted) {
 
 Test(docker_faults, a_name_that_somebody_else_took_is_left_alone) {
     struct world world =
-        open_world((struct http_answer[]){PING,
-                                          EVENTS,
-                                          EMPTY_LIST,
+        open_world((struct http_answer[]){EMPTY,
                                           {.request = "POST /containers/create", .status = 409, .body = "{}"},
                                           {.request = "GET /containers/a/json", .status = 200, .body = "{}"},
                                           {0}});
@@ -253,9 +230,7 @@ Test(docker_faults, a_name_that_somebody_else_took_is_left_alone) {
 
 Test(docker_faults, a_health_check_is_waited_for_and_its_absence_is_said) {
     struct http_answer answers[] = {
-        PING,
-        EVENTS,
-        EMPTY_LIST,
+        EMPTY,
         CREATE,
         START,
         {.request = "GET /containers/a/json", .status = 200, .body = RUNNING, .times = 1},
@@ -275,9 +250,7 @@ Test(docker_faults, a_health_check_is_waited_for_and_its_absence_is_said) {
 
 Test(docker_faults, a_file_is_tested_for_until_it_is_there) {
     struct http_answer answers[] = {
-        PING,
-        EVENTS,
-        EMPTY_LIST,
+        EMPTY,
         CREATE,
         START,
         INSPECT,
@@ -297,8 +270,7 @@ Test(docker_faults, a_file_is_tested_for_until_it_is_there) {
 }
 
 Test(docker_faults, deaths_in_a_gap_of_the_events_are_found_in_the_list) {
-    struct world world =
-        open_world((struct http_answer[]){PING, EVENTS, EMPTY_LIST, CREATE, START, INSPECT, REMOVE, {0}});
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});
     bench_create_until(world.bench, "a", WP_CONTAINER_READY);
     http_script_close_streams(world.engine);
     bench_wait(world.bench, 2);

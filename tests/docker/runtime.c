@@ -98,28 +98,27 @@ Test(docker_runtime, one_that_is_not_ready_in_time_has_failed_and_is_removed) {
     bench_close(bench);
 }
 
-Test(docker_runtime, a_death_is_told_with_its_status_and_nothing_of_it_is_left) {
+/* One that was ready, and has died of this: `verb path` with what comes after its name. */
+static struct bench *open_with_dead(const char *verb, const char *after_name) {
     struct bench *bench = open_bench(FOREVER);
     const char *id = name(bench, "a");
     bench_create_until(bench, id, WP_CONTAINER_READY);
-    bench_engine("post /containers/%s/kill", id);
+    bench_engine("%s '/containers/%s%s'", verb, id, after_name);
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
     cr_assert_eq(count(bench), 0);
     bench_nothing_more(bench, 50);
+    return bench;
+}
+
+Test(docker_runtime, a_death_is_told_with_its_status_and_nothing_of_it_is_left) {
+    struct bench *bench = open_with_dead("post", "/kill");
+    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
     bench_close(bench);
 }
 
 Test(docker_runtime, one_that_somebody_removes_has_died) {
-    struct bench *bench = open_bench(FOREVER);
-    const char *id = name(bench, "a");
-    bench_create_until(bench, id, WP_CONTAINER_READY);
-    bench_engine("delete '/containers/%s?force=1'", id);
-    bench_wait(bench, 2);
-    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    bench_nothing_more(bench, 50);
-    bench_close(bench);
+    bench_close(open_with_dead("delete", "?force=1"));
 }
 
 Test(docker_runtime, destroying_one_that_starts_or_waits_to_start) {

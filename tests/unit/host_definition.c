@@ -25,21 +25,14 @@ static json_t *body_of(double memory_mb) {
     return wp_definition_body(&config, &spec);
 }
 
-static char *host_of(json_t *body, const char *key) {
-    return json_dumps(json_object_get(json_object_get(body, "HostConfig"), key),
-                      JSON_ENCODE_ANY | JSON_COMPACT);
+static void expect(json_t *in, const char *key, const char *json) {
+    char *text = json_dumps(json_object_get(in, key), JSON_ENCODE_ANY | JSON_COMPACT);
+    cr_expect(text && strcmp(text, json) == 0, "%s is %s, not %s", key, text ? text : "not there", json);
+    free(text);
 }
 
 static void expect_host(json_t *body, const char *key, const char *json) {
-    char *text = host_of(body, key);
-    cr_expect(text && strcmp(text, json) == 0, "%s is %s, not %s", key, text ? text : "not there", json);
-    free(text);
-}
-
-static void expect(json_t *body, const char *key, const char *json) {
-    char *text = json_dumps(json_object_get(body, key), JSON_ENCODE_ANY | JSON_COMPACT);
-    cr_expect(text && strcmp(text, json) == 0, "%s is %s, not %s", key, text ? text : "not there", json);
-    free(text);
+    expect(json_object_get(body, "HostConfig"), key, json);
 }
 
 Test(definition, every_container_is_hardened_and_limited) {

@@ -1,0 +1,82 @@
+/* Inside the docker driver: docker.c (what is known of containers, their end, the verbs), docker_start.c
+ * (from a create until it is ready), docker_watch.c (events, and what the engine says there is). One thread:
+ * the loop's. */
+#ifndef WP_HOST_DOCKER_INTERNAL_H
+#define WP_HOST_DOCKER_INTERNAL_H
+#include <jansson.h>
+#include <uthash.h>
+#include "host/engine.h"
+#include "host/notices.h"
+
+/* What the engine did not take is tried again, ever more slowly. */
+#define RETRY_FIRST_MS 200
+#define RETRY_MOST_MS 10000
+
+static inline int64_t wp_docker_next_retry(int64_t before_ms) {
+    int64_t next_ms = before_ms == 0 ? RETRY_FIRST_MS : 2 * before_ms;
+    return next_ms > RETRY_MOST_MS ? RETRY_MOST_MS : next_ms;
+}
+
+enum phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
+
+struct container {
+    struct wp_runtime *runtime;
+    char *id, *philosophy; /* owned */
+    struct wp_limits limits;
+    enum phase phase;
+    enum wp_container_state over; /* while REMOVING */
+    bool step;                    /* a call of it is under way */
+    bool unwanted;                /* to be removed when that is answered */
+    char address[64], detail[192];
+    char exec[80]; /* of the test for a file */
+    int64_t probing_since_us;
+    int64_t retry_ms;
+    uint64_t changed; /* runtime->changes when it became what it is */
+    bool seen;        /* in the list that is read */
+    uv_timer_t timer; /* the next look, or the next try */
+    int handles;
+    struct container *prev, *next; /* in the queue */
+    UT_hash_handle hh;
+};
+
+struct wp_runtime {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed */
+    struct wp_engine *engine;
+    struct wp_notices notices;
+    char *filters; /* owned: our labels, as the engine's filters, escaped for a URL */
+    int making, creates;
+    struct container *containers; /* by id */
+    struct container *queue;
+    uint64_t changes;
+    uv_timer_t events_retry;
+    int64_t events_retry_ms;
+    bool closing, closed; /* no more creates; no more of anything */
+    int handles;
+};
+
+/* docker.c */
+struct container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
+const char *wp_docker_text(const json_t *json, const char *key); /* empty when there is none */
+struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
+                                enum phase phase);
+void wp_docker_set_phase(struct container *container, enum phase phase);
+/* One call at a time; path is freed. `next` is not called for one that is to be removed meanwhile. */
+void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
+                   void (*next)(struct container *container, const struct wp_engine_answer *answer));
+/* It goes, and this is what will be said of it then. */
+void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
+/* Nothing is left of it: says what it was ended as. */
+void wp_docker_be_over(struct container *container);
+
+/* docker_start.c */
+void wp_docker_start_queued(struct wp_runtime *runtime); /* as many as may be made at once */
+void wp_docker_probe(struct container *container);       /* it runs: until it is ready */
+
+/* docker_watch.c */
+char *wp_docker_filters(const struct wp_config *config, bool events); /* our labels, for a URL; owned */
+void wp_docker_watch(struct wp_runtime *runtime);
+void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
+                    void *ctx);
+
+#endif

@@ -1,0 +1,203 @@
+/* The docker driver's way from a create to a container that may be handed out. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/clock.h"
+#include "host/definition.h"
+#include "host/docker_internal.h"
+
+#define PROBE_MS 25 /* between two looks at one that is not ready */
+
+/* --- until it is ready ------------------------------------------------------------------------------------
+ */
+
+static void look(struct container *container);
+
+static void on_look_again(uv_timer_t *timer) {
+    look(timer->data);
+}
+
+static void look_again(struct container *container, const char *why) {
+    const struct wp_config *config = container->runtime->config;
+    int64_t waited_ms = (wp_clock_us() - container->probing_since_us) / 1000;
+    if (waited_ms < config->docker.ready_timeout_ms) {
+        uv_timer_start(&container->timer, on_look_again, PROBE_MS, 0);
+        return;
+    }
+    char detail[192];
+    snprintf(detail, sizeof detail, "not ready within docker.ready_timeout_ms = %lld: %s",
+             (long long)config->docker.ready_timeout_ms, why);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void become_ready(struct container *container) {
+    wp_docker_set_phase(container, RUNNING);
+    wp_notices_add(&container->runtime->notices, wp_str(container->id), WP_CONTAINER_READY,
+                   container->address, "");
+    wp_docker_start_queued(container->runtime);
+}
+
+static void fail(struct container *container, const struct wp_engine_answer *answer, const char *what) {
+    char detail[192];
+    snprintf(detail, sizeof detail, "%s: %s", what, answer->error);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void after_test(struct container *container, const struct wp_engine_answer *answer) {
+    json_t *exec = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    const json_t *code = json_object_get(exec, "ExitCode");
+    if (json_is_integer(code) && json_integer_value(code) == 0 &&
+        json_is_false(json_object_get(exec, "Running")))
+        become_ready(container);
+    else
+        look_again(container, "the file that docker.ready names is not there");
+    json_decref(exec);
+}
+
+static void after_test_ran(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status != 200) {
+        look_again(container, answer->error);
+        return;
+    }
+    wp_docker_ask(container, "GET", wp_format("/exec/%s/json", container->exec), NULL, after_test);
+}
+
+static void after_test_made(struct container *container, const struct wp_engine_answer *answer) {
+    json_t *json = answer->status == 201 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    const char *id = wp_docker_text(json, "Id");
+    if (!*id) {
+        look_again(container, answer->error);
+    } else {
+        snprintf(container->exec, sizeof container->exec, "%s", id);
+        wp_docker_ask(container, "POST", wp_format("/exec/%s/start", container->exec), "{\"Detach\": false}",
+                      after_test_ran);
+    }
+    json_decref(json);
+}
+
+static void test_file(struct container *container, const char *path) {
+    json_t *body = json_pack("{s:b, s:b, s:[s, s, s]}", "AttachStdout", true, "AttachStderr", true, "Cmd",
+                             "test", "-e", path);
+    char *text = json_dumps(body, 0);
+    wp_docker_ask(container, "POST", wp_format("/containers/%s/exec", container->id), text, after_test_made);
+    free(text);
+    json_decref(body);
+}
+
+/* How an agent reaches it: its address on its network, else its name. */
+static void keep_address(struct container *container, const json_t *inspected) {
+    const json_t *networks = json_object_get(json_object_get(inspected, "NetworkSettings"), "Networks"),
+                 *network;
+    const char *name;
+    snprintf(container->address, sizeof container->address, "container:%.50s", container->id);
+    json_object_foreach((json_t *)networks, name, network) {
+        const char *ip = wp_docker_text(network, "IPAddress");
+        if (*ip) snprintf(container->address, sizeof container->address, "%s", ip);
+    }
+}
+
+static void after_look(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status != 200) {
+        fail(container, answer, "it could not be inspected");
+        return;
+    }
+    json_t *inspected = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
+    const json_t *state = json_object_get(inspected, "State");
+    const char *path, *health = wp_docker_text(json_object_get(state, "Health"), "Status");
+    enum wp_ready ready = wp_definition_ready(container->runtime->config, container->philosophy, &path);
+    keep_address(container, inspected);
+    if (!json_is_true(json_object_get(state, "Running"))) {
+        char detail[192];
+        snprintf(detail, sizeof detail, "it exited with status %lld before it was ready",
+                 (long long)json_integer_value(json_object_get(state, "ExitCode")));
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+    } else if (ready == WP_READY_FILE) {
+        test_file(container, path);
+    } else if (ready == WP_READY_RUNNING || strcmp(health, "healthy") == 0) {
+        become_ready(container);
+    } else {
+        look_again(container,
+                   *health ? "its health check says that it is not" : "its image has no HEALTHCHECK");
+    }
+    json_decref(inspected);
+}
+
+static void look(struct container *container) {
+    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
+}
+
+void wp_docker_probe(struct container *container) {
+    container->probing_since_us = wp_clock_us();
+    wp_docker_set_phase(container, PROBING);
+    look(container);
+}
+
+/* --- making -----------------------------------------------------------------------------------------------
+ */
+
+static void after_start(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status == 204 || answer->status == 304)
+        wp_docker_probe(container);
+    else
+        fail(container, answer, "it could not be started");
+}
+
+static void start(struct container *container) {
+    wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
+}
+
+/* The name is taken: by a create of ours whose answer was lost, or by somebody else's. */
+static void after_conflict(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status != 200) {
+        fail(container, answer, "its name is taken, and by whom is not known");
+        return;
+    }
+    json_t *inspected = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
+    const json_t *labels = json_object_get(json_object_get(inspected, "Config"), "Labels");
+    char *owner = wp_definition_owner(container->runtime->config);
+    bool ours = strcmp(wp_docker_text(labels, WP_LABEL_PREFIX), owner) == 0 &&
+                strcmp(wp_docker_text(labels, WP_LABEL_HOST), container->runtime->config->host.name) == 0;
+    free(owner);
+    if (ours) {
+        start(container);
+    } else { /* not ours to remove */
+        container->over = WP_CONTAINER_FAILED;
+        snprintf(container->detail, sizeof container->detail,
+                 "its name is taken by a container of somebody else");
+        wp_docker_set_phase(container, REMOVING);
+        wp_docker_be_over(container);
+    }
+    json_decref(inspected);
+}
+
+static void after_create(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status == 201) {
+        start(container);
+    } else if (answer->status == 409) {
+        wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,
+                      after_conflict);
+    } else if (answer->status == 404) {
+        char detail[192];
+        snprintf(detail, sizeof detail, "the image %s is not on host %s",
+                 wp_definition_image(container->runtime->config, container->philosophy),
+                 container->runtime->config->host.name);
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+    } else {
+        fail(container, answer, "it could not be created");
+    }
+}
+
+static void make(struct container *container) {
+    struct wp_runtime *runtime = container->runtime;
+    struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy), container->limits};
+    json_t *body = wp_definition_body(runtime->config, &spec);
+    char *text = json_dumps(body, JSON_COMPACT);
+    wp_docker_set_phase(container, MAKING);
+    wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
+                  after_create);
+    free(text);
+    json_decref(body);
+}
+
+void wp_docker_start_queued(struct wp_runtime *runtime) {
+    while (runtime->queue && runtime->making < runtime->creates && !runtime->closing) make(runtime->queue);
+}

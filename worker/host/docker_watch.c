@@ -1,0 +1,176 @@
+/* What the docker driver hears of its containers: the engine's events, and its list after each gap of them
+ * and at every reconcile. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/log.h"
+#include "host/definition.h"
+#include "host/docker_internal.h"
+
+struct listing { /* of a reconcile; waits for the engine's answer */
+    struct wp_runtime *runtime;
+    wp_runtime_listed listed; /* NULL: the driver's own, after a gap of events */
+    void (*done)(void *ctx, bool ok);
+    void *ctx;
+    uint64_t changes; /* runtime->changes when it was asked for */
+};
+
+/* --- deaths -----------------------------------------------------------------------------------------------
+ */
+
+static void die(struct container *container, const char *detail) {
+    if (container->phase == RUNNING)
+        wp_docker_end(container, WP_CONTAINER_DIED, detail);
+    else if (container->phase == PROBING)
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void on_event(void *ctx, struct wp_str line) {
+    struct wp_runtime *runtime = ctx;
+    json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
+    const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
+    struct container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
+    char detail[192];
+    if (container && strcmp(wp_docker_text(event, "Action"), "die") == 0) {
+        snprintf(detail, sizeof detail, "it exited with status %s%s", wp_docker_text(attributes, "exitCode"),
+                 container->phase == PROBING ? " before it was ready" : "");
+        die(container, detail);
+    } else if (container) {
+        die(container, "it was removed by somebody else");
+    }
+    json_decref(event);
+}
+
+static void list_again(struct wp_runtime *runtime);
+
+static void on_events_opened(void *ctx) {
+    struct wp_runtime *runtime = ctx;
+    runtime->events_retry_ms = 0;
+    list_again(runtime);
+}
+
+static void on_events_retry(uv_timer_t *timer) {
+    wp_docker_watch(timer->data);
+}
+
+static void on_events_over(void *ctx, const struct wp_engine_answer *answer) {
+    struct wp_runtime *runtime = ctx;
+    if (runtime->closing) return;
+    wp_log(WP_LOG_WARN, "engine_events_lost", "reason=%s",
+           *answer->error ? answer->error : "the engine ended them");
+    runtime->events_retry_ms = wp_docker_next_retry(runtime->events_retry_ms);
+    uv_timer_start(&runtime->events_retry, on_events_retry, (uint64_t)runtime->events_retry_ms, 0);
+}
+
+static char *escape(const char *text) {
+    struct wp_buf out = {0};
+    for (const char *at = text; *at; at++) wp_buf_printf(&out, "%%%02X", (unsigned char)*at);
+    return out.data; /* printf ends it with a NUL */
+}
+
+/* {"label": [ours, of this host], ...} */
+char *wp_docker_filters(const struct wp_config *config, bool events) {
+    char *owner = wp_definition_owner(config);
+    json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
+                                json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
+    if (events) {
+        json_object_set_new(filters, "type", json_pack("[s]", "container"));
+        json_object_set_new(filters, "event", json_pack("[s, s]", "die", "destroy"));
+    }
+    char *text = json_dumps(filters, JSON_COMPACT), *escaped = escape(text);
+    json_decref(filters);
+    free(text);
+    free(owner);
+    return escaped;
+}
+
+void wp_docker_watch(struct wp_runtime *runtime) {
+    char *filters = wp_docker_filters(runtime->config, true),
+         *path = wp_format("/events?filters=%s", filters);
+    wp_engine_watch(runtime->engine, path, on_events_opened, on_event, on_events_over, runtime);
+    free(path);
+    free(filters);
+}
+
+/* --- what there is
+ * ------------------------------------------------------------------------------------------ */
+
+/* One that we do not know: of a worker before us. Ready or not, it has to be seen again. */
+static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
+                               const char *state) {
+    struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
+    if (strcmp(state, "running") == 0)
+        wp_docker_probe(container);
+    else if (strcmp(state, "created") == 0)
+        wp_docker_end(container, WP_CONTAINER_FAILED, "its worker ended before it was started");
+    else
+        wp_docker_end(container, WP_CONTAINER_DIED, "it ended while nobody watched it");
+    return container;
+}
+
+static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at) {
+    const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
+    const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
+    struct container *container = wp_docker_find(runtime, wp_str(id));
+    if (!*id || strcmp(state, "removing") == 0) return; /* what is removed already is nothing to wait for */
+    if (!container)
+        container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
+    else if (container->changed <= asked_at && (strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0))
+        die(container, "it ended while nobody watched it");
+    container->seen = true;
+}
+
+static void tell_listed(const struct listing *listing) {
+    static const enum wp_container_state states[] = {[QUEUED] = WP_CONTAINER_STARTING,
+                                                     [MAKING] = WP_CONTAINER_STARTING,
+                                                     [PROBING] = WP_CONTAINER_STARTING,
+                                                     [RUNNING] = WP_CONTAINER_READY,
+                                                     [REMOVING] = WP_CONTAINER_GONE};
+    struct container *container, *next;
+    HASH_ITER(hh, listing->runtime->containers, container, next) {
+        listing->listed(listing->ctx, wp_str(container->id), states[container->phase],
+                        wp_str(container->phase == RUNNING ? container->address : ""));
+    }
+}
+
+static void compare(struct listing *listing, const json_t *rows) {
+    struct wp_runtime *runtime = listing->runtime;
+    struct container *container, *next;
+    size_t i;
+    const json_t *row;
+    HASH_ITER(hh, runtime->containers, container, next) container->seen = false;
+    json_array_foreach(rows, i, row) see(runtime, row, listing->changes);
+    HASH_ITER(hh, runtime->containers, container, next) {
+        if (!container->seen && container->changed <= listing->changes)
+            die(container, "not found by its host");
+    }
+}
+
+static void on_list(void *ctx, const struct wp_engine_answer *answer) {
+    struct listing *listing = ctx;
+    json_t *rows = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    bool ok = json_is_array(rows);
+    if (listing->runtime->closed) {
+        json_decref(rows);
+        free(listing);
+        return;
+    }
+    if (ok) compare(listing, rows);
+    if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
+    if (ok && listing->listed) tell_listed(listing);
+    if (listing->done) listing->done(listing->ctx, ok);
+    json_decref(rows);
+    free(listing);
+}
+
+void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
+                    void *ctx) {
+    struct listing *listing = wp_calloc(1, sizeof *listing);
+    *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
+    char *path = wp_format("/containers/json?all=1&filters=%s", runtime->filters);
+    wp_engine_call(runtime->engine, "GET", path, NULL, on_list, listing);
+    free(path);
+}
+
+static void list_again(struct wp_runtime *runtime) {
+    wp_docker_list(runtime, NULL, NULL, NULL);
+}

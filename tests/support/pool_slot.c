@@ -6,7 +6,8 @@
 #include "support/pool_check.h"
 
 static const char defaults[] =
-    "{'pool_enabled': true, 'warm_start': true, 'size': 10, 'sizes': {}, 'max_containers': 100, 'max_failures': 5, "
+    "{'pool_enabled': true, 'warm_start': true, 'size': 10, 'sizes': {}, 'max_containers': 100, "
+    "'max_failures': 5, "
     "'max_philosophies': 1000, 'timeout_ms': 30000, 'lease_ms': 3600000, 'min_cpu': 1, 'max_cpu': 400, "
     "'min_memory': 16, 'max_memory': 8192, 'request_ttl': 600, 'max_requests': 1000000, "
     "'history_size': 100, 'buffer': 1.2, 'cpu': 50, 'memory': 256, 'time': 60, 'low_confidence': 0.3, "

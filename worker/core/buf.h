@@ -28,7 +28,7 @@ void *wp_alloc(size_t size);
 void *wp_calloc(size_t count, size_t size);
 void *wp_realloc(void *ptr, size_t size);
 char *wp_strdup(const char *text);
-char *wp_strndup(struct wp_str text); /* NUL-terminated copy, owned by the caller */
+char *wp_strndup(struct wp_str text);                     /* NUL-terminated copy, owned by the caller */
 char *wp_format(const char *format, ...) WP_PRINTF(1, 2); /* owned by the caller */
 
 #endif

@@ -67,7 +67,7 @@ struct wp_config {
         struct wp_settings
             prewarm;            /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
         int64_t max_containers; /* pool.max_containers: 100 a philosophy, leased ones included */
-        int64_t max_failures; /* pool.max_failures: 5 in a row; 0 = no limit */
+        int64_t max_failures;   /* pool.max_failures: 5 in a row; 0 = no limit */
         int64_t max_philosophies;                /* pool.max_philosophies: 1000 */
         int64_t prewarm_interval;                /* pool.prewarm_interval: 60 s; 0 = off */
         double prewarm_below;                    /* pool.prewarm_below_percent: 20 */

@@ -17,7 +17,8 @@ static const struct wp_acquire acquire = {.request_id = {"r-1", 3},
                                           .timeout_ms = WP_ABSENT,
                                           .lease_ms = -5,
                                           .cpu_percent = NAN,
-                                          .memory_mb = 0.1};
+                                          .memory_mb = 0.1,
+                                          .claim = {"\x02\x02k\x04v\"\x01\x06\x02m\x00\x00", 12}};
 static const struct wp_release release = {.request_id = {"r", 1}, .philosophy = {"p", 1}, .reuse = true};
 static const struct wp_usage usage = {.agent_id = {"a", 1},
                                       .philosophy = {"p", 1},
@@ -45,7 +46,10 @@ static const struct wp_assignment assignment = {.request_id = {"r", 1},
                                                 .confidence = 0.01,
                                                 .basis = {"low", 3},
                                                 .reason = {"\xff bad", 5},
-                                                .retry_after_ms = WP_ABSENT};
+                                                .retry_after_ms = WP_ABSENT,
+                                                .tier = {"cold", 4},
+                                                .has_startup = true,
+                                                .startup = {1, 2, 3, 4, 5, 6.5}};
 static const struct wp_command command = {.command_id = {"c", 1},
                                           .host = {"h", 1},
                                           .op = {"create", 6},
@@ -77,6 +81,24 @@ static struct wp_buf encode(struct wp_wire *wire, enum wp_topic topic) {
 /* ---- avro-c as the judge ---- */
 
 static void expect_fields(const struct fields *fields, const void *event, avro_value_t *record);
+
+static void expect_map(const struct field *field, struct wp_str ours, avro_value_t *value) {
+    struct avro_map map = {.in = avro_reader(ours)};
+    struct wp_str key, text;
+    size_t count, seen = 0, size;
+    const char *theirs;
+    cr_assert_eq(avro_value_get_size(value, &count), 0);
+    while (avro_map_next(&map, &key, &text)) {
+        avro_value_t item;
+        char *name = wp_strndup(key);
+        cr_assert_eq(avro_value_get_by_name(value, name, &item, NULL), 0, "%s has no %s", field->name, name);
+        cr_assert_eq(avro_value_get_string(&item, &theirs, &size), 0);
+        cr_expect(wp_str_eq((struct wp_str){theirs, size - 1}, text), "%s of %s", name, field->name);
+        free(name);
+        seen++;
+    }
+    cr_expect_eq(seen, count);
+}
 
 static void expect_field(const struct field *field, const void *event, avro_value_t *value) {
     const void *ours = field_value(field, event);
@@ -111,6 +133,9 @@ static void expect_field(const struct field *field, const void *event, avro_valu
         break;
     case FIELD_RECORD:
         expect_fields(field->record, ours, value);
+        break;
+    case FIELD_MAP:
+        expect_map(field, *(const struct wp_str *)ours, value);
         break;
     }
 }
@@ -172,7 +197,8 @@ Test(wire_encode, json_is_compact_and_leaves_out_what_is_absent) {
     } expected[] = {
         {WP_TOPIC_ACQUIRE,
          "{\"request_id\":\"r-1\",\"agent_id\":\"a "
-         "\\\"1\\\"\\n\\t\\r\\\\\",\"philosophy\":\"react\",\"lease_ms\":-5,\"memory_mb\":0.1}"},
+         "\\\"1\\\"\\n\\t\\r\\\\\",\"philosophy\":\"react\",\"lease_ms\":-5,\"memory_mb\":0.1,"
+         "\"claim\":{\"k\":\"v\\\"\",\"m\":\"\"}}"},
         {WP_TOPIC_CACHE, "{\"event_id\":\"e\",\"op\":\"set\",\"namespace\":\"n\",\"key\":\"k\",\"value_"
                          "base64\":\"AP8=\",\"ttl_seconds\":9223372036854775807}"},
         {WP_TOPIC_CACHE_RESULT, "{\"event_id\":\"e\",\"op\":\"get\",\"namespace\":\"\",\"key\":\"\",\"hit\":"

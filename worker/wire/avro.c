@@ -97,6 +97,25 @@ uint64_t avro_read_block(struct avro_reader *in) {
     return 0;
 }
 
+bool avro_map_next(struct avro_map *map, struct wp_str *ret_key, struct wp_str *ret_value) {
+    if (map->left == 0) map->left = avro_read_block(&map->in);
+    if (map->left == 0 || map->in.why) return false;
+    map->left--;
+    *ret_key = avro_read_bytes(&map->in);
+    *ret_value = avro_read_bytes(&map->in);
+    return !map->in.why;
+}
+
+struct wp_str avro_read_map(struct avro_reader *in) {
+    struct avro_map map = {.in = *in};
+    struct wp_str key, value;
+    while (avro_map_next(&map, &key, &value)) {
+    }
+    struct wp_str datum = {(const char *)in->at, (size_t)(map.in.at - in->at)};
+    *in = map.in;
+    return in->why ? (struct wp_str){NULL, 0} : datum;
+}
+
 void avro_write_long(struct wp_buf *out, int64_t value) {
     uint64_t raw = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
     char *at = avro_room(out, LONGEST_VARINT);

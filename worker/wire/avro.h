@@ -39,6 +39,14 @@ struct wp_str avro_read_fixed(struct avro_reader *in, size_t size);
 size_t avro_read_branch(struct avro_reader *in, size_t branches); /* of a union, less than `branches` */
 /* The number of items in the next block of an array or map; 0 at its end. */
 uint64_t avro_read_block(struct avro_reader *in);
+/* A map of strings: its datum, checked and borrowed; the pairs are had by avro_map_next. */
+struct wp_str avro_read_map(struct avro_reader *in);
+
+struct avro_map { /* a walk over the pairs of a datum from avro_read_map: {avro_reader(datum), 0} */
+    struct avro_reader in;
+    uint64_t left; /* in the block */
+};
+bool avro_map_next(struct avro_map *map, struct wp_str *ret_key, struct wp_str *ret_value);
 
 static inline char *avro_room(struct wp_buf *out, size_t bytes) {
     return out->cap - out->len >= bytes && out->data ? out->data + out->len : wp_buf_reserve(out, bytes);

@@ -14,6 +14,7 @@ struct wp_acquire {
     struct wp_str request_id, agent_id, philosophy, tenant;
     int64_t timeout_ms, lease_ms;
     double cpu_percent, memory_mb;
+    struct wp_str claim; /* the datum of a map of strings (wire/avro.h avro_map_next); never logged */
 };
 
 struct wp_release {
@@ -38,7 +39,8 @@ struct wp_control {
 };
 
 struct wp_container_event {
-    struct wp_str container_id, philosophy, host, state, detail, address;
+    struct wp_str container_id, philosophy, host, state, detail, address, image;
+    double queue_ms, create_ms, start_ms, ready_ms; /* of a start; NAN when there is none to tell */
 };
 
 /* Out. */
@@ -48,6 +50,10 @@ struct wp_requirements {
 };
 struct wp_limits {
     double cpu_percent, memory_mb;
+};
+
+struct wp_startup { /* what startup_time_ms was spent on, ms */
+    double queue_ms, create_ms, start_ms, ready_ms, bind_ms, publish_ms;
 };
 
 struct wp_assignment {
@@ -60,6 +66,9 @@ struct wp_assignment {
     double confidence;
     struct wp_str basis, reason;
     int64_t retry_after_ms;
+    struct wp_str image, tier; /* tier: cold, hot or paused */
+    bool has_startup;          /* of a cold start, or where something had to be bound */
+    struct wp_startup startup;
 };
 
 struct wp_command {

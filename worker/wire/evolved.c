@@ -3,6 +3,7 @@
 #include "wire/evolved.h"
 #include <avro.h>
 #include <stdlib.h>
+#include "wire/avro.h"
 #include "wire/datum.h"
 #include "wire/events.h"
 
@@ -78,6 +79,26 @@ static bool read_bool(avro_value_t *value, bool *ret_bool) {
     return true;
 }
 
+static bool read_map(avro_value_t *value, struct wp_arena *arena, struct wp_str *ret_map) {
+    struct wp_buf datum = {0};
+    size_t count = 0;
+    bool strings = avro_value_get_type(value) == AVRO_MAP && avro_value_get_size(value, &count) == 0;
+    if (count > 0) avro_write_long(&datum, (int64_t)count);
+    for (size_t i = 0; i < count && strings; i++) {
+        avro_value_t item;
+        const char *key;
+        struct wp_str text;
+        strings = avro_value_get_by_index(value, i, &item, &key) == 0 && read_text(&item, arena, &text);
+        if (!strings) break;
+        avro_write_bytes(&datum, wp_str(key));
+        avro_write_bytes(&datum, text);
+    }
+    avro_write_long(&datum, 0);
+    if (strings) *ret_map = wp_arena_copy(arena, wp_buf_str(&datum));
+    wp_buf_done(&datum);
+    return strings;
+}
+
 static bool map_value(const struct field *field, avro_value_t *value, struct wp_arena *arena, void *event) {
     void *place = field_place(field, event);
     switch (field->kind) {
@@ -89,6 +110,8 @@ static bool map_value(const struct field *field, avro_value_t *value, struct wp_
         return read_long(value, place) && !(field->optional && *(int64_t *)place == WP_ABSENT);
     case FIELD_DOUBLE:
         return read_double(value, place) && !(field->optional && isnan(*(double *)place));
+    case FIELD_MAP:
+        return read_map(value, arena, place);
     default: /* no input has a record */
         wp_assert(field->kind == FIELD_BOOL);
         return read_bool(value, place);

@@ -15,6 +15,11 @@
         .name = "value", .kind = FIELD_BYTES, .optional = true, .at = offsetof(struct s, value),             \
         .has_at = offsetof(struct s, has_value)                                                              \
     }
+#define OPTIONAL_RECORD(s, m, f)                                                                             \
+    {                                                                                                        \
+        .name = #m, .kind = FIELD_RECORD, .optional = true, .at = offsetof(struct s, m), .record = &(f),     \
+        .has_at = offsetof(struct s, has_##m)                                                                \
+    }
 #define RECORD(s, m, f)                                                                                      \
     { .name = #m, .kind = FIELD_RECORD, .at = offsetof(struct s, m), .record = &(f) }
 
@@ -23,6 +28,7 @@ static const struct field acquire_list[] = {
     FIELD(wp_acquire, philosophy, STRING),     OPTIONAL(wp_acquire, tenant, STRING),
     OPTIONAL(wp_acquire, timeout_ms, LONG),    OPTIONAL(wp_acquire, lease_ms, LONG),
     OPTIONAL(wp_acquire, cpu_percent, DOUBLE), OPTIONAL(wp_acquire, memory_mb, DOUBLE),
+    OPTIONAL(wp_acquire, claim, MAP),
 };
 
 static const struct field release_list[] = {
@@ -59,6 +65,9 @@ static const struct field container_event_list[] = {
     FIELD(wp_container_event, container_id, STRING), FIELD(wp_container_event, philosophy, STRING),
     FIELD(wp_container_event, host, STRING),         FIELD(wp_container_event, state, STRING),
     OPTIONAL(wp_container_event, detail, STRING),    OPTIONAL(wp_container_event, address, STRING),
+    OPTIONAL(wp_container_event, image, STRING),     OPTIONAL(wp_container_event, queue_ms, DOUBLE),
+    OPTIONAL(wp_container_event, create_ms, DOUBLE), OPTIONAL(wp_container_event, start_ms, DOUBLE),
+    OPTIONAL(wp_container_event, ready_ms, DOUBLE),
 };
 
 static const struct field limits_list[] = {
@@ -73,6 +82,13 @@ static const struct field requirements_list[] = {
     FIELD(wp_requirements, execution_time_seconds, DOUBLE),
 };
 static const struct fields requirements = LIST(requirements_list);
+
+static const struct field startup_list[] = {
+    FIELD(wp_startup, queue_ms, DOUBLE), FIELD(wp_startup, create_ms, DOUBLE),
+    FIELD(wp_startup, start_ms, DOUBLE), FIELD(wp_startup, ready_ms, DOUBLE),
+    FIELD(wp_startup, bind_ms, DOUBLE),  FIELD(wp_startup, publish_ms, DOUBLE),
+};
+static const struct fields startup = LIST(startup_list);
 
 static const struct field assignment_list[] = {
     FIELD(wp_assignment, request_id, STRING),
@@ -94,6 +110,9 @@ static const struct field assignment_list[] = {
     FIELD(wp_assignment, basis, STRING),
     OPTIONAL(wp_assignment, reason, STRING),
     OPTIONAL(wp_assignment, retry_after_ms, LONG),
+    OPTIONAL(wp_assignment, image, STRING),
+    OPTIONAL(wp_assignment, tier, STRING),
+    OPTIONAL_RECORD(wp_assignment, startup, startup),
 };
 
 static const struct field command_list[] = {
@@ -139,6 +158,7 @@ static void clear(const struct field *field, void *event) {
         *(struct wp_str *)place = (struct wp_str){NULL, 0};
         break;
     case FIELD_STRING:
+    case FIELD_MAP:
         *(struct wp_str *)place = (struct wp_str){NULL, 0};
         break;
     case FIELD_LONG:
@@ -151,6 +171,7 @@ static void clear(const struct field *field, void *event) {
         *(bool *)place = field->fallback;
         break;
     case FIELD_RECORD:
+        if (field->optional) *(bool *)((char *)event + field->has_at) = false;
         fields_clear(field->record, place);
         break;
     }
@@ -165,8 +186,10 @@ bool field_is_absent(const struct field *field, const void *event) {
     if (!field->optional) return false;
     switch (field->kind) {
     case FIELD_BYTES:
+    case FIELD_RECORD:
         return !*(const bool *)((const char *)event + field->has_at);
     case FIELD_STRING:
+    case FIELD_MAP:
         return !((const struct wp_str *)value)->ptr;
     case FIELD_LONG:
         return *(const int64_t *)value == WP_ABSENT;

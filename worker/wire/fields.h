@@ -7,7 +7,15 @@
 #include "core/arena.h"
 #include "wire/avro.h"
 
-enum field_kind { FIELD_STRING, FIELD_BYTES, FIELD_LONG, FIELD_DOUBLE, FIELD_BOOL, FIELD_RECORD };
+enum field_kind {
+    FIELD_STRING,
+    FIELD_BYTES,
+    FIELD_LONG,
+    FIELD_DOUBLE,
+    FIELD_BOOL,
+    FIELD_RECORD,
+    FIELD_MAP, /* of strings, only in inputs: kept as its Avro datum (avro_map_next) */
+};
 
 struct fields;
 struct field {
@@ -16,7 +24,7 @@ struct field {
     bool optional; /* ["null", kind]; absent is null */
     bool fallback; /* a bool's default, when missing from JSON or from an older schema */
     size_t at;     /* offset in the struct */
-    size_t has_at; /* bytes: of the bool that says whether there is a value */
+    size_t has_at; /* bytes, optional records: of the bool that says whether there is a value */
     const struct fields *record;
 };
 struct fields {

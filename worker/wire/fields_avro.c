@@ -27,7 +27,11 @@ static void read_one(const struct field *field, struct avro_reader *in, void *ev
         *(bool *)place = avro_read_bool(in);
         break;
     case FIELD_RECORD:
+        if (field->optional) *(bool *)((char *)event + field->has_at) = true;
         fields_read_avro(field->record, in, place);
+        break;
+    case FIELD_MAP:
+        *(struct wp_str *)place = avro_read_map(in);
         break;
     }
 }
@@ -57,6 +61,9 @@ static void write_one(const struct field *field, const void *event, struct wp_bu
         break;
     case FIELD_RECORD:
         fields_write_avro(field->record, value, out);
+        break;
+    case FIELD_MAP:
+        wp_buf_add(out, ((const struct wp_str *)value)->ptr, ((const struct wp_str *)value)->len);
         break;
     }
 }

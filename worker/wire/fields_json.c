@@ -34,6 +34,39 @@ static enum wp_err read_base64(const struct field *field, const json_t *json, st
     return valid ? WP_OK : wrong(error, "value_base64", "base64 with padding");
 }
 
+/* As its Avro datum; false: a value is no string. */
+static bool copy_map(struct wp_arena *arena, const json_t *json, struct wp_str *ret_map) {
+    struct wp_buf datum = {0};
+    const char *key;
+    const json_t *value;
+    bool strings = json_is_object(json);
+    if (strings && json_object_size(json) > 0) avro_write_long(&datum, (int64_t)json_object_size(json));
+    json_object_foreach((json_t *)json, key, value) {
+        strings = strings && json_is_string(value);
+        avro_write_bytes(&datum, wp_str(key));
+        avro_write_bytes(&datum, (struct wp_str){json_string_value(value), json_string_length(value)});
+    }
+    avro_write_long(&datum, 0);
+    *ret_map = wp_arena_copy(arena, wp_buf_str(&datum));
+    wp_buf_done(&datum);
+    return strings;
+}
+
+static void write_map(struct wp_buf *out, struct wp_str datum) {
+    struct avro_map map = {.in = avro_reader(datum)};
+    struct wp_str key, value;
+    bool first = true;
+    wp_buf_add_str(out, "{");
+    while (avro_map_next(&map, &key, &value)) {
+        if (!first) wp_buf_add_str(out, ",");
+        first = false;
+        text_string(out, key);
+        wp_buf_add_str(out, ":");
+        text_string(out, value);
+    }
+    wp_buf_add_str(out, "}");
+}
+
 static enum wp_err read_one(const struct field *field, const json_t *json, struct wp_arena *arena,
                             void *event, struct wp_error *error) {
     void *place = field_place(field, event);
@@ -56,6 +89,12 @@ static enum wp_err read_one(const struct field *field, const json_t *json, struc
         if (!json_is_number(json)) return wrong(error, field->name, "a number");
         *(double *)place = json_number_value(json);
         return WP_OK;
+    case FIELD_MAP: {
+        struct wp_str map;
+        if (!copy_map(arena, json, &map)) return wrong(error, field->name, "an object of strings");
+        *(struct wp_str *)place = map;
+        return WP_OK;
+    }
     default: /* no input has a record */
         wp_assert(field->kind == FIELD_BOOL);
         if (!json_is_boolean(json)) return wrong(error, field->name, "true or false");
@@ -103,6 +142,9 @@ static void write_one(const struct field *field, const void *value, struct wp_bu
     }
     case FIELD_BOOL:
         wp_buf_add_str(out, *(const bool *)value ? "true" : "false");
+        break;
+    case FIELD_MAP:
+        write_map(out, *(const struct wp_str *)value);
         break;
     default:
         fields_write_json(field->record, value, out);

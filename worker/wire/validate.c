@@ -1,6 +1,7 @@
 /* Validates input events. Pure; any thread. */
 #include "wire/validate.h"
 #include <inttypes.h>
+#include "wire/avro.h"
 
 #define LONGEST_ID 256
 #define LONGEST_KEY 512
@@ -11,6 +12,7 @@
 #define MOST_ENTRIES INT64_C(1000000000)
 #define MOST_CONTAINERS INT64_C(1000000)
 #define LARGEST_FIGURE 1e7
+#define LARGEST_CLAIM 65536 /* bytes of keys and values */
 
 struct check {
     struct wp_error *error;
@@ -74,6 +76,24 @@ static void known(struct check *check, const char *field, struct wp_str word, co
         check->err = wp_fail(check->error, WP_ERR_DATA, "unknown %s of %zu bytes", field, word.len);
 }
 
+/* What is wrong is said without a byte of it. */
+static void claim(struct check *check, struct wp_str datum) {
+    struct avro_map map = {.in = avro_reader(datum)};
+    struct wp_str key, value;
+    size_t size = 0;
+    while (!check->err && avro_map_next(&map, &key, &value)) {
+        size += key.len + value.len;
+        if (!wp_str_is_id(key, LONGEST_ID) || !wp_str_is_utf8(value))
+            check->err =
+                wp_fail(check->error, WP_ERR_DATA,
+                        "field claim must be a map of UTF-8 strings, its keys 1 to %d bytes", LONGEST_ID);
+        else if (size > LARGEST_CLAIM)
+            check->err =
+                wp_fail(check->error, WP_ERR_DATA,
+                        "field claim must be %d bytes at most, keys and values together", LARGEST_CLAIM);
+    }
+}
+
 static void acquire(struct check *check, const struct wp_acquire *e) {
     id(check, "request_id", e->request_id);
     id(check, "agent_id", e->agent_id);
@@ -83,6 +103,7 @@ static void acquire(struct check *check, const struct wp_acquire *e) {
     range(check, "lease_ms", e->lease_ms, 0, LONGEST_LEASE_MS);
     figure(check, "cpu_percent", e->cpu_percent);
     figure(check, "memory_mb", e->memory_mb);
+    if (e->claim.ptr) claim(check, e->claim);
 }
 
 static void release(struct check *check, const struct wp_release *e) {
@@ -132,15 +153,21 @@ static void control(struct check *check, const struct wp_control *e) {
 
 static void container_event(struct check *check, const struct wp_container_event *e) {
     static const char *const states[] = {
-        "ready",     "failed",         "died",     "gone", "lease_expired", "request_timed_out", "host_up",
-        "host_down", "prediction_due", "continue", NULL};
-    static const char *const of_container[] = {"ready", "failed", "died", "gone", NULL};
+        "ready",   "failed",    "died",           "gone",     "lease_expired", "request_timed_out",
+        "host_up", "host_down", "prediction_due", "continue", "bound",         "reset",
+        NULL};
+    static const char *const of_container[] = {"ready", "failed", "died", "gone", "bound", "reset", NULL};
     static const char *const of_host[] = {"host_up", "host_down", NULL};
     known(check, "state", e->state, states);
     if (e->container_id.len > 0 || one_of(e->state, of_container)) id(check, "container_id", e->container_id);
     if (e->philosophy.len > 0) name(check, "philosophy", e->philosophy);
     if (e->host.len > 0 || one_of(e->state, of_host)) name(check, "host", e->host);
     if (e->address.len > 0) id(check, "address", e->address);
+    if (e->image.len > 0) id_of(check, "image", e->image, LONGEST_KEY);
+    figure(check, "queue_ms", e->queue_ms);
+    figure(check, "create_ms", e->create_ms);
+    figure(check, "start_ms", e->start_ms);
+    figure(check, "ready_ms", e->ready_ms);
     if (!check->err && (e->detail.len > LONGEST_DETAIL || !wp_str_is_utf8(e->detail)))
         check->err =
             wp_fail(check->error, WP_ERR_DATA, "field detail must be UTF-8, up to %d bytes", LONGEST_DETAIL);

@@ -10,13 +10,13 @@ local function limits_for(name, r)
     return cpu, memory
 end
 
--- The host that is up and has most room for it.
-local function host_with_room(memory)
+-- The host that is up and has most room for it, and can give it a claim if it has to.
+local function host_with_room(memory, claim)
     local best, room
     for name, h in pairs(host_table.all()) do
         local free = h.capacity - h.used
         if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and
-            (not best or free > room or (free == room and name < best)) then
+            (not claim or h.claims) and (not best or free > room or (free == room and name < best)) then
             best, room = name, free
         end
     end
@@ -25,7 +25,7 @@ end
 
 local function create(offset, name, r)
     local cpu, memory = limits_for(name, r)
-    local host = host_with_room(memory)
+    local host = host_with_room(memory, r and r[CLAIM])
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n

@@ -16,7 +16,7 @@ function host_table.all()
         local rows = redis.call('HGETALL', root .. ':hosts')
         for i = 1, #rows, 2 do
             local h = {}
-            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending = cmsgpack.unpack(rows[i + 1])
+            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims = cmsgpack.unpack(rows[i + 1])
             hosts[rows[i]] = h
         end
     end
@@ -57,7 +57,7 @@ function host_table.flush()
         local h = hosts[name]
         if h then
             rows[#rows + 1] = name
-            rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending)
+            rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims)
         else
             gone[#gone + 1] = name
         end

@@ -8,22 +8,39 @@ function pool.beat(keys, args)
     local h = host_table.all()[args[1]]
     local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
     h = h or {used = 0, memory_used = 0, ending = 0}
+    h.claims = f.claims or false
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
     state.flush()
     return fresh and 1 or 0
 end
 
-local function describe(ids)
-    local found = {}
+-- What its host is to do with it, the number of that (of a binding or a reset) and the claim to be bound.
+local function wanted(slot, c)
+    local is = c[STATE]
+    if is == 'idle' and state.is_paused(c) then return 'paused', '', '' end
+    if is == 'resetting' then return is, state.number_text(c[CREATED]), '' end
+    local r = is == 'leased' and state.request(c[REQUEST])
+    if not r or r[STATE] ~= 'b' then return is, '', '' end
+    return 'binding', binding_of(r), r[CLAIM] and redis.call('HGET', slot .. ':claims', c[REQUEST]) or ''
+end
+
+local function describe(slot, ids)
+    local found, requests_of = {}, {}
     state.load_containers(ids)
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] == 'leased' then requests_of[#requests_of + 1] = c[REQUEST] end
+    end
+    state.load_requests(requests_of)
     for i, id in ipairs(ids) do
         local c = state.known_container(id)
         if c then
             local _, _, cpu, memory = state.details(id, c)
-            found[i] = {id, c[STATE], c[POOL], cpu, memory}
+            found[i] = {id, '', c[POOL], cpu, memory, '', ''}
+            found[i][2], found[i][6], found[i][7] = wanted(slot, c)
         else
-            found[i] = {id, '', '', 0, 0}
+            found[i] = {id, '', '', 0, 0, '', ''}
         end
     end
     return cmsgpack.pack(found)
@@ -33,12 +50,12 @@ function pool.desired(keys, args)
     state.begin(keys[1], 0, {})
     local ids = {}
     for i = 2, #args do ids[i - 1] = args[i] end
-    return describe(ids)
+    return describe(keys[1], ids)
 end
 
 function pool.owned(keys, args)
     state.begin(keys[1], 0, {})
-    return describe(redis.call('ZRANGE', keys[1] .. ':hc:' .. args[1], 0, -1))
+    return describe(keys[1], redis.call('ZRANGE', keys[1] .. ':hc:' .. args[1], 0, -1))
 end
 
 -- {us until the next deadline (0: due, -1: none), hosts without a heartbeat...}

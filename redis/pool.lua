@@ -17,7 +17,7 @@ local function load_requests_and_pools(events, request, name)
     return names
 end
 
--- offset age timestamp whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid
+-- offset age timestamp whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid claim
 -- Idle containers that the batch may want of each list are read together.
 local function acquire_prefetch(events)
     local names = load_requests_and_pools(events, 6, 8)
@@ -27,11 +27,29 @@ local function acquire_prefetch(events)
         local e = events[i]
         local p = e[8] ~= '' and state.pool(e[8])
         if p and p.idle > 0 then
-            lists.expect(p.idle_by[e[9]] or state.idle_of(p, e[8], e[9]), 1)
+            local key = state.reuse_key(e[8], e[7], e[9])
+            lists.expect(p.idle_by[key] or state.idle_of(p, e[8], key), 1)
             wants[p] = (wants[p] or 0) + 1
         end
     end
     for p, count in pairs(wants) do lists.expect(state.idle_of(p, p.name, FRESH), count) end
+end
+
+local function some_host_claims()
+    for _, h in pairs(host_table.all()) do if h.claims then return true end end
+    return false
+end
+
+-- The idle container that such a request gets: used by one like it before, else fresh; one that runs rather than one that is paused.
+local function warm_for(p, name, r)
+    local key = state.key_of(r)
+    local id, c = first_idle(p.idle_by[key] or state.idle_of(p, name, key), r)
+    if not id and key ~= FRESH then id, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, name, FRESH), r) end
+    if not id and p.paused > 0 then
+        id, c = first_idle(state.idle_of(p, name, state.paused_key(key)), r)
+        if not id and key ~= FRESH then id, c = first_idle(state.idle_of(p, name, state.paused_key(FRESH)), r) end
+    end
+    return id, c
 end
 
 local function acquire_one(e)
@@ -43,7 +61,7 @@ local function acquire_one(e)
         return -- waiting, or it had its one answer
     end
     local r = {false, name, e[7], e[9], e[5], '', '', known and 'x', false, e[4], now, e[2], 0, e[11] or settings.lease_ms, e[12] or false,
-        e[13] or false, 0}
+        e[13] or false, e[15] and e[15] ~= '' or false, 0}
     local invalid = e[14]
     if invalid and invalid ~= '' then
         dead_letter(offset, invalid)
@@ -59,10 +77,13 @@ local function acquire_one(e)
     if p.draining then return reject(offset, id, r, 'draining') end
     if (r[CPU] or 0) > settings.max_cpu or (r[MEMORY] or 0) > settings.max_memory then return reject(offset, id, r, 'too_large') end
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, 'timeout') end
+    if r[CLAIM] then
+        if not some_host_claims() then return reject(offset, id, r, 'no host takes claims (host.claims)') end
+        state.later({'HSET', ':claims', id, e[15]})
+    end
     if p.idle > 0 and settings.pool_enabled and settings.warm_start then
-        local cid, c = first_idle(p.idle_by[r[TENANT]] or state.idle_of(p, name, r[TENANT]), r[CPU], r[MEMORY])
-        if not cid then cid, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, name, FRESH), r[CPU], r[MEMORY]) end
-        if cid then return lease(offset, id, r, p, cid, c, true) end
+        local cid, c = warm_for(p, name, r)
+        if cid then return lease(offset, id, r, p, cid, c, 'hot') end
     end
     p.active = now
     if timeout == 0 then return reject(offset, id, r, 'timeout') end
@@ -89,6 +110,17 @@ local function release_prefetch(events)
     agents.load(holders)
 end
 
+-- A request whose container is being bound to it is over, and nobody else gets that container.
+local function give_up_binding(offset, id, r, reason)
+    local cid = r[CONTAINER]
+    local c = state.container(cid)
+    state.pool(r[POOL])
+    reject(offset, id, r, reason)
+    if not c or c[REQUEST] ~= id then return end
+    c[REQUEST] = ''
+    destroy(offset, cid, c)
+end
+
 local function release_one(e)
     local offset, id = e[1], e[2]
     local r = requests[id]
@@ -99,15 +131,18 @@ local function release_one(e)
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the request is of philosophy ' .. r[POOL]) end
         stop_waiting(r)
         reject(offset, id, r, 'cancelled')
+    elseif r[STATE] == 'b' then
+        if r[POOL] ~= e[3] then return dead_letter(offset, 'the request is of philosophy ' .. r[POOL]) end
+        give_up_binding(offset, id, r, 'cancelled')
     elseif r[STATE] == 'l' then
         local cid = r[CONTAINER]
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the lease is of philosophy ' .. r[POOL]) end
         if e[4] ~= '' and e[4] ~= cid then return dead_letter(offset, 'the lease is on container ' .. cid) end
-        local c = state.leased_container(r)
+        local c, claimed = state.leased_container(r), r[ANSWER]:byte(-1) == BOUND
         state.pool(r[POOL])
         end_lease(offset, id, r)
         c[REQUEST] = ''
-        if e[5] then offer(offset, cid, c, true) else destroy(offset, cid, c) end
+        if e[5] then take_back(offset, cid, c, claimed) else destroy(offset, cid, c) end
     end
 end
 
@@ -129,10 +164,13 @@ end)
 -- A container is no more: its room is free, its lease lost.
 local function gone(offset, id, c, reason)
     local was, name = c[STATE], c[POOL]
-    state.pool(name)
+    local p = state.pool(name)
     if was == 'leased' then
         local r = state.request(c[REQUEST])
         if r and r[STATE] == 'l' and r[CONTAINER] == id then end_lease(offset, c[REQUEST], r, 'lost', reason) end
+        if r and r[STATE] == 'b' and r[CONTAINER] == id then -- it was not handed out
+            if p.draining then reject(offset, c[REQUEST], r, 'draining') else start_waiting(c[REQUEST], r, r[ARRIVED]) end
+        end
     end
     state.move(id, c, 'gone')
     room_came = true
@@ -162,14 +200,22 @@ local function create_failed(offset, id, c, why)
     if is_unavailable(p) then reject_all_waiting(offset, c[POOL], p, reject_unavailable) end
 end
 
-local function ready(offset, id, c, address)
+-- {create, start, ready, publish} in us: what its host measured, and the way of the command and of this event. Ms as the host has them.
+local function parts_of(took, queue_ms, create_ms, start_ms, ready_ms)
+    if not create_ms then return nil end
+    local function us(ms) return math.floor((ms or 0) * 1000) end
+    local create, start, is_ready = us(create_ms), us(start_ms), us(ready_ms)
+    return {create, start, is_ready, math.max(0, took - us(queue_ms) - create - start - is_ready)}
+end
+
+local function ready(offset, id, c, e)
     local p = state.pool(c[POOL])
     local took = now - c[CREATED]
     p.failures, p.retry_at = 0, 0
     p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
     state.deadline('b' .. c[POOL], false)
-    state.set_address(id, c, address)
-    offer(offset, id, c, false)
+    state.set_address(id, c, e[7], e[8] or '')
+    offer(offset, id, c, false, parts_of(took, e[9], e[10], e[11], e[12]))
     restore_later(c[POOL])
 end
 
@@ -190,15 +236,39 @@ end
 
 local function time_out(offset, id)
     local r = state.request(id)
+    if r and r[STATE] == 'b' then return give_up_binding(offset, id, r, 'timeout') end
     if not r or r[STATE] ~= 'w' then return state.not_due('timeout', id) end
     reject_waiting(offset, id, r, 'timeout')
 end
 
-local function pool_due(_, member)
+-- Idle containers that have been idle, or there, for long enough go: at most STEP of each list are looked at.
+local function destroy_old(offset, name, p)
+    local old, nearest = {}, nil
+    p.idle_due = 0
+    state.touch_pool(name)
+    state.each_idle_list(p, name, function(l)
+        for i = 1, STEP + 1 do
+            local id = lists.item(l, i)
+            local c = id and idle_of_list(id, l)
+            local at = c and idle_until(name, id, state.idle_since(l, id))
+            if at and i > STEP then at = now + SECOND end -- the rest of the list
+            if at and at <= now then
+                old[#old + 1] = id
+            elseif at then
+                nearest = math.min(at, nearest or at)
+            end
+        end
+    end)
+    for i = 1, math.min(#old, STEP) do destroy(offset, old[i], containers[old[i]]) end
+    watch_idle(name, p, #old > STEP and now or nearest)
+end
+
+local function pool_due(offset, member)
     local kind, name = member:sub(1, 1), member:sub(2)
     state.deadline(member, false)
     if kind == 'p' then return predictor.due(name) end
     local p = state.pool(name)
+    if kind == 'i' then return p and destroy_old(offset, name, p) end
     if p then
         p.retry_at = 0
         state.touch_pool(name)
@@ -249,7 +319,7 @@ local function drop_host(offset, name, detail)
     end
 end
 
--- offset | container_id philosophy host state detail address
+-- offset | container_id philosophy host state detail address image queue_ms create_ms start_ms ready_ms
 local function event_one(e)
     local offset, id, what = e[1], e[2], e[5]
     if what == 'host_up' then
@@ -274,7 +344,11 @@ local function event_one(e)
     if not c or c[STATE] == 'gone' then return end
     state.pool(c[POOL])
     if what == 'ready' then
-        if c[STATE] == 'creating' then ready(offset, id, c, e[7]) end
+        if c[STATE] == 'creating' then ready(offset, id, c, e) end
+    elseif what == 'bound' then
+        bound(offset, id, c, e[6])
+    elseif what == 'reset' then
+        if c[STATE] == 'resetting' and e[6] == state.number_text(c[CREATED]) then offer(offset, id, c, true) end
     elseif c[STATE] == 'creating' then
         create_failed(offset, id, c, e[6])
     elseif what ~= 'failed' then

@@ -12,13 +12,14 @@ local ACTIVE = 600 * 1000000 -- us since the last request
 
 -- Why its acquires are rejected at present; empty when they are not.
 local function unavailable(p, map, now)
-    local is = (map.max_failures or 0) > 0 and p.failures >= map.max_failures and p.retry_at > now and p.idle + p.leased + p.creating == 0
+    local is = (map.max_failures or 0) > 0 and p.failures >= map.max_failures and p.retry_at > now and
+        p.idle + p.leased + p.creating + p.resetting == 0
     return is and p.why or ''
 end
 
 local function pool_of(name, p, map, samples, now)
     local size = p.size >= 0 and p.size or map.sizes[name] or map.size
-    return {available = p.idle, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting,
+    return {available = p.idle, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting, paused = p.paused, resetting = p.resetting,
         pool_size = size, warm_starts = p.warm, cold_starts = p.cold, warm_start_rate_percent = rate(p.warm, p.warm + p.cold),
         peak_leased = p.peak, draining = p.draining, unavailable = unavailable(p, map, now), active = p.leased + p.waiting > 0 or (p.warm + p.cold > 0 and now - p.active < ACTIVE),
         confidence = map.history_size > 0 and math.min(1, samples / map.history_size) or 0}
@@ -93,7 +94,7 @@ function pool_stats.leases(keys, args)
     for i = start + 1, math.min(start + most, #leased) do
         local c = state.known_container(leased[i])
         local r = state.request(c[state.REQUEST])
-        if r then found[#found + 1] = lease_json(leased[i], c, r) end
+        if r and r[state.STATE] == 'l' then found[#found + 1] = lease_json(leased[i], c, r) end
     end
     return '[' .. table.concat(found, ',') .. ']'
 end

@@ -2,18 +2,20 @@
 -- what requests and containers were with what they are. So a function that fails has changed nothing, and a batch costs one Redis
 -- command per structure.
 --
---   :req      hash  request id -> MessagePack values: w (waiting) and its fields, e (ended) or x (released before it was seen) and the
---                   second, or, of a lease, its answer, an array
+--   :req      hash  request id -> MessagePack values: w (waiting) or b (its container is being bound to it) and its fields, e (ended) or
+--                   x (released before it was seen) and the second, or, of a lease, its answer, an array
+--   :claims   hash  request id -> what its agent's container is to be given, as JSON, until it has it
 --   :ended    list  request ids in the order of their ends
 --   :c        hash  container id -> what does not change once it is ready, packed as its answers have it: philosophy, id, host, address, limits
 --   :is       hash  container id -> what it is: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating),
---                   "i<reuse key>" (idle) or "e" (ending)
+--                   "i<reuse key>" (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting) or "e" (ending)
+--   :uses     hash  container id -> how often it was used, where pool.max_uses asks
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  philosophies whose requests wait for room on a host
---   :idle:P:K zset  idle containers of reuse key K (! fresh, else a tenant) by when they became idle;  :idle:P  zset K by its oldest
---   :wait:P   zset  waiting requests by arrival;  :wait:P:T those of tenant T
+--   :idle:P:K zset  idle containers of reuse key K (! fresh, else key_of) by when they became idle;  :idle:P  zset K by its oldest
+--   :wait:P   zset  waiting requests by arrival;  :wait:P:K those whose containers have reuse key K
 --   :expiry   zset  leased requests by when the lease ends;  :timeout zset waiting ones by when they have waited enough
---   :deadline zset  b<P> creates again, p<P> a prediction is due
+--   :deadline zset  b<P> creates again, p<P> a prediction is due, i<P> idle containers that are too old
 --   (:hosts and :hc: are host_table.lua's)
 local state = {}
 
@@ -23,14 +25,17 @@ do -- local names of this file: all files of a library are one chunk, which may 
 state.STATE, state.POOL = 1, 2
 --   of a request: WHOSE and HEAD are packed by the worker (redis/README.md); from WHOSE on only one that is new or waits has them
 state.AGENT, state.TENANT, state.HEAD, state.CONTAINER, state.ANSWER, state.WAS, state.TOUCHED, state.WHOSE, state.ARRIVED, state.AGE,
-    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
---   of a container: STATIC is its row of :c; from HOST on they are there once details() was called
+    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.CLAIM, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+--   of a container: STATIC is its row of :c; CREATED of one that is resetting: the number of that; from HOST on they are there once
+--   details() was called
 state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE = 3, 4, 5, 6, 7
 local STATE, POOL = 1, 2
-local TENANT, CONTAINER, ANSWER, WAS, TOUCHED, DEADLINE, LEASE_MS, PLACE = 4, 6, 7, 8, 9, 13, 14, 17
-local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED =
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+local AGENT, TENANT, CONTAINER, ANSWER, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE = 3, 4, 6, 7, 8, 9, 13, 14, 17, 18
+local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED, IMAGE =
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
+local EVERYBODY = '*'
+local PAUSED = 9 -- the byte that begins the reuse key of one that is idle and paused
 local format, pack -- string's and cmsgpack's; the global tables are not there yet while the library is loaded
 
 local root, now, settings
@@ -55,15 +60,25 @@ end
 -- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. It is an array
 -- of 16 bits' length, its first byte is 220; other rows begin with a string.
 
+-- The reuse key of the container that a request gets: whom it may serve after it, by the pool's policy.
+function state.reuse_key(name, agent, tenant)
+    local policy = settings.reuses[name] or settings.reuse
+    if policy == 'same_tenant' then return tenant end
+    if policy == 'same_agent' then return '@' .. agent end
+    return policy == 'always' and EVERYBODY or FRESH -- never: it is not reused at all
+end
+
+function state.key_of(r) return state.reuse_key(r[POOL], r[AGENT], r[TENANT]) end
+
 local function parse_request(raw)
     if raw:byte(1) == 220 then
         local _, _, agent, tenant, pool, container = cmsgpack.unpack_limit(raw, 5, 3) -- first where it stopped
         return {'l', pool, agent, tenant, false, container, raw, 'l', false}
     end
     local is = raw:sub(2, 2)
-    if is ~= 'w' then return state.ended_request(is, is) end
+    if is ~= 'w' and is ~= 'b' then return state.ended_request(is, is) end
     local r = {cmsgpack.unpack(raw)}
-    r[WAS], r[TOUCHED], r[PLACE] = 'w', false, 0
+    r[WAS], r[TOUCHED], r[PLACE] = is, false, 0
     return r
 end
 
@@ -71,7 +86,7 @@ function state.ended_request(is, was) return {is, '', '', '', '', '', '', was, f
 
 -- Of a lease: its epoch, when it expires (ms, 0: never), and HEAD.
 function state.lease_of(r)
-    local _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 17, 3)
+    local _, _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 18, 3)
     return epoch, expires, pack(key, trace, id)
 end
 
@@ -100,29 +115,38 @@ function state.put_request(id, r)
         ended_count = ended_count + 1
         ended[ended_count] = id
     end
+    if r[CLAIM] and r[STATE] ~= 'w' and r[STATE] ~= 'b' then
+        r[CLAIM] = false
+        state.later({'HDEL', ':claims', id})
+    end
 end
 
 local function pack_request(r)
     local is = r[STATE] -- of one that is over only that and the second is kept
     if is == 'l' then return r[ANSWER] end
-    if is == 'w' then return pack(unpack(r, 1, 16)) end
+    if is == 'w' or is == 'b' then return pack(unpack(r, 1, 17)) end
     return is == 'e' and ended_row or seen_row
 end
 
 -- Containers --------------------------------------------------------------------------------------------------------------------
--- state: creating, idle, leased, ending. A container goes one way: creating -> idle <-> leased -> ending -> gone.
+-- state: creating, idle, leased, resetting, ending. A container goes one way: creating -> idle <-> leased -> ending -> gone, and between
+-- leased and idle it may be resetting: made fit for its next use.
 
-local STATES = {c = 'creating', i = 'idle', e = 'ending'}
+local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending'}
 
 local function parse_container(is, static)
-    local what, reuse, request, created = 'leased', FRESH, is, 0 -- of a leased one its tenant is the reuse key: leased_container
+    local what, reuse, request, created = 'leased', FRESH, is, 0 -- of a leased one its request says the reuse key: leased_container
     if is:byte(1) == 10 then
         what, request = STATES[is:sub(2, 2)], ''
         if what == 'creating' then created = tonumber(is:sub(3)) end
         if what == 'idle' then reuse = is:sub(3) end
+        if what == 'resetting' then
+            created, reuse = is:match('^..(%d+) (.*)$')
+            created = tonumber(created)
+        end
     end
-    local pool, _, host, address, limits = cmsgpack.unpack(static)
-    return {what, pool, reuse, request, static, created, 0, what, reuse, false, host, address, limits[1], limits[2], false}
+    local pool, _, host, address, limits, image = cmsgpack.unpack(static)
+    return {what, pool, reuse, request, static, created, 0, what, reuse, false, host, address, limits[1], limits[2], false, image}
 end
 
 function state.load_containers(ids)
@@ -144,12 +168,12 @@ end
 
 -- The container of a lease: what it is follows from the lease.
 function state.leased_container(r)
-    local c = containers[r[CONTAINER]]
+    local c, key = containers[r[CONTAINER]], state.key_of(r)
     if c == nil then
-        c = {'leased', r[POOL], r[TENANT], '', false, 0, 0, 'leased', r[TENANT], false}
+        c = {'leased', r[POOL], key, '', false, 0, 0, 'leased', key, false}
         containers[r[CONTAINER]] = c
     elseif c then
-        c[REUSE], c[WAS_REUSE] = r[TENANT], r[TENANT]
+        c[REUSE], c[WAS_REUSE] = key, key
     end
     return c
 end
@@ -163,19 +187,19 @@ end
 -- Its host, address, cpu and memory.
 function state.details(id, c)
     if not c[HOST] then
-        local _, _, host, address, limits = cmsgpack.unpack(state.static(id, c))
-        c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY] = host, address, limits[1], limits[2]
+        local _, _, host, address, limits, image = cmsgpack.unpack(state.static(id, c))
+        c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY], c[IMAGE] = host, address, limits[1], limits[2], image
     end
     return c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY]
 end
 
 local function set_static(id, c)
-    c[STATIC], c[STATIC_CHANGED] = pack(c[POOL], id, c[HOST], c[ADDRESS], {c[C_CPU], c[C_MEMORY]}), true
+    c[STATIC], c[STATIC_CHANGED] = pack(c[POOL], id, c[HOST], c[ADDRESS], {c[C_CPU], c[C_MEMORY]}, c[IMAGE]), true
 end
 
-function state.set_address(id, c, address)
+function state.set_address(id, c, address, image)
     state.details(id, c)
-    c[ADDRESS] = address
+    c[ADDRESS], c[IMAGE] = address, image
     set_static(id, c)
 end
 
@@ -188,17 +212,18 @@ function state.known_container(id) return containers[id] end
 
 -- Pools -------------------------------------------------------------------------------------------------------------------------
 
-local COUNTERS = {idle = true, leased = true, creating = true, ending = true, waiting = true}
+local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, waiting = true}
 
 local function new_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
-        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = ''}
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
+        idle_due = 0}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due = cmsgpack.unpack(raw)
     return p
 end
 
@@ -233,15 +258,23 @@ end
 
 function state.touch_pool(name) pool_dirty[name] = true end
 
+-- Of an idle one.
+function state.is_paused(c) return c[REUSE]:byte(1) == PAUSED end
+
+-- The reuse key of idle ones that are paused.
+function state.paused_key(reuse) return '\t' .. reuse end
+
 -- The setter of a container's state: nobody else changes it, or the counters of its pool.
 function state.move(id, c, to)
     local name = c[POOL]
     local p, from = pools[name], c[STATE]
     if from then p[from] = p[from] - 1 end
+    if from == 'idle' and state.is_paused(c) then p.paused = p.paused - 1 end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     c[STATE] = to
     if to == 'idle' then
         c[SINCE] = state.next_number()
+        if state.is_paused(c) then p.paused = p.paused + 1 end
         lists.add(p.idle_by[c[REUSE]] or state.idle_of(p, name, c[REUSE]), id)
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
@@ -261,7 +294,7 @@ function state.move(id, c, to)
 end
 
 function state.add_container(id, name, host, cpu, memory)
-    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false}
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, ''}
     set_static(id, c)
     containers[id] = c
     host_table.use(host, 1, memory)
@@ -272,7 +305,7 @@ end
 
 -- Idle and waiting lists (lists.lua) ----------------------------------------------------------------------------------------------
 
--- The idle containers of a pool with that reuse key, and the waiting requests of a tenant.
+-- The idle containers of a pool with that reuse key, and the waiting requests whose containers have it.
 function state.idle_of(p, name, reuse)
     local l = p.idle_by[reuse]
     if not l then
@@ -282,11 +315,11 @@ function state.idle_of(p, name, reuse)
     return l
 end
 
-function state.waiting_of(p, name, tenant)
-    local l = p.wait_by[tenant]
+function state.waiting_of(p, name, reuse)
+    local l = p.wait_by[reuse]
     if not l then
-        l = lists.of('wait:' .. name .. ':' .. tenant)
-        p.wait_by[tenant] = l
+        l = lists.of('wait:' .. name .. ':' .. reuse)
+        p.wait_by[reuse] = l
     end
     return l
 end
@@ -343,17 +376,17 @@ local function place_request(id, r, leases, waits)
     elseif was == 'w' then
         local p = state.pool(r[POOL])
         lists.take(p.wait_list, id)
-        lists.take(state.waiting_of(p, r[POOL], r[TENANT]), id)
-        lists.take(waits, id)
+        lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
     end
+    if (was == 'w' or was == 'b') and is ~= 'w' and is ~= 'b' then lists.take(waits, id) end
     if is == 'l' and r[LEASE_MS] > 0 then
         lists.put(leases, lists.score(now + r[LEASE_MS] * 1000), id)
     elseif is == 'w' then
         local p = state.pool(r[POOL])
         lists.put(p.wait_list, lists.score(r[PLACE]), id)
-        lists.put(state.waiting_of(p, r[POOL], r[TENANT]), lists.score(r[PLACE]), id)
-        lists.put(waits, lists.score(r[DEADLINE]), id)
+        lists.put(state.waiting_of(p, r[POOL], state.key_of(r)), lists.score(r[PLACE]), id)
     end
+    if (is == 'w' or is == 'b') and was ~= 'w' and was ~= 'b' then lists.put(waits, lists.score(r[DEADLINE]), id) end
 end
 
 local function flush_requests()
@@ -390,6 +423,8 @@ local function flush_containers()
                 l.row = l.row or '\ni' .. reuse
                 set[n + 2] = l.row
                 lists.put(l, lists.score(c[SINCE]), id)
+            elseif is == 'resetting' then
+                set[n + 2] = '\nr' .. lists.score(c[CREATED]) .. ' ' .. reuse
             else
                 set[n + 2] = is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
             end
@@ -404,11 +439,12 @@ local function flush_containers()
     bulk.write('HSET', root .. ':c', static)
     bulk.write('HDEL', root .. ':is', gone)
     bulk.write('HDEL', root .. ':c', gone)
+    bulk.write('HDEL', root .. ':uses', gone)
 end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due)
 end
 
 -- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.

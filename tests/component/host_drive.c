@@ -12,20 +12,9 @@
 #include "support/bus_reader.h"
 #include "support/calls.h"
 #include "support/limits.h"
+#include "support/pool_slot.h"
 
 #define HOST "h1"
-#define SETTINGS                                                                                             \
-    "{'pool_enabled':true,'warm_start':true,'size':10,'sizes':{},'max_containers':100,'max_failures':5,'"    \
-    "max_philosophies':"                                                                                     \
-    "1000,"                                                                                                  \
-    "'timeout_ms':30000,'lease_ms':3600000,'min_cpu':10,'max_cpu':400,'min_memory':32,'max_memory':16384,'"  \
-    "request_ttl':600,"                                                                                      \
-    "'max_requests':1000000,'history_size':100,'buffer':1.2,'cpu':50,'memory':256,'time':60,'low_"           \
-    "confidence':0.3,"                                                                                       \
-    "'medium_confidence':0.7,'low_cpu':50,'low_memory':256,'low_time':60,'medium_buffer':1.5,'high_buffer':" \
-    "1.2,"                                                                                                   \
-    "'predict_interval_ms':1000,'agents_ttl':3600,'agents_max':100000}"
-
 struct seen {
     char id[64], state[32], detail[128], address[64];
 };
@@ -186,8 +175,8 @@ static void control(struct world *world, const char *op, int count) {
     int64_t offset = world->offsets[1] + 1;
     snprintf(id, sizeof id, "control-%lld", (long long)offset);
     event_add(&events, offset, "sssi", id, "react", op, count);
-    struct test_reply reply =
-        calls_topic(&world->redis, "control", "c/pool-control/0", world->offsets[1], 0, SETTINGS, &events);
+    struct test_reply reply = calls_topic(&world->redis, "control", "c/pool-control/0", world->offsets[1], 0,
+                                          pool_default_settings, &events);
     world->offsets[1] = offset;
     publish_commands(world, &reply);
 }
@@ -217,8 +206,8 @@ static void apply(struct world *world, const rd_kafka_message_t *message) {
     struct test_events events = {0};
     event_add(&events, message->offset, "ssssss", seen->id, philosophy, host, seen->state, seen->detail,
               seen->address);
-    struct test_reply reply =
-        calls_topic(&world->redis, "event", "c/container-event/0", world->offsets[0], 0, SETTINGS, &events);
+    struct test_reply reply = calls_topic(&world->redis, "event", "c/container-event/0", world->offsets[0], 0,
+                                          pool_default_settings, &events);
     world->offsets[0] = message->offset;
     publish_commands(world, &reply);
     wp_arena_done(&arena);

@@ -16,6 +16,11 @@
 
 static const char *const pools[POOLS] = {"react", "chain_of_thought", "multi_agent", "tree.of-thought"};
 static const char *const tenants[] = {"", "red", "blue"};
+static const char *const policies[POOLS] = {"same_tenant", "same_agent", "always", "never"};
+#define ALL_OF_IT                                                                                            \
+    "{'hot': 1, 'reuses': {'chain_of_thought': 'same_agent', 'multi_agent': 'always', "                      \
+    "'tree.of-thought': 'never'}, 'resets': {'multi_agent': true}, 'max_uses_of': {'chain_of_thought': 4}, " \
+    "'idle_ttl': 30, 'max_ages': {'react': 60}}"
 static const char *const hosts[] = {"h1", "h2"};
 
 enum phase { UNSEEN, ASKED, ASSIGNED, OVER };
@@ -31,6 +36,8 @@ struct container {
     char id[80];
     int host, pool, holder; /* request, -1: none */
     bool ready, ending, over;
+    const char *step; /* "bound" or "reset": what it was told to become */
+    int user;         /* the request that used it last, -1: none */
 };
 
 static struct world {
@@ -39,8 +46,9 @@ static struct world {
     struct container containers[CONTAINERS];
     int asked, made;
     int64_t epoch;
+    bool policies;     /* the pools have those of `policies` */
     json_t *continued; /* records of kind 6 that are not yet sent */
-    int assigned, rejected, lost, doubled, destroyed, continues;
+    int assigned, rejected, lost, doubled, destroyed, continues, bound;
 } * world;
 
 static struct pool_slot slot;
@@ -80,6 +88,16 @@ static int container_index(const char *id) {
 
 /* ---- what answers mean ---- */
 
+/* Who may have it after whom. */
+static void check_isolation(const struct container *c, const struct request *r) {
+    if (c->user < 0) return;
+    const struct pool_request *before = &world->requests[c->user].asked, *after = &r->asked;
+    const char *policy = world->policies ? policies[c->pool] : "same_tenant";
+    cr_assert_str_neq(policy, "never", "%s is used again", c->id);
+    if (strcmp(policy, "same_tenant") == 0) cr_assert_str_eq(before->tenant, after->tenant);
+    if (strcmp(policy, "same_agent") == 0) cr_assert_str_eq(before->agent, after->agent);
+}
+
 static void on_assigned(struct request *r, int index, size_t i) {
     json_t *copy = json_deep_copy(json_array_get(slot.answer.records, i));
     json_array_remove(copy, 0);
@@ -94,6 +112,10 @@ static void on_assigned(struct request *r, int index, size_t i) {
     struct container *c = &world->containers[at];
     cr_assert_eq(c->holder, -1, "%s is leased twice", c->id);
     cr_assert(c->ready && !c->ending && !c->over, "%s is not there to be leased", c->id);
+    check_isolation(c, r);
+    if (c->step && strcmp(c->step, "bound") == 0) world->bound++;
+    c->step = NULL;
+    c->user = index;
     cr_assert_eq(c->pool, pool_index(r->asked.philosophy));
     cr_assert_gt(record_int(&slot.answer, i, "lease_epoch"), world->epoch, "epochs grow");
     cr_assert_geq(record_double(&slot.answer, i, "limits.cpu"), r->asked.cpu);
@@ -135,10 +157,17 @@ static void on_command(size_t i) {
         snprintf(c->id, sizeof c->id, "%s", id);
         c->host = record_str(&slot.answer, i, "host")[1] - '1';
         c->pool = pool_index(record_str(&slot.answer, i, "philosophy"));
-        c->holder = -1;
+        c->holder = c->user = -1;
         return;
     }
     struct container *c = &world->containers[container_index(id)];
+    const char *op = record_str(&slot.answer, i, "op");
+    if (strcmp(op, "destroy") != 0) {
+        cr_assert_not(c->ending, "%s is told to %s while it ends", id, op);
+        c->step = strcmp(op, "bind") == 0 ? "bound" : strcmp(op, "reset") == 0 ? "reset" : c->step;
+        return;
+    }
+    c->step = NULL;
     cr_assert_eq(c->holder, -1, "%s is destroyed while leased", id);
     c->ending = true;
     world->destroyed++;
@@ -196,6 +225,7 @@ static struct effect add_request(int64_t offset) {
                                          .invalid = below(60) ? "" : "no good",
                                          .timeout_ms = timeouts[below(6)],
                                          .lease_ms = leases[below(5)],
+                                         .claim = below(6) ? "" : "{\"k\":\"v\"}",
                                          .cpu = below(5) ? 0 : 40 + below(40),
                                          .memory = below(5) ? 0 : 200 + below(200)};
         if (below(80) == 0) r->asked.cpu = 1000;
@@ -232,6 +262,21 @@ static struct effect add_container_event(int64_t offset, int index, const char *
     return (struct effect){strcmp(state, "failed") == 0 ? FAILED : OVER_WITH, index};
 }
 
+/* A container that was told to do something; -1: none. */
+static int some_step(void) {
+    for (int i = world->made > 80 ? world->made - 80 : 0; i < world->made; i++)
+        if (world->containers[i].step && !world->containers[i].over && below(2)) return i;
+    return -1;
+}
+
+static struct effect add_step_done(int64_t offset, int index) {
+    struct container *c = &world->containers[index];
+    char number[32];
+    snprintf(number, sizeof number, "%s", below(8) ? pool_wanted(&slot, c->id, "number") : "1");
+    event_add(&events, offset, "ssssss", c->id, pools[c->pool], hosts[c->host], c->step, number, "");
+    return (struct effect){NOTHING, 0};
+}
+
 static int oldest_unready(void) {
     for (int i = world->made > 60 ? world->made - 60 : 0; i < world->made; i++)
         if (!world->containers[i].ready && !world->containers[i].over && below(2)) return i;
@@ -259,6 +304,7 @@ static struct effect add_event(int64_t offset) {
         world->continues++;
         return (struct effect){NOTHING, 0};
     }
+    if (dice < 45 && (at = some_step()) >= 0) return add_step_done(offset, at);
     if (dice < 60 && (at = oldest_unready()) >= 0)
         return add_container_event(offset, at, below(12) ? "ready" : "failed");
     if (dice < 85 && (at = some_container(true)) >= 0) return add_container_event(offset, at, "gone");
@@ -360,6 +406,22 @@ static void let_it_settle(void) {
         send_continues();
         for (int i = 0; i < world->made; i++) {
             struct container *c = &world->containers[i];
+            if (c->step && !c->over && !c->ending) {
+                const char *step = c->step;
+                char number[32];
+                snprintf(number, sizeof number, "%s", pool_wanted(&slot, c->id, "number"));
+                if (strcmp(step, "reset") == 0) c->step = NULL;
+                effects[0] = (struct effect){NOTHING, 0};
+                if (*number) {
+                    quiet = false;
+                    event_add(&events, pool_next(&slot, POOL_EVENT), "ssssss", c->id, "-", "-", step, number,
+                              "");
+                    send_batch(POOL_EVENT);
+                } else {
+                    c->step = NULL;
+                }
+                continue;
+            }
             if (c->over || (c->ready && !c->ending)) continue;
             quiet = false;
             effects[0] = (struct effect){c->ending ? OVER_WITH : READY, i};
@@ -435,4 +497,16 @@ Test(pool_storm, another_seed) {
 }
 Test(pool_storm, and_another) {
     storm(3, CALLS);
+}
+Test(pool_storm, with_policies_pauses_resets_and_ages) {
+    pool_settings(&slot, ALL_OF_IT);
+    world->policies = true;
+    storm(4, CALLS);
+    cr_assert_gt(world->bound, 50, "only %d were bound", world->bound);
+}
+Test(pool_storm, with_all_of_it_and_another_seed) {
+    pool_settings(&slot, ALL_OF_IT);
+    world->policies = true;
+    storm(5, CALLS);
+    cr_assert_gt(world->bound, 50, "only %d were bound", world->bound);
 }

@@ -9,9 +9,19 @@
 #define ROOT "wp:{pool}:"
 
 enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST };
-enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT };
-enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EPOCH = 15, L_EXPIRES };
-enum pool_field { P_IDLE, P_LEASED, P_CREATING, P_ENDING, P_WAITING, P_DRAINING = 11, P_RETRY_AT = 13 };
+enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT, W_CONTAINER = 5, W_CLAIM = 16 };
+enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EPOCH = 16, L_EXPIRES };
+enum pool_field {
+    P_IDLE,
+    P_LEASED,
+    P_CREATING,
+    P_ENDING,
+    P_WAITING,
+    P_DRAINING = 11,
+    P_RETRY_AT = 13,
+    P_RESETTING = 18,
+    P_PAUSED
+};
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
 static const char *const states[] = {"idle", "leased", "creating", "ending", "waiting"};
@@ -39,6 +49,7 @@ static json_t *container_rows(struct test_redis *redis) {
         const char *state = what == 'c'   ? "creating"
                             : what == 'i' ? "idle"
                             : what == 'l' ? "leased"
+                            : what == 'r' ? "resetting"
                                           : "ending";
         json_t *packed = json_object_get(rest, id);
         cr_assert(packed, "%s has no limits", id);
@@ -77,6 +88,11 @@ static bool is_lease(const json_t *row) {
     return json_is_integer(json_array_get(row, L_KIND));
 }
 
+/* Of a request: its container is being bound to it. */
+static bool is_bound(const json_t *row) {
+    return !is_lease(row) && strcmp(json_string_value(json_array_get(row, 0)), "b") == 0;
+}
+
 static json_int_t number(const json_t *row, size_t field) {
     return (json_int_t)json_number_value(json_array_get(row, field));
 }
@@ -107,6 +123,7 @@ struct expected {
     json_t *counts;           /* pool -> {state: count} */
     json_t *used;             /* host -> {count, memory} */
     json_t *expiry, *timeout; /* deadlines of requests */
+    json_t *claims;           /* requests whose claim is kept */
 };
 
 static void put(json_t *lists, const char *prefix, const char *name, const char *part, const char *member) {
@@ -139,21 +156,40 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
         add(e->used, host, "memory", (json_int_t)ceil(json_number_value(json_array_get(c, C_MEMORY))));
         if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
         put(e->lists, "hc", host, NULL, id);
+        if (strcmp(state, "idle") == 0 && text(c, C_REUSE)[0] == '\t') add(e->counts, pool, "paused", 1);
         if (strcmp(state, "idle") == 0) {
             put(e->lists, "idle", pool, NULL, text(c, C_REUSE));
             put(e->lists, "idle", pool, text(c, C_REUSE), id);
         }
         if (strcmp(state, "leased") == 0) {
             json_t *r = json_object_get(requests, text(c, C_REQUEST));
-            cr_assert(is_lease(r), "%s is leased to %s, which has no lease", id, text(c, C_REQUEST));
-            cr_assert_str_eq(text(r, L_CONTAINER), id, "%s has another container", text(c, C_REQUEST));
+            cr_assert(is_lease(r) || is_bound(r), "%s is leased to %s, which has no lease", id,
+                      text(c, C_REQUEST));
+            cr_assert_str_eq(text(r, is_lease(r) ? L_CONTAINER : W_CONTAINER), id, "%s has another container",
+                             text(c, C_REQUEST));
         } else {
             cr_assert_str_eq(text(c, C_REQUEST), "", "%s is %s and has a request", id, state);
         }
     }
 }
 
-static void expect_requests(struct expected *e, json_t *containers, json_t *requests) {
+/* Of a request that waits, by its tenant, its agent or for all, as pool.reuse has it. */
+static void expect_waiting(struct expected *e, const char *id, const json_t *r, const json_t *settings) {
+    const char *pool = text(r, W_POOL), *key = text(r, W_TENANT);
+    const char *policy = json_string_value(json_object_get(json_object_get(settings, "reuses"), pool));
+    char agent[300];
+    if (!policy) policy = json_string_value(json_object_get(settings, "reuse"));
+    snprintf(agent, sizeof agent, "@%s", text(r, W_AGENT));
+    if (strcmp(policy, "same_agent") == 0) key = agent;
+    if (strcmp(policy, "always") == 0) key = "*";
+    if (strcmp(policy, "never") == 0) key = "!";
+    add(e->counts, pool, "waiting", 1);
+    put(e->lists, "wait", pool, NULL, id);
+    put(e->lists, "wait", pool, key, id);
+}
+
+static void expect_requests(struct expected *e, json_t *containers, json_t *requests,
+                            const json_t *settings) {
     const char *id;
     json_t *r;
     json_object_foreach(requests, id, r) {
@@ -164,11 +200,16 @@ static void expect_requests(struct expected *e, json_t *containers, json_t *requ
             cr_assert_str_eq(text(c, C_REQUEST), id);
             if (number(r, L_EXPIRES)) json_object_set_new_nocheck(e->expiry, id, json_true());
         } else if (strcmp(text(r, 0), "w") == 0) {
-            add(e->counts, text(r, W_POOL), "waiting", 1);
-            put(e->lists, "wait", text(r, W_POOL), NULL, id);
-            put(e->lists, "wait", text(r, W_POOL), text(r, W_TENANT), id);
+            expect_waiting(e, id, r, settings);
+            json_object_set_new_nocheck(e->timeout, id, json_true());
+        } else if (is_bound(r)) {
+            json_t *c = json_object_get(containers, text(r, W_CONTAINER));
+            cr_assert(c, "%s is to get %s, which is not there", id, text(r, W_CONTAINER));
+            cr_assert_str_eq(text(c, C_REQUEST), id);
             json_object_set_new_nocheck(e->timeout, id, json_true());
         }
+        if (!is_lease(r) && json_is_true(json_array_get(r, W_CLAIM)))
+            json_object_set_new_nocheck(e->claims, id, json_true());
     }
 }
 
@@ -190,6 +231,10 @@ static void check_pools(struct test_redis *redis, const struct expected *e) {
             cr_assert_eq(number(p, i), should, "%s of %s: %lld, should be %lld", states[i], name,
                          (long long)number(p, i), (long long)should);
         }
+        cr_assert_eq(number(p, P_RESETTING), json_integer_value(json_object_get(counts, "resetting")),
+                     "resetting of %s: %lld", name, (long long)number(p, P_RESETTING));
+        cr_assert_eq(number(p, P_PAUSED), json_integer_value(json_object_get(counts, "paused")),
+                     "paused of %s: %lld", name, (long long)number(p, P_PAUSED));
     }
     json_object_foreach(e->counts, name, p) cr_assert(json_object_get(pools, name), "no pool %s", name);
     json_decref(pools);
@@ -218,6 +263,16 @@ static void check_deadlines(struct test_redis *redis, const char *name, json_t *
         json_object_set_new_nocheck(is, reply->element[i]->str, json_true());
     freeReplyObject(reply);
     same(is, should, name);
+    json_decref(is);
+}
+
+static void check_claims(struct test_redis *redis, json_t *should) {
+    json_t *is = json_object();
+    redisReply *reply = test_redis_command(redis, "HKEYS " ROOT "claims");
+    for (size_t i = 0; i < reply->elements; i++)
+        json_object_set_new_nocheck(is, reply->element[i]->str, json_true());
+    freeReplyObject(reply);
+    same(is, should, "claims");
     json_decref(is);
 }
 
@@ -250,7 +305,7 @@ static void check_ended(struct test_redis *redis, json_t *requests) {
     freeReplyObject(reply);
     const char *id;
     json_object_foreach(requests, id, r) {
-        if (!is_lease(r) && strcmp(text(r, 0), "w") != 0)
+        if (!is_lease(r) && !is_bound(r) && strcmp(text(r, 0), "w") != 0)
             cr_assert(json_object_get(ended, id), "%s ended and will never be forgotten", id);
     }
     json_decref(ended);
@@ -268,8 +323,8 @@ void pool_check_restored(struct test_redis *redis, int max_containers) {
             room = true;
     }
     json_object_foreach(pools, name, p) {
-        json_int_t total =
-            number(p, P_IDLE) + number(p, P_LEASED) + number(p, P_CREATING) + number(p, P_ENDING);
+        json_int_t total = number(p, P_IDLE) + number(p, P_LEASED) + number(p, P_CREATING) +
+                           number(p, P_RESETTING) + number(p, P_ENDING);
         if (!room || json_is_true(json_array_get(p, P_DRAINING)) || number(p, P_RETRY_AT) > 0) continue;
         cr_assert(number(p, P_WAITING) <= number(p, P_CREATING) || total >= max_containers,
                   "in %s %lld wait, %lld are created, and there is room", name,
@@ -279,18 +334,30 @@ void pool_check_restored(struct test_redis *redis, int max_containers) {
     json_decref(hosts);
 }
 
+/* Those of the last call. */
+static json_t *kept_settings(struct test_redis *redis) {
+    redisReply *reply = test_redis_command(redis, "HGET " ROOT "meta settings");
+    json_t *settings = reply->type == REDIS_REPLY_STRING ? calls_unpack(reply) : json_object();
+    freeReplyObject(reply);
+    return settings;
+}
+
 void pool_check(struct test_redis *redis) {
+    json_t *settings = kept_settings(redis);
     json_t *containers = container_rows(redis), *requests = request_rows(redis), *is = listed(redis);
-    struct expected e = {json_object(), json_object(), json_object(), json_object(), json_object()};
+    struct expected e = {json_object(), json_object(), json_object(),
+                         json_object(), json_object(), json_object()};
     expect_containers(&e, containers, requests);
-    expect_requests(&e, containers, requests);
+    expect_requests(&e, containers, requests, settings);
     same(is, e.lists, "lists");
     check_pools(redis, &e);
     check_hosts(redis, &e);
     check_deadlines(redis, "expiry", e.expiry);
     check_deadlines(redis, "timeout", e.timeout);
+    check_claims(redis, e.claims);
     check_agents(redis, requests);
     check_ended(redis, requests);
-    json_t *all[] = {containers, requests, is, e.lists, e.counts, e.used, e.expiry, e.timeout};
+    json_t *all[] = {containers, requests, is,        e.lists,  e.counts,
+                     e.used,     e.expiry, e.timeout, e.claims, settings};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) json_decref(all[i]);
 }

@@ -5,14 +5,17 @@
 #include <stdlib.h>
 #include "support/pool_check.h"
 
-static const char defaults[] =
+const char pool_default_settings[] =
     "{'pool_enabled': true, 'warm_start': true, 'size': 10, 'sizes': {}, 'max_containers': 100, "
     "'max_failures': 5, "
     "'max_philosophies': 1000, 'timeout_ms': 30000, 'lease_ms': 3600000, 'min_cpu': 1, 'max_cpu': 400, "
     "'min_memory': 16, 'max_memory': 8192, 'request_ttl': 600, 'max_requests': 1000000, "
     "'history_size': 100, 'buffer': 1.2, 'cpu': 50, 'memory': 256, 'time': 60, 'low_confidence': 0.3, "
     "'medium_confidence': 0.7, 'low_cpu': 50, 'low_memory': 256, 'low_time': 60, 'medium_buffer': 1.5, "
-    "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000}";
+    "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000, "
+    "'reuse': 'same_tenant', 'reuses': {}, 'reset': false, 'resets': {}, 'hot': -1, 'hots': {}, 'idle_ttl': "
+    "0, "
+    "'idle_ttls': {}, 'max_age': 0, 'max_ages': {}, 'max_uses': 0, 'max_uses_of': {}}";
 
 static json_t *parse(const char *text) {
     char *copy = wp_strdup(text);
@@ -24,7 +27,7 @@ static json_t *parse(const char *text) {
 }
 
 void pool_slot_start(struct pool_slot *slot) {
-    *slot = (struct pool_slot){.settings = parse(defaults)};
+    *slot = (struct pool_slot){.settings = parse(pool_default_settings)};
     for (int i = 0; i < POOL_TOPICS; i++) slot->last[i] = -1;
     test_redis_start(&slot->redis);
     calls_load(&slot->redis, WP_SLOT_POOL);
@@ -45,7 +48,8 @@ void pool_settings(struct pool_slot *slot, const char *changes) {
 int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int memory_mb, const char *state) {
     char text[256];
     snprintf(text, sizeof text,
-             "{'capacity': %d, 'memory_mb': %d, 'runtime': 'process', 'state': '%s', 'ttl_ms': 15000}",
+             "{'capacity': %d, 'memory_mb': %d, 'runtime': 'process', 'state': '%s', 'ttl_ms': 15000, "
+             "'claims': true}",
              capacity, memory_mb, state);
     struct wp_buf packed = {0};
     calls_pack_json(&packed, text);
@@ -129,7 +133,7 @@ void pool_add_request(struct test_events *events, int64_t offset, const struct p
     const char *tenant = r->tenant && r->tenant[0] ? r->tenant : "default";
     snprintf(key, sizeof key, "key-%lld", (long long)offset);
     struct wp_buf *out = &events->packed;
-    wp_pack_array(out, 14);
+    wp_pack_array(out, 15);
     wp_pack_int(out, offset);
     wp_pack_int(out, 1000);
     wp_pack_int(out, r->sent_ms ? r->sent_ms : -1);
@@ -151,6 +155,7 @@ void pool_add_request(struct test_events *events, int64_t offset, const struct p
     pack_number(out, r->cpu);
     pack_number(out, r->memory);
     pack_text(out, r->invalid);
+    pack_text(out, r->claim);
     events->count++;
 }
 
@@ -310,14 +315,29 @@ double pool_host_stat(struct pool_slot *slot, const char *host, const char *name
     return value;
 }
 
-const char *pool_state(struct pool_slot *slot, const char *container) {
+static const char *wanted(struct pool_slot *slot, const char *container, size_t field) {
     redisReply *reply = calls_function(&slot->redis, WP_SLOT_POOL, "desired", "h1", container, NULL);
     json_t *all = calls_unpack(reply);
     snprintf(slot->text[0], sizeof slot->text[0], "%s",
-             json_string_value(json_array_get(json_array_get(all, 0), 1)));
+             json_string_value(json_array_get(json_array_get(all, 0), field)));
     json_decref(all);
     freeReplyObject(reply);
     return slot->text[0];
+}
+
+const char *pool_state(struct pool_slot *slot, const char *container) {
+    return wanted(slot, container, 1);
+}
+
+const char *pool_wanted(struct pool_slot *slot, const char *container, const char *name) {
+    return wanted(slot, container, strcmp(name, "number") == 0 ? 5 : 6);
+}
+
+void pool_done(struct pool_slot *slot, const char *container, const char *state) {
+    char id[200], number[32];
+    snprintf(id, sizeof id, "%s", container);
+    snprintf(number, sizeof number, "%s", pool_wanted(slot, id, "number"));
+    pool_event(slot, id, state, number);
 }
 
 double pool_predicted(struct pool_slot *slot, const char *philosophy, const char *name) {

@@ -6,6 +6,8 @@
 
 enum pool_topic { POOL_ACQUIRE, POOL_RELEASE, POOL_USAGE, POOL_CONTROL, POOL_EVENT, POOL_TOPICS };
 
+extern const char pool_default_settings[]; /* as JSON, with ' for " */
+
 struct pool_slot {
     struct test_redis redis;
     json_t *settings;           /* owned */
@@ -36,7 +38,7 @@ const char *pool_partition(enum pool_topic topic);
 /* A number not given is absent; POOL_ZERO is 0. */
 #define POOL_ZERO -1
 struct pool_request {
-    const char *id, *agent, *philosophy, *tenant, *invalid; /* NULL: "", philosophy: "react" */
+    const char *id, *agent, *philosophy, *tenant, *invalid, *claim; /* NULL: "", philosophy: "react" */
     int timeout_ms, lease_ms;
     double cpu, memory;
     int64_t sent_ms; /* the broker's time, 0: unknown */
@@ -78,8 +80,13 @@ size_t pool_commands(const struct pool_slot *slot, const char *op);
 /* Of wp_pool_stats: of a philosophy, or NULL for the total. */
 double pool_stat(struct pool_slot *slot, const char *philosophy, const char *name);
 double pool_host_stat(struct pool_slot *slot, const char *host, const char *name);
-/* What a container is: creating, idle, leased, ending or "". Valid until the next call of it. */
+/* What a container is: creating, idle, paused, binding, leased, resetting, ending or "". Valid until the next
+ * call of it. */
 const char *pool_state(struct pool_slot *slot, const char *container);
+/* Field `name` of what its host is told of it: number (of a binding or reset) or claim. The same validity. */
+const char *pool_wanted(struct pool_slot *slot, const char *container, const char *name);
+/* Its host says that it has done what it was told: bound or reset. */
+void pool_done(struct pool_slot *slot, const char *container, const char *state);
 /* Of wp_predict; name may have one dot ("requirements.cpu_percent"). */
 double pool_predicted(struct pool_slot *slot, const char *philosophy, const char *name);
 

@@ -58,11 +58,13 @@ json_t *calls_unpack_all(const char *bytes, size_t len) {
 
 /* ---- fields by name (redis/README.md) ---- */
 
-static const char *const names[][20] = {
+static const char *const names[][24] = {
     {"offset", "kind", "key", "trace"},
-    {"agent_id", "tenant", "philosophy", "container_id", "host", "address", "limits", "key", "trace",
-     "request_id", "status", "warm_start", "startup_us", "wait_us", "lease_epoch", "lease_expires_ms",
-     "prediction", "reason", "retry_after_ms"},
+    {"agent_id",    "tenant",           "philosophy", "container_id", "host",
+     "address",     "limits",           "image",      "key",          "trace",
+     "request_id",  "status",           "warm_start", "startup_us",   "wait_us",
+     "lease_epoch", "lease_expires_ms", "prediction", "reason",       "retry_after_ms",
+     "tier",        "startup",          "bound"},
     {"command_id", "host", "op", "container_id", "philosophy", "limits"},
     {"event_id", "op", "namespace", "cache_key", "hit", "value", "ttl_seconds", "reason", "count"},
     {"prediction"},

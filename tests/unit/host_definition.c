@@ -22,7 +22,7 @@ static void set(const char *key, const char *value) {
 
 static json_t *body_of(double memory_mb) {
     struct wp_container_spec spec = {WP_STR("wp-react-1"), WP_STR("react"), {150, memory_mb}};
-    return wp_definition_body(&config, &spec);
+    return wp_definition_body(&config, &spec, "");
 }
 
 static void expect(json_t *in, const char *key, const char *json) {

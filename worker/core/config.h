@@ -68,12 +68,24 @@ struct wp_config {
             prewarm;            /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
         int64_t max_containers; /* pool.max_containers: 100 a philosophy, leased ones included */
         int64_t max_failures;   /* pool.max_failures: 5 in a row; 0 = no limit */
-        int64_t max_philosophies;                /* pool.max_philosophies: 1000 */
-        int64_t prewarm_interval;                /* pool.prewarm_interval: 60 s; 0 = off */
-        double prewarm_below;                    /* pool.prewarm_below_percent: 20 */
-        int64_t prewarm_count;                   /* pool.prewarm_count: 3 */
-        int64_t timeout_ms;                      /* pool.timeout_ms: 30000 */
-        int64_t lease_ms;                        /* pool.lease_ms: 3600000; 0 = until release or death */
+        int64_t max_philosophies;       /* pool.max_philosophies: 1000 */
+        int64_t prewarm_interval;       /* pool.prewarm_interval: 60 s; 0 = off */
+        double prewarm_below;           /* pool.prewarm_below_percent: 20 */
+        int64_t prewarm_count;          /* pool.prewarm_count: 3 */
+        int64_t timeout_ms;             /* pool.timeout_ms: 30000 */
+        int64_t lease_ms;               /* pool.lease_ms: 3600000; 0 = until release or death */
+        char *reuse;                    /* pool.reuse: same_tenant; whom a used container may serve */
+        struct wp_settings reuse_of;    /* pool.reuse.PHILOSOPHY */
+        char *reset;                    /* pool.reset: run in a container before its next use; empty = none */
+        struct wp_settings reset_of;    /* pool.reset.PHILOSOPHY */
+        int64_t max_uses;               /* pool.max_uses: 0 = any number */
+        struct wp_settings max_uses_of; /* pool.max_uses.PHILOSOPHY */
+        int64_t max_age;                /* pool.max_age: 0 s = for ever */
+        struct wp_settings max_age_of;  /* pool.max_age.PHILOSOPHY */
+        int64_t idle_ttl;               /* pool.idle_ttl: 0 s = for ever */
+        struct wp_settings idle_ttl_of; /* pool.idle_ttl.PHILOSOPHY */
+        int64_t hot;                    /* pool.hot: -1 = all; idle ones beyond it are paused */
+        struct wp_settings hot_of;      /* pool.hot.PHILOSOPHY */
         double min_cpu_percent, max_cpu_percent; /* 10, 400: floor and ceiling of a container's limits */
         double min_memory_mb, max_memory_mb;     /* 32, 16384 */
         int64_t request_ttl;  /* pool.request_ttl: 600 s that a finished request is remembered */
@@ -125,6 +137,7 @@ struct wp_config {
     struct {
         char *name;              /* host.name: empty = this worker drives no containers */
         char *runtime;           /* host.runtime: process */
+        char *claims;            /* host.claims: folder of the containers' claims; empty = none are taken */
         int64_t capacity;        /* host.capacity: 200 containers */
         int64_t memory_mb;       /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
         enum wp_on_exit on_exit; /* host.on_exit: destroy */
@@ -141,8 +154,9 @@ struct wp_config {
         int64_t ready_timeout_ms; /* process.ready_timeout_ms: 30000 */
     } process;
 
-    struct {                               /* NAME_of: docker.NAME.PHILOSOPHY */
-        char *url;                         /* docker.url: unix:///var/run/docker.sock */
+    struct {                 /* NAME_of: docker.NAME.PHILOSOPHY */
+        char *url;           /* docker.url: unix:///var/run/docker.sock */
+        char *claims_volume; /* docker.claims_volume: whose folder host.claims is; empty = the host's */
         char *tls_ca, *tls_cert, *tls_key; /* files; a CA means TLS */
         int64_t timeout_ms;                /* docker.timeout_ms: 60000, for one answer */
         char *image, *command, *environment, *mounts, *network, *user, *ready;
@@ -151,6 +165,10 @@ struct wp_config {
         int64_t pids;             /* docker.pids: 128 */
         int64_t tmp_mb;           /* docker.tmp_mb: 64 */
     } docker;
+
+    struct {
+        bool payload; /* deadletter.payload: false; the bytes of acquires, too */
+    } deadletter;
 
     struct {
         char *listen; /* http.listen: 127.0.0.1:9464; empty = off; port 0 = any, said in the log */

@@ -1,6 +1,7 @@
 /* What no single value can be wrong about: checks across fields, each with how to mend it. Runs once, after
  * all sources. */
 #include <stdlib.h>
+#include <string.h>
 #include "core/config_table.h"
 
 #define FAIL(...) wp_fail(error, WP_ERR_CONFIG, "configuration: " __VA_ARGS__)
@@ -35,6 +36,20 @@ static enum wp_err check_prewarm(const struct wp_config *config, struct wp_error
     return WP_OK;
 }
 
+static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *error) {
+    static const char *const policies[] = {"never", "same_agent", "same_tenant", "always"};
+    for (size_t i = 0; i < config->pool.reuse_of.count; i++) {
+        const struct wp_setting *own = &config->pool.reuse_of.list[i];
+        bool known = false;
+        for (size_t k = 0; k < sizeof policies / sizeof policies[0]; k++)
+            known = known || strcmp(own->value, policies[k]) == 0;
+        if (!known)
+            return FAIL("pool.reuse.%s = %s: never, same_agent, same_tenant or always is wanted", own->key,
+                        own->value);
+    }
+    return WP_OK;
+}
+
 static enum wp_err check_pool(const struct wp_config *config, struct wp_error *error) {
     if (config->pool.size > config->pool.max_containers) {
         return FAIL("pool.size (%lld) is above pool.max_containers (%lld); raise the latter",
@@ -54,7 +69,8 @@ static enum wp_err check_pool(const struct wp_config *config, struct wp_error *e
         return FAIL("pool.min_memory_mb (%g) is above pool.max_memory_mb (%g)", config->pool.min_memory_mb,
                     config->pool.max_memory_mb);
     }
-    return check_prewarm(config, error);
+    enum wp_err err = check_reuse(config, error);
+    return err ? err : check_prewarm(config, error);
 }
 
 /* Workers read what workers write: sweepers and hosts publish container-event records. */

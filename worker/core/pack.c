@@ -116,6 +116,12 @@ static size_t left(const struct wp_unpack *in) {
     return (size_t)(in->end - in->at);
 }
 
+bool wp_unpack_nil(struct wp_unpack *in) {
+    bool nil = !in->failed && left(in) > 0 && *in->at == 0xc0;
+    if (nil) in->at++;
+    return nil;
+}
+
 static uint64_t take(struct wp_unpack *in, unsigned bytes) {
     if (in->failed || left(in) < bytes) {
         in->failed = true;

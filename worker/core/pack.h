@@ -30,6 +30,7 @@ struct wp_str wp_unpack_str(struct wp_unpack *in); /* false and nil read as the 
 int64_t wp_unpack_int(struct wp_unpack *in);   /* an integral double is accepted; false and nil read as 0 */
 double wp_unpack_double(struct wp_unpack *in); /* an integer is accepted; false and nil read as 0 */
 bool wp_unpack_bool(struct wp_unpack *in);     /* nil reads as false */
+bool wp_unpack_nil(struct wp_unpack *in);      /* whether nil is next, which is passed over then */
 void wp_unpack_skip(
     struct wp_unpack *in); /* one value of any kind, nested ones included (bounded depth 16) */
 bool wp_unpack_at_end(const struct wp_unpack *in);

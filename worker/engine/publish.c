@@ -192,12 +192,19 @@ void publish_dead(struct partition *p, struct event *event, struct wp_str reason
     add_header(headers, "reason", reason);
     add_header(headers, "attempts",
                (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%u", event->attempts + 1)});
+    bool blank =
+        p->tp.topic == WP_TOPIC_ACQUIRE && !p->engine->config->deadletter.payload; /* a claim may be in it */
+    if (blank)
+        add_header(
+            headers, "blanked_bytes",
+            (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%zu", event->message->len)});
     wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic,
            p->tp.partition, (long long)event->offset, (int)reason.len, reason.ptr);
     free(topic);
     struct wp_record record = {.topic = WP_TOPIC_DEAD_LETTER,
                                .key = {event->message->key, event->message->key_len},
-                               .value = {event->message->payload, event->message->len},
+                               .value = blank ? (struct wp_str){0}
+                                              : (struct wp_str){event->message->payload, event->message->len},
                                .headers = headers,
                                .partition = -1,
                                .token = event};

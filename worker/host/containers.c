@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "core/buf.h"
 #include "core/log.h"
+#include "host/claims.h"
 #include "host/host_internal.h"
 
 struct held *wp_held_find(struct wp_host *host, struct wp_str id) {
@@ -27,6 +28,8 @@ void wp_held_set(struct wp_host *host, struct held *held, enum held_state state)
 void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_state over,
                   struct wp_str detail) {
     held->over = over;
+    held->done = NULL;
+    wp_claims_remove(host->config->host.claims, held->id);
     held->address[0] = '\0';
     snprintf(held->detail, sizeof held->detail, "%.*s", (int)detail.len, detail.ptr);
     wp_held_set(host, held, HELD_OVER);
@@ -53,7 +56,7 @@ static bool publish(struct wp_host *host, const struct wp_container_event *event
 }
 
 static const char *state_name(const struct held *held) {
-    if (held->state != HELD_OVER) return "ready";
+    if (held->state != HELD_OVER) return held->done ? held->done : "ready";
     return held->over == WP_CONTAINER_FAILED ? "failed" : held->over == WP_CONTAINER_DIED ? "died" : "gone";
 }
 
@@ -61,23 +64,43 @@ static struct wp_str optional(const char *text) {
     return *text ? wp_str(text) : (struct wp_str){0};
 }
 
+static struct wp_container_event event_of(const struct wp_host *host, struct wp_str state) {
+    return (struct wp_container_event){.container_id = WP_STR(""),
+                                       .philosophy = WP_STR(""),
+                                       .host = wp_str(host->config->host.name),
+                                       .state = state,
+                                       .queue_ms = NAN,
+                                       .create_ms = NAN,
+                                       .start_ms = NAN,
+                                       .ready_ms = NAN};
+}
+
+static void add_facts(struct wp_container_event *event, const struct wp_container_facts *facts) {
+    event->image = optional(facts->image);
+    event->queue_ms = facts->queue_ms;
+    event->create_ms = facts->create_ms;
+    event->start_ms = facts->start_ms;
+    event->ready_ms = facts->ready_ms;
+}
+
 void wp_held_say(struct wp_host *host, struct held *held) {
     wp_assert(held->state == HELD_READY || held->state == HELD_OVER);
-    struct wp_container_event event = {.container_id = wp_str(held->id),
-                                       .philosophy = wp_str(held->philosophy),
-                                       .host = wp_str(host->config->host.name),
-                                       .state = wp_str(state_name(held)),
-                                       .detail = optional(held->detail),
-                                       .address = optional(held->address)};
+    struct wp_container_event event = event_of(host, wp_str(state_name(held)));
+    event.container_id = wp_str(held->id);
+    event.philosophy = wp_str(held->philosophy);
+    event.detail = optional(held->done ? held->number : held->detail);
+    struct wp_container_facts facts;
+    if (held->state == HELD_READY && !held->done) {
+        event.address = optional(held->address);
+        if (host->driver->facts(host->runtime, wp_str(held->id), &facts)) add_facts(&event, &facts);
+    }
     held->unsaid = !publish(host, &event);
+    if (!held->unsaid) held->done = NULL;
 }
 
 bool wp_host_say(struct wp_host *host, const char *state, const char *detail) {
-    struct wp_container_event event = {.container_id = WP_STR(""),
-                                       .philosophy = WP_STR(""),
-                                       .host = wp_str(host->config->host.name),
-                                       .state = wp_str(state),
-                                       .detail = wp_str(detail)};
+    struct wp_container_event event = event_of(host, wp_str(state));
+    event.detail = wp_str(detail);
     return publish(host, &event);
 }
 

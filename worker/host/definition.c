@@ -132,7 +132,7 @@ static json_t *labels_of(const struct wp_config *config, const char *philosophy)
 /* No capabilities, no way to new ones, nothing to write to but /tmp, bounded processes, memory and processor.
  * No swap beyond the memory, and no log that fills the disk. */
 static json_t *host_config(const struct wp_config *config, const struct wp_container_spec *spec,
-                           const char *philosophy) {
+                           const char *philosophy, const char *claims) {
     json_int_t memory = spec->limits.memory_mb > 0 ? (json_int_t)(ceil(spec->limits.memory_mb) * 1048576) : 0;
     json_int_t quota = spec->limits.cpu_percent > 0 ? (json_int_t)(spec->limits.cpu_percent * 1000) : 0;
     json_t *host =
@@ -142,6 +142,9 @@ static json_t *host_config(const struct wp_config *config, const struct wp_conta
                   "CpuPeriod", (json_int_t)100000, "CpuQuota", quota, "NetworkMode", FIELD(network), "Binds",
                   parts_of(FIELD(mounts)), "RestartPolicy", "Name", "no", "LogConfig", "Type", "json-file",
                   "Config", "max-size", "1m", "max-file", "1");
+    if (*claims)
+        json_array_append_new(json_object_get(host, "Binds"), json_sprintf("%s/%.*s:/run/warmpool:ro", claims,
+                                                                           (int)spec->id.len, spec->id.ptr));
     if (config->docker.tmp_mb > 0) {
         json_object_set_new(host, "Tmpfs",
                             json_pack("{s:o}", "/tmp",
@@ -151,13 +154,14 @@ static json_t *host_config(const struct wp_config *config, const struct wp_conta
     return host;
 }
 
-json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec) {
+json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec,
+                           const char *claims) {
     char *philosophy = wp_strndup(spec->philosophy);
     const char *command = FIELD(command);
     json_t *body =
         json_pack("{s:s, s:s, s:o, s:o, s:o}", "Image", FIELD(image), "User", FIELD(user), "Env",
                   environment_of(config, spec, philosophy), "Labels", labels_of(config, philosophy),
-                  "HostConfig", host_config(config, spec, philosophy));
+                  "HostConfig", host_config(config, spec, philosophy, claims));
     if (*command) {
         json_object_set_new(body, "Entrypoint", json_pack("[s, s]", "/bin/sh", "-c"));
         json_object_set_new(body, "Cmd", json_pack("[s]", command));

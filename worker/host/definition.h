@@ -21,7 +21,9 @@ enum wp_ready wp_definition_ready(const struct wp_config *config, const char *ph
 /* Whose containers these are; owned by the caller. */
 char *wp_definition_owner(const struct wp_config *config);
 /* The body of POST /containers/create: the definition, the limits, labels, and the hardening that every
- * container has. Owned by the caller. */
-json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec);
+ * container has. claims: the engine's name of the folder host.claims, empty without one. Owned by the caller.
+ */
+json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec,
+                           const char *claims);
 
 #endif

@@ -13,6 +13,7 @@
  * what there is. */
 #include <stdlib.h>
 #include <utlist.h>
+#include "core/clock.h"
 #include "core/log.h"
 #include "host/definition.h"
 #include "host/docker_internal.h"
@@ -161,6 +162,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
     }
     container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
     container->limits = spec->limits;
+    container->asked_us = wp_clock_us();
     wp_docker_start_queued(runtime);
 }
 
@@ -181,6 +183,22 @@ static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
         wp_docker_end(container, WP_CONTAINER_GONE, "");
 }
 
+static double ms_between(int64_t from_us, int64_t till_us) {
+    return (double)(till_us - from_us) / 1000.0;
+}
+
+static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
+    const struct container *c = wp_docker_find(runtime, id);
+    if (!c || c->phase != RUNNING) return false;
+    *ret = (struct wp_container_facts){.image = wp_definition_image(runtime->config, c->philosophy)};
+    if (!c->begun_us || !c->ready_us) return true;
+    ret->queue_ms = ms_between(c->asked_us, c->begun_us);
+    ret->create_ms = ms_between(c->begun_us, c->made_us);
+    ret->start_ms = ms_between(c->made_us, c->started_us);
+    ret->ready_ms = ms_between(c->started_us, c->ready_us);
+    return true;
+}
+
 /* --- the driver -------------------------------------------------------------------------------------------
  */
 
@@ -198,6 +216,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
     *runtime = (struct wp_runtime){.loop = loop, .config = config, .engine = engine, .handles = 2};
     runtime->filters = wp_docker_filters(config, false);
+    if (!*config->docker.claims_volume) runtime->claims_source = wp_strdup(config->host.claims);
     runtime->creates =
         config->host.creates > 0 ? (int)config->host.creates : wp_runtime_docker.default_creates;
     wp_notices_open(&runtime->notices, loop, notify, ctx);
@@ -218,6 +237,7 @@ static void docker_close(struct wp_runtime *runtime) {
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) forget(container);
     free(runtime->filters);
+    free(runtime->claims_source);
     wp_notices_close(&runtime->notices, on_handle_closed, runtime);
     uv_close((uv_handle_t *)&runtime->events_retry, on_handle_closed);
 }
@@ -228,6 +248,10 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .open = docker_open,
     .create = docker_create,
     .destroy = docker_destroy,
+    .pause = wp_docker_pause,
+    .resume = wp_docker_resume,
+    .run = wp_docker_run,
+    .facts = docker_facts,
     .list = wp_docker_list,
     .close = docker_close,
 };

@@ -28,7 +28,10 @@ struct container {
     bool step;                    /* a call of it is under way */
     bool unwanted;                /* to be removed when that is answered */
     char address[64], detail[192];
-    char exec[80]; /* of the test for a file */
+    bool paused, resuming; /* resuming: what the call under way is for */
+    char exec[80];         /* of the command that runs in it */
+    void (*exec_over)(struct container *container, int code, const char *why);
+    int64_t asked_us, begun_us, made_us, started_us, ready_us; /* of its start; 0: adopted */
     int64_t probing_since_us;
     int64_t retry_ms;
     uint64_t changed; /* runtime->changes when it became what it is */
@@ -44,7 +47,8 @@ struct wp_runtime {
     const struct wp_config *config; /* borrowed */
     struct wp_engine *engine;
     struct wp_notices notices;
-    char *filters; /* owned: our labels, as the engine's filters, escaped for a URL */
+    char *filters;       /* owned: our labels, as the engine's filters, escaped for a URL */
+    char *claims_source; /* owned: host.claims as the engine has it; NULL until the volume was asked for */
     int making, creates;
     struct container *containers; /* by id */
     struct container *queue;
@@ -68,6 +72,16 @@ void wp_docker_ask(struct container *container, const char *method, char *path, 
 void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
 /* Nothing is left of it: says what it was ended as. */
 void wp_docker_be_over(struct container *container);
+
+/* docker_exec.c: runs a program in the container and waits for its end; code: of its exit, -1 when it could
+ * not be run or did not end within docker.timeout_ms (why says it then). */
+void wp_docker_exec(struct container *container, const char *const argv[],
+                    void (*over)(struct container *container, int code, const char *why));
+
+/* docker_handout.c: verbs of one that is ready */
+void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id);
+void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id);
+void wp_docker_run(struct wp_runtime *runtime, struct wp_str id, const char *command);
 
 /* docker_start.c */
 void wp_docker_start_queued(struct wp_runtime *runtime); /* as many as may be made at once */

@@ -30,6 +30,7 @@ static void look_again(struct container *container, const char *why) {
 }
 
 static void become_ready(struct container *container) {
+    if (container->started_us) container->ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
     wp_notices_add(&container->runtime->notices, wp_str(container->id), WP_CONTAINER_READY,
                    container->address, "");
@@ -42,45 +43,16 @@ static void fail(struct container *container, const struct wp_engine_answer *ans
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
-static void after_test(struct container *container, const struct wp_engine_answer *answer) {
-    json_t *exec = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
-    const json_t *code = json_object_get(exec, "ExitCode");
-    if (json_is_integer(code) && json_integer_value(code) == 0 &&
-        json_is_false(json_object_get(exec, "Running")))
+static void after_test(struct container *container, int code, const char *why) {
+    if (code == 0)
         become_ready(container);
     else
-        look_again(container, "the file that docker.ready names is not there");
-    json_decref(exec);
-}
-
-static void after_test_ran(struct container *container, const struct wp_engine_answer *answer) {
-    if (answer->status != 200) {
-        look_again(container, answer->error);
-        return;
-    }
-    wp_docker_ask(container, "GET", wp_format("/exec/%s/json", container->exec), NULL, after_test);
-}
-
-static void after_test_made(struct container *container, const struct wp_engine_answer *answer) {
-    json_t *json = answer->status == 201 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
-    const char *id = wp_docker_text(json, "Id");
-    if (!*id) {
-        look_again(container, answer->error);
-    } else {
-        snprintf(container->exec, sizeof container->exec, "%s", id);
-        wp_docker_ask(container, "POST", wp_format("/exec/%s/start", container->exec), "{\"Detach\": false}",
-                      after_test_ran);
-    }
-    json_decref(json);
+        look_again(container, code > 0 ? "the file that docker.ready names is not there" : why);
 }
 
 static void test_file(struct container *container, const char *path) {
-    json_t *body = json_pack("{s:b, s:b, s:[s, s, s]}", "AttachStdout", true, "AttachStderr", true, "Cmd",
-                             "test", "-e", path);
-    char *text = json_dumps(body, 0);
-    wp_docker_ask(container, "POST", wp_format("/containers/%s/exec", container->id), text, after_test_made);
-    free(text);
-    json_decref(body);
+    const char *const argv[] = {"test", "-e", path, NULL};
+    wp_docker_exec(container, argv, after_test);
 }
 
 /* How an agent reaches it: its address on its network, else its name. */
@@ -110,6 +82,9 @@ static void after_look(struct container *container, const struct wp_engine_answe
         snprintf(detail, sizeof detail, "it exited with status %lld before it was ready",
                  (long long)json_integer_value(json_object_get(state, "ExitCode")));
         wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+    } else if (json_is_true(json_object_get(state, "Paused"))) { /* it was ready when it was paused */
+        container->paused = true;
+        become_ready(container);
     } else if (ready == WP_READY_FILE) {
         test_file(container, path);
     } else if (ready == WP_READY_RUNNING || strcmp(health, "healthy") == 0) {
@@ -135,6 +110,7 @@ void wp_docker_probe(struct container *container) {
  */
 
 static void after_start(struct container *container, const struct wp_engine_answer *answer) {
+    container->started_us = wp_clock_us();
     if (answer->status == 204 || answer->status == 304)
         wp_docker_probe(container);
     else
@@ -142,6 +118,7 @@ static void after_start(struct container *container, const struct wp_engine_answ
 }
 
 static void start(struct container *container) {
+    container->made_us = wp_clock_us();
     wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
 }
 
@@ -186,16 +163,38 @@ static void after_create(struct container *container, const struct wp_engine_ans
     }
 }
 
-static void make(struct container *container) {
+static void create(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy), container->limits};
-    json_t *body = wp_definition_body(runtime->config, &spec);
+    json_t *body = wp_definition_body(runtime->config, &spec, runtime->claims_source);
     char *text = json_dumps(body, JSON_COMPACT);
-    wp_docker_set_phase(container, MAKING);
+    container->begun_us = wp_clock_us();
     wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
                   after_create);
     free(text);
     json_decref(body);
+}
+
+static void after_volume(struct container *container, const struct wp_engine_answer *answer) {
+    struct wp_runtime *runtime = container->runtime;
+    json_t *volume = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    const char *place = wp_docker_text(volume, "Mountpoint");
+    if (!runtime->claims_source && *place) runtime->claims_source = wp_strdup(place);
+    json_decref(volume);
+    if (runtime->claims_source)
+        create(container);
+    else
+        fail(container, answer, "the volume that docker.claims_volume names could not be found");
+}
+
+static void make(struct container *container) {
+    const struct wp_runtime *runtime = container->runtime;
+    wp_docker_set_phase(container, MAKING);
+    if (runtime->claims_source)
+        create(container);
+    else
+        wp_docker_ask(container, "GET", wp_format("/volumes/%s", runtime->config->docker.claims_volume), NULL,
+                      after_volume);
 }
 
 void wp_docker_start_queued(struct wp_runtime *runtime) {

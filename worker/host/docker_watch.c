@@ -98,7 +98,7 @@ void wp_docker_watch(struct wp_runtime *runtime) {
 static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
                                const char *state) {
     struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
-    if (strcmp(state, "running") == 0)
+    if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
         wp_docker_probe(container);
     else if (strcmp(state, "created") == 0)
         wp_docker_end(container, WP_CONTAINER_FAILED, "its worker ended before it was started");
@@ -127,7 +127,9 @@ static void tell_listed(const struct listing *listing) {
                                                      [REMOVING] = WP_CONTAINER_GONE};
     struct container *container, *next;
     HASH_ITER(hh, listing->runtime->containers, container, next) {
-        listing->listed(listing->ctx, wp_str(container->id), states[container->phase],
+        bool paused = container->phase == RUNNING && container->paused;
+        listing->listed(listing->ctx, wp_str(container->id),
+                        paused ? WP_CONTAINER_PAUSED : states[container->phase],
                         wp_str(container->phase == RUNNING ? container->address : ""));
     }
 }

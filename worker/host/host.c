@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/pack.h"
+#include "host/claims.h"
 #include "host/host_internal.h"
 #include "store/event_args.h"
 
@@ -46,7 +47,9 @@ static void pack_number(struct wp_buf *out, const char *key, int64_t value) {
 
 static void send_beat(struct wp_host *host) {
     struct wp_buf map = {0};
-    wp_pack_map(&map, 5);
+    wp_pack_map(&map, 6);
+    wp_pack_key(&map, "claims");
+    wp_pack_bool(&map, *host->config->host.claims);
     pack_number(&map, "capacity", host->config->host.capacity);
     pack_number(&map, "memory_mb", host->config->host.memory_mb);
     pack_text(&map, "runtime", host->driver->name);
@@ -101,6 +104,34 @@ static void start_timer(struct wp_host *host, uv_timer_t *timer, uv_timer_cb cal
  * -----------------------------------------------------------------------------------------------------------
  */
 
+static bool any_text(const char *preset, const struct wp_settings *of) {
+    bool any = *preset;
+    for (size_t i = 0; i < of->count; i++) any = any || *of->list[i].value;
+    return any;
+}
+
+static bool any_hot(const struct wp_config *config) {
+    bool any = config->pool.hot >= 0;
+    for (size_t i = 0; i < config->pool.hot_of.count; i++)
+        any = any || config->pool.hot_of.list[i].value[0] != '-';
+    return any;
+}
+
+/* What pools ask for and the runtime cannot do. */
+static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const struct wp_config *config,
+                               struct wp_error *error) {
+    if (!driver->run && any_text(config->pool.reset, &config->pool.reset_of))
+        return wp_fail(
+            error, WP_ERR_CONFIG,
+            "pool.reset: host.runtime = %s runs no command in a container; docker does, or leave it empty",
+            driver->name);
+    if (!driver->pause && any_hot(config))
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "pool.hot: host.runtime = %s pauses no container; docker does, or leave it at -1",
+                       driver->name);
+    return WP_OK;
+}
+
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
                         struct wp_wire *wire, struct wp_error *error) {
@@ -110,6 +141,9 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                        "host.runtime = %s: there is no such runtime; process and docker are",
                        config->host.runtime);
     }
+    enum wp_err err = check_verbs(driver, config, error);
+    if (err == WP_OK) err = wp_claims_open(config->host.claims, error);
+    if (err) return err;
     struct wp_host *host = wp_calloc(1, sizeof *host);
     *host = (struct wp_host){.loop = loop,
                              .config = config,
@@ -119,7 +153,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                              .wire = wire,
                              .driver = driver};
     host->commands.wake_fd = -1;
-    enum wp_err err = driver->open(&host->runtime, loop, config, wp_host_runtime_says, host, error);
+    err = driver->open(&host->runtime, loop, config, wp_host_runtime_says, host, error);
     if (err) {
         free(host);
         return err;
@@ -147,7 +181,7 @@ void wp_host_stop(struct wp_host *host) {
     host->down_unsaid = true;
     say_up_or_down(host);
     for (struct held *held = host->held; held; held = held->hh.next) {
-        if (held->state == HELD_CREATING || held->state == HELD_READY)
+        if (held->state == HELD_CREATING || held->state == HELD_READY || held->state == HELD_BUSY)
             host->driver->destroy(host->runtime, wp_str(held->id));
     }
 }
@@ -163,7 +197,11 @@ void wp_host_free(struct wp_host *host) {
     wp_commands_close(host);
     struct held *held, *next_held;
     struct asked *asked, *next_asked;
-    HASH_ITER(hh, host->held, held, next_held) wp_held_drop(host, held);
+    HASH_ITER(hh, host->held, held, next_held) {
+        if (host->config->host.on_exit == WP_EXIT_DESTROY)
+            wp_claims_remove(host->config->host.claims, held->id);
+        wp_held_drop(host, held);
+    }
     asked = host->asked;
     HASH_CLEAR(hh, host->asked); /* its links stay */
     for (; asked; asked = next_asked) {

@@ -8,10 +8,11 @@
 
 /*   CREATING -> READY -> ENDING -> OVER      each change by set_state in containers.c
  *      |          |                  ^
- *      +----------+------------------+       (failed, died) */
+ *      +----------+------------------+       (failed, died)      READY <-> BUSY */
 enum held_state {
     HELD_CREATING, /* a step of the runtime is under way */
     HELD_READY,
+    HELD_BUSY,   /* ready, and a step of the runtime is under way: pause, resume or a command */
     HELD_ENDING, /* a step of the runtime is under way */
     HELD_OVER,   /* nothing is left of it; kept until Redis does not name it any more, so that its end can be
                     said again */
@@ -23,6 +24,10 @@ struct held { /* a container that this host knows of */
     enum held_state state;
     enum wp_container_state over; /* FAILED, DIED or GONE, in HELD_OVER */
     char address[64], detail[192];
+    bool paused;
+    enum held_step { STEP_PAUSE, STEP_BIND, STEP_RESET } step; /* of HELD_BUSY */
+    char number[24];                                           /* of the bind or reset that Redis wants */
+    const char *done; /* "bound" or "reset": to be said, with its number */
     uint64_t changed; /* host->changes when its state changed last */
     bool ask_again;   /* the step under way is not what Redis wants by now */
     bool unowned;     /* Redis does not know it: its end interests nobody */
@@ -76,6 +81,13 @@ void wp_host_unpin(struct wp_host *host);
 void wp_commands_tick(struct wp_host *host);
 void wp_commands_close(struct wp_host *host);
 
+/* handout.c: what stands between an idle container and its next agent */
+void wp_held_pause(struct wp_host *host, struct held *held);
+void wp_held_bind(struct wp_host *host, struct held *held, struct wp_str number, struct wp_str claim);
+void wp_held_reset(struct wp_host *host, struct held *held, struct wp_str number);
+/* The step under way has ended so: PAUSED, RUNNING or RAN. */
+void wp_held_step_over(struct wp_host *host, struct held *held, enum wp_container_state state);
+
 /* containers.c */
 struct held *wp_held_find(struct wp_host *host, struct wp_str id);
 struct held *wp_held_add(struct wp_host *host, struct wp_str id, enum held_state state);
@@ -89,6 +101,7 @@ bool wp_host_say(struct wp_host *host, const char *state, const char *detail);
 void wp_host_say_unsaid(struct wp_host *host);
 
 /* reconcile.c */
+void wp_held_destroy(struct wp_host *host, struct held *held);
 void wp_host_ask(struct wp_host *host, struct wp_str id); /* then wp_host_ask_now for all of them */
 void wp_host_ask_now(struct wp_host *host);
 void wp_host_reconcile(struct wp_host *host);

@@ -38,6 +38,7 @@ struct container {
     char *id, *philosophy; /* owned */
     struct wp_limits limits;
     enum phase phase;
+    int64_t asked_us, begun_us, runs_us, ready_us; /* of its start; 0: not yet */
     struct wp_child child; /* guard 0 while QUEUED, status_fd -1 once it has told all */
     char detail[160];
     uv_poll_t status;
@@ -177,6 +178,7 @@ static void become_ready(struct container *container) {
     if (container->phase != STARTING || wp_child_ended(container->child.guard))
         return; /* its end is on its way to us */
     uv_timer_stop(&container->timer);
+    container->ready_us = wp_clock_us();
     set_phase(container, RUNNING);
     tell(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
     start_queued(container->runtime);
@@ -242,6 +244,9 @@ static void add_variables(struct wp_buf *text, const struct container *container
     wp_buf_printf(text, "WARMPOOL_MEMORY_MB=%g%c", container->limits.memory_mb, '\0');
     wp_buf_printf(text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
     wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
+    if (*container->runtime->config->host.claims)
+        wp_buf_printf(text, "WARMPOOL_CLAIMS=%s/%s%c", container->runtime->config->host.claims, container->id,
+                      '\0');
 }
 
 static uint64_t data_bytes(double memory_mb) {
@@ -268,12 +273,14 @@ static enum wp_err start_child(struct container *container, struct wp_error *err
 static void start(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_error error = {0};
+    container->begun_us = wp_clock_us();
     if (start_child(container, &error) != WP_OK) {
         tell(runtime, wp_str(container->id), WP_CONTAINER_FAILED, 0, error.text);
         forget(container);
         return;
     }
     DL_DELETE(runtime->queue, container);
+    container->runs_us = wp_clock_us();
     set_phase(container, STARTING);
     uv_poll_init(runtime->loop, &container->status, container->child.status_fd);
     container->status.data = container;
@@ -308,6 +315,7 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
     container->philosophy = wp_strndup(spec->philosophy);
     container->limits = spec->limits;
     container->phase = QUEUED;
+    container->asked_us = wp_clock_us();
     container->child.status_fd = -1;
     uv_timer_init(runtime->loop, &container->timer);
     container->timer.data = container;
@@ -329,6 +337,17 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
     kill(container->child.guard, SIGTERM);
     uv_timer_start(&container->timer, on_grace_over, GRACE_MS, 0);
     start_queued(runtime);
+}
+
+/* A process is made and started in one. */
+static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
+    const struct container *container = find(runtime, id);
+    if (!container || container->phase != RUNNING) return false;
+    *ret = (struct wp_container_facts){.image = "",
+                                       .queue_ms = (double)(container->begun_us - container->asked_us) / 1e3,
+                                       .start_ms = (double)(container->runs_us - container->begun_us) / 1e3,
+                                       .ready_ms = (double)(container->ready_us - container->runs_us) / 1e3};
+    return true;
 }
 
 /* Those that are being ended are listed as GONE, those that could not start as FAILED. */
@@ -439,6 +458,7 @@ const struct wp_runtime_driver wp_runtime_process = {
     .open = process_open,
     .create = process_create,
     .destroy = process_destroy,
+    .facts = process_facts,
     .list = process_list,
     .close = process_close,
 };

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/pack.h"
+#include "host/claims.h"
 #include "host/host_internal.h"
 
 #define ASK_MAX 48 /* containers in one call: the arguments of a call are bounded */
@@ -20,6 +21,7 @@ struct call { /* under way */
 struct wanted { /* one row of an answer */
     struct wp_str id, state, philosophy;
     struct wp_limits limits;
+    struct wp_str number, claim; /* of a bind or reset; the claim to be bound */
 };
 
 /* --- one container
@@ -27,14 +29,20 @@ struct wanted { /* one row of an answer */
 
 static void create(struct wp_host *host, const struct wanted *wanted) {
     struct held *held = wp_held_add(host, wanted->id, HELD_CREATING);
+    struct wp_error error = {0};
     snprintf(held->philosophy, sizeof held->philosophy, "%.*s", (int)wanted->philosophy.len,
              wanted->philosophy.ptr);
+    if (wp_claims_make(host->config->host.claims, held->id, &error) != WP_OK) {
+        wp_held_over(host, held, WP_CONTAINER_FAILED, wp_str(error.text));
+        wp_held_say(host, held);
+        return;
+    }
     struct wp_container_spec spec = {
         .id = wanted->id, .philosophy = wanted->philosophy, .limits = wanted->limits};
     host->driver->create(host->runtime, &spec);
 }
 
-static void destroy(struct wp_host *host, struct held *held) {
+void wp_held_destroy(struct wp_host *host, struct held *held) {
     wp_held_set(host, held, HELD_ENDING);
     host->driver->destroy(host->runtime, wp_str(held->id));
 }
@@ -64,9 +72,15 @@ static void judge_over(struct wp_host *host, struct held *held, const struct wan
 static void judge_ready(struct wp_host *host, struct held *held, const struct wanted *wanted) {
     held->unowned = wanted->state.len == 0;
     if (held->unowned || wp_str_is(wanted->state, "ending"))
-        destroy(host, held);
+        wp_held_destroy(host, held);
     else if (wp_str_is(wanted->state, "creating"))
         wp_held_say(host, held);
+    else if (wp_str_is(wanted->state, "paused"))
+        wp_held_pause(host, held);
+    else if (wp_str_is(wanted->state, "binding"))
+        wp_held_bind(host, held, wanted->number, wanted->claim);
+    else if (wp_str_is(wanted->state, "resetting"))
+        wp_held_reset(host, held, wanted->number);
 }
 
 static void judge(struct wp_host *host, const struct wanted *wanted, uint64_t asked_at) {
@@ -86,6 +100,8 @@ static void judge(struct wp_host *host, const struct wanted *wanted, uint64_t as
         wp_host_ask(host, wanted->id);
     else if (held->state == HELD_CREATING)
         held->ask_again = !wp_str_is(wanted->state, "creating");
+    else if (held->state == HELD_BUSY)
+        held->ask_again = true;
     else if (held->state == HELD_READY)
         judge_ready(host, held, wanted);
     else if (held->state == HELD_OVER)
@@ -104,7 +120,9 @@ static bool judge_rows(struct wp_host *host, struct wp_str bytes, uint64_t asked
             .id = wp_unpack_str(&in), .state = wp_unpack_str(&in), .philosophy = wp_unpack_str(&in)};
         wanted.limits = (struct wp_limits){.cpu_percent = wp_unpack_double(&in)};
         wanted.limits.memory_mb = wp_unpack_double(&in);
-        if (fields != 5 || in.failed) return false;
+        wanted.number = wp_unpack_str(&in);
+        wanted.claim = wp_unpack_str(&in);
+        if (fields != 7 || in.failed) return false;
         judge(host, &wanted, asked_at);
     }
     return !in.failed;
@@ -203,14 +221,20 @@ static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state
     struct wp_host *host = ctx;
     struct held *held = wp_held_find(host, id);
     if (!held) { /* of a worker before us: adopted, Redis will say what it is */
-        enum held_state known = state == WP_CONTAINER_READY      ? HELD_READY
-                                : state == WP_CONTAINER_STARTING ? HELD_CREATING
-                                                                 : HELD_ENDING;
+        bool paused = state == WP_CONTAINER_PAUSED;
+        enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
+                                : state == WP_CONTAINER_STARTING      ? HELD_CREATING
+                                                                      : HELD_ENDING;
         held = wp_held_add(host, id, known);
+        held->paused = paused;
     }
     held->seen = true;
-    if (state == WP_CONTAINER_READY)
+    if (state == WP_CONTAINER_READY || state == WP_CONTAINER_PAUSED)
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);
+}
+
+static bool is_held(void *ctx, const char *id) {
+    return wp_held_find(ctx, wp_str(id)) != NULL;
 }
 
 static void on_list_end(void *ctx, bool ok) {
@@ -220,6 +244,7 @@ static void on_list_end(void *ctx, bool ok) {
             wp_held_over(host, held, WP_CONTAINER_DIED, WP_STR("not found by its host"));
         held->seen = false; /* from here on: named by Redis */
     }
+    if (ok) wp_claims_keep(host->config->host.claims, is_held, host);
     struct wp_str name = wp_str(host->config->host.name);
     if (!ok || host->stopping || !send_call(host, "owned", &name, 1, true)) end_reconcile(host, false);
 }
@@ -258,6 +283,10 @@ void wp_host_runtime_says(void *ctx, struct wp_str id, enum wp_container_state s
     struct wp_host *host = ctx;
     struct held *held = wp_held_find(host, id);
     if (!held || host->stopping) return; /* while it stops, host_down has said it for all */
+    if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING || state == WP_CONTAINER_RAN) {
+        wp_held_step_over(host, held, state);
+        return;
+    }
     if (state == WP_CONTAINER_READY) {
         if (held->state != HELD_CREATING) return;
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);

@@ -18,6 +18,16 @@ enum wp_container_state { /* what the driver saw; the order is the way of a cont
                           WP_CONTAINER_DIED, /* it ended by itself after it had been ready; nothing is left of
                                                 it */
                           WP_CONTAINER_GONE, /* destroyed as asked */
+                          /* the ends of the other verbs; one that fails ends the container, which is said */
+                          WP_CONTAINER_PAUSED,
+                          WP_CONTAINER_RUNNING, /* not paused: what resume wanted, or what pause could not
+                                                   change */
+                          WP_CONTAINER_RAN,     /* the command has run, and well */
+};
+
+struct wp_container_facts {                         /* of one that is ready */
+    const char *image;                              /* borrowed; empty when there is none */
+    double queue_ms, create_ms, start_ms, ready_ms; /* what its start took; all 0 of one that was adopted */
 };
 
 struct wp_container_spec {
@@ -40,6 +50,12 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
                         wp_runtime_notify notify, void *ctx, struct wp_error *error);
     void (*create)(struct wp_runtime *runtime, const struct wp_container_spec *spec);
     void (*destroy)(struct wp_runtime *runtime, struct wp_str id);
+    /* Of one that is ready, one verb at a time. NULL: the runtime cannot do that. */
+    void (*pause)(struct wp_runtime *runtime, struct wp_str id);
+    void (*resume)(struct wp_runtime *runtime, struct wp_str id);
+    void (*run)(struct wp_runtime *runtime, struct wp_str id, const char *command); /* by /bin/sh -c in it */
+    /* False: there is no such container, or it is not ready. */
+    bool (*facts)(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret);
     /* Calls listed for each container of this host, now or later, then done. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);

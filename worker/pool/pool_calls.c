@@ -1,16 +1,35 @@
 /* Owns the translation between pool events and the {pool} functions. Pure. */
 #include "pool/pool_calls.h"
 #include "store/event_args.h"
+#include "wire/avro.h"
+#include "wire/text.h"
 #include "predictor/usage_calls.h"
 #include <stdlib.h>
+
+/* As the JSON that its container is given; empty without one. */
+static void pack_claim(struct wp_buf *out, struct wp_str claim) {
+    struct wp_buf text = {0};
+    struct avro_map map = {.in = avro_reader(claim)};
+    struct wp_str key, value;
+    if (claim.ptr) wp_buf_add_str(&text, "{");
+    while (claim.ptr && avro_map_next(&map, &key, &value)) {
+        if (text.len > 1) wp_buf_add_str(&text, ",");
+        text_string(&text, key);
+        wp_buf_add_str(&text, ":");
+        text_string(&text, value);
+    }
+    if (claim.ptr) wp_buf_add_str(&text, "}");
+    wp_pack_str(out, wp_buf_str(&text));
+    wp_buf_done(&text);
+}
 
 void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                      const char *invalid) {
     const struct wp_acquire *e = &event->acquire;
     struct wp_str tenant = e->tenant.len > 0 ? e->tenant : WP_STR("default");
     bool plain = e->timeout_ms == WP_ABSENT && e->lease_ms == WP_ABSENT && isnan(e->cpu_percent) &&
-                 isnan(e->memory_mb) && !invalid;
-    wp_pack_array(out, plain ? 9 : 14);
+                 isnan(e->memory_mb) && !e->claim.ptr && !invalid;
+    wp_pack_array(out, plain ? 9 : 15);
     wp_pack_int(out, meta->offset);
     wp_pack_int(out, wp_meta_age(meta));
     wp_pack_int(out, meta->timestamp_ms);
@@ -33,6 +52,7 @@ void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_optional_double(out, e->cpu_percent);
     wp_pack_optional_double(out, e->memory_mb);
     wp_pack_str(out, wp_str(invalid));
+    pack_claim(out, e->claim);
 }
 
 void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
@@ -63,7 +83,7 @@ void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, con
                              const char *invalid) {
     const struct wp_container_event *e = &event->container;
     (void)invalid;
-    wp_pack_array(out, 7);
+    wp_pack_array(out, 12);
     wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->container_id);
     wp_pack_str(out, e->philosophy);
@@ -71,6 +91,11 @@ void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, con
     wp_pack_str(out, e->state);
     wp_pack_str(out, e->detail);
     wp_pack_str(out, e->address);
+    wp_pack_str(out, e->image);
+    wp_pack_optional_double(out, e->queue_ms);
+    wp_pack_optional_double(out, e->create_ms);
+    wp_pack_optional_double(out, e->start_ms);
+    wp_pack_optional_double(out, e->ready_ms);
 }
 
 static struct wp_limits read_limits(struct wp_unpack *in) {
@@ -87,6 +112,23 @@ static struct wp_str read_optional_str(struct wp_unpack *in) {
     return text.len > 0 ? text : (struct wp_str){NULL, 0};
 }
 
+static double read_ms(struct wp_unpack *in) {
+    return (double)wp_unpack_int(in) / 1000.0;
+}
+
+/* In the order of redis/leases.lua startup_parts. */
+static bool read_startup(struct wp_unpack *in, struct wp_startup *ret) {
+    if (wp_unpack_nil(in)) return false;
+    if (wp_unpack_array(in) != 6) in->failed = true;
+    ret->queue_ms = read_ms(in);
+    ret->create_ms = read_ms(in);
+    ret->start_ms = read_ms(in);
+    ret->ready_ms = read_ms(in);
+    ret->bind_ms = read_ms(in);
+    ret->publish_ms = read_ms(in);
+    return true;
+}
+
 bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct wp_str *ret_key,
                         struct wp_str *ret_trace) {
     struct wp_prediction prediction = {0};
@@ -97,13 +139,14 @@ bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct 
     ret->host = read_optional_str(in);
     ret->address = read_optional_str(in);
     ret->limits = read_limits(in);
+    ret->image = read_optional_str(in);
     *ret_key = wp_unpack_str(in);
     *ret_trace = wp_unpack_str(in);
     ret->request_id = wp_unpack_str(in);
     ret->status = wp_unpack_str(in);
     ret->warm_start = wp_unpack_bool(in);
-    ret->startup_time_ms = (double)wp_unpack_int(in) / 1000.0;
-    ret->wait_ms = (double)wp_unpack_int(in) / 1000.0;
+    ret->startup_time_ms = read_ms(in);
+    ret->wait_ms = read_ms(in);
     ret->lease_epoch = wp_unpack_int(in);
     ret->lease_expires_at = wp_unpack_int(in);
     wp_read_prediction(in, &prediction);
@@ -114,6 +157,9 @@ bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct 
     ret->reason = read_optional_str(in);
     ret->retry_after_ms = wp_unpack_int(in);
     if (ret->retry_after_ms == 0) ret->retry_after_ms = WP_ABSENT;
+    ret->tier = read_optional_str(in);
+    ret->has_startup = read_startup(in, &ret->startup);
+    wp_unpack_skip(in); /* whether a claim was bound */
     return !in->failed;
 }
 
@@ -150,15 +196,49 @@ static void put_bool(struct wp_buf *out, const char *key, bool value) {
     wp_pack_bool(out, value);
 }
 
+static void put_ints(struct wp_buf *out, const char *key, const struct wp_settings *of) {
+    wp_pack_key(out, key);
+    wp_pack_map(out, (uint32_t)of->count);
+    for (size_t i = 0; i < of->count; i++)
+        put_int(out, of->list[i].key, strtoll(of->list[i].value, NULL, 10));
+}
+
+static void put_texts(struct wp_buf *out, const char *key, const struct wp_settings *of) {
+    wp_pack_key(out, key);
+    wp_pack_map(out, (uint32_t)of->count);
+    for (size_t i = 0; i < of->count; i++) {
+        wp_pack_key(out, of->list[i].key);
+        wp_pack_str(out, wp_str(of->list[i].value));
+    }
+}
+
+/* Whether there is a command, not which. */
+static void put_resets(struct wp_buf *out, const struct wp_config *config) {
+    const struct wp_settings *of = &config->pool.reset_of;
+    put_bool(out, "reset", *config->pool.reset);
+    wp_pack_key(out, "resets");
+    wp_pack_map(out, (uint32_t)of->count);
+    for (size_t i = 0; i < of->count; i++) put_bool(out, of->list[i].key, *of->list[i].value);
+}
+
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 30);
+    wp_pack_map(out, 42);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
     put_int(out, "size", config->pool.size);
-    wp_pack_key(out, "sizes");
-    wp_pack_map(out, (uint32_t)config->pool.sizes.count);
-    for (size_t i = 0; i < config->pool.sizes.count; i++)
-        put_int(out, config->pool.sizes.list[i].key, strtoll(config->pool.sizes.list[i].value, NULL, 10));
+    put_ints(out, "sizes", &config->pool.sizes);
+    wp_pack_key(out, "reuse");
+    wp_pack_str(out, wp_str(config->pool.reuse));
+    put_texts(out, "reuses", &config->pool.reuse_of);
+    put_resets(out, config);
+    put_int(out, "hot", config->pool.hot);
+    put_ints(out, "hots", &config->pool.hot_of);
+    put_int(out, "idle_ttl", config->pool.idle_ttl);
+    put_ints(out, "idle_ttls", &config->pool.idle_ttl_of);
+    put_int(out, "max_age", config->pool.max_age);
+    put_ints(out, "max_ages", &config->pool.max_age_of);
+    put_int(out, "max_uses", config->pool.max_uses);
+    put_ints(out, "max_uses_of", &config->pool.max_uses_of);
     put_int(out, "max_containers", config->pool.max_containers);
     put_int(out, "max_failures", config->pool.max_failures);
     put_int(out, "max_philosophies", config->pool.max_philosophies);

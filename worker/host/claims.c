@@ -1,0 +1,97 @@
+/* Files of claims: host/claims.h. */
+#include "host/claims.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "core/buf.h"
+#include "core/log.h"
+
+#define NEW_FILE ".claim.json.new"
+
+/* With the umask of whoever started us it might be closed to the container's user. */
+static bool make_folder(const char *path, mode_t mode) {
+    return (mkdir(path, mode) == 0 && chmod(path, mode) == 0) || errno == EEXIST;
+}
+
+enum wp_err wp_claims_open(const char *folder, struct wp_error *error) {
+    if (!*folder || make_folder(folder, 0700)) return WP_OK;
+    return wp_fail(
+        error, WP_ERR_CONFIG,
+        "host.claims = %s cannot be made: %s; name a folder that this user may make, or leave it empty "
+        "to take no claims",
+        folder, strerror(errno));
+}
+
+enum wp_err wp_claims_make(const char *folder, const char *id, struct wp_error *error) {
+    if (!*folder) return WP_OK;
+    char *path = wp_format("%s/%s", folder, id);
+    enum wp_err err = WP_OK;
+    if (!make_folder(path, 0755))
+        err = wp_fail(error, WP_ERR_SYSTEM, "its folder in host.claims cannot be made: %s", strerror(errno));
+    free(path);
+    return err;
+}
+
+static bool write_all(int fd, struct wp_str text) {
+    while (text.len > 0) {
+        ssize_t count = write(fd, text.ptr, text.len);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return false;
+        text.ptr += count;
+        text.len -= (size_t)count;
+    }
+    return true;
+}
+
+enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str claim, struct wp_error *error) {
+    if (!*folder) return wp_fail(error, WP_ERR_CONFIG, "host.claims is empty: this host takes no claims");
+    char *fresh = wp_format("%s/%s/" NEW_FILE, folder, id),
+         *path = wp_format("%s/%s/" WP_CLAIM_FILE, folder, id);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0444);
+    bool good = fd >= 0 && fchmod(fd, 0444) == 0 && write_all(fd, claim);
+    if (fd >= 0 && close(fd) != 0) good = false;
+    good = good && rename(fresh, path) == 0;
+    enum wp_err err = WP_OK;
+    if (!good) {
+        err = wp_fail(error, WP_ERR_SYSTEM, "%s cannot be written: %s", path, strerror(errno));
+        unlink(fresh);
+    }
+    free(fresh);
+    free(path);
+    return err;
+}
+
+bool wp_claims_wipe(const char *folder, const char *id) {
+    static const char *const names[] = {WP_CLAIM_FILE, NEW_FILE};
+    bool clean = true;
+    for (size_t i = 0; *folder && i < sizeof names / sizeof names[0]; i++) {
+        char *path = wp_format("%s/%s/%s", folder, id, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT) clean = false;
+        free(path);
+    }
+    return clean;
+}
+
+void wp_claims_remove(const char *folder, const char *id) {
+    if (!*folder) return;
+    wp_claims_wipe(folder, id);
+    char *path = wp_format("%s/%s", folder, id);
+    if (rmdir(path) != 0 && errno != ENOENT)
+        wp_log(WP_LOG_WARN, "claims_not_removed", "folder=%s reason=%s", path, strerror(errno));
+    free(path);
+}
+
+void wp_claims_keep(const char *folder, bool (*is_held)(void *ctx, const char *id), void *ctx) {
+    DIR *dir = *folder ? opendir(folder) : NULL;
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, "wp-", 3) == 0 && !is_held(ctx, entry->d_name))
+            wp_claims_remove(folder, entry->d_name);
+    }
+    if (dir) closedir(dir);
+}

@@ -97,7 +97,7 @@ class Client:
             if message.error():
                 continue
             topic = message.topic()[len(self.system.prefix):]
-            data = message.value()
+            data = message.value() or b""
             record = Record(decode_sent(topic, data))
             record.raw, record.wire, record.key = data, wire_of(data), message.key()
             record.headers = dict(message.headers() or [])

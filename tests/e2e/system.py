@@ -210,7 +210,7 @@ class System:
     def pool(self, philosophy):
         """The pool as a service that can reach Redis reads it."""
         stats = json.loads(self.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))
-        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0})
+        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0, "paused": 0, "resetting": 0})
 
     def wait_pool(self, philosophy, **wanted):
         wait_until(lambda: {name: self.pool(philosophy)[name] for name in wanted} == wanted,

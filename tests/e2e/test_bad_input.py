@@ -25,7 +25,7 @@ def text(value):
 class BadInput(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.system = System(options={"topics.partitions": 1, "cache.max_value_bytes": 200000})
+        cls.system = System(options={"topics.partitions": 1, "cache.max_value_bytes": 200000, "deadletter.payload": "true"})
         cls.addClassCleanup(cls.system.close)
         cls.client = Client(cls.system)
         cls.sent = 0

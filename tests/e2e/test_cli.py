@@ -76,8 +76,8 @@ class SendAndTail(WithSystem):
         self.assertEqual(self.client.wait("usage-record", lambda r: r.get("record_id") == "u-1").key, b"keyed")
 
     def test_tail_shows_dead_letters_with_their_headers(self):
-        self.client.send_raw("container-acquire", b"{not json")
-        self.client.send_raw("container-acquire", b"\xc3\x01\xff")
+        self.client.send_raw("container-release", b"{not json")
+        self.client.send_raw("container-release", b"\xc3\x01\xff")
         tail = self.system.cli("tail", "--from-beginning", "--count", "2", "--timeout", "120", "dead-letter")
         self.assertEqual(tail.returncode, 0, tail.stderr)
         letters = json_lines(tail.stdout)

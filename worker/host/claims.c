@@ -18,13 +18,17 @@ static bool make_folder(const char *path, mode_t mode) {
     return (mkdir(path, mode) == 0 && chmod(path, mode) == 0) || errno == EEXIST;
 }
 
-enum wp_err wp_claims_open(const char *folder, struct wp_error *error) {
-    if (!*folder || make_folder(folder, 0700)) return WP_OK;
+char *wp_claims_folder(const char *root, const char *host) {
+    return *root ? wp_format("%s/%s", root, host) : wp_strdup("");
+}
+
+enum wp_err wp_claims_open(const char *root, const char *folder, struct wp_error *error) {
+    if (!*root || (make_folder(root, 0700) && make_folder(folder, 0700))) return WP_OK;
     return wp_fail(
         error, WP_ERR_CONFIG,
-        "host.claims = %s cannot be made: %s; name a folder that this user may make, or leave it empty "
+        "host.claims = %s: %s cannot be made: %s; name a folder that this user may make, or leave it empty "
         "to take no claims",
-        folder, strerror(errno));
+        root, folder, strerror(errno));
 }
 
 enum wp_err wp_claims_make(const char *folder, const char *id, struct wp_error *error) {

@@ -29,7 +29,7 @@ void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_sta
                   struct wp_str detail) {
     held->over = over;
     held->done = NULL;
-    wp_claims_remove(host->config->host.claims, held->id);
+    wp_claims_remove(host->claims, held->id);
     held->address[0] = '\0';
     snprintf(held->detail, sizeof held->detail, "%.*s", (int)detail.len, detail.ptr);
     wp_held_set(host, held, HELD_OVER);

@@ -15,6 +15,7 @@
 #include <utlist.h>
 #include "core/clock.h"
 #include "core/log.h"
+#include "host/claims.h"
 #include "host/definition.h"
 #include "host/docker_internal.h"
 
@@ -216,7 +217,8 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
     *runtime = (struct wp_runtime){.loop = loop, .config = config, .engine = engine, .handles = 2};
     runtime->filters = wp_docker_filters(config, false);
-    if (!*config->docker.claims_volume) runtime->claims_source = wp_strdup(config->host.claims);
+    if (!*config->docker.claims_volume)
+        runtime->claims_source = wp_claims_folder(config->host.claims, config->host.name);
     runtime->creates =
         config->host.creates > 0 ? (int)config->host.creates : wp_runtime_docker.default_creates;
     wp_notices_open(&runtime->notices, loop, notify, ctx);

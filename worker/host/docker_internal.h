@@ -48,7 +48,8 @@ struct wp_runtime {
     struct wp_engine *engine;
     struct wp_notices notices;
     char *filters;       /* owned: our labels, as the engine's filters, escaped for a URL */
-    char *claims_source; /* owned: host.claims as the engine has it; NULL until the volume was asked for */
+    char *claims_source; /* owned: this host's in host.claims, as the engine has it; NULL until the volume was
+                            asked for */
     int making, creates;
     struct container *containers; /* by id */
     struct container *queue;

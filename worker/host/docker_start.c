@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/clock.h"
+#include "host/claims.h"
 #include "host/definition.h"
 #include "host/docker_internal.h"
 
@@ -179,7 +180,8 @@ static void after_volume(struct container *container, const struct wp_engine_ans
     struct wp_runtime *runtime = container->runtime;
     json_t *volume = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const char *place = wp_docker_text(volume, "Mountpoint");
-    if (!runtime->claims_source && *place) runtime->claims_source = wp_strdup(place);
+    if (!runtime->claims_source && *place)
+        runtime->claims_source = wp_claims_folder(place, runtime->config->host.name);
     json_decref(volume);
     if (runtime->claims_source)
         create(container);

@@ -29,7 +29,7 @@ void wp_held_pause(struct wp_host *host, struct held *held) {
 void wp_held_bind(struct wp_host *host, struct held *held, struct wp_str number, struct wp_str claim) {
     struct wp_error error = {0};
     keep_number(held, number);
-    if (claim.len > 0 && wp_claims_write(host->config->host.claims, held->id, claim, &error) != WP_OK) {
+    if (claim.len > 0 && wp_claims_write(host->claims, held->id, claim, &error) != WP_OK) {
         wp_log(WP_LOG_WARN, "claim_not_written", "container=%s reason=%s", held->id, error.text);
         wp_held_destroy(host, held); /* its request gets another */
         return;
@@ -50,7 +50,7 @@ static const char *reset_command(const struct wp_config *config, const char *phi
 void wp_held_reset(struct wp_host *host, struct held *held, struct wp_str number) {
     const char *command = reset_command(host->config, held->philosophy);
     keep_number(held, number);
-    if (!wp_claims_wipe(host->config->host.claims, held->id)) {
+    if (!wp_claims_wipe(host->claims, held->id)) {
         wp_log(WP_LOG_WARN, "claim_not_wiped", "container=%s", held->id);
         wp_held_destroy(host, held);
         return;

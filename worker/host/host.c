@@ -14,6 +14,7 @@
 
 void wp_host_unpin(struct wp_host *host) {
     if (--host->pins > 0 || !host->freed) return;
+    free(host->claims);
     free(host);
 }
 
@@ -49,7 +50,7 @@ static void send_beat(struct wp_host *host) {
     struct wp_buf map = {0};
     wp_pack_map(&map, 6);
     wp_pack_key(&map, "claims");
-    wp_pack_bool(&map, *host->config->host.claims);
+    wp_pack_bool(&map, *host->claims != 0);
     pack_number(&map, "capacity", host->config->host.capacity);
     pack_number(&map, "memory_mb", host->config->host.memory_mb);
     pack_text(&map, "runtime", host->driver->name);
@@ -142,8 +143,12 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                        config->host.runtime);
     }
     enum wp_err err = check_verbs(driver, config, error);
-    if (err == WP_OK) err = wp_claims_open(config->host.claims, error);
-    if (err) return err;
+    char *claims = wp_claims_folder(config->host.claims, config->host.name);
+    if (err == WP_OK) err = wp_claims_open(config->host.claims, claims, error);
+    if (err) {
+        free(claims);
+        return err;
+    }
     struct wp_host *host = wp_calloc(1, sizeof *host);
     *host = (struct wp_host){.loop = loop,
                              .config = config,
@@ -151,10 +156,12 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                              .link = link,
                              .sink = sink,
                              .wire = wire,
-                             .driver = driver};
+                             .driver = driver,
+                             .claims = claims};
     host->commands.wake_fd = -1;
     err = driver->open(&host->runtime, loop, config, wp_host_runtime_says, host, error);
     if (err) {
+        free(claims);
         free(host);
         return err;
     }
@@ -198,8 +205,7 @@ void wp_host_free(struct wp_host *host) {
     struct held *held, *next_held;
     struct asked *asked, *next_asked;
     HASH_ITER(hh, host->held, held, next_held) {
-        if (host->config->host.on_exit == WP_EXIT_DESTROY)
-            wp_claims_remove(host->config->host.claims, held->id);
+        if (host->config->host.on_exit == WP_EXIT_DESTROY) wp_claims_remove(host->claims, held->id);
         wp_held_drop(host, held);
     }
     asked = host->asked;

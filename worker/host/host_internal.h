@@ -60,6 +60,7 @@ struct wp_host {
     struct wp_wire *wire;
     const struct wp_runtime_driver *driver;
     struct wp_runtime *runtime;
+    char *claims; /* owned: the folder of its containers' claims, empty without one */
     struct commands commands;
     struct held *held;   /* by id */
     struct asked *asked; /* by id */

@@ -245,8 +245,8 @@ static void add_variables(struct wp_buf *text, const struct container *container
     wp_buf_printf(text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
     wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
     if (*container->runtime->config->host.claims)
-        wp_buf_printf(text, "WARMPOOL_CLAIMS=%s/%s%c", container->runtime->config->host.claims, container->id,
-                      '\0');
+        wp_buf_printf(text, "WARMPOOL_CLAIMS=%s/%s/%s%c", container->runtime->config->host.claims,
+                      container->runtime->config->host.name, container->id, '\0');
 }
 
 static uint64_t data_bytes(double memory_mb) {

@@ -32,7 +32,7 @@ static void create(struct wp_host *host, const struct wanted *wanted) {
     struct wp_error error = {0};
     snprintf(held->philosophy, sizeof held->philosophy, "%.*s", (int)wanted->philosophy.len,
              wanted->philosophy.ptr);
-    if (wp_claims_make(host->config->host.claims, held->id, &error) != WP_OK) {
+    if (wp_claims_make(host->claims, held->id, &error) != WP_OK) {
         wp_held_over(host, held, WP_CONTAINER_FAILED, wp_str(error.text));
         wp_held_say(host, held);
         return;
@@ -244,7 +244,7 @@ static void on_list_end(void *ctx, bool ok) {
             wp_held_over(host, held, WP_CONTAINER_DIED, WP_STR("not found by its host"));
         held->seen = false; /* from here on: named by Redis */
     }
-    if (ok) wp_claims_keep(host->config->host.claims, is_held, host);
+    if (ok) wp_claims_keep(host->claims, is_held, host);
     struct wp_str name = wp_str(host->config->host.name);
     if (!ok || host->stopping || !send_call(host, "owned", &name, 1, true)) end_reconcile(host, false);
 }

@@ -1,0 +1,127 @@
+"""What stands between an idle container and its next agent, with a real Docker engine: claims, resets, the paused tier."""
+import json
+import os
+import shutil
+import tempfile
+import unittest
+
+from docker_system import WithDocker, inspect, main
+from system import wait_until
+
+SECRET = "s3cret-of-the-agent"
+
+
+class Claims(WithDocker):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="warmpool-claims-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.options = {"host.claims": cls.folder}
+        super().setUpClass()
+
+    def test_the_agent_finds_its_claim_in_a_warm_container_and_the_next_one_does_not(self):
+        self.client.send("pool-control", {"philosophy": "claimed", "op": "pre_warm", "count": 1})
+        self.system.wait_pool("claimed", available=1)
+        given = self.acquire("c-1", "claimed", claim={"token": SECRET, "task": "\u00fc \"x\""})
+        self.assertEqual((given["status"], given["warm_start"], given["tier"]), ("assigned", True, "hot"))
+        container = given["container_id"]
+        read = json.loads(self.inside(container, "cat", "/run/warmpool/claim.json"))
+        self.assertEqual(read, {"token": SECRET, "task": "\u00fc \"x\""})
+        self.assertIn("Read-only", self.inside(container, "touch", "/run/warmpool/mine"))
+        self.assertNotIn(SECRET, json.dumps(inspect(container)))
+        self.release("c-1", "claimed")
+        self.system.wait_pool("claimed", available=1)
+        again = self.acquire("c-2", "claimed")
+        self.assertEqual(again["container_id"], container)
+        self.assertIn("No such file", self.inside(container, "cat", "/run/warmpool/claim.json"))
+
+    def test_a_claim_appears_nowhere_else(self):
+        self.acquire("n-1", "silent", claim={"token": SECRET})
+        self.client.send("container-acquire", {"request_id": "n-2", "agent_id": "a", "philosophy": "not a name", "claim": {"token": SECRET}})
+        self.answer("n-2", "rejected")
+        letter = self.client.wait("dead-letter", lambda r: r.headers["topic"].decode().endswith("container-acquire"))
+        self.assertEqual(letter.raw, b"")
+        self.assertGreater(int(letter.headers["blanked_bytes"]), len(SECRET))
+        self.client.wait("metrics", lambda r: r["pool_stats"]["pools"].get("silent", {}).get("leased"))
+        for topic in ("container-assignment", "container-command", "container-event", "dead-letter", "metrics"):
+            for record in self.client.read(topic):
+                self.assertNotIn(SECRET.encode(), record.raw + repr(record.headers).encode(), topic)
+        self.assertNotIn(SECRET, self.system.workers[0].log())
+        keys = self.system.redis.client.hkeys("wp:{pool}:claims")
+        self.assertEqual(keys, [], "Redis has forgotten it, too")
+
+    def test_a_claim_survives_its_worker_between_the_assignment_and_the_release(self):
+        given = self.acquire("k-1", "kept", claim={"token": SECRET})
+        worker = self.system.workers[0]
+        worker.kill()
+        worker.start().wait_ready()
+        self.assertIn(SECRET, self.inside(given["container_id"], "cat", "/run/warmpool/claim.json"))
+        self.release("k-1", "kept", reuse=False)
+        wait_until(lambda: inspect(given["container_id"]) is None, "it is gone")
+        place = os.path.join(self.folder, worker.name, given["container_id"])
+        wait_until(lambda: not os.path.exists(place), "and its folder, too")
+
+    def test_too_large_a_claim_is_refused(self):
+        self.client.send("container-acquire", {"request_id": "l-1", "agent_id": "a", "philosophy": "large", "claim": {"k": "x" * 65536}})
+        self.assertEqual(self.answer("l-1")["reason"], "invalid")
+
+
+class Resets(WithDocker):
+    options = {"pool.reset.tidy": "rm -f /tmp/mine", "pool.reset.broken": "exit 7", "docker.image": "debian:trixie-slim"}
+
+    def test_the_reset_command_runs_before_the_next_use(self):
+        first = self.acquire("t-1", "tidy")
+        self.inside(first["container_id"], "touch", "/tmp/mine")
+        self.release("t-1", "tidy")
+        self.system.wait_pool("tidy", available=1)
+        second = self.acquire("t-2", "tidy")
+        self.assertEqual(second["container_id"], first["container_id"])
+        self.assertIn("No such file", self.inside(second["container_id"], "cat", "/tmp/mine"))
+
+    def test_one_whose_reset_fails_is_destroyed(self):
+        first = self.acquire("b-1", "broken")
+        self.release("b-1", "broken")
+        wait_until(lambda: inspect(first["container_id"]) is None, "it is gone")
+        self.system.wait_pool("broken", available=0, resetting=0)
+        self.assertIn("its reset command ended with status 7", self.system.workers[0].log())
+
+
+class Pauses(WithDocker):
+    options = {"pool.hot": 1, "pool.prewarm": "react:3"}
+
+    def paused(self):
+        stats = self.system.pool("react")
+        rows = [inspect(name.decode()) for name in self.system.redis.client.hkeys("wp:{pool}:is")]
+        return stats, [row["Name"][1:] for row in rows if row and row["State"]["Paused"]]
+
+    def test_idle_ones_beyond_the_hot_number_are_paused_and_run_again_when_they_are_assigned(self):
+        self.system.wait_pool("react", available=3, paused=2)
+        wait_until(lambda: len(self.paused()[1]) == 2, "two of three are paused")
+        names = self.paused()[1]
+        hot, woken = self.acquire("p-1"), self.acquire("p-2")
+        self.assertEqual([hot["tier"], woken["tier"]], ["hot", "paused"])
+        self.assertIn(woken["container_id"], names)
+        self.assertTrue(woken["warm_start"])
+        self.assertGreater(woken["startup"]["bind_ms"], 0)
+        state = inspect(woken["container_id"])["State"]
+        self.assertEqual((state["Running"], state["Paused"]), (True, False))
+        self.release("p-1", reuse=False)
+        wait_until(lambda: inspect(hot["container_id"]) is None, "it is gone")
+        worker = self.system.workers[0]
+        worker.kill()  # the next one finds one leased and one paused
+        worker.start().wait_ready()
+        third = self.acquire("p-3")
+        self.assertEqual((third["tier"], third["container_id"] in names), ("paused", True))
+        self.release("p-2")
+        self.release("p-3")
+
+        def all_but_one_are_paused():
+            stats, names = self.paused()
+            return stats["leased"] == 0 and stats["paused"] == stats["available"] - 1 == len(names)
+        wait_until(all_but_one_are_paused, lambda: f"all but one are paused again: {self.paused()}")
+        self.client.send("pool-control", {"philosophy": "react", "op": "drain"})
+        self.there_are(0)
+
+
+if __name__ == "__main__":
+    main()

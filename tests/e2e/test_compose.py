@@ -1,0 +1,190 @@
+"""compose.yaml as README.md says to use it: from `up` to a warm container for a client outside, to `down` that leaves nothing. Every
+run has a project, ports, a host name and secrets of its own."""
+import configparser
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.parse
+import urllib.request
+import uuid
+
+from confluent_kafka import KafkaException, Producer
+
+from system import ROOT, WAIT_LIMIT, wait_until
+
+SKIPPED = 77  # as tests/CMakeLists.txt says it to ctest
+IMAGES = ("apache/kafka:4.1.0", "redis:8", "debian:trixie-slim")
+ENGINE = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def works(*command):
+    try:
+        return subprocess.run(command, check=False, capture_output=True, timeout=300).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def compose_command():
+    """The words that call Compose here, None where there is none."""
+    return next((words for words in (["docker", "compose"], ["docker-compose"]) if works(*words, "version")), None)
+
+
+def why_not():
+    """Why these tests cannot run here, None when they can."""
+    if not works(ROOT / "tests/support/engine", "ping"):
+        return "a Docker engine (DOCKER_HOST says where)"
+    if not ENGINE.startswith("unix://"):
+        return f"a Docker engine on this machine, not at {ENGINE}"
+    if not works("docker", "version") or not compose_command():
+        return "the commands docker and docker-compose (or docker compose)"
+    missing = [image for image in IMAGES if not works("docker", "image", "inspect", image) and not works("docker", "pull", image)]
+    return f"the image {missing[0]}, which is not here and cannot be pulled" if missing else None
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def labelled(label):
+    filters = urllib.parse.quote(json.dumps({"label": [label]}))
+    return json.loads(subprocess.run([ROOT / "tests/support/engine", "get", f"/containers/json?all=1&filters={filters}"], check=True,
+                                     capture_output=True, text=True).stdout)
+
+
+class Compose(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.project = f"warmpool{uuid.uuid4().hex[:8]}"
+        cls.folder = tempfile.mkdtemp(prefix="warmpool-compose-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        path = ENGINE[len("unix://"):]
+        names = ("KAFKA_PORT", "METRICS_PORT", "KAFKA_SECURE_PORT", "METRICS_SECURE_PORT")
+        cls.settings = {**dict(zip(names, free_ports(4))), "COMPOSE_PROJECT_NAME": cls.project, "HOST_NAME": cls.project,
+                        "DOCKER_SOCKET": path, "DOCKER_GID": str(os.stat(path).st_gid), "WORKER_IMAGE": "warmpool:compose-test",
+                        "SECRETS_DIR": f"{cls.folder}/secrets"}
+        cls.words = compose_command()
+        cls.second = ("-f", "compose.yaml", "-f", "compose.second-worker.yaml")
+        cls.take_down = (*cls.words, *cls.second, "--profile", "secure", "down", "-v", "-t", "20")
+        # Also when this process is killed: what reads its standard input to the end takes down what is left.
+        keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; exec "$@" >/dev/null 2>&1', "-", *cls.take_down], cwd=ROOT, stdin=subprocess.PIPE,
+                                  env={**os.environ, **cls.settings}, start_new_session=True)
+        cls.addClassCleanup(keeper.wait)
+        cls.addClassCleanup(keeper.stdin.close)
+        cls.run_in_root(*cls.words, "build", "worker", timeout=600)
+
+    def setUp(self):
+        self.addCleanup(self.run_in_root, *self.take_down, check=False)
+
+    @classmethod
+    def run_in_root(cls, *command, check=True, timeout=WAIT_LIMIT):
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **cls.settings}, check=False, capture_output=True, text=True,
+                              timeout=timeout)
+        if check and done.returncode:
+            raise AssertionError(f"{command} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-5000:]}")
+        return done.stdout + done.stderr
+
+    def compose(self, *words, check=True):
+        return self.run_in_root(*self.words, *words, check=check)
+
+    def wait_healthy(self, *services):
+        def states():
+            return {each["Labels"]["com.docker.compose.service"]: each["Status"]
+                    for each in labelled(f"com.docker.compose.project={self.project}")}
+
+        def logs():
+            return self.compose(*self.second, "--profile", "secure", "logs", "--tail", "20", check=False)[-5000:]
+        wait_until(lambda: set(states()) == set(services) and all("(healthy)" in status for status in states().values()),
+                   lambda: f"{services} are healthy: {states()}\n{logs()}")
+
+    def expect_nothing_left(self):
+        """Neither Compose's containers nor a worker's."""
+        for host in (self.project, f"{self.project}-second", f"{self.project}-secure"):
+            self.assertEqual(labelled(f"io.warmpool.host={host}"), [])
+        self.assertEqual(labelled(f"com.docker.compose.project={self.project}"), [])
+
+    def readme_example(self, client):
+        """Runs README's Python example with these properties of a client in the place of its own address; what it printed."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        (text,) = re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)
+        properties = ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in client.items())
+        text = text.replace('"bootstrap.servers": "localhost:9092"', properties)
+        self.assertIn(properties, text)
+        path = f"{self.folder}/publish.py"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.run_in_root(sys.executable, "-B", path)
+
+    def expect_warm_start(self, client, metrics_port):
+        def metrics():
+            with urllib.request.urlopen(f"http://localhost:{self.settings[metrics_port]}/metrics", timeout=30) as answer:
+                return answer.read().decode()
+        wait_until(lambda: re.search(r'^warmpool_pool_available\{philosophy="react"\} [1-9]', metrics(), re.M), metrics)
+        printed = self.readme_example(client)
+        self.assertIn("'status': 'assigned'", printed)
+        self.assertIn("'warm_start': True", printed)
+
+    def test_a_client_outside_gets_a_warm_container_and_down_leaves_none(self):
+        self.compose("up", "-d")
+        self.wait_healthy("kafka", "redis", "worker")
+        self.expect_warm_start({"bootstrap.servers": f"localhost:{self.settings['KAFKA_PORT']}"}, "METRICS_PORT")
+        self.compose(*self.second, "up", "-d")
+        self.wait_healthy("kafka", "redis", "worker", "worker-2")
+        self.compose(*self.second, "down", "-v")
+        self.expect_nothing_left()
+
+    def test_the_secure_profile_serves_who_has_its_secrets_and_nobody_else(self):
+        self.run_in_root("compose/certificates")
+        self.compose("--profile", "secure", "up", "-d", "worker-secure")
+        self.wait_healthy("kafka-secure", "redis-secure", "worker-secure")
+        ini = configparser.ConfigParser(interpolation=None)
+        ini.read(f"{self.settings['SECRETS_DIR']}/client/warmpool.ini")
+        client = dict(ini["kafka"])
+        self.expect_warm_start(client, "METRICS_SECURE_PORT")
+        for wrong in ({"bootstrap.servers": client["bootstrap.servers"]}, {**client, "sasl.password": "guessed"},
+                      {name: value for name, value in client.items() if name != "ssl.ca.location"}):
+            with self.assertRaises(KafkaException, msg=wrong):
+                Producer({**wrong, "log_level": 0}).list_topics(timeout=5)
+        over_tls = ["redis-cli", "--tls", "--cacert", "/etc/redis/secrets/ca.pem"]
+        for words, refusal in ((["redis-cli", "ping"], "onnection"), ([*over_tls, "ping"], "NOAUTH"),
+                               ([*over_tls, "--user", "warmpool", "--pass", "warmpool", "ping"], "WRONGPASS")):
+            self.assertIn(refusal, self.compose("--profile", "secure", "exec", "-T", "redis-secure", *words, check=False))
+        self.compose("--profile", "secure", "down", "-v")
+        self.expect_nothing_left()
+
+    def test_secrets_are_closed_to_other_users_and_not_overwritten(self):
+        secrets = f"{self.folder}/other"
+        environment = {**os.environ, "SECRETS_DIR": secrets}
+
+        def make(*names):
+            return subprocess.run([ROOT / "compose/certificates", *names], env=environment, check=False, capture_output=True, text=True)
+        made = make("kafka.example.org", "192.0.2.7")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(os.stat(secrets).st_mode & 0o777, 0o700)
+        for service, name in (("kafka", "kafka/keystore.pem"), ("redis", "redis/certificate.pem")):
+            verified = subprocess.run(["openssl", "verify", "-CAfile", f"{secrets}/{service}/ca.pem", "-verify_hostname",
+                                       f"{service}-secure", f"{secrets}/{name}"], check=False, capture_output=True, text=True)
+            self.assertEqual(verified.returncode, 0, verified.stderr)
+        named = subprocess.run(["openssl", "x509", "-in", f"{secrets}/kafka/keystore.pem", "-noout", "-ext", "subjectAltName"], check=True,
+                               capture_output=True, text=True).stdout
+        self.assertIn("DNS:kafka.example.org, IP Address:192.0.2.7", named)
+        again = make()
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("is there already", again.stderr)
+
+
+if __name__ == "__main__":
+    reason = why_not()
+    if reason:
+        print(f"skipped: these tests need {reason}", file=sys.stderr)
+        sys.exit(SKIPPED)
+    unittest.main()

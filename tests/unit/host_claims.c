@@ -1,0 +1,120 @@
+/* The folders and files of claims: who may read them, and when they are gone. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "core/buf.h"
+#include "host/claims.h"
+#include "support/limits.h"
+
+static char root[64];
+static char *folder;
+static struct wp_error error;
+
+static void start(void) {
+    snprintf(root, sizeof root, "/tmp/warmpool-claims-XXXXXX");
+    cr_assert(mkdtemp(root));
+    folder = wp_claims_folder(root, "h1");
+    cr_assert_eq(wp_claims_open(root, folder, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_claims_make(folder, "wp-react-1", &error), WP_OK, "%s", error.text);
+}
+
+static void stop(void) {
+    wp_claims_remove(folder, "wp-react-1");
+    rmdir(folder);
+    rmdir(root);
+    free(folder);
+}
+TestSuite(claims, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
+
+static mode_t mode_of(const char *part) {
+    struct stat seen;
+    char *path = wp_format("%s%s", folder, part);
+    cr_assert_eq(stat(path, &seen), 0, "%s is not there", path);
+    free(path);
+    return seen.st_mode & 07777;
+}
+
+static bool is_there(const char *part) {
+    char *path = wp_format("%s%s", folder, part);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+Test(claims, others_of_this_machine_cannot_come_near_and_every_user_of_the_container_can_read) {
+    umask(077);
+    cr_assert_eq(wp_claims_make(folder, "wp-react-2", &error), WP_OK);
+    cr_assert_eq(wp_claims_write(folder, "wp-react-2", WP_STR("{}"), &error), WP_OK, "%s", error.text);
+    cr_expect_eq(mode_of(""), 0700);
+    cr_expect_eq(mode_of("/wp-react-2"), 0755);
+    cr_expect_eq(mode_of("/wp-react-2/claim.json"), 0444);
+    wp_claims_remove(folder, "wp-react-2");
+}
+
+Test(claims, a_second_claim_replaces_the_first_whole) {
+    char *path = wp_format("%s/wp-react-1/claim.json", folder), text[64] = "";
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{\"a\":\"longer than the next\"}"), &error),
+                 WP_OK);
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{\"b\":\"2\"}"), &error), WP_OK);
+    FILE *file = fopen(path, "r");
+    cr_assert(fgets(text, sizeof text, file));
+    fclose(file);
+    cr_expect_str_eq(text, "{\"b\":\"2\"}");
+    free(path);
+}
+
+Test(claims, wiped_nothing_is_left_and_wiping_again_is_fine) {
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{}"), &error), WP_OK);
+    cr_expect(wp_claims_wipe(folder, "wp-react-1"));
+    cr_expect_not(is_there("/wp-react-1/claim.json"));
+    cr_expect(is_there("/wp-react-1"), "the container still has it mounted");
+    cr_expect(wp_claims_wipe(folder, "wp-react-1"));
+}
+
+Test(claims, a_claim_that_cannot_be_written_is_not_quoted) {
+    cr_expect_neq(wp_claims_write(folder, "wp-nobody-9", WP_STR("s3cret"), &error), WP_OK);
+    cr_expect_not(strstr(error.text, "s3cret"));
+    cr_expect(strstr(error.text, "No such file"));
+}
+
+Test(claims, one_that_cannot_be_wiped_says_so) {
+    char *path = wp_format("%s/wp-react-1/claim.json", folder);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    cr_expect_not(wp_claims_wipe(folder, "wp-react-1"));
+    rmdir(path);
+    free(path);
+}
+
+static bool is_second(void *ctx, const char *id) {
+    (void)ctx;
+    return strcmp(id, "wp-react-2") == 0;
+}
+
+Test(claims, of_workers_before_us_only_those_that_are_held_stay) {
+    cr_assert_eq(wp_claims_make(folder, "wp-react-2", &error), WP_OK);
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{}"), &error), WP_OK);
+    cr_assert_eq(wp_claims_write(folder, "wp-react-2", WP_STR("{}"), &error), WP_OK);
+    wp_claims_keep(folder, is_second, NULL);
+    cr_expect_not(is_there("/wp-react-1"));
+    cr_expect(is_there("/wp-react-2/claim.json"));
+    wp_claims_remove(folder, "wp-react-2");
+}
+
+Test(claims, without_a_folder_nothing_is_done_and_a_claim_is_refused) {
+    cr_expect_eq(wp_claims_open("", "", &error), WP_OK);
+    cr_expect_eq(wp_claims_make("", "wp-react-1", &error), WP_OK);
+    cr_expect(wp_claims_wipe("", "wp-react-1"));
+    wp_claims_keep("", is_second, NULL);
+    cr_expect_neq(wp_claims_write("", "wp-react-1", WP_STR("{}"), &error), WP_OK);
+    cr_expect(strstr(error.text, "host.claims is empty"));
+}
+
+Test(claims, a_folder_that_cannot_be_made_is_named_with_what_to_do) {
+    cr_expect_eq(wp_claims_open("/proc/nowhere", "/proc/nowhere/h1", &error), WP_ERR_CONFIG);
+    cr_expect(strstr(error.text, "host.claims = /proc/nowhere"), "%s", error.text);
+    cr_expect(strstr(error.text, "leave it empty"), "%s", error.text);
+}

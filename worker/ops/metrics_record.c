@@ -66,8 +66,9 @@ static json_t *cache_stats(const json_t *cache) {
 }
 
 static json_t *one_pool(const json_t *pool) {
-    static const char *const counts[] = {"available",   "leased",      "creating",    "waiting", "pool_size",
-                                         "warm_starts", "cold_starts", "peak_leased", NULL};
+    static const char *const counts[] = {"available", "leased",      "creating",    "waiting",
+                                         "pool_size", "warm_starts", "cold_starts", "peak_leased",
+                                         "paused",    "resetting",   NULL};
     static const char *const numbers[] = {"utilization_percent", "warm_start_rate_percent", "confidence",
                                           NULL};
     json_t *record = json_object();
@@ -75,6 +76,8 @@ static json_t *one_pool(const json_t *pool) {
     copy_numbers(record, pool, numbers);
     set_flag(record, "draining", json_is_true(json_object_get(pool, "draining")));
     set_flag(record, "active", json_is_true(json_object_get(pool, "active")));
+    const char *unavailable = json_string_value(json_object_get(pool, "unavailable"));
+    set_text(record, "unavailable", unavailable ? unavailable : "");
     return record;
 }
 

@@ -2,10 +2,16 @@
 
 local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
 
+-- What configuration says, else what is recommended between floor and ceiling.
+local function fixed(limit, recommended, low, high) return limit > 0 and limit or clamp(recommended, low, high) end
+
+-- Containers that the pool may have, leased ones included.
+local function max_of(name) return settings.max_containers_of[name] or settings.max_containers end
+
 local function limits_for(name, r)
     local recommended = predictor.of(name)[3]
-    local cpu = clamp(recommended[1], settings.min_cpu, settings.max_cpu)
-    local memory = clamp(recommended[2], settings.min_memory, settings.max_memory)
+    local cpu = fixed(settings.cpu_limits[name] or settings.cpu_limit, recommended[1], settings.min_cpu, settings.max_cpu)
+    local memory = fixed(settings.memory_limits[name] or settings.memory_limit, recommended[2], settings.min_memory, settings.max_memory)
     if r then cpu, memory = math.max(cpu, r[CPU] or 0), math.max(memory, r[MEMORY] or 0) end
     return cpu, memory
 end
@@ -91,7 +97,7 @@ function restore(offset, name)
             go_on(offset, name)
             break
         end
-        if total(p) >= settings.max_containers then
+        if total(p) >= max_of(name) then
             if p.idle == 0 or p.creating + p.ending >= p.waiting or not destroy_oldest_idle(offset, name) then break end
         else
             r, i = waiting_from(p, i + 1)
@@ -117,7 +123,7 @@ end
 local function prewarm(offset, name, p, count)
     if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))
-    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < settings.max_containers do
+    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < max_of(name) do
         if not create(offset, name) then break end
     end
 end

@@ -168,3 +168,26 @@ Test(pool_bounds, a_prediction_that_samples_do_not_change_is_published_once) {
     cr_assert_eq(record_count(&slot.answer, 4), 1);
     cr_assert_eq(record_double(&slot.answer, 0, "prediction.requirements.time"), 30.8);
 }
+
+/* ---- of one philosophy ---- */
+
+Test(pool_bounds, max_containers_of_one_philosophy_bounds_it_alone) {
+    pool_settings(&slot, "{'max_containers_of': {'react': 1}}");
+    pool_acquire(&slot, .id = "r1");
+    pool_acquire(&slot, .id = "r2");
+    cr_expect_eq(pool_stat(&slot, "react", "creating"), 1);
+    pool_acquire(&slot, .id = "r3", .philosophy = "other");
+    pool_acquire(&slot, .id = "r4", .philosophy = "other");
+    cr_expect_eq(pool_stat(&slot, "other", "creating"), 2);
+}
+
+Test(pool_bounds, limits_of_one_philosophy_are_its_containers_and_who_asks_for_more_gets_more) {
+    pool_settings(&slot, "{'cpu_limits': {'react': 5}, 'memory_limit': 96}");
+    pool_acquire(&slot, .id = "r1");
+    pool_ready_created(&slot);
+    cr_expect_eq(pool_answer_number(&slot, "r1", "limits.cpu"), 5);
+    cr_expect_eq(pool_answer_number(&slot, "r1", "limits.memory"), 96);
+    pool_acquire(&slot, .id = "r2", .memory = 200);
+    pool_ready_created(&slot);
+    cr_expect_eq(pool_answer_number(&slot, "r2", "limits.memory"), 200);
+}

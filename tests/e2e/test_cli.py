@@ -134,7 +134,7 @@ class StatusAndCheck(WithSystem):
         result = self.system.cli("check", "-o", "http.listen=127.0.0.1:0", "-o", "host.name=checked")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         self.assertNotIn("FAIL", result.stdout)
-        for what in ("configuration", "wire", "kafka", "topics", "redis.url", "redis user", "http", "host"):
+        for what in ("configuration", "wire", "kafka", "topics", "redis.url", "redis user", "http", "host", "claims"):
             self.assertIn(f"ok   {what}", result.stdout)
 
     def test_check_names_missing_topics_and_makes_none(self):
@@ -147,8 +147,8 @@ class StatusAndCheck(WithSystem):
         port = wait_until(lambda: worker.http("/healthz")[0] == 200 and worker.port(), "the worker listens")
         for option, why in (("kafka.bootstrap.servers=127.0.0.1:1", "127.0.0.1:1"), ("redis.url=redis://127.0.0.1:1", "127.0.0.1:1"),
                             (f"http.listen=127.0.0.1:{port}", "choose another port"), ("http.listen=nowhere.invalid:1", "HOST:PORT"),
-                            ("wire.schemas=/nowhere", "/nowhere")):
-            result = self.system.cli("check", "-o", option)
+                            ("wire.schemas=/nowhere", "/nowhere"), ("host.claims=/proc/nowhere/claims", "/proc/nowhere/claims")):
+            result = self.system.cli("check", "-o", "host.name=checked", "-o", option)
             self.assertEqual(result.returncode, 1, result.stdout)
             self.assertRegex(result.stdout, rf"FAIL .*{why}")
 

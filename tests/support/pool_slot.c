@@ -13,6 +13,7 @@ const char pool_default_settings[] =
     "'history_size': 100, 'buffer': 1.2, 'cpu': 50, 'memory': 256, 'time': 60, 'low_confidence': 0.3, "
     "'medium_confidence': 0.7, 'low_cpu': 50, 'low_memory': 256, 'low_time': 60, 'medium_buffer': 1.5, "
     "'high_buffer': 1.2, 'predict_interval_ms': 1000, 'agents_ttl': 3600, 'agents_max': 100000, "
+    "'max_containers_of': {}, 'cpu_limit': 0, 'cpu_limits': {}, 'memory_limit': 0, 'memory_limits': {}, "
     "'reuse': 'same_tenant', 'reuses': {}, 'reset': false, 'resets': {}, 'hot': -1, 'hots': {}, 'idle_ttl': "
     "0, "
     "'idle_ttls': {}, 'max_age': 0, 'max_ages': {}, 'max_uses': 0, 'max_uses_of': {}}";

@@ -331,6 +331,10 @@ Test(config, values_that_contradict_each_other_are_refused) {
     expect_conflict("pool.size (200) is above pool.max_containers (100)");
     set("pool.size.react", "200");
     expect_conflict("pool.size.react (200) is above pool.max_containers (100)");
+    set("pool.max_containers.react", "5");
+    expect_conflict("pool.size (10) is above pool.max_containers.react (5)");
+    set("pool.reuse.react", "sometimes");
+    expect_conflict("pool.reuse.react = sometimes: never, same_agent, same_tenant or always is wanted");
     set("pool.min_cpu_percent", "500");
     expect_conflict("pool.min_cpu_percent (500) is above");
     set("pool.min_memory_mb", "20000");

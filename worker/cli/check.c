@@ -107,6 +107,23 @@ static void check_http(struct wp_check *check) {
     if (found) freeaddrinfo(found);
 }
 
+/* Without making it. */
+static void check_claims(struct wp_check *check) {
+    const char *folder = check->config->host.claims, *slash = strrchr(folder, '/');
+    char *parent = wp_strndup((struct wp_str){folder, slash ? (size_t)(slash - folder) : 0});
+    bool there = access(folder, F_OK) == 0;
+    if (!*folder)
+        wp_check_say(check, WP_CHECK_OK, "claims",
+                     "host.claims is empty: acquires with a claim are rejected");
+    else if (access(there ? folder : *parent ? parent : "/", W_OK | X_OK) == 0)
+        wp_check_say(check, WP_CHECK_OK, "claims", "are put into %s", folder);
+    else
+        wp_check_say(check, WP_CHECK_FAILED, "claims",
+                     "host.claims = %s: %s; name a folder that this user may make, or leave it empty", folder,
+                     strerror(errno));
+    free(parent);
+}
+
 static void check_host(struct wp_check *check) {
     const struct wp_config *config = check->config;
     bool docker = strcmp(config->host.runtime, "docker") == 0;
@@ -116,6 +133,7 @@ static void check_host(struct wp_check *check) {
     } else {
         wp_check_say(check, WP_CHECK_OK, "host", "%s makes up to %lld containers with the runtime %s",
                      config->host.name, (long long)config->host.capacity, config->host.runtime);
+        check_claims(check);
         if (docker) wp_check_docker(check);
     }
 }

@@ -18,6 +18,15 @@ const char *wp_settings_get(const struct wp_settings *settings, const char *key)
     return setting ? setting->value : NULL;
 }
 
+int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t preset) {
+    const char *value = wp_settings_get(settings, key);
+    return value ? strtoll(value, NULL, 10) : preset;
+}
+
+int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy) {
+    return wp_settings_int(&config->pool.max_containers_of, philosophy, config->pool.max_containers);
+}
+
 void wp_settings_set(struct wp_settings *settings, const char *key, const char *value) {
     struct wp_setting *setting = find_setting(settings, key);
     if (!setting) {

@@ -67,7 +67,11 @@ struct wp_config {
         struct wp_settings
             prewarm;            /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
         int64_t max_containers; /* pool.max_containers: 100 a philosophy, leased ones included */
-        int64_t max_failures;   /* pool.max_failures: 5 in a row; 0 = no limit */
+        struct wp_settings max_containers_of; /* pool.max_containers.PHILOSOPHY */
+        double cpu_percent, memory_mb;        /* pool.cpu_percent, pool.memory_mb: 0 = what is recommended */
+        struct wp_settings cpu_percent_of,
+            memory_mb_of;               /* pool.cpu_percent.PHILOSOPHY, pool.memory_mb.PHILOSOPHY */
+        int64_t max_failures;           /* pool.max_failures: 5 in a row; 0 = no limit */
         int64_t max_philosophies;       /* pool.max_philosophies: 1000 */
         int64_t prewarm_interval;       /* pool.prewarm_interval: 60 s; 0 = off */
         double prewarm_below;           /* pool.prewarm_below_percent: 20 */
@@ -200,8 +204,11 @@ enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *err
 
 /* NULL when the family has no such key. */
 const char *wp_settings_get(const struct wp_settings *settings, const char *key);
+int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t preset);
 void wp_settings_set(struct wp_settings *settings, const char *key, const char *value);
 void wp_settings_done(struct wp_settings *settings);
+
+int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy);
 
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */

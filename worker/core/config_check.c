@@ -7,8 +7,7 @@
 #define FAIL(...) wp_fail(error, WP_ERR_CONFIG, "configuration: " __VA_ARGS__)
 
 static int64_t size_of(const struct wp_config *config, const char *philosophy) {
-    const char *own = wp_settings_get(&config->pool.sizes, philosophy);
-    return own ? strtoll(own, NULL, 10) : config->pool.size;
+    return wp_settings_int(&config->pool.sizes, philosophy, config->pool.size);
 }
 
 /* The preset list is capped by the size like any other pre-warm; only one that somebody wrote can be a
@@ -50,17 +49,38 @@ static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *
     return WP_OK;
 }
 
+static enum wp_err too_large(const char *size_key, int64_t size, const char *most_key, int64_t most,
+                             struct wp_error *error) {
+    if (size <= most) return WP_OK;
+    return FAIL("%s (%lld) is above %s (%lld); raise the latter", size_key, (long long)size, most_key,
+                (long long)most);
+}
+
+static enum wp_err check_size(const struct wp_config *config, const char *philosophy,
+                              struct wp_error *error) {
+    bool own_size = wp_settings_get(&config->pool.sizes, philosophy),
+         own_most = wp_settings_get(&config->pool.max_containers_of, philosophy);
+    char *size_key = wp_format("pool.size%s%s", own_size ? "." : "", own_size ? philosophy : ""),
+         *most_key = wp_format("pool.max_containers%s%s", own_most ? "." : "", own_most ? philosophy : "");
+    enum wp_err err = too_large(size_key, size_of(config, philosophy), most_key,
+                                wp_config_max_containers(config, philosophy), error);
+    free(size_key);
+    free(most_key);
+    return err;
+}
+
+static enum wp_err check_sizes(const struct wp_config *config, const struct wp_settings *of,
+                               struct wp_error *error) {
+    enum wp_err err = WP_OK;
+    for (size_t i = 0; err == WP_OK && i < of->count; i++) err = check_size(config, of->list[i].key, error);
+    return err;
+}
+
 static enum wp_err check_pool(const struct wp_config *config, struct wp_error *error) {
-    if (config->pool.size > config->pool.max_containers) {
-        return FAIL("pool.size (%lld) is above pool.max_containers (%lld); raise the latter",
-                    (long long)config->pool.size, (long long)config->pool.max_containers);
-    }
-    for (size_t i = 0; i < config->pool.sizes.count; i++) {
-        const struct wp_setting *size = &config->pool.sizes.list[i];
-        if (strtoll(size->value, NULL, 10) <= config->pool.max_containers) continue;
-        return FAIL("pool.size.%s (%s) is above pool.max_containers (%lld); raise the latter", size->key,
-                    size->value, (long long)config->pool.max_containers);
-    }
+    enum wp_err err = check_size(config, "", error); /* of all that have nothing of their own */
+    if (err == WP_OK) err = check_sizes(config, &config->pool.sizes, error);
+    if (err == WP_OK) err = check_sizes(config, &config->pool.max_containers_of, error);
+    if (err) return err;
     if (config->pool.min_cpu_percent > config->pool.max_cpu_percent) {
         return FAIL("pool.min_cpu_percent (%g) is above pool.max_cpu_percent (%g)",
                     config->pool.min_cpu_percent, config->pool.max_cpu_percent);
@@ -69,7 +89,7 @@ static enum wp_err check_pool(const struct wp_config *config, struct wp_error *e
         return FAIL("pool.min_memory_mb (%g) is above pool.max_memory_mb (%g)", config->pool.min_memory_mb,
                     config->pool.max_memory_mb);
     }
-    enum wp_err err = check_reuse(config, error);
+    err = check_reuse(config, error);
     return err ? err : check_prewarm(config, error);
 }
 

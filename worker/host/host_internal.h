@@ -1,14 +1,17 @@
 /* Inside the host side: host.c (life, heartbeat, stop), commands.c (the consumer), reconcile.c (what should
- * be and what is), containers.c (the table, and what is said of each). One thread: the loop's. */
+ * be and what is), handout.c (between two agents), containers.c (the table, and what is said of each). One
+ * thread: the loop's. */
 #ifndef WP_HOST_HOST_INTERNAL_H
 #define WP_HOST_HOST_INTERNAL_H
 #include <librdkafka/rdkafka.h>
 #include <uthash.h>
 #include "host/host.h"
 
-/*   CREATING -> READY -> ENDING -> OVER      each change by set_state in containers.c
- *      |          |                  ^
- *      +----------+------------------+       (failed, died)      READY <-> BUSY */
+/*   CREATING -> READY -> ENDING -> OVER      each change by wp_held_set in containers.c
+ *      |         ^ |                 ^
+ *      |         | v                 |
+ *      |        BUSY                 |
+ *      +----------+------------------+       (failed, died) */
 enum held_state {
     HELD_CREATING, /* a step of the runtime is under way */
     HELD_READY,

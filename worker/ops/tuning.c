@@ -82,8 +82,8 @@ static void tune_pool(struct tuning *tuning, const char *philosophy, const json_
         !rate_since(before, now, "warm_starts", "cold_starts", ENOUGH_STARTS, &rate, &starts) ||
         rate >= LOW_RATE)
         return;
-    int64_t wanted =
-        at_most(size + POOL_STEP, at_most(config->tuning.max_pool_size, config->pool.max_containers));
+    int64_t wanted = at_most(size + POOL_STEP, at_most(config->tuning.max_pool_size,
+                                                       wp_config_max_containers(config, philosophy)));
     if (wanted <= size) return;
     char id[128], text[192];
     snprintf(id, sizeof id, "tuning/pool/%s/%" PRId64, philosophy, number);

@@ -222,7 +222,7 @@ static void put_resets(struct wp_buf *out, const struct wp_config *config) {
 }
 
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 42);
+    wp_pack_map(out, 47);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
     put_int(out, "size", config->pool.size);
@@ -240,6 +240,11 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     put_int(out, "max_uses", config->pool.max_uses);
     put_ints(out, "max_uses_of", &config->pool.max_uses_of);
     put_int(out, "max_containers", config->pool.max_containers);
+    put_ints(out, "max_containers_of", &config->pool.max_containers_of);
+    put_double(out, "cpu_limit", config->pool.cpu_percent);
+    put_ints(out, "cpu_limits", &config->pool.cpu_percent_of);
+    put_double(out, "memory_limit", config->pool.memory_mb);
+    put_ints(out, "memory_limits", &config->pool.memory_mb_of);
     put_int(out, "max_failures", config->pool.max_failures);
     put_int(out, "max_philosophies", config->pool.max_philosophies);
     put_int(out, "timeout_ms", config->pool.timeout_ms);

@@ -98,6 +98,46 @@ Test(docker_runtime, one_that_is_not_ready_in_time_has_failed_and_is_removed) {
     bench_close(bench);
 }
 
+/* On a network, ready by its port; what it does first takes a while. */
+static struct bench *open_with_port(const char *command, const char *ready) {
+    struct bench *bench = bench_new_docker(command);
+    bench_set(bench, "docker.network", "bridge");
+    bench_set(bench, "docker.ready", ready);
+    return bench;
+}
+
+#define HTTP "cd /tmp; busybox httpd -f -p 8080 -h /tmp"
+
+Test(docker_runtime, one_that_is_ready_by_a_port_is_waited_for_and_its_address_is_said) {
+    struct bench *bench = open_with_port("sleep 0.3; " HTTP, "tcp:8080");
+    bench_open_runtime(bench);
+    bench_create_until(bench, name(bench, "a"), WP_CONTAINER_READY);
+    cr_expect(strspn(bench_last(bench)->address, "0123456789.") == strlen(bench_last(bench)->address), "%s",
+              bench_last(bench)->address);
+    bench_close(bench);
+}
+
+Test(docker_runtime, one_that_is_ready_by_a_path_is_waited_for) {
+    struct bench *bench = open_with_port("(sleep 0.3; echo yes > /tmp/healthz) & " HTTP, "http:8080/healthz");
+    bench_open_runtime(bench);
+    bench_create_until(bench, name(bench, "a"), WP_CONTAINER_READY);
+    bench_close(bench);
+}
+
+Test(docker_runtime, a_path_that_is_not_there_and_a_port_that_is_closed_are_named_when_the_time_is_over) {
+    static const char *const cases[][2] = {{"http:8080/nowhere", "is answered with status 404"},
+                                           {"tcp:8081", "http://"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = open_with_port(HTTP, cases[i][0]);
+        bench_set(bench, "docker.ready_timeout_ms", "1500");
+        bench_open_runtime(bench);
+        bench_create_until(bench, name(bench, "a"), WP_CONTAINER_FAILED);
+        cr_expect(strstr(bench_last(bench)->detail, cases[i][1]), "%s", bench_last(bench)->detail);
+        cr_assert_eq(count(bench), 0);
+        bench_close(bench);
+    }
+}
+
 /* One that was ready, and has died of this: `verb path` with what comes after its name. */
 static struct bench *open_with_dead(const char *verb, const char *after_name) {
     struct bench *bench = open_bench(FOREVER);

@@ -183,7 +183,7 @@ const struct wp_param wp_params[] = {
     TEXT("docker.user", docker.user, "65534:65534", 1, 256, "user and group that it runs as"),
     TEXTS("docker.user.PHILOSOPHY", docker.user_of, "", "`docker.user` of one philosophy"),
     TEXT("docker.ready", docker.ready, "running", 1, PATH,
-        "when it is ready: `running`, `healthy` (by the image's HEALTHCHECK), or once `file:/path` is there (the image needs `test`)"),
+        "when it is ready: `running`, `healthy` (by the image's HEALTHCHECK), once `file:/path` is there (the image needs `test`), once `tcp:PORT` is open, or once `http:PORT/path` is answered with 2xx or 3xx (both need a `docker.network` that the worker can reach)"),
     TEXTS("docker.ready.PHILOSOPHY", docker.ready_of, "", "`docker.ready` of one philosophy"),
     INT("docker.ready_timeout_ms", docker.ready_timeout_ms, "30000", 1, DAY_MS, "ms", "to become ready"),
     INT("docker.pids", docker.pids, "128", 1, 1000000, "processes", "and threads in one container"),

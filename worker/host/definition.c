@@ -17,10 +17,17 @@ const char *wp_definition_image(const struct wp_config *config, const char *phil
 }
 
 static enum wp_ready parse_ready(const char *text, const char **ret_path) {
+    static const struct {
+        const char *word;
+        enum wp_ready ready;
+    } forms[] = {{"file:", WP_READY_FILE}, {"tcp:", WP_READY_TCP}, {"http:", WP_READY_HTTP}};
     *ret_path = NULL;
-    if (strcmp(text, "healthy") == 0) return WP_READY_HEALTHY;
-    if (strncmp(text, "file:", 5) == 0) *ret_path = text + 5;
-    return *ret_path ? WP_READY_FILE : WP_READY_RUNNING;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (strncmp(text, forms[i].word, strlen(forms[i].word)) != 0) continue;
+        *ret_path = text + strlen(forms[i].word);
+        return forms[i].ready;
+    }
+    return strcmp(text, "healthy") == 0 ? WP_READY_HEALTHY : WP_READY_RUNNING;
 }
 
 enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,
@@ -36,11 +43,21 @@ char *wp_definition_owner(const struct wp_config *config) {
 
 #define FAIL(key, value, wanted) wp_fail(error, WP_ERR_CONFIG, "%s = %s: %s is wanted", key, value, wanted)
 
+/* What follows a port at the text's beginning; "?" when there is none. */
+static const char *after_port(const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    long port = strtol(text, NULL, 10);
+    return digits > 0 && digits < 6 && port > 0 && port < 65536 ? text + digits : "?";
+}
+
 static enum wp_err check_ready(const char *key, const char *value, struct wp_error *error) {
     const char *path;
-    bool known = parse_ready(value, &path) != WP_READY_RUNNING || strcmp(value, "running") == 0;
-    if (known && (!path || path[0] == '/')) return WP_OK;
-    return FAIL(key, value, "running, healthy or file:/path");
+    enum wp_ready ready = parse_ready(value, &path);
+    bool known = ready == WP_READY_HEALTHY || (ready == WP_READY_RUNNING && strcmp(value, "running") == 0) ||
+                 (ready == WP_READY_FILE && path[0] == '/') ||
+                 (ready == WP_READY_TCP && *after_port(path) == '\0') ||
+                 (ready == WP_READY_HTTP && (*after_port(path) == '/' || *after_port(path) == '\0'));
+    return known ? WP_OK : FAIL(key, value, "running, healthy, file:/path, tcp:PORT or http:PORT/path");
 }
 
 static enum wp_err check_image(const char *key, const char *value, struct wp_error *error) {
@@ -88,6 +105,18 @@ static enum wp_err check_field(const char *key, const char *preset, const struct
     return err;
 }
 
+/* A port that nobody can come to is never open. */
+static enum wp_err check_reachable(const struct wp_config *config, const char *philosophy,
+                                   struct wp_error *error) {
+    const char *path, *ready = FIELD(ready);
+    enum wp_ready kind = parse_ready(ready, &path);
+    if ((kind != WP_READY_TCP && kind != WP_READY_HTTP) || strcmp(FIELD(network), "none") != 0) return WP_OK;
+    return wp_fail(
+        error, WP_ERR_CONFIG,
+        "docker.ready%s%s = %s: its containers have no network; set docker.network%s%s, such as bridge",
+        *philosophy ? "." : "", philosophy, ready, *philosophy ? "." : "", philosophy);
+}
+
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) {
     enum wp_err err = WP_OK;
 #define CHECK(name)                                                                                          \
@@ -98,6 +127,12 @@ enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error 
     CHECK(ready)
     CHECK(environment)
     CHECK(mounts)
+    const struct wp_settings *own[] = {&config->docker.ready_of, &config->docker.network_of};
+    if (err == WP_OK) err = check_reachable(config, "", error);
+    for (size_t n = 0; n < 2; n++) {
+        for (size_t i = 0; err == WP_OK && i < own[n]->count; i++)
+            err = check_reachable(config, own[n]->list[i].key, error);
+    }
     return err;
 }
 

@@ -9,13 +9,14 @@
 #define WP_LABEL_HOST "io.warmpool.host"
 #define WP_LABEL_POOL "io.warmpool.pool"
 
-enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE };
+enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP, WP_READY_HTTP };
 
 /* Of all philosophies: a value that cannot be used is WP_ERR_CONFIG, with a sentence that names it. */
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 
 const char *wp_definition_image(const struct wp_config *config, const char *philosophy);
-/* When a container counts as ready; *ret_path: of WP_READY_FILE. */
+/* When a container counts as ready; *ret_path: of WP_READY_FILE, or the port of WP_READY_TCP ("80"), or what
+ * follows the address in the URL of WP_READY_HTTP ("80/healthz"). */
 enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,
                                   const char **ret_path);
 /* Whose containers these are; owned by the caller. */

@@ -19,6 +19,7 @@
 #include "host/definition.h"
 #include "host/docker_internal.h"
 
+#define REACH_MS 2000  /* for one look at a container's port */
 #define CLOSE_MS 20000 /* close() takes no longer: an engine removes some ten a second */
 
 struct step { /* the context of a call */
@@ -99,14 +100,26 @@ static void on_step(void *ctx, const struct wp_engine_answer *answer) {
     step.next(container, answer);
 }
 
-void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
-                   void (*next)(struct container *container, const struct wp_engine_answer *answer)) {
+static struct step *begin_step(struct container *container,
+                               void (*next)(struct container *container,
+                                            const struct wp_engine_answer *answer)) {
     struct step *step = wp_calloc(1, sizeof *step);
     wp_assert(!container->step);
     *step = (struct step){container->runtime, wp_strdup(container->id), next};
     container->step = true;
-    wp_engine_call(container->runtime->engine, method, path, body, on_step, step);
+    return step;
+}
+
+void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
+                   void (*next)(struct container *container, const struct wp_engine_answer *answer)) {
+    wp_engine_call(container->runtime->engine, method, path, body, on_step, begin_step(container, next));
     free(path);
+}
+
+void wp_docker_reach(struct container *container, const char *url, bool connect_only,
+                     void (*next)(struct container *container, const struct wp_engine_answer *answer)) {
+    wp_engine_reach(container->runtime->engine, url, connect_only, REACH_MS, on_step,
+                    begin_step(container, next));
 }
 
 /* --- the end of one ------------------------------------------------------------------------------------- */

@@ -69,6 +69,9 @@ void wp_docker_set_phase(struct container *container, enum phase phase);
 /* One call at a time; path is freed. `next` is not called for one that is to be removed meanwhile. */
 void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
                    void (*next)(struct container *container, const struct wp_engine_answer *answer));
+/* The same, of a container's own port: wp_engine_reach. */
+void wp_docker_reach(struct container *container, const char *url, bool connect_only,
+                     void (*next)(struct container *container, const struct wp_engine_answer *answer));
 /* It goes, and this is what will be said of it then. */
 void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
 /* Nothing is left of it: says what it was ended as. */

@@ -63,9 +63,34 @@ static void keep_address(struct container *container, const json_t *inspected) {
     const char *name;
     snprintf(container->address, sizeof container->address, "container:%.50s", container->id);
     json_object_foreach((json_t *)networks, name, network) {
-        const char *ip = wp_docker_text(network, "IPAddress");
-        if (*ip) snprintf(container->address, sizeof container->address, "%s", ip);
+        const char *ip = wp_docker_text(network, "IPAddress"),
+                   *ip6 = wp_docker_text(network, "GlobalIPv6Address");
+        if (*ip || *ip6) snprintf(container->address, sizeof container->address, "%s", *ip ? ip : ip6);
     }
+}
+
+static void after_reach(struct container *container, const struct wp_engine_answer *answer) {
+    char why[128];
+    if (answer->status >= 200 && answer->status < 400) {
+        become_ready(container);
+    } else if (answer->status == 0) {
+        look_again(container, answer->error);
+    } else {
+        snprintf(why, sizeof why, "the path that docker.ready names is answered with status %ld",
+                 answer->status);
+        look_again(container, why);
+    }
+}
+
+static void test_port(struct container *container, enum wp_ready ready, const char *path) {
+    if (strncmp(container->address, "container:", 10) == 0) {
+        look_again(container, "it has no address on its network");
+        return;
+    }
+    bool ip6 = strchr(container->address, ':') != NULL;
+    char *url = wp_format("http://%s%s%s:%s", ip6 ? "[" : "", container->address, ip6 ? "]" : "", path);
+    wp_docker_reach(container, url, ready == WP_READY_TCP, after_reach);
+    free(url);
 }
 
 static void after_look(struct container *container, const struct wp_engine_answer *answer) {
@@ -88,6 +113,8 @@ static void after_look(struct container *container, const struct wp_engine_answe
         become_ready(container);
     } else if (ready == WP_READY_FILE) {
         test_file(container, path);
+    } else if (ready == WP_READY_TCP || ready == WP_READY_HTTP) {
+        test_port(container, ready, path);
     } else if (ready == WP_READY_RUNNING || strcmp(health, "healthy") == 0) {
         become_ready(container);
     } else {

@@ -13,7 +13,9 @@
 
 struct call {
     struct wp_engine *engine;
-    char *method, *path, *body; /* owned; body may be NULL */
+    char *method, *path, *body;   /* owned; body may be NULL */
+    bool elsewhere, connect_only; /* elsewhere: path is a whole URL, and not the engine's */
+    int64_t most_ms;
     wp_engine_done done;
     wp_engine_line line;       /* of a stream */
     void (*opened)(void *ctx); /* of a stream */
@@ -75,7 +77,8 @@ static char *describe_refusal(const struct call *call, long status) {
 }
 
 static void finish(struct call *call, long status) {
-    char *error = status == 0     ? wp_format("the Docker engine at %s does not answer: %s",
+    char *error = call->elsewhere ? wp_format("%s: %s", call->path, status ? "" : call->why)
+                  : status == 0   ? wp_format("the Docker engine at %s does not answer: %s",
                                               call->engine->config->docker.url, call->why)
                   : status >= 400 ? describe_refusal(call, status)
                                   : wp_strdup("");
@@ -144,19 +147,25 @@ static void set_transport(struct wp_engine *engine, CURL *curl) {
     if (config->docker.tls_ca[0]) curl_easy_setopt(curl, CURLOPT_CAINFO, config->docker.tls_ca);
     if (config->docker.tls_cert[0]) curl_easy_setopt(curl, CURLOPT_SSLCERT, config->docker.tls_cert);
     if (config->docker.tls_key[0]) curl_easy_setopt(curl, CURLOPT_SSLKEY, config->docker.tls_key);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+}
+
+static char *url_of(const struct call *call) {
+    bool versioned = strcmp(call->path, "/_ping") != 0;
+    if (call->elsewhere) return wp_strdup(call->path);
+    return wp_format("%s%s%s%s", call->engine->base, versioned ? "/v" : "",
+                     versioned ? call->engine->version : "", call->path);
 }
 
 static void start_call(struct call *call) {
     struct wp_engine *engine = call->engine;
-    bool versioned = strcmp(call->path, "/_ping") != 0;
-    char *url = wp_format("%s%s%s%s", engine->base, versioned ? "/v" : "", versioned ? engine->version : "",
-                          call->path);
+    char *url = url_of(call);
     CURL *curl = call->curl = curl_easy_init();
     wp_assert(curl);
-    set_transport(engine, curl);
+    if (!call->elsewhere) set_transport(engine, curl);
+    if (call->connect_only) curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     if (strcmp(call->method, "HEAD") == 0) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
@@ -166,7 +175,7 @@ static void start_call(struct call *call) {
     }
     call->headers = curl_slist_append(call->headers, "Expect:");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
-    if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)engine->config->docker.timeout_ms);
+    if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->most_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -232,6 +241,7 @@ static struct call *new_call(struct wp_engine *engine, const char *method, const
     call->method = wp_strdup(method);
     call->path = wp_strdup(path);
     call->body = body ? wp_strdup(body) : NULL;
+    call->most_ms = engine->config->docker.timeout_ms;
     return call;
 }
 
@@ -264,6 +274,17 @@ void wp_engine_watch(struct wp_engine *engine, const char *path, void (*opened)(
     begin(call);
 }
 
+void wp_engine_reach(struct wp_engine *engine, const char *url, bool connect_only, int64_t most_ms,
+                     wp_engine_done done, void *ctx) {
+    struct call *call = new_call(engine, "GET", url, NULL);
+    call->elsewhere = true;
+    call->connect_only = connect_only;
+    call->most_ms = most_ms;
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
 /* --- libcurl on the loop ----------------------------------------------------------------------------------
  */
 
@@ -274,7 +295,8 @@ static void end_call(struct call *call, CURLcode code) {
     if (code == CURLE_OK) curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK && !call->why[0])
         snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(code));
-    if (status == 0) engine->version[0] = '\0'; /* another engine may come back */
+    if (code == CURLE_OK && call->connect_only) status = 200;
+    if (status == 0 && !call->elsewhere) engine->version[0] = '\0'; /* another engine may come back */
     if (call->done)
         finish(call, status);
     else

@@ -30,6 +30,11 @@ void wp_engine_call(struct wp_engine *engine, const char *method, const char *pa
  * done when it is over. */
 void wp_engine_watch(struct wp_engine *engine, const char *path, void (*opened)(void *ctx),
                      wp_engine_line line, wp_engine_done done, void *ctx);
+/* Not the engine but a container: a GET of url ("http://10.0.0.2:80/healthz"), bounded by most_ms, whose
+ * redirects are not followed; with connect_only no more than a TCP connection, and status 200 stands for one.
+ */
+void wp_engine_reach(struct wp_engine *engine, const char *url, bool connect_only, int64_t most_ms,
+                     wp_engine_done done, void *ctx);
 /* Serves what is under way, streams aside, until all is answered or so long has passed. For the end, when the
  * loop is not run any more. */
 void wp_engine_drain(struct wp_engine *engine, int64_t most_ms);

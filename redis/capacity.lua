@@ -16,22 +16,30 @@ local function limits_for(name, r)
     return cpu, memory
 end
 
--- The host that is up and has most room for it, and can give it a claim if it has to.
-local function host_with_room(memory, claim)
-    local best, room
-    for name, h in pairs(host_table.all()) do
-        local free = h.capacity - h.used
-        if h.state == 'up' and now - h.beat <= h.ttl_us and free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and
-            (not claim or h.claims) and (not best or free > room or (free == room and name < best)) then
-            best, room = name, free
-        end
+local function is_up(h) return h.state == 'up' and now - h.beat <= h.ttl_us end
+
+-- Whether any host that is up can make it; when none can, one is asked all the same, and its error says what is missing.
+local function somebody_can_make(name)
+    for _, h in pairs(host_table.all()) do if is_up(h) and host_table.can_make(h, name) then return true end end
+    return false
+end
+
+-- The host that is up and has most room for it; one whose creates fail only when there is no other.
+local function host_with_room(name, memory, claim)
+    local best, room, failing
+    local choosy = somebody_can_make(name)
+    for host, h in pairs(host_table.all()) do
+        local free, fails = h.capacity - h.used, h.retry_at > now
+        local fits = free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and (not claim or h.claims)
+        local better = not best or (failing and not fails) or (failing == fails and (free > room or (free == room and host < best)))
+        if fits and better and is_up(h) and (not choosy or host_table.can_make(h, name)) then best, room, failing = host, free, fails end
     end
     return best
 end
 
 local function create(offset, name, r)
     local cpu, memory = limits_for(name, r)
-    local host = host_with_room(memory, r and r[CLAIM])
+    local host = host_with_room(name, memory, r and r[CLAIM])
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n

@@ -16,7 +16,8 @@ function host_table.all()
         local rows = redis.call('HGETALL', root .. ':hosts')
         for i = 1, #rows, 2 do
             local h = {}
-            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims = cmsgpack.unpack(rows[i + 1])
+            h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
+                h.failures, h.retry_at, h.image, h.images = cmsgpack.unpack(rows[i + 1])
             hosts[rows[i]] = h
         end
     end
@@ -43,6 +44,22 @@ function host_table.member(name, id, is)
     members[name][id] = is
 end
 
+-- Whether it has what a container of the pool is made of.
+function host_table.can_make(h, name)
+    local own = h.images[name]
+    if own == nil then own = h.image end
+    return own
+end
+
+-- A create on it ended: `failed`, and it is passed over for a while (until, us) as long as another one can do it.
+function host_table.created(name, failed, pause)
+    local h = host_table.all()[name]
+    if not h or (h.failures == 0 and not failed) then return end
+    h.failures = failed and h.failures + 1 or 0
+    h.retry_at = failed and pause(h.failures) or 0
+    dirty[name] = true
+end
+
 -- New, or changed by the caller.
 function host_table.put(name, h)
     host_table.all()[name] = h
@@ -57,7 +74,8 @@ function host_table.flush()
         local h = hosts[name]
         if h then
             rows[#rows + 1] = name
-            rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims)
+            rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
+                h.failures, h.retry_at, h.image, h.images)
         else
             gone[#gone + 1] = name
         end

@@ -1,14 +1,21 @@
 -- Functions that are no topic's: what hosts ask and say, what is due, and what is over.
 
--- beat: args = host, map. 1 when the host was not known as up.
+-- Whether it can make of the pools what it could not.
+local function has_new_image(h, f)
+    if h.image == false and f.image ~= false then return true end
+    for name, has in pairs(f.images or {}) do if has and h.images[name] == false then return true end end
+    return false
+end
+
+-- beat: args = host, map. 1 when it brings what was not there.
 function pool.beat(keys, args)
     local time = delivery.context(keys[1])
     begin(keys[1], time, {})
     local f = cmsgpack.unpack(args[2])
     local h = host_table.all()[args[1]]
-    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
-    h = h or {used = 0, memory_used = 0, ending = 0}
-    h.claims = f.claims or false
+    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb or has_new_image(h, f)
+    h = h or {used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0}
+    h.claims, h.image, h.images = f.claims or false, f.image ~= false, f.images or {}
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
     state.flush()

@@ -191,10 +191,13 @@ local function reject_all_waiting(offset, name, p, reject_one)
     if p.waiting > 0 then go_on(offset, name) end
 end
 
+local function pause_after(failures) return now + math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ^ math.min(failures - 1, 10)) end
+
 local function create_failed(offset, id, c, why)
     local p = state.pool(c[POOL])
+    host_table.created(state.details(id, c), true, pause_after)
     p.failures, p.why = p.failures + 1, why
-    p.retry_at = now + math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ^ math.min(p.failures - 1, 10))
+    p.retry_at = pause_after(p.failures)
     state.deadline('b' .. c[POOL], p.retry_at)
     gone(offset, id, c, 'container_failed')
     if is_unavailable(p) then reject_all_waiting(offset, c[POOL], p, reject_unavailable) end
@@ -215,6 +218,7 @@ local function ready(offset, id, c, e)
     p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
     state.deadline('b' .. c[POOL], false)
     state.set_address(id, c, e[7], e[8] or '')
+    host_table.created(state.details(id, c), false)
     offer(offset, id, c, false, parts_of(took, e[9], e[10], e[11], e[12]))
     restore_later(c[POOL])
 end

@@ -342,12 +342,8 @@ Test(pool_handout, a_warm_start_has_no_parts) {
 /* ---- where claims are not taken ---- */
 
 Test(pool_handout, where_no_host_takes_claims_they_are_rejected_and_say_why) {
-    struct wp_buf map = {0};
-    calls_pack_json(&map, "{'capacity': 9, 'memory_mb': 0, 'runtime': 'process', 'state': 'up', 'ttl_ms': "
-                          "15000, 'claims': false}");
-    struct wp_str args[] = {WP_STR("h1"), wp_buf_str(&map)};
-    freeReplyObject(calls_function_on(slot.redis.connection, WP_SLOT_POOL, "beat", args, 2));
-    wp_buf_done(&map);
+    pool_beat_with(&slot, "h1",
+                   "{'capacity': 9, 'memory_mb': 0, 'runtime': 'process', 'state': 'up', 'ttl_ms': 15000}");
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM), "rejected");
     cr_expect(strstr(pool_answer_str(&slot, "r1", "reason"), "host.claims"));
 }

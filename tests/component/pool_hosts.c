@@ -286,3 +286,62 @@ Test(pool_hosts, desired_and_owned_say_what_is_to_be) {
     json_decref(desired);
     json_decref(owned);
 }
+
+/* ---- who can make it ---- */
+
+#define BEAT "'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000"
+
+/* Where the next container of that philosophy is made. */
+static const char *made_on(const char *request, const char *philosophy) {
+    pool_acquire(&slot, .id = request, .philosophy = philosophy);
+    cr_assert_eq(pool_commands(&slot, "create"), 1, "for %s", request);
+    return record_str(&slot.answer, record_find(&slot.answer, 2, 0), "host");
+}
+
+Test(pool_hosts, a_host_that_lacks_the_image_is_passed_over_for_that_philosophy_alone) {
+    pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': true, 'images': {'special': false}, " BEAT "}");
+    pool_beat_with(&slot, "h2", "{'capacity': 5, 'image': true, 'images': {}, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "special"), "h2");
+    cr_expect_str_eq(made_on("r2", "react"), "h1");
+    pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': false, 'images': {'special': true}, " BEAT "}");
+    cr_expect_str_eq(made_on("r3", "react"), "h2");
+    cr_expect_str_eq(made_on("r4", "special"), "h1");
+}
+
+Test(pool_hosts, one_that_has_the_image_but_no_room_is_waited_for) {
+    pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': false, 'images': {}, " BEAT "}");
+    pool_beat_with(&slot, "h2", "{'capacity': 1, 'image': true, 'images': {}, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "react"), "h2");
+    pool_acquire(&slot, .id = "r2");
+    cr_expect_eq(pool_commands(&slot, "create"), 0);
+    cr_expect_eq(pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': true, 'images': {}, " BEAT "}"), 1,
+                 "it has the image now");
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_expect_eq(pool_commands(&slot, "create"), 1);
+}
+
+Test(pool_hosts, where_none_has_the_image_one_is_asked_so_that_its_error_is_seen) {
+    pool_beat_with(&slot, "h1", "{'capacity': 9, 'image': false, 'images': {}, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "react"), "h1");
+}
+
+Test(pool_hosts, one_whose_creates_fail_is_passed_over_while_another_has_room) {
+    char id[100];
+    pool_beat_with(&slot, "h1", "{'capacity': 100, " BEAT "}");
+    pool_beat_with(&slot, "h2", "{'capacity': 5, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "react"), "h1");
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    pool_event(&slot, id, "failed", "no space left on device");
+    cr_expect_str_eq(made_on("r2", "other"), "h2");
+    pool_advance_time(&slot, 2);
+    cr_expect_str_eq(made_on("r3", "third"), "h1", "it is tried again after a pause");
+}
+
+Test(pool_hosts, one_whose_creates_fail_is_used_when_there_is_no_other) {
+    char id[100];
+    pool_beat_with(&slot, "h1", "{'capacity': 100, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "react"), "h1");
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    pool_event(&slot, id, "failed", "no space left on device");
+    cr_expect_str_eq(made_on("r2", "other"), "h1");
+}

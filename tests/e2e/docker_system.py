@@ -38,8 +38,13 @@ class WithDocker(unittest.TestCase):
         cls.label = f"io.warmpool.prefix=wp/{cls.system.prefix}"
         cls.addClassCleanup(engine, "clean", cls.label)
         cls.addClassCleanup(cls.system.close)
+        cls.prepare()
         cls.system.start()
         cls.client = Client(cls.system)
+
+    @classmethod
+    def prepare(cls):
+        """Before the workers start."""
 
     def acquire(self, request_id, philosophy="react", **fields):
         self.client.send("container-acquire", {"request_id": request_id, "agent_id": "a", "philosophy": philosophy, **fields})

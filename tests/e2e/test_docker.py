@@ -1,6 +1,7 @@
 """Containers of a real Docker engine, from an acquire to its assignment, and what becomes of them when something dies."""
 import json
 import unittest
+import uuid
 
 from docker_system import WithDocker, engine, inspect, main, runs
 from system import wait_until
@@ -84,6 +85,23 @@ class WorkerDies(WithDocker):
         engine("post", f"/containers/{foreign}/start")
         wait_until(lambda: inspect(orphan) is None, "nobody owns it")
         self.assertTrue(runs(foreign))
+
+
+class TwoHosts(WithDocker):
+    workers = 2
+
+    @classmethod
+    def prepare(cls):
+        cls.system.workers[0].options["docker.image.special"] = "nowhere/to-be-found:7"
+
+    def test_a_host_that_lacks_the_image_is_passed_over(self):
+        names = [worker.name for worker in self.system.workers]
+        wait_until(lambda: "image_missing" in self.system.workers[0].log(), "the first host knows what it lacks")
+        # its heartbeat says so
+        wait_until(lambda: self.acquire(f"s-{uuid.uuid4()}", "special", timeout_ms=100000)["host"] == names[1], "the second makes it")
+        for number in range(4):
+            self.assertEqual(self.acquire(f"t-{number}", "special")["host"], names[1])
+        wait_until(lambda: self.acquire(f"o-{uuid.uuid4()}", "ordinary")["host"] == names[0], "it makes what it has the image of")
 
 
 class Stopping(WithDocker):

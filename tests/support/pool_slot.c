@@ -46,14 +46,9 @@ void pool_settings(struct pool_slot *slot, const char *changes) {
     json_decref(new);
 }
 
-int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int memory_mb, const char *state) {
-    char text[256];
-    snprintf(text, sizeof text,
-             "{'capacity': %d, 'memory_mb': %d, 'runtime': 'process', 'state': '%s', 'ttl_ms': 15000, "
-             "'claims': true}",
-             capacity, memory_mb, state);
+int64_t pool_beat_with(struct pool_slot *slot, const char *name, const char *map) {
     struct wp_buf packed = {0};
-    calls_pack_json(&packed, text);
+    calls_pack_json(&packed, map);
     struct wp_str args[] = {wp_str(name), wp_buf_str(&packed)};
     redisReply *reply = calls_function_on(slot->redis.connection, WP_SLOT_POOL, "beat", args, 2);
     wp_buf_done(&packed);
@@ -61,6 +56,15 @@ int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int me
     int64_t fresh = reply->integer;
     freeReplyObject(reply);
     return fresh;
+}
+
+int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int memory_mb, const char *state) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "{'capacity': %d, 'memory_mb': %d, 'runtime': 'process', 'state': '%s', 'ttl_ms': 15000, "
+             "'claims': true}",
+             capacity, memory_mb, state);
+    return pool_beat_with(slot, name, text);
 }
 
 void pool_host(struct pool_slot *slot, const char *name, int capacity, int memory_mb) {

@@ -23,6 +23,7 @@ void pool_slot_stop(struct pool_slot *slot);
 void pool_settings(struct pool_slot *slot, const char *changes);
 void pool_host(struct pool_slot *slot, const char *name, int capacity, int memory_mb); /* a heartbeat */
 int64_t pool_beat(struct pool_slot *slot, const char *name, int capacity, int memory_mb, const char *state);
+int64_t pool_beat_with(struct pool_slot *slot, const char *name, const char *map); /* as JSON, ' for " */
 void pool_advance_time(struct pool_slot *slot, double seconds);
 
 /* Sends the events, whose offsets begin at pool_next, in one call that must apply them all. */

@@ -235,6 +235,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     runtime->creates =
         config->host.creates > 0 ? (int)config->host.creates : wp_runtime_docker.default_creates;
     wp_notices_open(&runtime->notices, loop, notify, ctx);
+    wp_docker_images_open(runtime);
     uv_timer_init(loop, &runtime->events_retry);
     runtime->events_retry.data = runtime;
     wp_docker_watch(runtime);
@@ -253,6 +254,7 @@ static void docker_close(struct wp_runtime *runtime) {
     HASH_ITER(hh, runtime->containers, container, next) forget(container);
     free(runtime->filters);
     free(runtime->claims_source);
+    free(runtime->images);
     wp_notices_close(&runtime->notices, on_handle_closed, runtime);
     uv_close((uv_handle_t *)&runtime->events_retry, on_handle_closed);
 }
@@ -267,6 +269,7 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .resume = wp_docker_resume,
     .run = wp_docker_run,
     .facts = docker_facts,
+    .can_make = wp_docker_can_make,
     .list = wp_docker_list,
     .close = docker_close,
 };

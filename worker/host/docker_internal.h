@@ -42,12 +42,15 @@ struct container {
     UT_hash_handle hh;
 };
 
+struct image; /* docker_images.c */
+
 struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     struct wp_engine *engine;
     struct wp_notices notices;
-    char *filters;       /* owned: our labels, as the engine's filters, escaped for a URL */
+    struct image *images; /* owned: of the philosophies that have their own, then that of the rest */
+    char *filters;        /* owned: our labels, as the engine's filters, escaped for a URL */
     char *claims_source; /* owned: this host's in host.claims, as the engine has it; NULL until the volume was
                             asked for */
     int making, creates;
@@ -81,6 +84,12 @@ void wp_docker_be_over(struct container *container);
  * not be run or did not end within docker.timeout_ms (why says it then). */
 void wp_docker_exec(struct container *container, const char *const argv[],
                     void (*over)(struct container *container, int code, const char *why));
+
+/* docker_images.c: which images are missing at the engine */
+void wp_docker_images_open(struct wp_runtime *runtime);
+void wp_docker_images_look(struct wp_runtime *runtime); /* asks the engine */
+void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy);
+bool wp_docker_can_make(struct wp_runtime *runtime, const char *philosophy);
 
 /* docker_handout.c: verbs of one that is ready */
 void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id);

@@ -185,6 +185,7 @@ static void after_create(struct container *container, const struct wp_engine_ans
         snprintf(detail, sizeof detail, "the image %s is not on host %s",
                  wp_definition_image(container->runtime->config, container->philosophy),
                  container->runtime->config->host.name);
+        wp_docker_image_missing(container->runtime, container->philosophy);
         wp_docker_end(container, WP_CONTAINER_FAILED, detail);
     } else {
         fail(container, answer, "it could not be created");

@@ -168,6 +168,7 @@ void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (
                     void *ctx) {
     struct listing *listing = wp_calloc(1, sizeof *listing);
     *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
+    wp_docker_images_look(runtime); /* answered first, more often than not */
     char *path = wp_format("/containers/json?all=1&filters=%s", runtime->filters);
     wp_engine_call(runtime->engine, "GET", path, NULL, on_list, listing);
     free(path);

@@ -46,9 +46,26 @@ static void pack_number(struct wp_buf *out, const char *key, int64_t value) {
     wp_pack_int(out, value);
 }
 
+static bool can_make(const struct wp_host *host, const char *philosophy) {
+    return !host->driver->can_make || host->driver->can_make(host->runtime, philosophy);
+}
+
+static void pack_images(const struct wp_host *host, struct wp_buf *map) {
+    const struct wp_settings *own = &host->config->docker.image_of;
+    wp_pack_key(map, "image");
+    wp_pack_bool(map, can_make(host, ""));
+    wp_pack_key(map, "images");
+    wp_pack_map(map, host->driver->can_make ? (uint32_t)own->count : 0);
+    for (size_t i = 0; host->driver->can_make && i < own->count; i++) {
+        wp_pack_key(map, own->list[i].key);
+        wp_pack_bool(map, can_make(host, own->list[i].key));
+    }
+}
+
 static void send_beat(struct wp_host *host) {
     struct wp_buf map = {0};
-    wp_pack_map(&map, 6);
+    wp_pack_map(&map, 8);
+    pack_images(host, &map);
     wp_pack_key(&map, "claims");
     wp_pack_bool(&map, *host->claims != 0);
     pack_number(&map, "capacity", host->config->host.capacity);

@@ -56,6 +56,9 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
     void (*run)(struct wp_runtime *runtime, struct wp_str id, const char *command); /* by /bin/sh -c in it */
     /* False: there is no such container, or it is not ready. */
     bool (*facts)(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret);
+    /* False: what the philosophy's containers are made of is not there ("": of all that have nothing of their
+     * own). As it was when the runtime listed last. NULL: nothing can be missing. */
+    bool (*can_make)(struct wp_runtime *runtime, const char *philosophy);
     /* Calls listed for each container of this host, now or later, then done. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);

@@ -16,7 +16,7 @@ import uuid
 
 from confluent_kafka import KafkaException, Producer
 
-from system import ROOT, WAIT_LIMIT, wait_until
+from system import ROOT, WAIT_LIMIT, WARMPOOL, wait_until
 
 SKIPPED = 77  # as tests/CMakeLists.txt says it to ctest
 IMAGES = ("apache/kafka:4.1.0", "redis:8", "debian:trixie-slim")
@@ -133,10 +133,26 @@ class Compose(unittest.TestCase):
         self.assertIn("'status': 'assigned'", printed)
         self.assertIn("'warm_start': True", printed)
 
+    def expect_claim_is_taken(self):
+        broker = f"kafka.bootstrap.servers=localhost:{self.settings['KAFKA_PORT']}"
+        acquire = {"request_id": "claims-1", "agent_id": "a", "philosophy": "react", "claim": {"token": "s3cret"}}
+        subprocess.run([WARMPOOL, "send", "-o", broker, "container-acquire"], check=True, input=json.dumps(acquire), capture_output=True, text=True)
+
+        def answer():
+            tail = subprocess.run([WARMPOOL, "tail", "-o", broker, "--from-beginning", "--until-end", "container-assignment"], check=True,
+                                  capture_output=True, text=True)
+            said = [json.loads(line)["value"] for line in tail.stdout.splitlines()]
+            return next((each for each in said if each["request_id"] == "claims-1"), None)
+        given = wait_until(answer, "it is answered")
+        self.assertEqual(given["status"], "assigned", given)
+        read = [ROOT / "tests/support/engine", "run", given["container_id"], "cat", "/run/warmpool/claim.json"]
+        self.assertIn('{"token":"s3cret"}', subprocess.run(read, check=True, capture_output=True, text=True).stdout)
+
     def test_a_client_outside_gets_a_warm_container_and_down_leaves_none(self):
         self.compose("up", "-d")
         self.wait_healthy("kafka", "redis", "worker")
         self.expect_warm_start({"bootstrap.servers": f"localhost:{self.settings['KAFKA_PORT']}"}, "METRICS_PORT")
+        self.expect_claim_is_taken()
         self.compose(*self.second, "up", "-d")
         self.wait_healthy("kafka", "redis", "worker", "worker-2")
         self.compose(*self.second, "down", "-v")

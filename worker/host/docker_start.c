@@ -70,7 +70,7 @@ static void keep_address(struct container *container, const json_t *inspected) {
 }
 
 static void after_reach(struct container *container, const struct wp_engine_answer *answer) {
-    char why[128];
+    char why[96];
     if (answer->status >= 200 && answer->status < 400) {
         become_ready(container);
     } else if (answer->status == 0) {

@@ -18,6 +18,8 @@ static const char usage[] =
     "  trips COUNT HELD OUTPUT GROUP           time from an acquire sent to its record on OUTPUT read,\n"
     "                                          1 and then 16 under way; HELD are leased, then released,\n"
     "                                          and on it goes when GROUP has committed the releases\n"
+    "  paced COUNT PER_SECOND OUTPUT           open loop: an acquire every 1/PER_SECOND s, whatever is\n"
+    "                                          under way; each is released when it is answered\n"
     "  load-usage COUNT PHILOSOPHIES           fills usage-record\n"
     "  watch GROUP COUNT TOPIC...              the rate at which GROUP commits COUNT messages\n"
     "  make-topics PARTITIONS TOPIC...         makes topics\n";
@@ -292,6 +294,12 @@ static void release_all(struct group *group, long first, long count) {
     }
 }
 
+static void print_percentiles(int64_t *took, long count) {
+    qsort(took, (size_t)count, sizeof *took, compare);
+    printf("\"p50_ms\": %.3f, \"p99_ms\": %.3f", (double)took[count / 2] / 1000,
+           (double)took[count * 99 / 100] / 1000);
+}
+
 static long print_trips(rd_kafka_queue_t *queue, struct group *group, long first, long count, long held,
                         long window) {
     int64_t *took = wp_calloc((size_t)(count + held), sizeof *took);
@@ -303,11 +311,45 @@ static long print_trips(rd_kafka_queue_t *queue, struct group *group, long first
         release_all(group, first, held);
         first += held;
     }
-    qsort(took, (size_t)count, sizeof *took, compare);
-    printf("\"%ld\": {\"p50_ms\": %.3f, \"p99_ms\": %.3f}", window, (double)took[count / 2] / 1000,
-           (double)took[count * 99 / 100] / 1000);
+    printf("\"%ld\": {", window);
+    print_percentiles(took, count);
+    printf("}");
     free(took);
     return first;
+}
+
+/* A time counts from when the request was due, so a client that is late does not flatter the answer. */
+static void paced(long count, long per_second, const char *output) {
+    rd_kafka_t *consumer = reader_at_end(output);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    int64_t *took = wp_calloc((size_t)count, sizeof *took);
+    int64_t began = wp_clock_us(), deadline = began + (count / per_second + 60) * 1000000ll;
+    long sent = 0, answered = 0;
+    while (answered < count) {
+        int64_t due = began + sent * 1000000ll / per_second;
+        if (sent < count && wp_clock_us() >= due) {
+            took[sent] = -due;
+            send_acquire(sent++, 1);
+            continue;
+        }
+        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, 1);
+        int64_t now = wp_clock_us();
+        long i = answer_to(m);
+        if (m) rd_kafka_message_destroy(m);
+        if (i >= 0 && i < sent && took[i] < 0) {
+            took[i] += now;
+            answered++;
+            send_release(i, 1);
+        }
+        if (now > deadline) die("a request is not answered");
+    }
+    printf("{\"claims\": %ld, \"seconds\": %.3f, ", count, (double)(wp_clock_us() - began) / 1e6);
+    print_percentiles(took, count);
+    printf("}\n");
+    free(took);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
 }
 
 static void trips(long count, long held, const char *output, const char *group_name) {
@@ -352,7 +394,7 @@ int main(int argc, char **argv) {
     if (wp_config_set(&config, "topics.prefix", argv[2], &error) || wp_wire_new(&wire, &config, &error))
         die(error.text);
     const char *verb = argv[3];
-    producer = new_producer(strcmp(verb, "trips") == 0 ? "0" : "5");
+    producer = new_producer(strcmp(verb, "trips") == 0 || strcmp(verb, "paced") == 0 ? "0" : "5");
     long count = strtol(argv[4], NULL, 10), second = strtol(argv[5], NULL, 10);
     if (strcmp(verb, "load-usage") == 0)
         load(send_usage, count, second);
@@ -362,6 +404,8 @@ int main(int argc, char **argv) {
         watch(argv[4], second, argv + 6, argc - 6);
     else if (strcmp(verb, "trips") == 0 && argc == 8)
         trips(count, second, argv[6], argv[7]);
+    else if (strcmp(verb, "paced") == 0 && argc == 7 && second > 0)
+        paced(count, second, argv[6]);
     else if (strcmp(verb, "make-topics") == 0)
         make_topics((int)count, argv + 5, argc - 5);
     else

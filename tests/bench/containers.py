@@ -1,0 +1,361 @@
+#!/usr/bin/env python3
+"""Warmpool's containers against the engine itself, driven over the same socket with the body that warmpool sends.
+
+usage: ./dev bench containers [--json] [--rounds N]
+
+cold      startup_time_ms of an acquire that has to make its container, against create + start.
+paused    startup_time_ms of an acquire that gets a paused container, against unpause. What startup_time_ms holds beyond the
+          engine's part is the command's and the event's way through Kafka and Redis: `parts` shows it.
+warm      From an acquire sent to its assignment read, one under way, against a message and its copy by copy_loop.c.
+sustained The same at RATE acquires a second, whatever is under way.
+neighbour p99 of a warm pool while STORM acquires meet an empty pool of POOL, against the same beside a loop of bare creates.
+refill    Containers a second that become idle after a pre-warm, against create + start with the same concurrency.
+"""
+import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time
+
+from bench import BUILD, OUTPUT, ROOT, Bench, NotMeasured, both, middle, say, target
+
+IMAGE, COMMAND = "warmpool-test:1", "exec sleep 100000"
+COLD_PAIRS, PAUSED_PAIRS, WARM_UP = 8, 12, 2
+CLAIMS, HELD = 240, 20
+RATE, SECONDS = 200, 60
+NEIGHBOUR_SECONDS = 5
+STORM, POOL, CREATES = 100, 20, 4
+PARTS = ("queue_ms", "create_ms", "start_ms", "ready_ms", "bind_ms", "publish_ms")
+
+# name: (figure, unit, bound, whether a lower one is better)
+TARGETS = {
+    "cold": ("ratio", "", 1.15, True),
+    "paused": ("ratio", "", 1.5, True),
+    "warm": ("ratio", "", 1.5, True),
+    "sustained": ("p99_ms", " ms", 50, True),
+    "neighbour": ("ratio", "", 2, True),
+    "refill": ("ratio", "", 0.9, False),
+}
+ONCE = ("sustained",)
+
+
+def support():
+    loader = importlib.machinery.SourceFileLoader("engine", os.path.join(ROOT, "tests/support/engine"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("engine", loader))
+    loader.exec_module(module)
+    return module
+
+
+engine = support()
+
+
+class Bare:
+    """The engine itself: one connection, kept."""
+
+    def __init__(self):
+        self.connection = engine.Connection("docker" if engine.URL.startswith("unix://") else engine.URL.split("//")[1], timeout=60)
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status >= 400:
+            raise NotMeasured(f"the engine answers {method} {path} with {answer.status} {text.decode().strip()}")
+        return text
+
+    def make(self, name, body):
+        self.ask("POST", f"/containers/create?name={name}", body)
+        self.ask("POST", f"/containers/{name}/start")
+
+    def remove(self, name):
+        self.ask("DELETE", f"/containers/{name}?force=1&v=1")
+
+
+class System:
+    """A worker with the docker runtime, and one who asks it and reads what it answers."""
+
+    def __init__(self, bench, containers, *options):
+        self.bench, self.prefix, self.requests = bench, bench.new_prefix(), 0
+        common = ["host.runtime=docker", "docker.url=" + engine.URL, "docker.image=" + IMAGE, "docker.command=" + COMMAND,
+                  f"host.creates={CREATES}", f"host.name={bench.host}", "pool.prewarm_interval=0", "host.capacity=1000", *options]
+        self.label = f"io.warmpool.prefix={self.prefix}wp/{self.prefix}"
+        bench.labels.append(self.label)
+        if containers:
+            self.worker = bench.warm_worker(self.prefix, 1, containers, *common)
+        else:
+            self.worker = bench.worker(self.prefix, "pool.prewarm=", "pool.size=100", *common)
+        self.senders = {}
+        self.tail = bench.start(self.command("tail", "container-assignment", "--from-beginning"), stdout=subprocess.PIPE, text=True)
+
+    def command(self, verb, *words):
+        return [os.path.join(BUILD, "warmpool"), verb, "-o", f"kafka.bootstrap.servers={self.bench.brokers}", "-o",
+                f"topics.prefix={self.prefix}", *words]
+
+    def send(self, topic, *records):
+        if topic not in self.senders:
+            self.senders[topic] = self.bench.start(self.command("send", topic), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.senders[topic].stdin.write("".join(json.dumps(record) + "\n" for record in records))
+        self.senders[topic].stdin.flush()
+
+    def acquire(self, philosophy):
+        self.requests += 1
+        request = {"request_id": f"q-{self.requests}", "philosophy": philosophy}
+        self.send("container-acquire", {**request, "agent_id": "a", "timeout_ms": 30000})
+        for line in self.tail.stdout:
+            answer = json.loads(line)["value"]
+            if answer["request_id"] == request["request_id"]:
+                if answer["status"] != "assigned":
+                    raise NotMeasured(f"a request was not assigned: {answer['reason']}")
+                return request, answer
+        raise NotMeasured("nobody answers")
+
+    def release(self, request, reuse):
+        self.send("container-release", {**request, "reuse": reuse})
+
+    def body_of(self, container):
+        """What warmpool sent to make it."""
+        seen = json.loads(Bare().ask("GET", f"/containers/{container}/json"))
+        fields = ("Image", "User", "Env", "Labels", "Entrypoint", "Cmd")
+        return json.dumps({**{field: seen["Config"][field] for field in fields}, "HostConfig": seen["HostConfig"]})
+
+    def close(self):
+        for child in (*self.senders.values(), self.tail, self.worker):
+            self.bench.stop(child)
+        engine.clean(self.label)
+
+
+class Containers(Bench):
+    def __init__(self):
+        super().__init__("always")
+        self.labels, self.names, self.host = [], 0, f"bench-{os.getpid()}"
+
+    def new_prefix(self):
+        """Of this run alone: an engine may serve several."""
+        self.run_number += 1
+        return f"b{os.getpid()}-{self.run_number}."
+
+    def close(self):
+        super().close()
+        for label in self.labels:
+            engine.clean(label)
+
+    def bare_name(self):
+        self.names += 1
+        return f"{self.host}-bare-{self.names}"
+
+    def bare_body(self, body):
+        """Not of the worker's prefix: it would remove what it does not know."""
+        label = f"bench-{os.getpid()}"
+        if f"io.warmpool.prefix={label}" not in self.labels:
+            self.labels.append(f"io.warmpool.prefix={label}")
+        record = json.loads(body)
+        record["Labels"]["io.warmpool.prefix"] = label
+        return json.dumps(record)
+
+    # --- a round each ---
+
+    def cold(self, first):
+        system, bare, pairs = System(self, 0), Bare(), []
+        request, answer = system.acquire("cold")
+        body = self.bare_body(system.body_of(answer["container_id"]))
+        system.release(request, False)
+
+        def ours():
+            request, answer = system.acquire("cold")
+            system.release(request, False)
+            self.wait(lambda: not engine.labelled(system.label), "the end of a container")
+            return answer
+
+        def theirs():
+            name, began = self.bare_name(), time.monotonic()
+            bare.make(name, body)
+            took = (time.monotonic() - began) * 1000
+            bare.remove(name)
+            return took
+
+        self.wait(lambda: not engine.labelled(system.label), "the end of a container")
+        for i in range(COLD_PAIRS + WARM_UP):
+            pairs.append(both((i % 2 == 0) == first, ours, theirs))
+        system.close()
+        return self.paired(pairs)
+
+    def paused(self, first):
+        system, bare, pairs = System(self, 4, "pool.hot=0"), Bare(), []
+        request, answer = system.acquire("p0")
+        name = self.bare_name()
+        bare.make(name, self.bare_body(system.body_of(answer["container_id"])))
+        system.release(request, True)
+
+        def all_paused():
+            states = [each["State"] for each in engine.labelled(system.label)]
+            return len(states) >= 4 and all(state == "paused" for state in states)
+
+        def ours():
+            self.wait(all_paused, "pausing")
+            request, answer = system.acquire("p0")
+            if answer["tier"] != "paused":
+                raise NotMeasured(f"the container was {answer['tier']}, not paused")
+            system.release(request, True)
+            self.wait(all_paused, "pausing")
+            return answer
+
+        def theirs():
+            bare.ask("POST", f"/containers/{name}/pause")
+            began = time.monotonic()
+            bare.ask("POST", f"/containers/{name}/unpause")
+            return (time.monotonic() - began) * 1000
+
+        for i in range(PAUSED_PAIRS + WARM_UP):
+            pairs.append(both((i % 2 == 0) == first, ours, theirs))
+        bare.remove(name)
+        system.close()
+        return self.paired(pairs)
+
+    def paired(self, pairs):
+        pairs = pairs[WARM_UP:]
+        one = figures(statistics.median(pair["warmpool"]["startup_time_ms"] for pair in pairs),
+                      statistics.median(pair["copy_loop"] for pair in pairs))
+        for part in PARTS:
+            one[part] = round(statistics.median((pair["warmpool"].get("startup") or {}).get(part, 0) for pair in pairs), 2)
+        return one
+
+    def warm(self, first):
+        system = System(self, 2 * HELD)
+
+        def ours():
+            return self.client(system.prefix, "trips", CLAIMS, HELD, system.prefix + OUTPUT, system.prefix + "group")
+
+        def theirs():
+            prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
+            copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
+            result = self.client(prefix, "trips", CLAIMS, HELD, prefix + OUTPUT, prefix + "copy")
+            self.stop(copy)
+            return result
+
+        result = both(first, ours, theirs)
+        self.check_warm(system.prefix, 2 * (CLAIMS + HELD))
+        system.close()
+        return figures(*(result[side]["1"]["p50_ms"] for side in ("warmpool", "copy_loop")))
+
+    def sustained(self, _):
+        system = System(self, 2 * HELD)
+        result = self.client(system.prefix, "paced", RATE * SECONDS, RATE, system.prefix + OUTPUT)
+        self.check_warm(system.prefix, RATE * SECONDS)
+        system.close()
+        return {**result, "per_second": round(result["claims"] / result["seconds"], 1)}
+
+    def neighbour(self, first):
+        def beside(disturb):
+            system = System(self, 2 * HELD, f"pool.size.storm={POOL}", f"pool.max_containers={max(POOL, 2 * HELD)}")
+            body = self.bare_body(system.body_of(engine.labelled(system.label)[0]["Id"]))
+            result = {}
+            load = threading.Thread(target=lambda: result.update(
+                self.client(system.prefix, "paced", RATE * NEIGHBOUR_SECONDS, RATE, system.prefix + OUTPUT)))
+            load.start()
+            time.sleep(NEIGHBOUR_SECONDS / 5)  # the load is under way, and goes on after the storm
+            disturb(system, body)
+            load.join()
+            system.close()
+            if not result:
+                raise NotMeasured("the load failed")
+            return result["p99_ms"]
+
+        def storm(system, _):
+            system.send("container-acquire", *({"request_id": f"s-{i}", "philosophy": "storm", "agent_id": "a"} for i in range(STORM)))
+
+        result = both(first, lambda: beside(storm), lambda: beside(lambda _, body: self.make_many(2 * HELD, body)))
+        return figures(result["warmpool"], result["copy_loop"])
+
+    def make_many(self, count, body):
+        """Creates and starts, CREATES at a time; the seconds that it took."""
+        names, began = [self.bare_name() for _ in range(count)], time.monotonic()
+
+        def loop(mine):
+            bare = Bare()
+            for name in mine:
+                bare.make(name, body)
+
+        threads = [threading.Thread(target=loop, args=(names[i::CREATES],)) for i in range(CREATES)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.monotonic() - began
+
+    def refill(self, first):
+        system = System(self, 0)
+        request, answer = system.acquire("seed")
+        body = self.bare_body(system.body_of(answer["container_id"]))
+
+        def fill(philosophy, count, available):
+            began = time.monotonic()
+            system.send("pool-control", {"philosophy": philosophy, "op": "pre_warm", "count": count})
+            self.wait(lambda: self.pool(system.prefix)["available"] >= available, "the refill")
+            return count / (time.monotonic() - began)
+
+        fill("warm-up", 1, 1)  # the sender's start is no part of a refill
+
+        def ours():
+            return fill("refilled", POOL, POOL + 1)
+
+        result = both(first, ours, lambda: POOL / self.make_many(POOL, body))
+        system.close()
+        engine.clean(f"io.warmpool.prefix=bench-{os.getpid()}")
+        return figures(result["warmpool"], result["copy_loop"])
+
+
+def figures(ours, theirs):
+    return {"warmpool": round(ours, 2), "bare": round(theirs, 2), "ratio": round(ours / theirs, 3)}
+
+
+def measure(bench, name, rounds):
+    counted, seen = [], []
+    for i in range(1 if name in ONCE else rounds):
+        running = list(bench.children)
+        try:
+            one = getattr(bench, name)(i % 2 == 0)
+            counted.append(one)
+        except (NotMeasured, subprocess.SubprocessError) as error:
+            one = {"not_counted": str(error)}
+            bench.stop_all(but=running)
+        say(f"{name}: {json.dumps(one)}")
+        seen.append(one)
+    medians = {key: middle([one[key] for one in counted]) for key in (counted[0] if counted else {})}
+    return {**medians, "targets": [target(medians, *TARGETS[name])], "counted_rounds": len(counted), "rounds": seen}
+
+
+def table(results):
+    print(f"{'benchmark':<10}  {'figure':<7}{'measured':<10}{'target':<16}{'met':<5}{'warmpool':<10}{'bare / copy':<12}rounds")
+    for name, result in results.items():
+        each = result["targets"][0]
+        print(f"{name:<10}  {each['figure']:<7}{str(each['value']):<10}{each['target']:<16}{'yes' if each['met'] else 'NO':<5}"
+              f"{str(result.get('warmpool', '')):<10}{str(result.get('bare', '')):<12}{result['counted_rounds']} of {len(result['rounds'])}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench containers")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("names", nargs="*", help="containers, and those to measure; none: all")
+    options = parser.parse_args()
+    names = [name for name in options.names if name != "containers"] or list(TARGETS)
+    for name in names:
+        if name not in TARGETS:
+            raise SystemExit(f"bench: containers has no {name}; there are {', '.join(TARGETS)}")
+    try:
+        engine.call("GET", "/_ping")
+    except OSError as error:
+        raise SystemExit(f"bench: no Docker engine answers at {engine.URL} ({error}); start one, or name it in DOCKER_HOST")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    engine.image()
+    bench, results = Containers(), {}
+    try:
+        bench.open()
+        bench.warm_up()
+        for name in names:
+            results[name] = measure(bench, name, options.rounds)
+    finally:
+        bench.close()
+    table(results)
+    if options.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

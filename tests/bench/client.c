@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WAIT_MS = 60000, POLL_MS = 10 };
+enum { WAIT_MS = 60000, POLL_MS = 10, PACED_WARM_UP = 10 };
 
 static const char usage[] =
     "usage: bench_client BROKERS PREFIX VERB ...\n"
@@ -322,24 +322,27 @@ static long print_trips(rd_kafka_queue_t *queue, struct group *group, long first
 static void paced(long count, long per_second, const char *output) {
     rd_kafka_t *consumer = reader_at_end(output);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
-    int64_t *took = wp_calloc((size_t)count, sizeof *took);
+    int64_t *took = wp_calloc((size_t)(count + PACED_WARM_UP), sizeof *took);
+    acquire_all(queue, 0, PACED_WARM_UP, 1, took); /* the first to a topic waits for its metadata */
+    for (long i = 0; i < PACED_WARM_UP; i++) send_release(i, 1);
+    if (rd_kafka_flush(producer, WAIT_MS)) die("the releases were not delivered");
     int64_t began = wp_clock_us(), deadline = began + (count / per_second + 60) * 1000000ll;
     long sent = 0, answered = 0;
     while (answered < count) {
         int64_t due = began + sent * 1000000ll / per_second;
         if (sent < count && wp_clock_us() >= due) {
             took[sent] = -due;
-            send_acquire(sent++, 1);
+            send_acquire(PACED_WARM_UP + sent++, 1);
             continue;
         }
         rd_kafka_message_t *m = rd_kafka_consume_queue(queue, 1);
         int64_t now = wp_clock_us();
-        long i = answer_to(m);
+        long i = answer_to(m) - PACED_WARM_UP;
         if (m) rd_kafka_message_destroy(m);
         if (i >= 0 && i < sent && took[i] < 0) {
             took[i] += now;
             answered++;
-            send_release(i, 1);
+            send_release(PACED_WARM_UP + i, 1);
         }
         if (now > deadline) die("a request is not answered");
     }

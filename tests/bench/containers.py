@@ -351,6 +351,7 @@ def main():
         for name in names:
             results[name] = measure(bench, name, options.rounds)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks twice would leave containers behind
         bench.close()
     table(results)
     if options.json:

@@ -18,21 +18,27 @@ end
 
 local function is_up(h) return h.state == 'up' and now - h.beat <= h.ttl_us end
 
--- Whether any host that is up can make it; when none can, one is asked all the same, and its error says what is missing.
-local function somebody_can_make(name)
-    for _, h in pairs(host_table.all()) do if is_up(h) and host_table.can_make(h, name) then return true end end
-    return false
+-- Of a pool: h -> whether the host may be asked for its containers (with a claim or not). One that lacks the image may when all do: its
+-- error says what is missing.
+local function makers_of(name, claim)
+    local function is_maker(h) return is_up(h) and (not claim or h.claims) end
+    for _, h in pairs(host_table.all()) do
+        if is_maker(h) and host_table.can_make(h, name) then
+            return function(other) return is_maker(other) and host_table.can_make(other, name) end
+        end
+    end
+    return is_maker
 end
 
--- The host that is up and has most room for it; one whose creates fail only when there is no other.
+-- The host with most room for it; one whose creates fail only when there is no other.
 local function host_with_room(name, memory, claim)
     local best, room, failing
-    local choosy = somebody_can_make(name)
+    local is_maker = makers_of(name, claim)
     for host, h in pairs(host_table.all()) do
         local free, fails = h.capacity - h.used, h.retry_at > now
-        local fits = free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and (not claim or h.claims)
+        local fits = free > 0 and (h.memory_mb == 0 or h.memory_mb - h.memory_used >= math.ceil(memory)) and is_maker(h)
         local better = not best or (failing and not fails) or (failing == fails and (free > room or (free == room and host < best)))
-        if fits and better and is_up(h) and (not choosy or host_table.can_make(h, name)) then best, room, failing = host, free, fails end
+        if fits and better then best, room, failing = host, free, fails end
     end
     return best
 end
@@ -48,28 +54,32 @@ local function create(offset, name, r)
     return true
 end
 
-local function destroy_oldest_idle(offset, name)
-    local id, c = oldest_idle(name, state.pool(name))
+local function destroy_oldest_idle(offset, name, fits)
+    local id, c = oldest_idle(name, state.pool(name), fits)
     if id then destroy(offset, id, c) end
     return id ~= nil
 end
 
--- No host has room: the oldest idle container of the least recently active pool goes, of the hungry pool itself (they are another
--- tenant's, or too small) only when no other pool has one.
-local function make_room(offset, hungry)
+-- No host that may be asked has room: the oldest idle container there of the least recently active pool goes, of the hungry pool itself
+-- (they are another tenant's, or too small) only when no other pool has one.
+local function make_room(offset, hungry, is_maker)
     local names = redis.call('ZRANGE', pool.root .. ':active', 0, 63)
     state.load_pools(names)
+    local function is_there(id, c)
+        local h = host_table.all()[state.details(id, c)]
+        return h ~= nil and is_maker(h)
+    end
     for _, name in ipairs(names) do
         local p = state.pool(name)
-        if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name) then return true end
+        if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name, is_there) then return true end
     end
-    return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry)
+    return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry, is_there)
 end
 
--- How many containers end on hosts that will take new ones.
-local function ending_on_hosts()
+-- How many containers end on hosts that may be asked.
+local function ending_on(is_maker)
     local count = 0
-    for _, h in pairs(host_table.all()) do if h.state == 'up' then count = count + h.ending end end
+    for _, h in pairs(host_table.all()) do if is_maker(h) then count = count + h.ending end end
     return count
 end
 
@@ -110,8 +120,9 @@ function restore(offset, name)
         else
             r, i = waiting_from(p, i + 1)
             if not create(offset, name, r) then
-                for _ = p.creating + ending_on_hosts() + 1, math.min(p.waiting, p.creating + CREATES) do
-                    if not make_room(offset, name) then break end
+                local is_maker = makers_of(name, r and r[CLAIM])
+                for _ = p.creating + ending_on(is_maker) + 1, math.min(p.waiting, p.creating + CREATES) do
+                    if not make_room(offset, name, is_maker) then break end
                 end
                 return set_hungry(name, p, true)
             end

@@ -232,15 +232,15 @@ end
 -- The first of an idle list that the request may have.
 local function first_idle(l, r) return lists.first(l, LOOK, idle_of_list, has, r) end
 
--- The one of a pool that has been idle longest.
-local function oldest_idle(name, p)
+-- The one of a pool that has been idle longest; fits(id, c): among those for which that is true.
+local function oldest_idle(name, p, fits)
     local oldest, container, since
     state.each_idle_list(p, name, function(l)
-        local id, c = first_idle(l, false)
+        local id, c = lists.first(l, LOOK, idle_of_list, fits or has, false)
         if not id then return false end
         local at = state.idle_since(l, id)
         if not oldest or at < since then oldest, container, since = id, c, at end
-        return true
+        return fits == nil
     end)
     return oldest, container
 end

@@ -345,3 +345,27 @@ Test(pool_hosts, one_whose_creates_fail_is_used_when_there_is_no_other) {
     pool_event(&slot, id, "failed", "no space left on device");
     cr_expect_str_eq(made_on("r2", "other"), "h1");
 }
+
+Test(pool_hosts, no_room_is_made_where_it_would_not_help) {
+    pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': true, 'images': {'special': false}, " BEAT "}");
+    pool_warm(&slot, "react", 4);
+    pool_beat_with(&slot, "h2", "{'capacity': 1, 'image': true, 'images': {}, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "special"), "h2");
+    pool_acquire(&slot, .id = "r2", .philosophy = "special");
+    pool_acquire(&slot, .id = "r3", .philosophy = "special");
+    cr_expect_eq(pool_commands(&slot, "destroy"), 0, "those on h1 are in nobody's way");
+    cr_expect_eq(pool_stat(&slot, "react", "available"), 4);
+}
+
+Test(pool_hosts, room_is_made_where_it_helps_also_behind_older_ones_elsewhere) {
+    pool_beat_with(&slot, "h1", "{'capacity': 2, 'image': true, 'images': {'special': false}, " BEAT "}");
+    pool_warm(&slot, "react", 2);
+    pool_beat_with(&slot, "h2", "{'capacity': 1, 'image': true, 'images': {}, " BEAT "}");
+    pool_control(&slot, "react", "pre_warm", 3);
+    char id[100];
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    pool_ready_created(&slot);
+    pool_acquire(&slot, .id = "r1", .philosophy = "special");
+    cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
+    cr_expect_eq(pool_commands(&slot, "destroy"), 1);
+}

@@ -98,9 +98,11 @@ Test(definition, what_cannot_be_used_is_named_with_what_is_wanted) {
         {"docker.ready", "http:/path", "docker.ready = http:/path: running"},
         {"docker.ready", "http:70000/", "docker.ready = http:70000/: running"},
         {"docker.ready", "tcp:80",
-         "docker.ready = tcp:80: its containers have no network; set docker.network"},
+         "docker.ready = tcp:80: with the network none its containers have no address of their own; set "
+         "docker.network"},
         {"docker.ready.react", "http:80/up",
-         "docker.ready.react = http:80/up: its containers have no network; set docker.network.react"},
+         "docker.ready.react = http:80/up: with the network none its containers have no address of their "
+         "own; set docker.network.react"},
         {"docker.ready.react", "file:relative",
          "docker.ready.react = file:relative: running, healthy, file:/path, tcp:PORT or http:PORT/path is "
          "wanted"},

@@ -83,7 +83,7 @@ const struct wp_param wp_params[] = {
     INT("pool.timeout_ms", pool.timeout_ms, "30000", 1, DAY_MS, "ms", "that an acquire waits when it does not say, from its record's timestamp"),
     INT("pool.lease_ms", pool.lease_ms, "3600000", 0, YEAR * 1000, "ms", "a lease lasts when the acquire does not say; 0 = until release or death"),
     NUMBER("pool.cpu_percent", pool.cpu_percent, "0", 0, 100000, "% of a core",
-        "a container's CPU limit; 0 = what is recommended, within floor and ceiling. An acquire that asks for more gets more"),
+        "a container's CPU limit, whatever floor and ceiling say; 0 = what is recommended, within them. An acquire that asks for more gets more"),
     INTS("pool.cpu_percent.PHILOSOPHY", pool.cpu_percent_of, "", 0, 100000, "% of a core", "`pool.cpu_percent` of one philosophy"),
     NUMBER("pool.memory_mb", pool.memory_mb, "0", 0, 16777216, "MB", "the same for its memory limit"),
     INTS("pool.memory_mb.PHILOSOPHY", pool.memory_mb_of, "", 0, 16777216, "MB", "`pool.memory_mb` of one philosophy"),

@@ -105,16 +105,19 @@ static enum wp_err check_field(const char *key, const char *preset, const struct
     return err;
 }
 
-/* A port that nobody can come to is never open. */
+/* A port of a container without an address of its own is never open. */
 static enum wp_err check_reachable(const struct wp_config *config, const char *philosophy,
                                    struct wp_error *error) {
-    const char *path, *ready = FIELD(ready);
+    const char *path, *ready = FIELD(ready), *network = FIELD(network);
     enum wp_ready kind = parse_ready(ready, &path);
-    if ((kind != WP_READY_TCP && kind != WP_READY_HTTP) || strcmp(FIELD(network), "none") != 0) return WP_OK;
+    bool without = strcmp(network, "none") == 0 || strcmp(network, "host") == 0 ||
+                   strncmp(network, "container:", 10) == 0;
+    if ((kind != WP_READY_TCP && kind != WP_READY_HTTP) || !without) return WP_OK;
     return wp_fail(
         error, WP_ERR_CONFIG,
-        "docker.ready%s%s = %s: its containers have no network; set docker.network%s%s, such as bridge",
-        *philosophy ? "." : "", philosophy, ready, *philosophy ? "." : "", philosophy);
+        "docker.ready%s%s = %s: with the network %s its containers have no address of their own; set "
+        "docker.network%s%s, such as bridge",
+        *philosophy ? "." : "", philosophy, ready, network, *philosophy ? "." : "", philosophy);
 }
 
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) {

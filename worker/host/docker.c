@@ -19,7 +19,7 @@
 #include "host/definition.h"
 #include "host/docker_internal.h"
 
-#define REACH_MS 2000  /* for one look at a container's port */
+#define REACH_MS 1000  /* for one look at a container's port */
 #define CLOSE_MS 20000 /* close() takes no longer: an engine removes some ten a second */
 
 struct step { /* the context of a call */

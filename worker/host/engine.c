@@ -125,7 +125,8 @@ static void tell_lines(struct call *call) {
 static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
     struct call *call = ctx;
     long status = 0;
-    if (call->answer.len + size * count > ANSWER_MAX) return 0; /* an error to libcurl */
+    if (call->elsewhere) return 0; /* its status is enough: libcurl ends with an error */
+    if (call->answer.len + size * count > ANSWER_MAX) return 0;
     wp_buf_add(&call->answer, data, size * count);
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (is_stream(call) && status == 200) tell_lines(call);
@@ -292,7 +293,7 @@ static void end_call(struct call *call, CURLcode code) {
     struct wp_engine *engine = call->engine;
     long status = 0;
     DL_DELETE(engine->active, call);
-    if (code == CURLE_OK) curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code == CURLE_OK || call->elsewhere) curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK && !call->why[0])
         snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(code));
     if (code == CURLE_OK && call->connect_only) status = 200;

@@ -19,7 +19,7 @@ roundtrip  From an acquire sent to its assignment read, 1 and 16 under way; from
            is noticed here, too.
 idle       Resident memory of a worker that holds IDLE_CONTAINERS and has nothing to do.
 """
-import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BENCH_BUILD", os.path.join(ROOT, "build"))
@@ -67,7 +67,7 @@ class Bench:
         environment = dict(os.environ, KAFKA_FOLLOW=str(os.getpid()))
         self.brokers = subprocess.run([self.kafka_script, "start", self.dir + "/kafka"], check=True, text=True, env=environment,
                                       stdout=subprocess.PIPE).stdout.strip().splitlines()[-1]
-        self.redis_socket = self.dir + "/redis.sock"
+        self.redis_socket, self.redis_connection = self.dir + "/redis.sock", None
         os.mkdir(self.dir + "/redis")
         self.start(["redis-server", os.path.join(ROOT, "redis/redis.conf"), "--port", "0", "--unixsocket", self.redis_socket,
                     "--dir", self.dir + "/redis", "--appendfsync", self.fsync, "--aclfile", "", "--daemonize", "no", "--logfile", self.dir + "/redis.log"])
@@ -138,9 +138,19 @@ class Bench:
         return int(found[1]) if found else 0
 
     def pool(self, prefix):
-        text = subprocess.run(["redis-cli", "-s", self.redis_socket, "FCALL_RO", "wp_pool_stats", "1", prefix + "wp:{pool}"], check=True,
-                              text=True, stdout=subprocess.PIPE).stdout
-        return json.loads(text)["total"]
+        return json.loads(self.redis("FCALL_RO", "wp_pool_stats", "1", prefix + "wp:{pool}"))["total"]
+
+    def redis(self, *words):
+        """The answer, which is a text. One connection, kept: a process for each question would take what is measured its time."""
+        if self.redis_connection is None:
+            self.redis_connection = socket.socket(socket.AF_UNIX)
+            self.redis_connection.connect(self.redis_socket)
+        self.redis_connection.sendall(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)]))
+        answer = self.redis_connection.makefile("rb")
+        head = answer.readline()
+        if not head.startswith(b"$"):
+            raise NotMeasured(f"Redis answers {head.decode().strip()}")
+        return answer.read(int(head[1:]) + 2)[:-2]
 
     def warm_worker(self, prefix, philosophies, containers, *options):
         """A worker with that many containers, all idle."""

@@ -242,7 +242,7 @@ class Containers(Bench):
 
     def neighbour(self, first):
         def beside(disturb):
-            system = System(self, 2 * HELD, f"pool.size.storm={POOL}", f"pool.max_containers={max(POOL, 2 * HELD)}")
+            system = System(self, 2 * HELD, f"pool.size.storm={POOL}", f"pool.max_containers.storm={POOL}")
             body = self.bare_body(system.body_of(engine.labelled(system.label)[0]["Id"]))
             result = {}
             load = threading.Thread(target=lambda: result.update(
@@ -259,7 +259,7 @@ class Containers(Bench):
         def storm(system, _):
             system.send("container-acquire", *({"request_id": f"s-{i}", "philosophy": "storm", "agent_id": "a"} for i in range(STORM)))
 
-        result = both(first, lambda: beside(storm), lambda: beside(lambda _, body: self.make_many(2 * HELD, body)))
+        result = both(first, lambda: beside(storm), lambda: beside(lambda _, body: self.make_many(POOL, body)))
         return figures(result["warmpool"], result["copy_loop"])
 
     def make_many(self, count, body):

@@ -12,6 +12,7 @@ local HUNGRY = 32         -- hungry pools looked at in one call
 local STEP = 100          -- of anything long, in one call
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
+local BIND_LEAST = 5 * SECOND -- that binding may take, whatever is left of the request's timeout
 
 local pack, struct_pack -- cmsgpack's and struct's, which are not there yet while the library is loaded
 local now, now_ms, settings, records, creates, continued
@@ -181,6 +182,7 @@ local function lease(offset, id, r, p, cid, c, tier, parts)
     c[REQUEST], c[REUSE] = id, state.key_of(r)
     p.active = now
     if not (paused or r[CLAIM]) then return hand_out(offset, id, r, p, cid, c, tier, parts) end
+    r[DEADLINE] = math.max(r[DEADLINE], now + BIND_LEAST) -- it has its container, which would be lost
     r[STATE], r[ANSWER] = 'b', pack(state.number_text(state.next_number()), now, paused and 'paused' or tier, parts)
     state.put_request(id, r)
     command(offset, 'bind', cid, c)

@@ -29,7 +29,7 @@ function pool_stats.all(keys)
     local now, map = delivery.context(keys[1])
     map = map or no_settings()
     state.begin(keys[1], now, map)
-    local total = {available = 0, leased = 0, creating = 0, waiting = 0, warm_starts = 0, cold_starts = 0, rejected = 0, lost = 0}
+    local total = {available = 0, paused = 0, resetting = 0, leased = 0, creating = 0, waiting = 0, warm_starts = 0, cold_starts = 0, rejected = 0, lost = 0}
     local pools, hosts = {}, {}
     local samples, predictions = {}, redis.call('HGETALL', keys[1] .. ':pred')
     for i = 1, #predictions, 2 do samples[predictions[i]] = cmsgpack.unpack(predictions[i + 1]) end
@@ -38,7 +38,7 @@ function pool_stats.all(keys)
         local p = state.parse_pool(all[i + 1])
         local s = pool_of(all[i], p, map, samples[all[i]] or 0, now)
         pools[all[i]] = s
-        for _, name in ipairs({'available', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}) do
+        for _, name in ipairs({'available', 'paused', 'resetting', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}) do
             total[name] = total[name] + s[name]
         end
         total.rejected, total.lost = total.rejected + p.rejected, total.lost + p.lost

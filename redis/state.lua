@@ -386,7 +386,7 @@ local function place_request(id, r, leases, waits)
         lists.put(p.wait_list, lists.score(r[PLACE]), id)
         lists.put(state.waiting_of(p, r[POOL], state.key_of(r)), lists.score(r[PLACE]), id)
     end
-    if (is == 'w' or is == 'b') and was ~= 'w' and was ~= 'b' then lists.put(waits, lists.score(r[DEADLINE]), id) end
+    if is == 'b' or (is == 'w' and was ~= 'b') then lists.put(waits, lists.score(r[DEADLINE]), id) end
 end
 
 local function flush_requests()

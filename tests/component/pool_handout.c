@@ -196,8 +196,21 @@ Test(pool_handout, timed_out_while_it_is_bound_it_is_rejected) {
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
     pool_advance_time(&slot, 3);
     pool_sweep_due(&slot);
+    cr_expect_lt(pool_answer_of(&slot, "r1"), 0, "it has its container, and a few seconds for it");
+    pool_advance_time(&slot, 3);
+    pool_sweep_due(&slot);
     cr_expect_str_eq(pool_answer_str(&slot, "r1", "reason"), "timeout");
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
+}
+
+Test(pool_handout, who_does_not_wait_for_a_container_waits_for_its_binding) {
+    pool_warm(&slot, "react", 1);
+    cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM, .timeout_ms = POOL_ZERO),
+                     "");
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
+    pool_sweep_due(&slot);
+    pool_done(&slot, id, "bound");
+    cr_expect_str_eq(pool_answer_str(&slot, "r1", "status"), "assigned");
 }
 
 Test(pool_handout, asked_again_while_it_is_bound_nothing_more_is_said) {

@@ -11,7 +11,7 @@ TestSuite(docker_hardening, .init = engine_shared, .timeout = TEST_LIMIT_S);
 /* Starts one whose command writes what it found to /tmp/found, and reads that. */
 static const char *tried(const char *what) {
     static char found[4096];
-    char *command = wp_format("{ %s; } >/tmp/found 2>&1; touch /tmp/ready; exec sleep 100000", what);
+    char *command = wp_format("{ %s; } >/tmp/found 2>&1; : >/tmp/ready; exec sleep 100000", what);
     struct bench *bench = bench_new_docker(command);
     free(command);
     bench_set(bench, "docker.ready", "file:/tmp/ready");

@@ -60,6 +60,17 @@ function host_table.created(name, failed, pause)
     dirty[name] = true
 end
 
+-- A host that is known by its containers alone, until it registers.
+function host_table.placeholder(name, time, ttl_us)
+    host_table.put(name, {capacity = 0, memory_mb = 0, used = 0, memory_used = 0, beat = time, state = 'draining', runtime = '', ttl_us = ttl_us,
+        ending = 0, claims = false, failures = 0, retry_at = 0, image = true, images = {}})
+end
+
+function host_table.is_registered(name)
+    local h = host_table.all()[name]
+    return h ~= nil and h.runtime ~= ''
+end
+
 -- New, or changed by the caller.
 function host_table.put(name, h)
     host_table.all()[name] = h

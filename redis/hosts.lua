@@ -7,12 +7,14 @@ local function has_new_image(h, f)
     return false
 end
 
--- beat: args = host, map. 1 when it brings what was not there.
+-- beat: args = host, map. 1 when it brings what was not there; 2 when Redis does not know it although it has containers: nothing is done
+-- before what may be leased of them was looked up (recover.lua).
 function pool.beat(keys, args)
     local time = delivery.context(keys[1])
     begin(keys[1], time, {})
     local f = cmsgpack.unpack(args[2])
     local h = host_table.all()[args[1]]
+    if f.holds and not host_table.is_registered(args[1]) and pool.recovered(keys) == 0 then return 2 end
     local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb or has_new_image(h, f)
     h = h or {used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0}
     h.claims, h.image, h.images = f.claims or false, f.image ~= false, f.images or {}
@@ -34,6 +36,7 @@ end
 
 local function describe(slot, ids)
     local found, requests_of = {}, {}
+    local covered = tonumber(redis.call('HGET', slot .. ':meta', 'covered') or 0)
     state.load_containers(ids)
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
@@ -46,15 +49,24 @@ local function describe(slot, ids)
             local _, _, cpu, memory = state.details(id, c)
             found[i] = {id, '', c[POOL], cpu, memory, '', ''}
             found[i][2], found[i][6], found[i][7] = wanted(slot, c)
-        else
-            found[i] = {id, '', '', 0, 0, '', ''}
+        else -- one from before all that Kafka could tell may be leased: it is left alone
+            local made = tonumber(id:match('%d+$')) or covered
+            found[i] = {id, made < covered and 'unknown' or '', '', 0, 0, '', ''}
         end
     end
     return cmsgpack.pack(found)
 end
 
+-- Not before it is registered: what Redis does not know of it may be leased all the same. (No host: whoever looks.)
+local function not_registered(host)
+    if host == '' or host_table.is_registered(host) then return nil end
+    return redis.error_reply('NOTREGISTERED Redis does not know the host ' .. host .. ' yet')
+end
+
 function pool.desired(keys, args)
     state.begin(keys[1], 0, {})
+    local refused = not_registered(args[1])
+    if refused then return refused end
     local ids = {}
     for i = 2, #args do ids[i - 1] = args[i] end
     return describe(keys[1], ids)
@@ -62,6 +74,8 @@ end
 
 function pool.owned(keys, args)
     state.begin(keys[1], 0, {})
+    local refused = not_registered(args[1])
+    if refused then return refused end
     return describe(keys[1], redis.call('ZRANGE', keys[1] .. ':hc:' .. args[1], 0, -1))
 end
 

@@ -101,9 +101,13 @@ local BOUND = 195 -- the last byte of an answer whose container was given a clai
 -- An assignment is kept packed, to be given again as it was. whose: agent_id, tenant; head: key, trace, request_id, both as the worker
 -- packed them; static: of the container (state.lua); last: reason, retry_after_ms, tier, startup, bound. MessagePack by hand, because its
 -- pack() makes a string of each value first: 220 0 24 begins an array of 24 values, 207 a number of 8 bytes.
-local function answer(offset, whose, static, head, status, prediction, warm, startup, wait, epoch, expires, last)
-    local all = '\220\000\024\001' .. whose .. static .. head .. status ..
+local function packed_answer(whose, static, head, status, warm, startup, wait, epoch, expires, prediction, last)
+    return '\220\000\024\001' .. whose .. static .. head .. status ..
         struct_pack('>BBLBLBLBL', warm and 195 or 194, 207, startup, 207, wait, 207, epoch, 207, expires) .. prediction .. last
+end
+
+local function answer(offset, whose, static, head, status, prediction, warm, startup, wait, epoch, expires, last)
+    local all = packed_answer(whose, static, head, status, warm, startup, wait, epoch, expires, prediction, last)
     add(offset, all)
     return all
 end

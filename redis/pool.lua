@@ -142,7 +142,7 @@ local function release_one(e)
         state.pool(r[POOL])
         end_lease(offset, id, r)
         c[REQUEST] = ''
-        if e[5] then take_back(offset, cid, c, claimed) else destroy(offset, cid, c) end
+        if e[5] and r[TENANT] ~= '' then take_back(offset, cid, c, claimed) else destroy(offset, cid, c) end -- '': recover.lua
     end
 end
 

@@ -1,4 +1,4 @@
--- revision 8
+-- revision 9
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
 -- and the heartbeats, without which every host would be taken for dead.
 local function topic(name, apply, flags)
@@ -20,5 +20,7 @@ plain('skip', delivery.skip, {'allow-oom'})
 plain('beat', pool.beat, {'allow-oom'})
 plain('desired', pool.desired, {'no-writes'})
 plain('owned', pool.owned, {'no-writes'})
+plain('recover', pool.recover, {'allow-oom'})
+plain('recovered', pool.recovered, {'no-writes'})
 plain('due', pool.due, {'no-writes'})
 plain('sweep', pool.sweep, {'allow-oom'})

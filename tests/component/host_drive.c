@@ -337,12 +337,44 @@ Test(host_drive, lost_commands_are_made_good_by_the_next_reconcile) {
     free_world(world);
 }
 
-Test(host_drive, a_redis_that_forgot_makes_it_register_again_and_end_what_nobody_owns) {
+static int forgotten_count;
+static void on_forgotten(void *ctx) {
+    (void)ctx;
+    forgotten_count++;
+}
+
+/* What a worker's engine does once it has looked up leases in Kafka: `rows` of them. */
+static void recover(struct world *world, const char *rows) {
+    struct wp_buf settings = {0}, packed = {0};
+    calls_pack_json(&settings, pool_default_settings);
+    calls_pack_json(&packed, rows);
+    struct wp_str args[] = {wp_buf_str(&settings), WP_STR("end"), WP_STR("0"), wp_buf_str(&packed)};
+    redisReply *reply = calls_function_on(world->redis.connection, WP_SLOT_POOL, "recover", args, 4);
+    cr_assert_eq(reply->type, REDIS_REPLY_INTEGER, "%s", reply->str);
+    freeReplyObject(reply);
+    wp_buf_done(&settings);
+    wp_buf_done(&packed);
+}
+
+Test(host_drive,
+     when_redis_forgot_it_touches_nothing_before_leases_were_looked_up_then_ends_what_nobody_owns) {
     struct world *world = world_with(2);
+    char rows[512];
+    wp_host_on_forgotten(world->host, on_forgotten, NULL);
     test_redis_flush(&world->redis);
-    WAIT(world, is_dead(pid_of(nth(world, "ready", 0))) && is_dead(pid_of(nth(world, "ready", 1))));
+    WAIT(world, forgotten_count > 1);
+    cr_assert_not(is_dead(pid_of(nth(world, "ready", 0))));
+    cr_assert_not(is_dead(pid_of(nth(world, "ready", 1))));
+    snprintf(rows, sizeof rows,
+             "[['l', 'r1', 'a', 'react', '%s', '" HOST
+             "', 'pid:1', 50, 256, '', 'k', true, 1, 0, 7, 0, 'p', 'hot']]",
+             nth(world, "ready", 0)->id);
+    recover(world, rows);
+    WAIT(world, is_dead(pid_of(nth(world, "ready", 1))));
     cr_assert_eq(times(world, "gone"), 0, "told of what nobody knows");
     WAIT(world, times(world, "host_up") > 1);
+    cr_assert_not(is_dead(pid_of(nth(world, "ready", 0))), "it is leased");
+    cr_assert_eq(stat_of(world, "leased"), 1);
     free_world(world);
 }
 

@@ -321,7 +321,7 @@ double pool_host_stat(struct pool_slot *slot, const char *host, const char *name
 }
 
 static const char *wanted(struct pool_slot *slot, const char *container, size_t field) {
-    redisReply *reply = calls_function(&slot->redis, WP_SLOT_POOL, "desired", "h1", container, NULL);
+    redisReply *reply = calls_function(&slot->redis, WP_SLOT_POOL, "desired", "", container, NULL);
     json_t *all = calls_unpack(reply);
     snprintf(slot->text[0], sizeof slot->text[0], "%s",
              json_string_value(json_array_get(json_array_get(all, 0), field)));

@@ -142,6 +142,10 @@ static void on_signal(uv_signal_t *handle, int number) {
     wp_engine_stop(w->engine, end_loop, w);
 }
 
+static void on_forgotten(void *ctx) {
+    wp_engine_recover(ctx);
+}
+
 static enum wp_err start(struct worker *w, struct wp_error *error) {
     enum wp_err err;
     if ((err = wp_wire_new(&w->wire, &w->config, error))) return err;
@@ -161,6 +165,7 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
         (err = wp_host_new(&w->host, &w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], w->sink,
                            w->wire, error)))
         return err;
+    if (w->host) wp_host_on_forgotten(w->host, on_forgotten, w->engine);
     if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->sink, w->wire, error)))
         return err;
     return WP_OK;

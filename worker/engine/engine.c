@@ -230,6 +230,10 @@ void wp_engine_link_state(struct wp_engine *engine, enum wp_slot slot, bool read
     send_all(engine);
 }
 
+void wp_engine_recover(struct wp_engine *engine) {
+    if (!engine->stopping) recovery_start(engine->recovery);
+}
+
 bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t partition) {
     const struct partition *p = find(engine, (struct wp_tp){topic, partition});
     return p && p->state == PARTITION_RUNNING;
@@ -253,6 +257,7 @@ enum wp_err wp_engine_new(struct wp_engine **ret_engine, uv_loop_t *loop, const 
     for (int i = 0; i < WP_SLOTS; i++) engine->links[i] = links[i];
     wp_engine_configure(engine);
     engine->publisher = publisher_new(engine);
+    engine->recovery = recovery_new(loop, config, links[WP_SLOT_POOL], wire, &engine->settings[WP_SLOT_POOL]);
     uv_timer_init(loop, &engine->tick);
     engine->tick.data = engine;
     uv_timer_start(&engine->tick, on_tick, TICK_MS, TICK_MS);
@@ -287,5 +292,6 @@ void wp_engine_free(struct wp_engine *engine) {
     engine->freed = true;
     while (engine->partitions) give_up(engine, engine->partitions);
     publisher_free(engine->publisher);
+    recovery_free(engine->recovery);
     uv_close((uv_handle_t *)&engine->tick, on_closed);
 }

@@ -25,6 +25,9 @@ extern const struct wp_source_handler wp_engine_source_handler; /* ctx: the engi
 void wp_engine_delivered(void *engine, void *token, bool ok);   /* the sink's callback */
 void wp_engine_link_state(struct wp_engine *engine, enum wp_slot slot, bool ready);
 
+/* Redis does not know what it should (a host says so): rebuilds it from Kafka, unless that is under way. */
+void wp_engine_recover(struct wp_engine *engine);
+
 /* True while this worker handles that partition. */
 bool wp_engine_owns(const struct wp_engine *engine, enum wp_topic topic, int32_t partition);
 /* Takes no more; `idle` is called once when all that was taken is finished and its floor acknowledged. */

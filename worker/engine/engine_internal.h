@@ -3,6 +3,7 @@
 #define WP_ENGINE_ENGINE_INTERNAL_H
 #include "engine/partition.h"
 #include "engine/publish.h"
+#include "engine/recover.h"
 
 struct wp_engine {
     uv_loop_t *loop;
@@ -13,6 +14,7 @@ struct wp_engine {
     struct wp_source *source;
     struct wp_sink *sink;
     struct publisher *publisher;
+    struct recovery *recovery;
     struct partition *partitions;
     int calls[WP_TOPICS_IN];          /* under way, of each topic */
     struct wp_buf settings[WP_SLOTS]; /* MessagePack, the same for every call */

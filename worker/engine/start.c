@@ -1,6 +1,7 @@
 /* Owns where a partition begins: delivery rule 6. The loop's thread. */
 #include "core/clock.h"
 #include "core/log.h"
+#include "engine/engine.h"
 #include "engine/engine_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,17 +83,66 @@ static void on_begun(void *ctx, const redisReply *reply, const char *error) {
     free(q);
 }
 
+/* Calls, and looks again later when that is not possible. */
+static void call(struct partition *p, const char *function, const struct wp_str *args, size_t count,
+                 wp_link_reply reply, struct question *q) {
+    if (!wp_link_call(p->engine->links[p->handler->slot], function, args, count, reply, q)) return;
+    look_again(p, LOOK_AGAIN_US);
+    partition_release(p);
+    free(q);
+}
+
+static void begin(struct partition *p, int64_t start, const char *how) {
+    char offset[24];
+    int n = snprintf(offset, sizeof offset, "%lld", (long long)start);
+    const struct wp_str args[] = {wp_str(p->name), {offset, (size_t)n}, wp_str(how)};
+    call(p, "begin", args, 3, on_begun, ask(p, start));
+}
+
 /* Nobody has worked on it yet: from the beginning, and the slot is told so first. */
 static void begin_anew(struct partition *p) {
-    char offset[24];
-    int n = snprintf(offset, sizeof offset, "%lld", (long long)p->look.low);
-    const struct wp_str args[] = {wp_str(p->name), {offset, (size_t)n}, WP_STR("new")};
-    struct question *q = ask(p, p->look.low);
-    if (wp_link_call(p->engine->links[p->handler->slot], "begin", args, 3, on_begun, q)) {
-        look_again(p, LOOK_AGAIN_US);
-        partition_release(p);
-        free(q);
+    begin(p, p->look.low, "new");
+}
+
+/* Redis has forgotten it: what was committed is not done again, if it is still there. */
+static void begin_forgotten(struct partition *p) {
+    const struct wp_tp_look *look = &p->look;
+    bool known = look->committed >= look->low && look->committed <= look->high;
+    int64_t start = known ? look->committed : look->low;
+    wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
+           wp_topics[p->tp.topic].name, p->tp.partition, (long long)start,
+           "Redis remembers nothing of it: it goes on at what was committed");
+    begin(p, start, "accept");
+}
+
+static void on_recovered(void *ctx, const redisReply *reply, const char *error) {
+    struct question *q = ctx;
+    struct partition *p = q->p;
+    (void)error;
+    if (still_wanted(q)) {
+        if (!reply || reply->type != REDIS_REPLY_INTEGER) {
+            look_again(p, LOOK_AGAIN_US);
+        } else if (reply->integer == 1) {
+            begin_forgotten(p);
+        } else {
+            partition_block(
+                p,
+                "Redis remembers nothing of topic %s, but its consumer group has committed offset %lld: "
+                "Redis "
+                "has lost its data (or redis.url or redis.prefix is wrong); leases are being rebuilt from "
+                "container-assignment",
+                wp_topics[p->tp.topic].name, (long long)p->look.committed);
+            look_again(p, LOOK_AGAIN_US);
+            wp_engine_recover(p->engine);
+        }
     }
+    partition_release(p);
+    free(q);
+}
+
+/* Not before what Kafka tells is back in Redis. */
+static void ask_whether_recovered(struct partition *p) {
+    call(p, "recovered", NULL, 0, on_recovered, ask(p, 0));
 }
 
 static void decide(struct partition *p, int64_t floor) {
@@ -103,12 +153,10 @@ static void decide(struct partition *p, int64_t floor) {
         return;
     }
     if (floor < 0) {
-        partition_block(p,
-                        "Redis remembers nothing of topic %s, but its consumer group has committed offset "
-                        "%lld: Redis has lost its data, or "
-                        "redis.url or redis.prefix is wrong; restore Redis, or run `warmpool accept %s` to "
-                        "begin again without it",
-                        topic, (long long)look->committed, topic);
+        if (p->handler->slot == WP_SLOT_POOL)
+            ask_whether_recovered(p);
+        else
+            begin_forgotten(p);
         return;
     }
     int64_t start = look->committed >= 0 && look->committed < floor ? look->committed : floor;
@@ -158,10 +206,5 @@ void partition_looked(struct partition *p, const struct wp_tp_look *look) {
         return;
     }
     const struct wp_str name = wp_str(p->name);
-    struct question *q = ask(p, 0);
-    if (wp_link_call(p->engine->links[p->handler->slot], "positions", &name, 1, on_positions, q)) {
-        look_again(p, LOOK_AGAIN_US);
-        partition_release(p);
-        free(q);
-    }
+    call(p, "positions", &name, 1, on_positions, ask(p, 0));
 }

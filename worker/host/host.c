@@ -31,6 +31,8 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
         wp_host_reconcile(host);
+    } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 2) {
+        if (host->forgotten) host->forgotten(host->forgotten_ctx);
     } else if (host->up_wanted && !host->reconciling) { /* the reconcile before it has failed */
         wp_host_reconcile(host);
     }
@@ -62,9 +64,18 @@ static void pack_images(const struct wp_host *host, struct wp_buf *map) {
     }
 }
 
-static void send_beat(struct wp_host *host) {
+static bool has_containers(const struct wp_host *host) {
+    for (const struct held *held = host->held; held; held = held->hh.next)
+        if (held->state != HELD_OVER) return true;
+    return false;
+}
+
+void wp_host_beat(struct wp_host *host) {
+    if (!host->listed) return; /* what it has is part of it */
     struct wp_buf map = {0};
-    wp_pack_map(&map, 8);
+    wp_pack_map(&map, 9);
+    wp_pack_key(&map, "holds");
+    wp_pack_bool(&map, has_containers(host));
     pack_images(host, &map);
     wp_pack_key(&map, "claims");
     wp_pack_bool(&map, *host->claims != 0);
@@ -84,7 +95,7 @@ static void send_beat(struct wp_host *host) {
  */
 
 static void on_beat(uv_timer_t *timer) {
-    send_beat(timer->data);
+    wp_host_beat(timer->data);
 }
 
 static void on_interval(uv_timer_t *timer) {
@@ -189,10 +200,15 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
     return WP_OK;
 }
 
+void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx) {
+    host->forgotten = forgotten;
+    host->forgotten_ctx = ctx;
+}
+
 void wp_host_link_ready(struct wp_host *host) {
     if (host->stopping) return;
     host->up_wanted = true;
-    send_beat(host);
+    wp_host_beat(host);
     wp_host_reconcile(host);
 }
 
@@ -200,7 +216,7 @@ void wp_host_stop(struct wp_host *host) {
     if (host->stopping) return;
     host->stopping = true;
     uv_timer_stop(&host->beat); /* one after host_down would register it anew */
-    send_beat(host);
+    wp_host_beat(host);
     if (host->config->host.on_exit != WP_EXIT_DESTROY) return;
     host->down_unsaid = true;
     say_up_or_down(host);

@@ -14,6 +14,9 @@ struct wp_host;
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
                         struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
+/* Called when Redis does not know this host although it has containers: what may be leased of them is to be
+ * looked up before anything is done with them. */
+void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);
 /* The link came back (or is there for the first time): register and reconcile. */
 void wp_host_link_ready(struct wp_host *host);
 /* Begins a clean stop: says host_down for itself when host.on_exit is destroy, ends the containers, takes no

@@ -34,6 +34,7 @@ struct held { /* a container that this host knows of */
     uint64_t changed; /* host->changes when its state changed last */
     bool ask_again;   /* the step under way is not what Redis wants by now */
     bool unowned;     /* Redis does not know it: its end interests nobody */
+    bool left_alone;  /* was said */
     bool unsaid;      /* its state could not be produced yet */
     bool seen;        /* in the runtime's list, then in the list of Redis, of the reconcile under way */
     UT_hash_handle hh;
@@ -70,6 +71,9 @@ struct wp_host {
     uint64_t changes;    /* grows with each change of a container's state */
     uint64_t listed_at;  /* changes when the runtime was asked for its list */
     bool asking, reconciling, reconcile_again;
+    bool listed; /* the runtime has said once what there is: no heartbeat before */
+    void (*forgotten)(void *ctx);
+    void *forgotten_ctx;
     bool up_wanted, up_unsaid,
         down_unsaid; /* host_up after the next reconcile; records that could not be produced yet */
     bool stopping, freed;
@@ -79,6 +83,7 @@ struct wp_host {
 
 /* host.c */
 void wp_host_unpin(struct wp_host *host);
+void wp_host_beat(struct wp_host *host);
 
 /* commands.c: opens the consumer once the number of partitions is known; serves its callbacks. Called on
  * every tick. */

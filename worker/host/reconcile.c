@@ -58,8 +58,19 @@ static void report_missing(struct wp_host *host, const struct wanted *wanted) {
     wp_held_say(host, held);
 }
 
+/* Redis has forgotten, and Kafka does not tell far enough back. */
+static bool leave_alone(struct held *held, const struct wanted *wanted) {
+    if (!wp_str_is(wanted->state, "unknown")) return false;
+    if (!held->left_alone)
+        wp_log(WP_LOG_WARN, "container_left_alone", "container=%s reason=%s", held->id,
+               "it may have been leased before container-assignment begins; remove it by hand when nobody "
+               "uses it");
+    held->left_alone = true;
+    return true;
+}
+
 static void judge_over(struct wp_host *host, struct held *held, const struct wanted *wanted) {
-    if (wanted->state.len == 0) {
+    if (wanted->state.len == 0 || wp_str_is(wanted->state, "unknown")) {
         wp_held_drop(host, held);
         return;
     }
@@ -70,6 +81,7 @@ static void judge_over(struct wp_host *host, struct held *held, const struct wan
 }
 
 static void judge_ready(struct wp_host *host, struct held *held, const struct wanted *wanted) {
+    if (leave_alone(held, wanted)) return;
     held->unowned = wanted->state.len == 0;
     if (held->unowned || wp_str_is(wanted->state, "ending"))
         wp_held_destroy(host, held);
@@ -88,7 +100,7 @@ static void judge(struct wp_host *host, const struct wanted *wanted, uint64_t as
     if (!held) {
         if (wp_str_is(wanted->state, "creating"))
             create(host, wanted);
-        else if (wanted->state.len > 0)
+        else if (wanted->state.len > 0 && !wp_str_is(wanted->state, "unknown"))
             report_missing(host, wanted);
         return;
     }
@@ -128,14 +140,10 @@ static bool judge_rows(struct wp_host *host, struct wp_str bytes, uint64_t asked
     return !in.failed;
 }
 
-/* Those that Redis does not name at all. */
-static void judge_unnamed(struct wp_host *host, uint64_t asked_at) {
-    struct held *held, *next;
-    HASH_ITER(hh, host->held, held, next) {
-        if (held->seen || held->changed > asked_at) continue;
-        struct wanted nothing = {.id = wp_str(held->id), .state = WP_STR(""), .philosophy = WP_STR("")};
-        judge(host, &nothing, asked_at);
-    }
+/* Those that Redis does not name as ours: it is asked what they are. */
+static void ask_for_unnamed(struct wp_host *host, uint64_t asked_at) {
+    for (struct held *held = host->held; held; held = held->hh.next)
+        if (!held->seen && held->changed <= asked_at) wp_host_ask(host, wp_str(held->id));
 }
 
 static void end_reconcile(struct wp_host *host, bool ok) {
@@ -155,7 +163,7 @@ static void on_answer(void *ctx, const redisReply *reply, const char *error) {
     free(ctx);
     bool ok = reply && reply->type == REDIS_REPLY_STRING && !host->stopping &&
               judge_rows(host, (struct wp_str){reply->str, reply->len}, call.changes);
-    if (ok && call.owned) judge_unnamed(host, call.changes);
+    if (ok && call.owned) ask_for_unnamed(host, call.changes);
     if (!ok && !host->stopping) {
         wp_log(WP_LOG_WARN, "host_read_failed", "function=%s reason=%s", call.owned ? "owned" : "desired",
                !reply                             ? error
@@ -245,6 +253,10 @@ static void on_list_end(void *ctx, bool ok) {
         held->seen = false; /* from here on: named by Redis */
     }
     if (ok) wp_claims_keep(host->claims, is_held, host);
+    if (ok && !host->listed) {
+        host->listed = true;
+        wp_host_beat(host);
+    }
     struct wp_str name = wp_str(host->config->host.name);
     if (!ok || host->stopping || !send_call(host, "owned", &name, 1, true)) end_reconcile(host, false);
 }

@@ -12,6 +12,8 @@ static const struct wp_function functions[] = {
     {"skip", WP_SLOT_POOL, "wp_skip_v1", false},
     {"beat", WP_SLOT_POOL, "wp_beat_v1", false},
     {"sweep", WP_SLOT_POOL, "wp_sweep_v1", false},
+    {"recover", WP_SLOT_POOL, "wp_recover_v1", false},
+    {"recovered", WP_SLOT_POOL, "wp_recovered_v1", true},
     {"desired", WP_SLOT_POOL, "wp_desired_v1", true},
     {"owned", WP_SLOT_POOL, "wp_owned_v1", true},
     {"due", WP_SLOT_POOL, "wp_due_v1", true},

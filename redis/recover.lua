@@ -1,0 +1,49 @@
+-- What a worker found in Kafka after Redis had forgotten everything (docs/reliability.md): leases that are still on, and requests that
+-- ended lately. Their containers are leased again; what else hosts have is nobody's.
+
+local UNKNOWN_TENANT = '' -- no request has it, so nobody gets such a container after its lease: pool.release destroys it
+local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its containers count as dead
+
+-- request_id agent philosophy container_id host address cpu memory image key warm startup_us wait_us epoch expires_ms prediction tier
+local function recover_lease(row)
+    local id, agent, name, cid, host, address, cpu, memory, image, key, warm, startup, wait, epoch, expires, prediction, tier = unpack(row, 2)
+    if state.request(id) or state.container(cid) or (expires > 0 and expires <= now_ms) then return 0 end
+    local p = state.pool(name, true)
+    if not p then return 0 end
+    if not host_table.all()[host] then host_table.placeholder(host, now, PLACEHOLDER_TTL) end
+    local c = state.add_container(cid, name, host, cpu, memory)
+    state.set_address(cid, c, address, image)
+    state.move(cid, c, 'leased')
+    c[REQUEST] = id
+    local r = {'l', name, agent, UNKNOWN_TENANT, '', cid, '', false, false}
+    r[ANSWER] = packed_answer(pack(agent, UNKNOWN_TENANT), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
+        pack('', 0, tier, nil, false))
+    r[LEASE_MS] = expires > 0 and expires - now_ms or 0
+    p.active = now
+    if agent ~= '' then agents.hold(agent, id) end
+    state.put_request(id, r)
+    return 1
+end
+
+-- args = settings, 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease, or
+-- e and the id of a request that ended. The number of leases that were put.
+function pool.recover(keys, args)
+    local time, map = delivery.advance(keys[1], args[1])
+    begin(keys[1], time, map)
+    local leases = 0
+    for _, row in ipairs(cmsgpack.unpack(args[4])) do
+        if row[1] == 'l' then
+            leases = leases + recover_lease(row)
+        elseif not state.request(row[2]) then
+            state.put_request(row[2], state.ended_request('e', false))
+        end
+    end
+    state.flush()
+    agents.flush()
+    delivery.keep(keys[1], time, args[1])
+    if args[2] == 'end' then redis.call('HSET', keys[1] .. ':meta', 'recovered', state.number_text(time), 'covered', args[3]) end
+    return leases
+end
+
+-- 1 when that was done to the end since Redis forgot (or never had to be: -1 is for one that was never asked).
+function pool.recovered(keys) return redis.call('HEXISTS', keys[1] .. ':meta', 'recovered') end

@@ -1,0 +1,92 @@
+"""Redis loses everything: what is leased stays leased, nothing that was used is handed out, and it goes on by itself."""
+import json
+import os
+import unittest
+
+from load import wait_committed, wait_until
+from client import Client
+from system import System
+
+
+def alive(address):
+    return os.path.exists(f"/proc/{address.removeprefix('pid:')}")
+
+
+class Forgotten(unittest.TestCase):
+    def setUp(self):
+        self.system = System(workers=2, options={"host.ttl_ms": 2000, "pool.lease_ms": 600000, "cache.default_ttl": 3600})
+        self.addCleanup(self.system.close)
+        self.client = Client(self.system)
+
+    def answers(self, request_id):
+        return [r for r in self.client.read("container-assignment") if r["request_id"] == request_id]
+
+    def leases(self):
+        rows = json.loads(self.system.redis.client.fcall_ro("wp_leases", 1, "wp:{pool}", "0", "1000"))
+        return {row["request_id"]: (row["container_id"], row["lease_epoch"], row["lease_expires_at"]) for row in rows}
+
+    def release(self, request_id):
+        self.client.send("container-release", {"request_id": request_id, "philosophy": "react"})
+
+    def wait_all_ready(self):
+        for worker in self.system.workers:
+            worker.wait_ready()
+
+    def test_leases_survive_and_used_containers_are_not_handed_out_again(self):
+        held = {name: self.client.acquire(name) for name in ("h-1", "h-2", "h-3")}
+        used = self.client.acquire("u-1")
+        self.release("u-1")
+        self.system.wait_pool("react", available=1, leased=3)
+        before = self.leases()
+        wait_committed(self.system)
+        self.system.redis.client.flushall()
+        wait_until(lambda: set(self.leases()) == set(held), lambda: f"the leases are back: {self.leases()} {self.system.workers[0].log()[-3000:]}")
+        self.wait_all_ready()
+        self.assertEqual(self.leases(), before)
+        wait_until(lambda: not alive(used["address"]), "what was idle is nobody's any more")
+        for name, answer in held.items():
+            self.assertTrue(alive(answer["address"]), name)
+            self.assertEqual(len(self.answers(name)), 1, "nobody was told anything")
+        fresh = self.client.acquire("f-1")
+        self.assertEqual(fresh["status"], "assigned")
+        self.assertNotIn(fresh["container_id"], [used["container_id"], *(a["container_id"] for a in held.values())])
+        self.client.send("container-acquire", {"request_id": "h-1", "agent_id": "agent-h-1", "philosophy": "react"})
+        again = wait_until(lambda: self.answers("h-1")[1:], "asked again, it has the same answer")[0]
+        self.assertEqual((again["container_id"], again["lease_epoch"]), (held["h-1"]["container_id"], held["h-1"]["lease_epoch"]))
+        self.release("h-1")
+        wait_until(lambda: not alive(held["h-1"]["address"]), "whose it was is not known any more: nobody else gets it")
+        self.assertTrue(alive(held["h-2"]["address"]))
+        self.client.send("container-acquire", {"request_id": "u-1", "agent_id": "a", "philosophy": "react"})
+        self.client.acquire("f-2")
+        self.assertEqual(len(self.answers("u-1")), 1, "it had its answer")
+        logs = "".join(worker.log() for worker in self.system.workers)
+        self.assertIn("event=state_recovered leases=3", logs)
+        self.assertIn("event=partition_forgotten", logs)
+
+    def test_who_waits_is_answered_once_all_the_same(self):
+        for number in range(20):
+            self.client.send("container-acquire", {"request_id": f"w-{number}", "agent_id": "a", "philosophy": f"p{number % 5}", "timeout_ms": 60000})
+        self.system.redis.client.flushall()
+        for number in range(20, 40):
+            self.client.send("container-acquire", {"request_id": f"w-{number}", "agent_id": "a", "philosophy": f"p{number % 5}", "timeout_ms": 60000})
+        later = [f"w-{number}" for number in range(20, 40)]
+        wait_until(lambda: all(self.answers(name) for name in later), lambda: [name for name in later if not self.answers(name)])
+        for name in later:
+            self.assertEqual([r["status"] for r in self.answers(name)], ["assigned"], name)
+        for number in range(20):  # what was acknowledged to Kafka but answered by nobody is lost with Redis, never doubled
+            self.assertLessEqual(len({r["container_id"] for r in self.answers(f"w-{number}")}), 1, number)
+        given = [r["container_id"] for r in self.client.read("container-assignment") if r["status"] == "assigned"]
+        self.assertEqual(len(given), len(set(given)), "no container is leased twice")
+
+    def test_the_cache_begins_again_empty(self):
+        self.client.send("cache", {"event_id": "c-1", "op": "set", "key": "k", "value": b"v"})
+        self.client.wait("cache-result", lambda r: r["event_id"] == "c-1")
+        wait_committed(self.system, ["cache"])
+        self.system.redis.client.flushall()
+        self.client.send("cache", {"event_id": "c-2", "op": "get", "key": "k"})
+        self.assertFalse(self.client.wait("cache-result", lambda r: r["event_id"] == "c-2")["hit"])
+        self.wait_all_ready()
+
+
+if __name__ == "__main__":
+    unittest.main()

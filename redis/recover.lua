@@ -1,12 +1,12 @@
--- What a worker found in Kafka after Redis had forgotten everything (docs/reliability.md): leases that are still on, and requests that
--- ended lately. Their containers are leased again; what else hosts have is nobody's.
+-- What a worker found in Kafka after Redis had forgotten everything (docs/reliability.md): leases that are still on, requests that
+-- wait, and those that ended lately. Their containers are leased again; what else hosts have is nobody's.
 
-local UNKNOWN_TENANT = '' -- no request has it, so nobody gets such a container after its lease: pool.release destroys it
+-- A tenant that is not known is empty: no request has it, so nobody gets such a container after its lease (pool.release destroys it).
 local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its containers count as dead
 
--- request_id agent philosophy container_id host address cpu memory image key warm startup_us wait_us epoch expires_ms prediction tier
+-- request_id agent philosophy container_id host address cpu memory image key warm startup_us wait_us epoch expires_ms prediction tier tenant
 local function recover_lease(row)
-    local id, agent, name, cid, host, address, cpu, memory, image, key, warm, startup, wait, epoch, expires, prediction, tier = unpack(row, 2)
+    local id, agent, name, cid, host, address, cpu, memory, image, key, warm, startup, wait, epoch, expires, prediction, tier, tenant = unpack(row, 2)
     if state.request(id) or state.container(cid) or (expires > 0 and expires <= now_ms) then return 0 end
     local p = state.pool(name, true)
     if not p then return 0 end
@@ -15,9 +15,9 @@ local function recover_lease(row)
     state.set_address(cid, c, address, image)
     state.move(cid, c, 'leased')
     c[REQUEST] = id
-    local r = {'l', name, agent, UNKNOWN_TENANT, '', cid, '', false, false}
-    r[ANSWER] = packed_answer(pack(agent, UNKNOWN_TENANT), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
-        pack('', 0, tier, nil, false))
+    local r = {'l', name, agent, tenant, '', cid, '', false, false}
+    r[ANSWER] = packed_answer(pack(agent, tenant), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
+        pack('', 0, tier, nil, true)) -- perhaps it was given a claim: it is reset
     r[LEASE_MS] = expires > 0 and expires - now_ms or 0
     p.active = now
     if agent ~= '' then agents.hold(agent, id) end
@@ -25,8 +25,24 @@ local function recover_lease(row)
     return 1
 end
 
--- args = settings, 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease, or
--- e and the id of a request that ended. The number of leases that were put.
+-- What acquire takes, with the ms since it was sent in the place of its record's time.
+local function recover_waiting(event)
+    local id, name, sent_ms = event[6], event[8], event[3]
+    if state.request(id) then return end
+    local p = state.pool(name, true)
+    if not p then return end
+    local r = {false, name, event[7], event[9], event[5], '', '', false, false, event[4], now, 0, 0, event[11] or settings.lease_ms,
+        event[12] or false, event[13] or false, event[15] ~= '' and event[15] or false, 0}
+    if r[CLAIM] then
+        state.later({'HSET', ':claims', id, r[CLAIM]})
+        r[CLAIM] = true
+    end
+    r[DEADLINE] = now - sent_ms * 1000 + (event[10] or settings.timeout_ms) * 1000
+    start_waiting(id, r)
+end
+
+-- args = settings, 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease,
+-- w and an event of acquire whose timestamp is its age in ms, or e and the id of a request that ended. The number of leases that were put.
 function pool.recover(keys, args)
     local time, map = delivery.advance(keys[1], args[1])
     begin(keys[1], time, map)
@@ -34,6 +50,8 @@ function pool.recover(keys, args)
     for _, row in ipairs(cmsgpack.unpack(args[4])) do
         if row[1] == 'l' then
             leases = leases + recover_lease(row)
+        elseif row[1] == 'w' then
+            recover_waiting(row[2])
         elseif not state.request(row[2]) then
             state.put_request(row[2], state.ended_request('e', false))
         end

@@ -367,7 +367,7 @@ Test(host_drive,
     cr_assert_not(is_dead(pid_of(nth(world, "ready", 1))));
     snprintf(rows, sizeof rows,
              "[['l', 'r1', 'a', 'react', '%s', '" HOST
-             "', 'pid:1', 50, 256, '', 'k', true, 1, 0, 7, 0, 'p', 'hot']]",
+             "', 'pid:1', 50, 256, '', 'k', true, 1, 0, 7, 0, 'p', 'hot', 'default']]",
              nth(world, "ready", 0)->id);
     recover(world, rows);
     WAIT(world, is_dead(pid_of(nth(world, "ready", 1))));

@@ -208,24 +208,6 @@ class Accept(unittest.TestCase):
             self.assertEqual(result.stdout.count("left alone"), 2, result.stdout)
             self.assertEqual(client.acquire("r-2")["status"], "assigned")
 
-    def test_after_redis_forgot_work_goes_on_where_it_was_committed(self):
-        with System() as system:
-            client = Client(system)
-            for number in range(8):
-                client.acquire(f"r-{number}")
-            self.assertEqual(system.workers[0].stop(), 0)
-            system.redis.client.flushall()
-            system.workers[0].start()
-            worker = system.workers[0]
-            wait_until(lambda: "warmpool accept" in worker.http("/readyz")[1], lambda: worker.http("/readyz"))
-            for topic in ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"):
-                result = system.cli("accept", topic)
-                self.assertEqual(result.returncode, 0, result.stderr)
-            worker.wait_ready()
-            self.assertEqual(client.acquire("r-new")["status"], "assigned")
-            answered = [record for record in client.read("container-assignment") if record["request_id"] == "r-1"]
-            self.assertEqual(len(answered), 1)
-
 
 if __name__ == "__main__":
     unittest.main()

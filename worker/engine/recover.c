@@ -9,15 +9,20 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/pack.h"
+#include "pool/pool_calls.h"
 #include "store/event_args.h"
 
 enum { TICK_MS = 5, BATCH = 1000, ROWS = 200, METADATA_MS = 2000 };
+enum { ASSIGNMENTS, RELEASES, ACQUIRES, TOPICS }; /* that are read */
 
 struct request { /* what was said of it last; times are the records', ms, 0: nothing */
     char *id;    /* owned */
     int64_t assigned_ms, over_ms, released_ms;
     struct wp_buf assignment; /* as JSON */
-    struct wp_buf key;        /* the record's */
+    int64_t asked_ms;
+    struct wp_buf acquire; /* the record's bytes */
+    struct wp_buf acquire_key;
+    struct wp_buf key; /* the record's */
     UT_hash_handle hh;
 };
 
@@ -35,7 +40,7 @@ struct recovery {
     const struct wp_buf *settings;
     uv_timer_t tick;
     rd_kafka_t *rk; /* NULL unless it is under way */
-    rd_kafka_topic_t *topics[2];
+    rd_kafka_topic_t *topics[TOPICS];
     rd_kafka_queue_t *queue;
     struct log *logs;
     size_t log_count;
@@ -94,6 +99,25 @@ static void take_release(struct recovery *r, const rd_kafka_message_t *message, 
     wp_arena_done(&arena);
 }
 
+/* Of a request the first: a repeated one is the same request. */
+static void take_acquire(struct recovery *r, const rd_kafka_message_t *message, int64_t at_ms) {
+    struct wp_arena arena = {0};
+    struct wp_error error;
+    union wp_event event;
+    struct wp_str bytes = {message->payload, message->len};
+    if (wp_wire_decode(r->wire, WP_TOPIC_ACQUIRE, bytes, &arena, &event, &error) == WP_OK) {
+        char *id = wp_strndup(event.acquire.request_id);
+        struct request *request = request_of(r, id);
+        if (!request->asked_ms) {
+            request->asked_ms = at_ms;
+            wp_buf_add(&request->acquire, message->payload, message->len);
+            wp_buf_add(&request->acquire_key, message->key, message->key_len);
+        }
+        free(id);
+    }
+    wp_arena_done(&arena);
+}
+
 static struct log *log_of(struct recovery *r, const rd_kafka_message_t *message) {
     for (size_t i = 0; i < r->log_count; i++)
         if (r->logs[i].topic == message->rkt && r->logs[i].partition == message->partition)
@@ -105,7 +129,7 @@ static struct log *log_of(struct recovery *r, const rd_kafka_message_t *message)
 static void see_first(struct recovery *r, struct log *log, int64_t offset, int64_t at_ms) {
     if (log->begun) return;
     log->begun = true;
-    if (log->topic == r->topics[0] && offset > 0 && at_ms > r->covered_ms) r->covered_ms = at_ms;
+    if (log->topic == r->topics[ASSIGNMENTS] && offset > 0 && at_ms > r->covered_ms) r->covered_ms = at_ms;
 }
 
 static void take(struct recovery *r, const rd_kafka_message_t *message) {
@@ -117,10 +141,12 @@ static void take(struct recovery *r, const rd_kafka_message_t *message) {
     } else if (!message->err) {
         int64_t at_ms = rd_kafka_message_timestamp(message, NULL);
         see_first(r, log, message->offset, at_ms);
-        if (log->topic == r->topics[0])
+        if (log->topic == r->topics[ASSIGNMENTS])
             take_assignment(r, message, at_ms);
-        else
+        else if (log->topic == r->topics[RELEASES])
             take_release(r, message, at_ms);
+        else
+            take_acquire(r, message, at_ms);
     } else {
         wp_log(WP_LOG_DEBUG, "recovery_read_failed", "reason=%s", rd_kafka_message_errstr(message));
     }
@@ -133,7 +159,7 @@ static void close_kafka(struct recovery *r) {
     if (!r->rk) return;
     for (size_t i = 0; i < r->log_count; i++) rd_kafka_consume_stop(r->logs[i].topic, r->logs[i].partition);
     if (r->queue) rd_kafka_queue_destroy(r->queue);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < TOPICS; i++)
         if (r->topics[i]) rd_kafka_topic_destroy(r->topics[i]);
     rd_kafka_destroy(r->rk);
     free(r->logs);
@@ -147,6 +173,8 @@ static void drop_request(struct recovery *r, struct request *request) {
     HASH_DEL(r->requests, request);
     wp_buf_done(&request->assignment);
     wp_buf_done(&request->key);
+    wp_buf_done(&request->acquire);
+    wp_buf_done(&request->acquire_key);
     free(request->id);
     free(request);
 }
@@ -176,10 +204,11 @@ static void pack_figures(struct wp_buf *out, const json_t *json, const char *rec
 }
 
 /* As redis/recover.lua has it: a value that is a string of values goes into the answer as it is. */
-static void pack_lease(struct wp_buf *out, const struct request *request, const json_t *json) {
+static void pack_lease(struct wp_buf *out, const struct request *request, const json_t *json,
+                       struct wp_str tenant) {
     static const char *const before[] = {"request_id",   "agent_id", "philosophy",
                                          "container_id", "host",     "address"};
-    wp_pack_array(out, 18);
+    wp_pack_array(out, 19);
     wp_pack_str(out, WP_STR("l"));
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
         wp_pack_str(out, wp_str(text_of(json, before[i])));
@@ -202,16 +231,43 @@ static void pack_lease(struct wp_buf *out, const struct request *request, const 
     wp_pack_str(out, wp_str(text_of(json, "basis")));
     wp_pack_close(out, prediction);
     wp_pack_str(out, wp_str(text_of(json, "tier")));
+    wp_pack_str(out, tenant);
 }
 
-/* Adds what Redis should know of it, if anything. */
-static bool pack_row(const struct recovery *r, const struct request *request, struct wp_buf *out) {
+/* Of its acquire; empty when that is not there any more. */
+static bool read_acquire(const struct recovery *r, const struct request *request, struct wp_arena *arena,
+                         union wp_event *ret_event) {
+    struct wp_error error;
+    return request->acquire.len > 0 &&
+           wp_wire_decode(r->wire, WP_TOPIC_ACQUIRE, wp_buf_str(&request->acquire), arena, ret_event,
+                          &error) == WP_OK;
+}
+
+static bool pack_waiting(const struct request *request, const union wp_event *event, int64_t now_ms,
+                         struct wp_buf *out) {
+    struct wp_meta meta = {.timestamp_ms = now_ms > request->asked_ms ? now_ms - request->asked_ms : 0,
+                           .read_us = wp_clock_us(),
+                           .key = wp_buf_str(&request->acquire_key),
+                           .traceparent = WP_STR("")};
+    wp_pack_array(out, 2);
+    wp_pack_str(out, WP_STR("w"));
+    wp_pack_acquire(out, &meta, event, NULL);
+    return true;
+}
+
+static bool pack_known(const struct recovery *r, const struct request *request, const union wp_event *acquire,
+                       struct wp_buf *out) {
     int64_t now_ms = wp_clock_wall_ms(), last_ms = request->assigned_ms;
     bool over = request->over_ms >= request->assigned_ms || request->released_ms >= request->assigned_ms;
+    if (!request->assigned_ms && !request->over_ms && !request->released_ms)
+        return acquire && pack_waiting(request, acquire, now_ms, out);
     json_t *json = over ? NULL : json_loadb(request->assignment.data, request->assignment.len, 0, NULL);
     int64_t expires_ms = json_integer_value(json_object_get(json, "lease_expires_at"));
     bool leased = json && *text_of(json, "container_id") && (expires_ms == 0 || expires_ms > now_ms);
-    if (leased) pack_lease(out, request, json);
+    struct wp_str tenant = !acquire                      ? WP_STR("")
+                           : acquire->acquire.tenant.ptr ? acquire->acquire.tenant
+                                                         : WP_STR("default");
+    if (leased) pack_lease(out, request, json, tenant);
     json_decref(json);
     if (leased) return true;
     if (request->over_ms > last_ms) last_ms = request->over_ms;
@@ -221,6 +277,16 @@ static bool pack_row(const struct recovery *r, const struct request *request, st
     wp_pack_str(out, WP_STR("e"));
     wp_pack_str(out, wp_str(request->id));
     return true;
+}
+
+/* Adds what Redis should know of it, if anything. */
+static bool pack_row(const struct recovery *r, const struct request *request, struct wp_buf *out) {
+    struct wp_arena arena = {0};
+    union wp_event event;
+    bool asked = read_acquire(r, request, &arena, &event);
+    bool known = pack_known(r, request, asked ? &event : NULL, out);
+    wp_arena_done(&arena);
+    return known;
 }
 
 static void hand_over(struct recovery *r);
@@ -348,8 +414,9 @@ void recovery_start(struct recovery *r) {
     r->covered_ms = 0;
     r->rk = new_client(r, &error);
     if (r->rk) r->queue = rd_kafka_queue_new(r->rk);
-    if (r->rk && read_topic(r, 0, WP_TOPIC_ASSIGNMENT, &error) &&
-        read_topic(r, 1, WP_TOPIC_RELEASE, &error)) {
+    if (r->rk && read_topic(r, ASSIGNMENTS, WP_TOPIC_ASSIGNMENT, &error) &&
+        read_topic(r, RELEASES, WP_TOPIC_RELEASE, &error) &&
+        read_topic(r, ACQUIRES, WP_TOPIC_ACQUIRE, &error)) {
         wp_log(WP_LOG_WARN, "recovery_started", "reason=%s",
                "Redis has forgotten what Kafka still tells: leases are looked up in container-assignment");
         uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);

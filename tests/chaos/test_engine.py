@@ -7,7 +7,7 @@ import threading
 import unittest
 import uuid
 
-from load import wait_until
+from load import wait_committed, wait_until
 from docker_system import WithDocker, engine, inspect, main, runs
 from engine_proxy import Proxy
 
@@ -156,7 +156,7 @@ class Engine(WithDocker):
 
     def test_one_of_somebody_else_with_such_a_name_lives_on(self):
         foreign = f"wp-react-{uuid.uuid4().int % 10**16}"
-        engine("post", f"/containers/create?name={foreign}", json.dumps({"Image": "warmpool-test:1", "Cmd": ["sleep", "100000"]}))
+        engine("post", f"/containers/create?name={foreign}", json.dumps({"Image": "warmpool-test:1", "Cmd": ["sleep", "100000"], "HostConfig": {"NetworkMode": "none"}}))
         self.addCleanup(engine, "delete", f"/containers/{foreign}?force=1")
         engine("post", f"/containers/{foreign}/start")
         names = self.ask("react", 2)
@@ -196,9 +196,60 @@ class ImageGoes(WithDocker):
         wait_until(lambda: self.acquire(f"i-{uuid.uuid4()}", "fleeting", timeout_ms=60000)["status"] == "assigned", "it is served again")
 
 
+class OneNameTwice(WithDocker):
+    workers = 2
+
+    @classmethod
+    def prepare(cls):
+        cls.system.workers[1].options["host.name"] = cls.system.workers[0].name
+
+    def test_two_workers_that_are_given_the_same_creates_make_one_container_each(self):
+        names = [f"n-{number}" for number in range(4)]
+        for name in names:
+            self.client.send("container-acquire", {"request_id": name, "agent_id": "a", "philosophy": "react", "timeout_ms": 110000})
+        answers = [self.answer(name) for name in names]
+        self.assertEqual({answer["status"] for answer in answers}, {"assigned"}, [(dict(a), w.log()[-3000:]) for a in answers for w in self.system.workers][:3])
+        self.assertEqual(len({answer["container_id"] for answer in answers}), 4)
+        self.there_are(4)
+        for answer in answers:
+            self.assertTrue(runs(answer["container_id"]))
+        for name in names:
+            self.release(name, reuse=False)
+        self.there_are(0)
+        self.assertEqual(len(self.client.read("container-assignment")), 4, "each was answered once")
+
+
+class RedisForgets(WithDocker):
+    def test_the_leased_one_stays_and_the_one_that_was_used_goes(self):
+        held, used = self.acquire("held"), self.acquire("used")
+        self.release("used")
+        self.system.wait_pool("react", leased=1, available=1)
+        wait_committed(self.system)
+        self.system.redis.client.flushall()
+        wait_until(lambda: inspect(used["container_id"]) is None, "what was used is nobody's")
+        self.system.wait_pool("react", leased=1)
+        self.assertTrue(runs(held["container_id"]))
+        self.release("held")
+        self.system.wait_pool("react", leased=0, available=1)
+        self.there_are(1)
+        self.assertEqual(self.acquire("next")["container_id"], held["container_id"], "its own tenant may have it again")
+
+    def test_the_same_while_no_worker_runs(self):
+        held = self.acquire("kept", "kept")
+        wait_committed(self.system)
+        worker = self.system.workers[0]
+        self.assertEqual(worker.stop(), 0)
+        self.system.redis.client.flushall()
+        worker.start().wait_ready()
+        self.system.wait_pool("kept", leased=1)
+        self.assertTrue(runs(held["container_id"]))
+        self.release("kept", "kept", reuse=False)
+        wait_until(lambda: inspect(held["container_id"]) is None, "its release works")
+
+
 class Rolling(WithDocker):
     workers = 2
-    options = {"host.on_exit": "keep", "pool.size": 20}
+    options = {"pool.size": 20}  # and host.on_exit as it is: the containers stay
 
     def test_workers_that_are_replaced_one_by_one_reject_nobody_and_lose_no_lease(self):
         names, released = [], set()

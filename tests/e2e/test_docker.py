@@ -76,7 +76,7 @@ class WorkerDies(WithDocker):
     def test_orphans_are_removed_and_somebody_elses_are_not(self):
         names = [worker.name for worker in self.system.workers]
         orphan, foreign = f"wp-orphan-{self.system.prefix}", f"wp-foreign-{self.system.prefix}"
-        body = {"Image": "warmpool-test:1", "Cmd": ["sleep", "100000"]}
+        body = {"Image": "warmpool-test:1", "Cmd": ["sleep", "100000"], "HostConfig": {"NetworkMode": "none"}}
         labels = dict([self.label.split("=", 1), ("io.warmpool.host", names[0]), ("io.warmpool.pool", "react")])
         engine("post", f"/containers/create?name={foreign}", json.dumps({**body, "Labels": {"io.warmpool.host": names[0]}}))
         self.addCleanup(engine, "delete", f"/containers/{foreign}?force=1")
@@ -105,7 +105,7 @@ class TwoHosts(WithDocker):
 
 
 class Stopping(WithDocker):
-    options = {"pool.prewarm": "react:3"}
+    options = {"pool.prewarm": "react:3", "host.on_exit": "destroy"}
 
     def test_a_worker_that_stops_leaves_no_container(self):
         self.system.wait_pool("react", available=3)

@@ -92,7 +92,7 @@ Test(config, the_defaults_are_the_documented_ones) {
     cr_assert_eq(config.memory.interval, 300);
     cr_assert_eq(config.metrics.interval, 10);
     cr_assert_eq(config.tuning.mode, WP_TUNING_ADVISE);
-    cr_assert_eq(config.host.on_exit, WP_EXIT_DESTROY);
+    cr_assert_eq(config.host.on_exit, WP_EXIT_AUTO);
     cr_assert_str_eq(config.http.listen, "127.0.0.1:9464");
     cr_assert_eq(wp_config_check(&config, &error), WP_OK, "%s", error.text);
 }

@@ -21,7 +21,7 @@ struct wp_settings {
 
 enum wp_wire_format { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
 enum wp_tuning { WP_TUNING_OFF, WP_TUNING_ADVISE, WP_TUNING_APPLY };
-enum wp_on_exit { WP_EXIT_KEEP, WP_EXIT_DESTROY };
+enum wp_on_exit { WP_EXIT_AUTO, WP_EXIT_KEEP, WP_EXIT_DESTROY };
 
 struct wp_config {
     struct wp_settings kafka; /* kafka.*: handed to librdkafka untouched; bootstrap.servers is always there */
@@ -144,7 +144,7 @@ struct wp_config {
         char *claims;            /* host.claims: folder of the containers' claims; empty = none are taken */
         int64_t capacity;        /* host.capacity: 200 containers */
         int64_t memory_mb;       /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
-        enum wp_on_exit on_exit; /* host.on_exit: destroy */
+        enum wp_on_exit on_exit; /* host.on_exit: auto = what the runtime is made for */
         int64_t creates;         /* host.creates: 0 = the runtime's own number of creates at once */
         int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat and the host is down */
         int64_t reconcile;       /* host.reconcile_interval: 30 s */

@@ -254,6 +254,7 @@ static void docker_close(struct wp_runtime *runtime) {
     HASH_ITER(hh, runtime->containers, container, next) forget(container);
     free(runtime->filters);
     free(runtime->claims_source);
+    wp_docker_forget_strangers(runtime);
     free(runtime->images);
     wp_notices_close(&runtime->notices, on_handle_closed, runtime);
     uv_close((uv_handle_t *)&runtime->events_retry, on_handle_closed);
@@ -262,6 +263,7 @@ static void docker_close(struct wp_runtime *runtime) {
 const struct wp_runtime_driver wp_runtime_docker = {
     .name = "docker",
     .default_creates = 4,
+    .outlives = true,
     .open = docker_open,
     .create = docker_create,
     .destroy = docker_destroy,

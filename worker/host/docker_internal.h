@@ -28,6 +28,7 @@ struct container {
     bool step;                    /* a call of it is under way */
     bool unwanted;                /* to be removed when that is answered */
     char address[64], detail[192];
+    int conflicts;         /* creates whose name was taken by nobody */
     bool paused, resuming; /* resuming: what the call under way is for */
     char exec[80];         /* of the command that runs in it */
     void (*exec_over)(struct container *container, int code, const char *why);
@@ -42,15 +43,17 @@ struct container {
     UT_hash_handle hh;
 };
 
-struct image; /* docker_images.c */
+struct image;    /* docker_images.c */
+struct stranger; /* docker_watch.c */
 
 struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     struct wp_engine *engine;
     struct wp_notices notices;
-    struct image *images; /* owned: of the philosophies that have their own, then that of the rest */
-    char *filters;        /* owned: our labels, as the engine's filters, escaped for a URL */
+    struct stranger *strangers; /* by name: docker_watch.c */
+    struct image *images;       /* owned: of the philosophies that have their own, then that of the rest */
+    char *filters;              /* owned: our labels, as the engine's filters, escaped for a URL */
     char *claims_source; /* owned: this host's in host.claims, as the engine has it; NULL until the volume was
                             asked for */
     int making, creates;
@@ -97,6 +100,7 @@ void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id);
 void wp_docker_run(struct wp_runtime *runtime, struct wp_str id, const char *command);
 
 /* docker_start.c */
+void wp_docker_forget_strangers(struct wp_runtime *runtime);
 void wp_docker_start_queued(struct wp_runtime *runtime); /* as many as may be made at once */
 void wp_docker_probe(struct container *container);       /* it runs: until it is ready */
 

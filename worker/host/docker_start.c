@@ -6,7 +6,9 @@
 #include "host/definition.h"
 #include "host/docker_internal.h"
 
-#define PROBE_MS 25 /* between two looks at one that is not ready */
+#define PROBE_MS 25    /* between two looks at one that is not ready */
+#define CONFLICT_MS 50 /* between two tries to create one whose name is taken by nobody */
+#define CONFLICTS 200
 
 /* --- until it is ready ------------------------------------------------------------------------------------
  */
@@ -150,8 +152,19 @@ static void start(struct container *container) {
     wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
 }
 
+static void create(struct container *container);
+
+static void on_make_again(uv_timer_t *timer) {
+    create(timer->data);
+}
+
 /* The name is taken: by a create of ours whose answer was lost, or by somebody else's. */
 static void after_conflict(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status == 404 &&
+        container->conflicts++ < CONFLICTS) { /* somebody makes or removes it just now */
+        uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
+        return;
+    }
     if (answer->status != 200) {
         fail(container, answer, "its name is taken, and by whom is not known");
         return;

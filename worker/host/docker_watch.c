@@ -2,9 +2,12 @@
  * and at every reconcile. */
 #include <stdlib.h>
 #include <string.h>
+#include "core/clock.h"
 #include "core/log.h"
 #include "host/definition.h"
 #include "host/docker_internal.h"
+
+#define ABANDONED_US 10000000
 
 struct listing { /* of a reconcile; waits for the engine's answer */
     struct wp_runtime *runtime;
@@ -107,11 +110,45 @@ static struct container *adopt(struct wp_runtime *runtime, const char *id, const
     return container;
 }
 
+struct stranger { /* created, not started, and not by us */
+    char *name;   /* owned */
+    int64_t since_us;
+    UT_hash_handle hh;
+};
+
+void wp_docker_forget_strangers(struct wp_runtime *runtime) {
+    struct stranger *stranger, *next;
+    HASH_ITER(hh, runtime->strangers, stranger, next) {
+        HASH_DEL(runtime->strangers, stranger);
+        free(stranger->name);
+        free(stranger);
+    }
+}
+
+/* Whether it has been so for a while. One that is not may be about to be started: by another worker of this
+ * host's name, or by us, once Redis says that it is wanted (then its name is taken, and it is ours). */
+static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
+    struct stranger *stranger;
+    HASH_FIND_STR(runtime->strangers, name, stranger);
+    if (!stranger) {
+        stranger = wp_calloc(1, sizeof *stranger);
+        stranger->name = wp_strdup(name);
+        stranger->since_us = wp_clock_us();
+        HASH_ADD_KEYPTR(hh, runtime->strangers, stranger->name, strlen(name), stranger);
+    }
+    if (wp_clock_us() - stranger->since_us < ABANDONED_US) return false;
+    HASH_DEL(runtime->strangers, stranger);
+    free(stranger->name);
+    free(stranger);
+    return true;
+}
+
 static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at) {
     const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
     const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
     struct container *container = wp_docker_find(runtime, wp_str(id));
     if (!*id || strcmp(state, "removing") == 0) return; /* what is removed already is nothing to wait for */
+    if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
     if (!container)
         container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
     else if (container->changed <= asked_at && (strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0))

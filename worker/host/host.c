@@ -212,12 +212,17 @@ void wp_host_link_ready(struct wp_host *host) {
     wp_host_reconcile(host);
 }
 
+static bool destroys_on_exit(const struct wp_host *host) {
+    enum wp_on_exit wanted = host->config->host.on_exit;
+    return wanted == WP_EXIT_AUTO ? !host->driver->outlives : wanted == WP_EXIT_DESTROY;
+}
+
 void wp_host_stop(struct wp_host *host) {
     if (host->stopping) return;
     host->stopping = true;
     uv_timer_stop(&host->beat); /* one after host_down would register it anew */
     wp_host_beat(host);
-    if (host->config->host.on_exit != WP_EXIT_DESTROY) return;
+    if (!destroys_on_exit(host)) return;
     host->down_unsaid = true;
     say_up_or_down(host);
     for (struct held *held = host->held; held; held = held->hh.next) {
@@ -238,7 +243,7 @@ void wp_host_free(struct wp_host *host) {
     struct held *held, *next_held;
     struct asked *asked, *next_asked;
     HASH_ITER(hh, host->held, held, next_held) {
-        if (host->config->host.on_exit == WP_EXIT_DESTROY) wp_claims_remove(host->claims, held->id);
+        if (destroys_on_exit(host)) wp_claims_remove(host->claims, held->id);
         wp_held_drop(host, held);
     }
     asked = host->asked;

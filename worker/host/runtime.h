@@ -46,6 +46,8 @@ typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container
 struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
     const char *name;
     int default_creates; /* creates at once when host.creates is 0 */
+    bool outlives; /* its containers run on without their worker: kept when it stops, unless host.on_exit says
+                      else */
     enum wp_err (*open)(struct wp_runtime **ret_runtime, uv_loop_t *loop, const struct wp_config *config,
                         wp_runtime_notify notify, void *ctx, struct wp_error *error);
     void (*create)(struct wp_runtime *runtime, const struct wp_container_spec *spec);

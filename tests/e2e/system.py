@@ -209,8 +209,13 @@ class System:
 
     def pool(self, philosophy):
         """The pool as a service that can reach Redis reads it."""
-        stats = json.loads(self.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))
-        return stats["pools"].get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0, "paused": 0, "resetting": 0})
+        try:
+            pools = json.loads(self.redis.client.fcall_ro("wp_pool_stats", 1, "wp:{pool}"))["pools"]
+        except redis.exceptions.ResponseError as error:
+            if "not found" not in str(error):
+                raise
+            pools = {}  # no worker has loaded its functions yet
+        return pools.get(philosophy, {"available": 0, "leased": 0, "creating": 0, "waiting": 0, "paused": 0, "resetting": 0})
 
     def wait_pool(self, philosophy, **wanted):
         wait_until(lambda: {name: self.pool(philosophy)[name] for name in wanted} == wanted,

@@ -208,7 +208,7 @@ class OneNameTwice(WithDocker):
         for name in names:
             self.client.send("container-acquire", {"request_id": name, "agent_id": "a", "philosophy": "react", "timeout_ms": 110000})
         answers = [self.answer(name) for name in names]
-        self.assertEqual({answer["status"] for answer in answers}, {"assigned"}, [(dict(a), w.log()[-3000:]) for a in answers for w in self.system.workers][:3])
+        self.assertEqual({answer["status"] for answer in answers}, {"assigned"})
         self.assertEqual(len({answer["container_id"] for answer in answers}), 4)
         self.there_are(4)
         for answer in answers:
@@ -216,7 +216,8 @@ class OneNameTwice(WithDocker):
         for name in names:
             self.release(name, reuse=False)
         self.there_are(0)
-        self.assertEqual(len(self.client.read("container-assignment")), 4, "each was answered once")
+        said = {(r["request_id"], r["status"], r["container_id"]) for r in self.client.read("container-assignment")}  # a redelivery says the same
+        self.assertEqual(len(said), 4, said)
 
 
 class RedisForgets(WithDocker):

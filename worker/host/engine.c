@@ -335,8 +335,11 @@ static int on_timer_wanted(CURLM *multi, long ms, void *ctx) {
     if (engine->closed) return 0;
     if (ms < 0)
         uv_timer_stop(&engine->timer);
-    else
-        uv_timer_start(&engine->timer, on_timer, (uint64_t)ms, 0); /* never from inside libcurl */
+    else { /* never from inside libcurl; never early either, by an old loop time or a cut millisecond: it is
+              not asked for again */
+        uv_update_time(engine->loop);
+        uv_timer_start(&engine->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 0, 0);
+    }
     return 0;
 }
 

@@ -26,6 +26,12 @@ TestSuite(docker_faults, .timeout = TEST_LIMIT_S);
     { .request = "POST /containers/a/start", .status = 204 }
 #define INSPECT                                                                                              \
     { .request = "GET /containers/a/json", .status = 200, .body = RUNNING }
+/* What a look shows of one that this host has made. */
+#define OURS                                                                                                 \
+    "{\"Config\": {\"Labels\": {\"io.warmpool.prefix\": \"wp/\", \"io.warmpool.host\": \"" SCRIPTED_HOST     \
+    "\"}}, \"State\": {\"Running\": true}}"
+#define INSPECT_OURS                                                                                         \
+    { .request = "GET /containers/a/json", .status = 200, .body = OURS }
 #define REMOVE                                                                                               \
     { .request = "DELETE /containers/a", .status = 204 }
 #define NO_SPACE "{\"message\": \"no space left on device\"}"
@@ -139,14 +145,40 @@ Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
 
 /* The engine may have made it. */
 Test(docker_faults, a_create_whose_answer_is_lost_has_failed_only_when_it_is_removed) {
-    struct world world =
-        open_world((struct http_answer[]){EMPTY,
-                                          {.request = "POST /containers/create", .status = 0},
-                                          {.request = "DELETE /containers/a", .status = 0, .times = 2},
-                                          REMOVE,
-                                          {0}});
+    struct world world = open_world(
+        (struct http_answer[]){EMPTY,
+                               {.request = "POST /containers/create", .status = 0},
+                               {.request = "GET /containers/a/json", .status = 0, .times = 1},
+                               {.request = "GET /containers/a/json", .status = 500, .body = "?", .times = 1},
+                               INSPECT_OURS,
+                               {.request = "DELETE /containers/a", .status = 0, .times = 2},
+                               REMOVE,
+                               {0}});
     expect_failed(&world, "does not answer");
     cr_assert_eq(http_script_count(world.engine, "DELETE /containers/a"), 3);
+    close_world(&world);
+}
+
+Test(docker_faults, a_lost_create_removes_nothing_of_somebody_else) {
+    struct world world = open_world((struct http_answer[]){
+        EMPTY, {.request = "POST /containers/create", .status = 0}, INSPECT, REMOVE, {0}});
+    expect_failed(&world, "does not answer");
+    cr_assert_eq(http_script_count(world.engine, "DELETE"), 0);
+    close_world(&world);
+}
+
+Test(docker_faults, one_that_is_not_known_is_removed_only_when_it_is_ours) {
+    struct world world = open_world(
+        (struct http_answer[]){EMPTY,
+                               INSPECT_OURS,
+                               REMOVE,
+                               {.request = "GET /containers/b/json", .status = 200, .body = RUNNING},
+                               {.request = "DELETE /containers/b", .status = 204},
+                               {0}});
+    bench_destroy_until_gone(world.bench, "a");
+    bench_destroy_until_gone(world.bench, "b");
+    cr_assert_eq(http_script_count(world.engine, "DELETE /containers/a"), 1);
+    cr_assert_eq(http_script_count(world.engine, "DELETE /containers/b"), 0);
     close_world(&world);
 }
 
@@ -155,6 +187,7 @@ Test(docker_faults, an_engine_that_answers_too_late_is_one_that_does_not_answer)
         (struct http_answer[]){
             EMPTY,
             {.request = "POST /containers/create", .status = 201, .body = "{}", .delay_ms = 600},
+            INSPECT_OURS,
             REMOVE,
             {0}},
         "docker.timeout_ms", "200");
@@ -195,26 +228,14 @@ Test(docker_faults, an_engine_that_is_too_old_is_asked_for_nothing) {
 }
 
 Test(docker_faults, a_name_that_a_lost_create_of_ours_took_is_adopted) {
-    struct bench *bench = bench_new_scripted();
-    char *ours = wp_format(
-        "{\"Config\": {\"Labels\": {\"io.warmpool.prefix\": \"wp/\", \"io.warmpool.host\": \"%s\"}}, "
-        "\"State\": {\"Running\": true}}",
-        bench->config.host.name);
-    struct http_answer answers[] = {EMPTY,
-                                    {.request = "POST /containers/create", .status = 409, .body = "{}"},
-                                    {.request = "GET /containers/a/json", .status = 200, .body = ours},
-                                    {.request = "POST /containers/a/start", .status = 304},
-                                    {0}};
-    char *path = wp_format("%s/engine", bench->dir), *url = wp_format("unix://%s", path);
-    struct world world = {bench, http_script_start(path, "1.41", answers)};
-    bench_set(bench, "docker.url", url);
-    bench_open_runtime(bench);
-    wait_until_listed(&world);
-    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    struct world world =
+        open_world((struct http_answer[]){EMPTY,
+                                          {.request = "POST /containers/create", .status = 409, .body = "{}"},
+                                          INSPECT_OURS,
+                                          {.request = "POST /containers/a/start", .status = 304},
+                                          {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
     close_world(&world);
-    free(path);
-    free(url);
-    free(ours);
 }
 
 Test(docker_faults, a_name_that_somebody_else_took_is_left_alone) {

@@ -67,6 +67,7 @@ enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) {
 struct bench *bench_new_scripted(void) {
     struct bench *bench = bench_new_docker("true");
     bench->scripted = true;
+    bench_set(bench, "host.name", SCRIPTED_HOST);
     return bench;
 }
 

@@ -29,7 +29,9 @@ void bench_set(struct bench *bench, const char *key, const char *value);
 struct bench *bench_new(const char *command);
 /* The same on the Docker engine that answers, under a host's name of its own. */
 struct bench *bench_new_docker(const char *command);
-/* The same without an engine: docker.url is the test's to set, and nothing is cleaned up there. */
+/* The same without an engine: docker.url is the test's to set, and nothing is cleaned up there. The host has
+ * this name. */
+#define SCRIPTED_HOST "scripted"
 struct bench *bench_new_scripted(void);
 void bench_open_runtime(struct bench *bench);
 void bench_close_runtime(struct bench *bench); /* the containers stay where they can */

@@ -12,6 +12,7 @@
  * told. The engine's events tell of deaths; after each gap of them, and at every list, the engine is asked
  * what there is. */
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 #include "core/clock.h"
 #include "core/log.h"
@@ -147,9 +148,36 @@ static void after_removal(struct container *container, const struct wp_engine_an
     uv_timer_start(&container->timer, on_retry_removal, (uint64_t)container->retry_ms, 0);
 }
 
+bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_engine_answer *inspected) {
+    json_t *found = json_loadb(inspected->body.ptr, inspected->body.len, 0, NULL);
+    const json_t *labels = json_object_get(json_object_get(found, "Config"), "Labels");
+    char *owner = wp_definition_owner(runtime->config);
+    bool ours = strcmp(wp_docker_text(labels, WP_LABEL_PREFIX), owner) == 0 &&
+                strcmp(wp_docker_text(labels, WP_LABEL_HOST), runtime->config->host.name) == 0;
+    free(owner);
+    json_decref(found);
+    return ours;
+}
+
+static void after_owner(struct container *container, const struct wp_engine_answer *answer) {
+    if (answer->status != 200) {
+        after_removal(container, answer);
+        return;
+    }
+    container->ours = wp_docker_is_ours(container->runtime, answer);
+    if (container->ours)
+        remove_from_engine(container);
+    else
+        wp_docker_be_over(container);
+}
+
+/* What has the name may be somebody else's as long as it is not known to be ours. */
 static void remove_from_engine(struct container *container) {
-    wp_docker_ask(container, "DELETE", wp_format("/containers/%s?force=1&v=1", container->id), NULL,
-                  after_removal);
+    if (container->ours)
+        wp_docker_ask(container, "DELETE", wp_format("/containers/%s?force=1&v=1", container->id), NULL,
+                      after_removal);
+    else
+        wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_owner);
 }
 
 /* It goes, and this is what will be said of it then. */

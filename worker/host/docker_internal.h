@@ -25,6 +25,7 @@ struct container {
     struct wp_limits limits;
     enum phase phase;
     enum wp_container_state over; /* while REMOVING */
+    bool ours;                    /* what has its name at the engine: made by us, or has our labels */
     bool step;                    /* a call of it is under way */
     bool unwanted;                /* to be removed when that is answered */
     char address[64], detail[192];
@@ -72,6 +73,8 @@ const char *wp_docker_text(const json_t *json, const char *key); /* empty when t
 struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
                                 enum phase phase);
 void wp_docker_set_phase(struct container *container, enum phase phase);
+/* Whether what was inspected has the labels of this host. */
+bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_engine_answer *inspected);
 /* One call at a time; path is freed. `next` is not called for one that is to be removed meanwhile. */
 void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
                    void (*next)(struct container *container, const struct wp_engine_answer *answer));

@@ -165,30 +165,18 @@ static void after_conflict(struct container *container, const struct wp_engine_a
         uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
         return;
     }
-    if (answer->status != 200) {
-        fail(container, answer, "its name is taken, and by whom is not known");
-        return;
-    }
-    json_t *inspected = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
-    const json_t *labels = json_object_get(json_object_get(inspected, "Config"), "Labels");
-    char *owner = wp_definition_owner(container->runtime->config);
-    bool ours = strcmp(wp_docker_text(labels, WP_LABEL_PREFIX), owner) == 0 &&
-                strcmp(wp_docker_text(labels, WP_LABEL_HOST), container->runtime->config->host.name) == 0;
-    free(owner);
-    if (ours) {
+    container->ours = answer->status == 200 && wp_docker_is_ours(container->runtime, answer);
+    if (container->ours)
         start(container);
-    } else { /* not ours to remove */
-        container->over = WP_CONTAINER_FAILED;
-        snprintf(container->detail, sizeof container->detail,
-                 "its name is taken by a container of somebody else");
-        wp_docker_set_phase(container, REMOVING);
-        wp_docker_be_over(container);
-    }
-    json_decref(inspected);
+    else if (answer->status == 200)
+        wp_docker_end(container, WP_CONTAINER_FAILED, "its name is taken by a container of somebody else");
+    else
+        fail(container, answer, "its name is taken, and by whom is not known");
 }
 
 static void after_create(struct container *container, const struct wp_engine_answer *answer) {
     if (answer->status == 201) {
+        container->ours = true;
         start(container);
     } else if (answer->status == 409) {
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,

@@ -101,6 +101,7 @@ void wp_docker_watch(struct wp_runtime *runtime) {
 static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
                                const char *state) {
     struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
+    container->ours = true; /* only such are listed */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
         wp_docker_probe(container);
     else if (strcmp(state, "created") == 0)

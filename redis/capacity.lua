@@ -16,8 +16,6 @@ local function limits_for(name, r)
     return cpu, memory
 end
 
-local function is_up(h) return h.state == 'up' and now - h.beat <= h.ttl_us end
-
 -- Of a pool: h -> whether the host may be asked for its containers (with a claim or not). One that lacks the image may when all do: its
 -- error says what is missing.
 local function makers_of(name, claim)

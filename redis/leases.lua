@@ -222,11 +222,17 @@ local function start_waiting(id, r, place)
     restore_later(r[POOL])
 end
 
--- Whether the container is large enough for the request (false: for anybody), and its host can give it a claim.
+local function is_up(h) return h.state == 'up' and now - h.beat <= h.ttl_us end
+
+-- Whether the container is large enough for the request (false: for anybody), and its host is there to wake it or to give it a claim.
 local function has(id, c, r)
-    if not r or not (r[CPU] or r[MEMORY] or r[CLAIM]) then return true end
+    local paused = r and c[STATE] == 'idle' and state.is_paused(c)
+    if not r or not (r[CPU] or r[MEMORY] or r[CLAIM] or paused) then return true end
     local host, _, cpu, memory = state.details(id, c)
-    if r[CLAIM] and not (host_table.all()[host] or {}).claims then return false end
+    if r[CLAIM] or paused then
+        local h = host_table.all()[host]
+        if not h or not is_up(h) or (r[CLAIM] and not h.claims) then return false end
+    end
     return (not r[CPU] or cpu >= r[CPU]) and (not r[MEMORY] or memory >= r[MEMORY])
 end
 

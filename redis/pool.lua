@@ -292,10 +292,34 @@ local function due(offset)
     end
 end
 
--- detail: stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
+-- Its host makes nothing for now: what is not ready there is made elsewhere. The rest stays.
+local function leave_unready(offset, name, h)
+    if h.state == 'up' then return end -- it is back
+    local ids, unready, requests_of = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, -1), {}, {}
+    state.load_containers(ids)
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] == 'leased' then requests_of[#requests_of + 1] = c[REQUEST] end
+    end
+    state.load_requests(requests_of)
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        local r = c and c[STATE] == 'leased' and state.request(c[REQUEST])
+        if c and (c[STATE] == 'creating' or (r and r[STATE] == 'b')) then unready[#unready + 1] = id end
+    end
+    for i = 1, math.min(#unready, STEP) do
+        local c = state.known_container(unready[i])
+        state.pool(c[POOL])
+        gone(offset, unready[i], c, 'host_away')
+    end
+    if #unready > STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away'}) end
+end
+
+-- detail: away (its containers stay), stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
 local function drop_host(offset, name, detail)
     local h = host_table.all()[name]
     if not h then return end
+    if detail == 'away' then return leave_unready(offset, name, h) end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- it came back
     elseif detail ~= 'stopping' and now - h.beat <= h.ttl_us then

@@ -425,7 +425,7 @@ Test(host_drive, a_clean_stop_says_so_and_leaves_no_process) {
     free_world(world);
 }
 
-Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_nothing) {
+Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
     struct world *world = new_world();
     set(world, "host.on_exit", "keep");
     start_host(world);
@@ -443,6 +443,7 @@ Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_nothing) {
     }
     cr_assert_str_eq(state, "draining");
     json_decref(stats);
-    cr_assert_eq(times(world, "host_down"), 0);
+    WAIT(world, times(world, "host_down") == 1);
+    cr_assert_str_eq(nth(world, "host_down", 0)->detail, "away");
     free_world(world);
 }

@@ -266,6 +266,70 @@ Test(pool_hosts, one_that_stops_is_dropped_at_once_and_others_take_over) {
     cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");
 }
 
+#define AWAY "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'away', 'ttl_ms': 60000}"
+#define UP "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000}"
+
+Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_the_rest_stays) {
+    pool_settings(&slot, "{'max_containers': 4}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 2);
+    pool_acquire(&slot, .id = "leased");
+    pool_acquire(&slot, .id = "w1", .philosophy = "other");
+    const char *creating = keep(pool_commanded(&slot, "create", 0));
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(slot.answer.count, 0, "it is up");
+    cr_assert_eq(pool_beat_with(&slot, "h1", AWAY), 1);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(slot.answer.count, 0, "nobody else can make it, and nobody lost what he has");
+    cr_assert_str_eq(pool_state(&slot, creating), "");
+    cr_assert_eq(pool_stat(&slot, "other", "waiting"), 1);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
+    cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
+    pool_host(&slot, "h2", 1, 0);
+    pool_host_event(&slot, "h2", "host_up", "");
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+    cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");
+    pool_acquire(&slot, .id = "w2", .philosophy = "other");
+    cr_assert_eq(pool_commands(&slot, "create"), 0);
+    cr_assert_eq(pool_beat_with(&slot, "h1", UP), 1);
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_commands(&slot, "create"), 1, "it is back");
+}
+
+Test(pool_hosts, more_than_a_step_of_what_is_not_ready_goes_on_by_an_event) {
+    slot.unchecked = true;
+    pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
+    pool_beat_with(&slot, "h1",
+                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000}");
+    acquire_many(0, 150, "react");
+    pool_follow(&slot);
+    cr_assert_eq(pool_stat(&slot, "react", "creating"), 150);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(pool_stat(&slot, "react", "creating"), 50);
+    pool_follow(&slot);
+    cr_assert_eq(pool_stat(&slot, "react", "creating"), 0);
+    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 150);
+    pool_check(&slot.redis);
+}
+
+Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
+    pool_settings(&slot, "{'hot': 0}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 1);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host(&slot, "h2", 1, 0);
+    pool_acquire(&slot, .id = "r1");
+    cr_assert_eq(pool_commands(&slot, "bind"), 0);
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+    pool_beat_with(&slot, "h1", UP);
+    pool_acquire(&slot, .id = "r2");
+    cr_assert_eq(pool_commands(&slot, "bind"), 1);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 2, "it waits again");
+}
+
 Test(pool_hosts, desired_and_owned_say_what_is_to_be) {
     pool_host(&slot, "h1", 5, 0);
     pool_warm(&slot, "react", 1);

@@ -145,6 +145,7 @@ struct wp_config {
         int64_t capacity;        /* host.capacity: 200 containers */
         int64_t memory_mb;       /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
         enum wp_on_exit on_exit; /* host.on_exit: auto = what the runtime is made for */
+        int64_t keep_ms;         /* host.keep_ms: 120000 after a stop that keeps them, and the host is down */
         int64_t creates;         /* host.creates: 0 = the runtime's own number of creates at once */
         int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat and the host is down */
         int64_t reconcile;       /* host.reconcile_interval: 30 s */

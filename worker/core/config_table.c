@@ -153,6 +153,7 @@ const struct wp_param wp_params[] = {
         "folder in which each container of this host has one of its own for the claims of acquires, best in memory (`/run/warmpool`); in a container it is `/run/warmpool`, in the `process` runtime what `WARMPOOL_CLAIMS` names; empty = acquires with a `claim` are rejected"),
     CHOICE("host.on_exit", host.on_exit, "auto", "auto,keep,destroy",
         "what becomes of the containers when the worker stops; `auto` = keep with the `docker` runtime, so that a worker can be replaced under load, destroy with `process`"),
+    INT("host.keep_ms", host.keep_ms, "120000", 1000, DAY_MS, "ms", "after a stop with `keep` until the next worker with this `host.name` is there; later, and the containers count as dead"),
     INT("host.creates", host.creates, "0", 0, 1000, "creates", "at once; 0 = the runtime's own number"),
     INT("host.ttl_ms", host.ttl_ms, "10000", 1000, DAY_MS, "ms", "without a heartbeat, and the host counts as down"),
     INT("host.reconcile_interval", host.reconcile, "30", 1, 86400, "s", "between two comparisons of what should run with what runs"),

@@ -241,6 +241,10 @@ static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp
     return true;
 }
 
+static bool docker_away(struct wp_runtime *runtime) {
+    return runtime->list_failed || runtime->events_lost;
+}
+
 /* --- the driver -------------------------------------------------------------------------------------------
  */
 
@@ -300,6 +304,7 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .run = wp_docker_run,
     .facts = docker_facts,
     .can_make = wp_docker_can_make,
+    .away = docker_away,
     .list = wp_docker_list,
     .close = docker_close,
 };

@@ -63,6 +63,8 @@ struct wp_runtime {
     uint64_t changes;
     uv_timer_t events_retry;
     int64_t events_retry_ms;
+    bool events_lost; /* more than once in a row */
+    bool list_failed;
     bool closing, closed; /* no more creates; no more of anything */
     int handles;
 };

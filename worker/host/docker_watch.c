@@ -48,6 +48,7 @@ static void list_again(struct wp_runtime *runtime);
 static void on_events_opened(void *ctx) {
     struct wp_runtime *runtime = ctx;
     runtime->events_retry_ms = 0;
+    runtime->events_lost = false;
     list_again(runtime);
 }
 
@@ -60,6 +61,7 @@ static void on_events_over(void *ctx, const struct wp_engine_answer *answer) {
     if (runtime->closing) return;
     wp_log(WP_LOG_WARN, "engine_events_lost", "reason=%s",
            *answer->error ? answer->error : "the engine ended them");
+    runtime->events_lost = runtime->events_retry_ms > 0;
     runtime->events_retry_ms = wp_docker_next_retry(runtime->events_retry_ms);
     uv_timer_start(&runtime->events_retry, on_events_retry, (uint64_t)runtime->events_retry_ms, 0);
 }
@@ -194,6 +196,7 @@ static void on_list(void *ctx, const struct wp_engine_answer *answer) {
         free(listing);
         return;
     }
+    listing->runtime->list_failed = !ok;
     if (ok) compare(listing, rows);
     if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
     if (ok && listing->listed) tell_listed(listing);

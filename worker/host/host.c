@@ -27,6 +27,8 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
         if (!host->stopping)
             wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
                    reply ? reply->str : error);
+    } else if (!host->stopping && host->away && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
+        host->away_unsaid = true; /* Redis knows it now */
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
@@ -70,6 +72,17 @@ static bool has_containers(const struct wp_host *host) {
     return false;
 }
 
+static bool destroys_on_exit(const struct wp_host *host) {
+    enum wp_on_exit wanted = host->config->host.on_exit;
+    return wanted == WP_EXIT_AUTO ? !host->driver->outlives : wanted == WP_EXIT_DESTROY;
+}
+
+/* The last heartbeat of one that keeps its containers lasts until the next worker is there. */
+static int64_t ttl_ms(const struct wp_host *host) {
+    int64_t ttl = host->config->host.ttl_ms, keep = host->config->host.keep_ms;
+    return host->stopping && !destroys_on_exit(host) && keep > ttl ? keep : ttl;
+}
+
 void wp_host_beat(struct wp_host *host) {
     if (!host->listed) return; /* what it has is part of it */
     struct wp_buf map = {0};
@@ -82,8 +95,8 @@ void wp_host_beat(struct wp_host *host) {
     pack_number(&map, "capacity", host->config->host.capacity);
     pack_number(&map, "memory_mb", host->config->host.memory_mb);
     pack_text(&map, "runtime", host->driver->name);
-    pack_text(&map, "state", host->stopping ? "draining" : "up");
-    pack_number(&map, "ttl_ms", host->config->host.ttl_ms);
+    pack_text(&map, "state", host->stopping ? "draining" : host->away ? "away" : "up");
+    pack_number(&map, "ttl_ms", ttl_ms(host));
     struct wp_str args[] = {wp_str(host->config->host.name), wp_buf_str(&map)};
     if (wp_link_call(host->link, "beat", args, 2, on_beat_answer, host) == WP_OK)
         host->pins++; /* else the link says when */
@@ -106,7 +119,18 @@ static void say_up_or_down(struct wp_host *host) {
     char detail[64]; /* no two are the same */
     snprintf(detail, sizeof detail, "up-%lld-%lld", (long long)wp_clock_wall_ms(), (long long)wp_clock_us());
     if (host->up_unsaid && !host->stopping) host->up_unsaid = !wp_host_say(host, "host_up", detail);
+    if (host->away_unsaid) host->away_unsaid = !wp_host_say(host, "host_down", "away");
     if (host->down_unsaid) host->down_unsaid = !wp_host_say(host, "host_down", "stopping");
+}
+
+/* Others make containers while the engine of this one is away. */
+static void look_at_engine(struct wp_host *host) {
+    bool away = host->driver->away && host->driver->away(host->runtime);
+    if (away == host->away) return;
+    host->away = away;
+    wp_log(away ? WP_LOG_WARN : WP_LOG_INFO, away ? "host_away" : "host_back", "host=%s",
+           host->config->host.name);
+    wp_host_beat(host);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -114,6 +138,7 @@ static void on_tick(uv_timer_t *timer) {
     if (!host->stopping) {
         wp_commands_tick(host);
         wp_host_say_unsaid(host);
+        look_at_engine(host);
         if (host->reconcile_again && !host->reconciling) {
             host->reconcile_again = false;
             wp_host_reconcile(host);
@@ -212,9 +237,23 @@ void wp_host_link_ready(struct wp_host *host) {
     wp_host_reconcile(host);
 }
 
-static bool destroys_on_exit(const struct wp_host *host) {
-    enum wp_on_exit wanted = host->config->host.on_exit;
-    return wanted == WP_EXIT_AUTO ? !host->driver->outlives : wanted == WP_EXIT_DESTROY;
+/* What is not ready there goes, and is made by others. */
+static void give_up_unready(struct wp_host *host) {
+    host->away_unsaid = true;
+    say_up_or_down(host);
+    for (struct held *held = host->held; held; held = held->hh.next) {
+        if (held->state == HELD_CREATING || (held->state == HELD_BUSY && held->step == STEP_BIND))
+            host->driver->destroy(host->runtime, wp_str(held->id));
+    }
+}
+
+static void give_up_all(struct wp_host *host) {
+    host->down_unsaid = true;
+    say_up_or_down(host);
+    for (struct held *held = host->held; held; held = held->hh.next) {
+        if (held->state == HELD_CREATING || held->state == HELD_READY || held->state == HELD_BUSY)
+            host->driver->destroy(host->runtime, wp_str(held->id));
+    }
 }
 
 void wp_host_stop(struct wp_host *host) {
@@ -222,13 +261,10 @@ void wp_host_stop(struct wp_host *host) {
     host->stopping = true;
     uv_timer_stop(&host->beat); /* one after host_down would register it anew */
     wp_host_beat(host);
-    if (!destroys_on_exit(host)) return;
-    host->down_unsaid = true;
-    say_up_or_down(host);
-    for (struct held *held = host->held; held; held = held->hh.next) {
-        if (held->state == HELD_CREATING || held->state == HELD_READY || held->state == HELD_BUSY)
-            host->driver->destroy(host->runtime, wp_str(held->id));
-    }
+    if (destroys_on_exit(host))
+        give_up_all(host);
+    else
+        give_up_unready(host);
 }
 
 static void timer_closed(uv_handle_t *handle) {

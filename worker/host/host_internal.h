@@ -74,8 +74,9 @@ struct wp_host {
     bool listed; /* the runtime has said once what there is: no heartbeat before */
     void (*forgotten)(void *ctx);
     void *forgotten_ctx;
-    bool up_wanted, up_unsaid,
+    bool up_wanted, up_unsaid, away_unsaid,
         down_unsaid; /* host_up after the next reconcile; records that could not be produced yet */
+    bool away;       /* its runtime's engine is: nothing is made here */
     bool stopping, freed;
     uv_timer_t beat, interval, tick;
     int pins; /* handles and calls that hold this struct */

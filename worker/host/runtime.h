@@ -61,6 +61,8 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
     /* False: what the philosophy's containers are made of is not there ("": of all that have nothing of their
      * own). As it was when the runtime listed last. NULL: nothing can be missing. */
     bool (*can_make)(struct wp_runtime *runtime, const char *philosophy);
+    /* True: what makes the containers does not answer. NULL: it always does. */
+    bool (*away)(struct wp_runtime *runtime);
     /* Calls listed for each container of this host, now or later, then done. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);

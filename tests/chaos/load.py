@@ -48,8 +48,9 @@ def check_away_at_start(system, stop, start, part):
 class Load:
     """Its own acquires and releases, sent without waiting; pump() takes the answers and releases what they assign."""
 
-    def __init__(self, system, philosophies=("react", "reflexion"), release=True, **fields):
-        self.system, self.philosophies, self.fields, self.release = system, philosophies, fields, release
+    def __init__(self, system, philosophies=("react", "reflexion"), release=True, discard=0, **fields):
+        """discard: the container of each so-many'th answer is not to be used again."""
+        self.system, self.philosophies, self.fields, self.release, self.discard = system, philosophies, fields, release, discard
         self.client = Client(system)
         self.sent, self.mine, self.answers, self.lost, self.held, self.repeats = [], set(), {}, [], {}, 0
         self.failed = []
@@ -93,9 +94,15 @@ class Load:
         container = record["container_id"]
         assert container not in self.held, f"{container} is leased to {self.held[container]} and to {request}"
         if self.release:
-            self.produce("container-release", {"request_id": request, "philosophy": record["philosophy"], "container_id": container})
+            self.give_back(request, reuse=not self.discard or len(self.answers) % self.discard != 0)
         else:
             self.held[container] = request
+
+    def give_back(self, request, reuse=True):
+        record = decode("container-assignment", self.answers[request])
+        self.held.pop(record["container_id"], None)
+        self.produce("container-release", {"request_id": request, "philosophy": record["philosophy"],
+                                           "container_id": record["container_id"], "reuse": reuse})
 
     def wait_sent(self):
         """Until the broker has everything."""

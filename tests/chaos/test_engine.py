@@ -248,40 +248,5 @@ class RedisForgets(WithDocker):
         wait_until(lambda: inspect(held["container_id"]) is None, "its release works")
 
 
-class Rolling(WithDocker):
-    workers = 2
-    options = {"pool.size": 20}  # and host.on_exit as it is: the containers stay
-
-    def test_workers_that_are_replaced_one_by_one_reject_nobody_and_lose_no_lease(self):
-        names, released = [], set()
-
-        def go_on(count):
-            fresh = [f"r-{len(names) + number}" for number in range(count)]
-            for name in fresh:
-                self.client.send("container-acquire", {"request_id": name, "agent_id": "a", "philosophy": "react", "timeout_ms": 110000})
-            names.extend(fresh)
-            for record in list(self.client.read("container-assignment")):  # each second one is held through it all
-                if record["status"] == "assigned" and int(record["request_id"][2:]) % 2 and record["request_id"] not in released:
-                    released.add(record["request_id"])
-                    self.release(record["request_id"])
-        go_on(6)
-        wait_until(lambda: len(self.client.read("container-assignment")) >= 6, "the first are served")
-        for worker in self.system.workers:
-            go_on(4)
-            self.assertEqual(worker.stop(), 0)
-            go_on(4)
-            worker.start().wait_ready()
-            go_on(4)
-        wait_until(lambda: {r["request_id"] for r in self.client.read("container-assignment")} >= set(names), "all are answered")
-        records = self.client.read("container-assignment")
-        self.assertEqual({r["status"] for r in records}, {"assigned"}, [dict(r) for r in records if r["status"] != "assigned"])
-        given = {}
-        for record in records:  # a redelivery says the same
-            self.assertEqual(given.setdefault(record["request_id"], record["container_id"]), record["container_id"])
-        for name, container in given.items():
-            if name not in released:
-                self.assertTrue(runs(container), name)
-
-
 if __name__ == "__main__":
     main()

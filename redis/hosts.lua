@@ -35,14 +35,9 @@ local function wanted(slot, c)
 end
 
 local function describe(slot, ids)
-    local found, requests_of = {}, {}
+    local found = {}
     local covered = tonumber(redis.call('HGET', slot .. ':meta', 'covered') or 0)
-    state.load_containers(ids)
-    for _, id in ipairs(ids) do
-        local c = state.known_container(id)
-        if c and c[STATE] == 'leased' then requests_of[#requests_of + 1] = c[REQUEST] end
-    end
-    state.load_requests(requests_of)
+    state.load_containers_and_holders(ids)
     for i, id in ipairs(ids) do
         local c = state.known_container(id)
         if c then

@@ -295,13 +295,8 @@ end
 -- Its host makes nothing for now: what is not ready there is made elsewhere. The rest stays.
 local function leave_unready(offset, name, h)
     if h.state == 'up' then return end -- it is back
-    local ids, unready, requests_of = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, -1), {}, {}
-    state.load_containers(ids)
-    for _, id in ipairs(ids) do
-        local c = state.known_container(id)
-        if c and c[STATE] == 'leased' then requests_of[#requests_of + 1] = c[REQUEST] end
-    end
-    state.load_requests(requests_of)
+    local ids, unready = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, -1), {}
+    state.load_containers_and_holders(ids)
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
         local r = c and c[STATE] == 'leased' and state.request(c[REQUEST])

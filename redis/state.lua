@@ -158,6 +158,17 @@ function state.load_containers(ids)
     end
 end
 
+-- They, and the requests that they are leased to.
+function state.load_containers_and_holders(ids)
+    state.load_containers(ids)
+    local holders = {}
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] == 'leased' then holders[#holders + 1] = c[REQUEST] end
+    end
+    state.load_requests(holders)
+end
+
 -- Those of an idle list: what they are follows from the list.
 local function load_idle(ids, l)
     local missing, n = bulk.missing(containers, ids)

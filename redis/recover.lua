@@ -7,7 +7,7 @@ local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its 
 -- request_id agent philosophy container_id host address cpu memory image key warm startup_us wait_us epoch expires_ms prediction tier tenant
 local function recover_lease(row)
     local id, agent, name, cid, host, address, cpu, memory, image, key, warm, startup, wait, epoch, expires, prediction, tier, tenant = unpack(row, 2)
-    if state.request(id) or state.container(cid) or (expires > 0 and expires <= now_ms) then return 0 end
+    if state.request(id) or state.container(cid) then return 0 end
     local p = state.pool(name, true)
     if not p then return 0 end
     if not host_table.all()[host] then host_table.placeholder(host, now, PLACEHOLDER_TTL) end
@@ -18,7 +18,7 @@ local function recover_lease(row)
     local r = {'l', name, agent, tenant, '', cid, '', false, false}
     r[ANSWER] = packed_answer(pack(agent, tenant), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
         pack('', 0, tier, nil, true)) -- perhaps it was given a claim: it is reset
-    r[LEASE_MS] = expires > 0 and expires - now_ms or 0
+    r[LEASE_MS] = expires > 0 and math.max(1, expires - now_ms) or 0 -- one that has expired is said to be lost
     p.active = now
     if agent ~= '' then agents.hold(agent, id) end
     state.put_request(id, r)
@@ -39,6 +39,7 @@ local function recover_waiting(event)
     end
     r[DEADLINE] = now - sent_ms * 1000 + (event[10] or settings.timeout_ms) * 1000
     start_waiting(id, r)
+    set_hungry(name, p, true) -- no host is there yet: the first one that comes makes its container
 end
 
 -- args = settings, 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease,

@@ -2,14 +2,12 @@
 #include "engine/recover.h"
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
-#include <math.h>
 #include <stdlib.h>
 #include <uthash.h>
 #include "bus/admin.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "core/pack.h"
-#include "pool/pool_calls.h"
+#include "pool/recover_calls.h"
 #include "store/event_args.h"
 
 enum { TICK_MS = 5, BATCH = 1000, ROWS = 200, METADATA_MS = 2000 };
@@ -148,7 +146,7 @@ static void take(struct recovery *r, const rd_kafka_message_t *message) {
         else
             take_acquire(r, message, at_ms);
     } else {
-        wp_log(WP_LOG_DEBUG, "recovery_read_failed", "reason=%s", rd_kafka_message_errstr(message));
+        wp_log(WP_LOG_WARN, "recovery_read_failed", "reason=%s", rd_kafka_message_errstr(message));
     }
 }
 
@@ -187,53 +185,6 @@ static void end(struct recovery *r) {
     r->handing_over = false;
 }
 
-static const char *text_of(const json_t *json, const char *name) {
-    const char *text = json_string_value(json_object_get(json, name));
-    return text ? text : "";
-}
-
-static double number_of(const json_t *json, const char *record, const char *name) {
-    return json_number_value(json_object_get(record ? json_object_get(json, record) : json, name));
-}
-
-static void pack_figures(struct wp_buf *out, const json_t *json, const char *record) {
-    wp_pack_array(out, 3);
-    wp_pack_double(out, number_of(json, record, "cpu_percent"));
-    wp_pack_double(out, number_of(json, record, "memory_mb"));
-    wp_pack_double(out, number_of(json, record, "execution_time_seconds"));
-}
-
-/* As redis/recover.lua has it: a value that is a string of values goes into the answer as it is. */
-static void pack_lease(struct wp_buf *out, const struct request *request, const json_t *json,
-                       struct wp_str tenant) {
-    static const char *const before[] = {"request_id",   "agent_id", "philosophy",
-                                         "container_id", "host",     "address"};
-    wp_pack_array(out, 19);
-    wp_pack_str(out, WP_STR("l"));
-    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
-        wp_pack_str(out, wp_str(text_of(json, before[i])));
-    wp_pack_double(out, number_of(json, "limits", "cpu_percent"));
-    wp_pack_double(out, number_of(json, "limits", "memory_mb"));
-    wp_pack_str(out, wp_str(text_of(json, "image")));
-    wp_pack_str(out, wp_buf_str(&request->key));
-    wp_pack_bool(out, json_is_true(json_object_get(json, "warm_start")));
-    wp_pack_int(out, (int64_t)(number_of(json, NULL, "startup_time_ms") * 1000));
-    wp_pack_int(out, (int64_t)(number_of(json, NULL, "wait_ms") * 1000));
-    wp_pack_int(out, json_integer_value(json_object_get(json, "lease_epoch")));
-    wp_pack_int(out, json_integer_value(json_object_get(json, "lease_expires_at")));
-    size_t prediction = wp_pack_open(out);
-    wp_pack_array(out, 6);
-    wp_pack_str(out, wp_str(text_of(json, "philosophy")));
-    pack_figures(out, json, "requirements");
-    pack_figures(out, json, "recommended");
-    wp_pack_double(out, number_of(json, NULL, "confidence"));
-    wp_pack_int(out, 0);
-    wp_pack_str(out, wp_str(text_of(json, "basis")));
-    wp_pack_close(out, prediction);
-    wp_pack_str(out, wp_str(text_of(json, "tier")));
-    wp_pack_str(out, tenant);
-}
-
 /* Of its acquire; empty when that is not there any more. */
 static bool read_acquire(const struct recovery *r, const struct request *request, struct wp_arena *arena,
                          union wp_event *ret_event) {
@@ -243,16 +194,34 @@ static bool read_acquire(const struct recovery *r, const struct request *request
                           &error) == WP_OK;
 }
 
-static bool pack_waiting(const struct request *request, const union wp_event *event, int64_t now_ms,
+/* Redis remembers a request for so long after its end. */
+static bool is_remembered(const struct recovery *r, int64_t at_ms, int64_t now_ms) {
+    return at_ms > now_ms - r->config->pool.request_ttl * 1000;
+}
+
+static bool pack_waiting(const struct request *request, const union wp_event *acquire, int64_t now_ms,
                          struct wp_buf *out) {
     struct wp_meta meta = {.timestamp_ms = now_ms > request->asked_ms ? now_ms - request->asked_ms : 0,
                            .read_us = wp_clock_us(),
                            .key = wp_buf_str(&request->acquire_key),
                            .traceparent = WP_STR("")};
-    wp_pack_array(out, 2);
-    wp_pack_str(out, WP_STR("w"));
-    wp_pack_acquire(out, &meta, event, NULL);
+    wp_pack_waiting(out, &meta, acquire);
     return true;
+}
+
+/* Also when it has expired just now: its holder is told then. acquire: NULL when it is not there any more. */
+static bool pack_lease(const struct recovery *r, const struct request *request, const union wp_event *acquire,
+                       int64_t now_ms, struct wp_buf *out) {
+    json_t *assignment = json_loadb(request->assignment.data, request->assignment.len, 0, NULL);
+    int64_t expires_ms = json_integer_value(json_object_get(assignment, "lease_expires_at"));
+    const char *container = json_string_value(json_object_get(assignment, "container_id"));
+    bool on = container && *container && (expires_ms == 0 || is_remembered(r, expires_ms, now_ms));
+    struct wp_str tenant = !acquire                      ? WP_STR("")
+                           : acquire->acquire.tenant.ptr ? acquire->acquire.tenant
+                                                         : WP_STR("default");
+    if (on) wp_pack_lease(out, assignment, wp_buf_str(&request->key), tenant);
+    json_decref(assignment);
+    return on;
 }
 
 static bool pack_known(const struct recovery *r, const struct request *request, const union wp_event *acquire,
@@ -261,21 +230,11 @@ static bool pack_known(const struct recovery *r, const struct request *request, 
     bool over = request->over_ms >= request->assigned_ms || request->released_ms >= request->assigned_ms;
     if (!request->assigned_ms && !request->over_ms && !request->released_ms)
         return acquire && pack_waiting(request, acquire, now_ms, out);
-    json_t *json = over ? NULL : json_loadb(request->assignment.data, request->assignment.len, 0, NULL);
-    int64_t expires_ms = json_integer_value(json_object_get(json, "lease_expires_at"));
-    bool leased = json && *text_of(json, "container_id") && (expires_ms == 0 || expires_ms > now_ms);
-    struct wp_str tenant = !acquire                      ? WP_STR("")
-                           : acquire->acquire.tenant.ptr ? acquire->acquire.tenant
-                                                         : WP_STR("default");
-    if (leased) pack_lease(out, request, json, tenant);
-    json_decref(json);
-    if (leased) return true;
+    if (!over && pack_lease(r, request, acquire, now_ms, out)) return true;
     if (request->over_ms > last_ms) last_ms = request->over_ms;
     if (request->assigned_ms && request->released_ms > last_ms) last_ms = request->released_ms;
-    if (last_ms < now_ms - r->config->pool.request_ttl * 1000) return false;
-    wp_pack_array(out, 2);
-    wp_pack_str(out, WP_STR("e"));
-    wp_pack_str(out, wp_str(request->id));
+    if (!is_remembered(r, last_ms, now_ms)) return false;
+    wp_pack_ended(out, wp_str(request->id));
     return true;
 }
 

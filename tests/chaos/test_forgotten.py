@@ -12,9 +12,11 @@ def alive(address):
     return os.path.exists(f"/proc/{address.removeprefix('pid:')}")
 
 
-class Forgotten(unittest.TestCase):
+class OfTwoWorkers(unittest.TestCase):
+    options = {"host.ttl_ms": 2000, "pool.lease_ms": 600000, "cache.default_ttl": 3600}
+
     def setUp(self):
-        self.system = System(workers=2, options={"host.ttl_ms": 2000, "pool.lease_ms": 600000, "cache.default_ttl": 3600})
+        self.system = System(workers=2, options=self.options)
         self.addCleanup(self.system.close)
         self.client = Client(self.system)
 
@@ -32,6 +34,8 @@ class Forgotten(unittest.TestCase):
         for worker in self.system.workers:
             worker.wait_ready()
 
+
+class Forgotten(OfTwoWorkers):
     def test_leases_survive_and_used_containers_are_not_handed_out_again(self):
         held = {name: self.client.acquire(name) for name in ("h-1", "h-2", "h-3")}
         used = self.client.acquire("u-1")
@@ -63,14 +67,20 @@ class Forgotten(unittest.TestCase):
         self.assertIn("event=state_recovered leases=3", logs)
         self.assertIn("event=partition_forgotten", logs)
 
-    def test_who_waits_is_answered_once_all_the_same(self):
-        self.client.send("pool-control", {"philosophy": "react", "op": "pre_warm", "count": 1})
-        self.system.wait_pool("react", available=1)
-        for worker in self.system.workers:
-            worker.stop()
-            worker.options["pool.max_containers"], worker.options["pool.size"] = 1, 1
-            worker.start()
+    def test_the_cache_begins_again_empty(self):
+        self.client.send("cache", {"event_id": "c-1", "op": "set", "key": "k", "value": b"v"})
+        self.client.wait("cache-result", lambda r: r["event_id"] == "c-1")
+        wait_committed(self.system, ["cache"])
+        self.system.redis.client.flushall()
+        self.client.send("cache", {"event_id": "c-2", "op": "get", "key": "k"})
+        self.assertFalse(self.client.wait("cache-result", lambda r: r["event_id"] == "c-2")["hit"])
         self.wait_all_ready()
+
+
+class ForgottenWhileSomeWait(OfTwoWorkers):
+    options = {**OfTwoWorkers.options, "pool.max_containers": 1, "pool.size": 1}
+
+    def test_who_waits_is_answered_once_all_the_same(self):
         held = self.client.acquire("held")
         names = [f"w-{number}" for number in range(4)]
         for name in names:
@@ -81,22 +91,13 @@ class Forgotten(unittest.TestCase):
         self.system.wait_pool("react", leased=1, waiting=4)
         self.assertTrue(alive(held["address"]))
         self.release("held")
-        for _ in names:  # one after the other: there is one container
+        while names:  # one after the other: there is one container
             answered = wait_until(lambda: [name for name in names if self.answers(name)], "the next has it")
             for name in answered:
                 names.remove(name)
                 self.assertEqual([r["status"] for r in self.answers(name)], ["assigned"], name)
                 self.release(name)
         self.assertEqual(len(self.answers("held")), 1)
-
-    def test_the_cache_begins_again_empty(self):
-        self.client.send("cache", {"event_id": "c-1", "op": "set", "key": "k", "value": b"v"})
-        self.client.wait("cache-result", lambda r: r["event_id"] == "c-1")
-        wait_committed(self.system, ["cache"])
-        self.system.redis.client.flushall()
-        self.client.send("cache", {"event_id": "c-2", "op": "get", "key": "k"})
-        self.assertFalse(self.client.wait("cache-result", lambda r: r["event_id"] == "c-2")["hit"])
-        self.wait_all_ready()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import unittest
 
 from docker_load import docker_system, expect_whole, listed
 from docker_system import SKIPPED
-from load import Load, stats, wait_until
+from load import Load, decode, wait_until
 from own_engine import OwnEngine, why_not
 
 
@@ -62,11 +62,11 @@ class TwoEngines(unittest.TestCase):
             system.start()
             runs = {worker.name: engine.run for worker, engine in zip(system.workers, engines)}
             load = Load(system, discard=2).send(40).wait_answered()
-            for worker, engine in zip(system.workers, engines):
-                self.assertTrue(listed(engine.run, f"io.warmpool.host={worker.name}"))
-                self.assertEqual(listed(engine.run), listed(engine.run, f"io.warmpool.host={worker.name}"))
+            self.assertEqual({decode("container-assignment", answer)["host"] for answer in load.answers.values()}, set(runs))
             load.check()
             expect_whole(system, runs)
+            for worker, engine in zip(system.workers, engines):
+                self.assertEqual(listed(engine.run), listed(engine.run, f"io.warmpool.host={worker.name}"))
             engines[0].kill()
             wait_until(lambda: "event=engine_events_lost" in system.workers[0].log(), load.logs)
             load.send(40).wait_answered()

@@ -33,6 +33,8 @@ struct wp_config {
         int64_t timeout_ms;    /* redis.timeout_ms: 5000, for a reply and for connecting */
         int64_t wait_replicas; /* redis.wait_replicas: 0; WAIT for that many before anything is published */
         char *tls_ca;          /* redis.tls_ca: file of CA certificates; empty = the system's */
+        char *tls_cert;        /* redis.tls_cert: file of the worker's own certificate; empty = none */
+        char *tls_key;         /* redis.tls_key: file of its key */
     } redis;
 
     struct {

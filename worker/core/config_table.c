@@ -45,6 +45,8 @@ const struct wp_param wp_params[] = {
     INT("redis.wait_replicas", redis.wait_replicas, "0", 0, 100, "replicas",
         "replicas that must have a change before anything is published because of it"),
     TEXT("redis.tls_ca", redis.tls_ca, "", 0, PATH, "file of CA certificates for `rediss://`; empty = the system's"),
+    TEXT("redis.tls_cert", redis.tls_cert, "", 0, PATH, "file of the worker's own certificate for `rediss://`, for a Redis with `tls-auth-clients`"),
+    TEXT("redis.tls_key", redis.tls_key, "", 0, PATH, "file of its key"),
 
     NAME("topics.prefix", topics.prefix, "", 0, "put before every topic's name, for several deployments on one Kafka"),
     INT("topics.partitions", topics.partitions, "6", 1, 10000, "partitions", "of a topic that a worker has to make"),

@@ -1,7 +1,7 @@
 /* What Kafka still tells when Redis has forgotten the {pool} slot (delivery rule 9, docs/reliability.md):
- * reads container-assignment and container-release from their beginning, and puts the leases that are still
- * on, and the requests that ended lately, back into Redis. Several workers may do it at once, and again. One
- * thread: the loop's. */
+ * reads container-acquire, -assignment and -release from their beginning, and puts the leases that are still
+ * on, who waits, and the requests that ended lately, back into Redis. Several workers may do it at once, and
+ * again. One thread: the loop's. */
 #ifndef WP_ENGINE_RECOVER_H
 #define WP_ENGINE_RECOVER_H
 #include <uv.h>

@@ -122,6 +122,7 @@ struct stranger { /* created, not started, and not by us */
 void wp_docker_forget_strangers(struct wp_runtime *runtime) {
     struct stranger *stranger, *next;
     HASH_ITER(hh, runtime->strangers, stranger, next) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the table goes with its last one only */
         HASH_DEL(runtime->strangers, stranger);
         free(stranger->name);
         free(stranger);

@@ -46,7 +46,7 @@ struct world {
 static void wait_until_listed(struct world *world) {
     while (http_script_count(world->engine, "GET /events") == 0 ||
            http_script_count(world->engine, "GET /containers/json") == 0)
-        uv_run(&world->bench->loop, UV_RUN_ONCE);
+        loop_turn(&world->bench->loop);
 }
 
 static struct world open_with(const struct http_answer *answers, const char *key, const char *value) {
@@ -326,14 +326,33 @@ static void on_list_done(void *ctx, bool ok) {
     listed_ok = ok;
 }
 
+Test(docker_faults, one_whose_events_cannot_be_had_again_is_away_until_they_can) {
+    struct world world = open_world(
+        (struct http_answer[]){PING,
+                               {.request = "GET /events", .status = 200, .stream = true, .times = 1},
+                               {.request = "GET /events", .status = 500, .body = NO_SPACE, .times = 2},
+                               EVENTS,
+                               EMPTY_LIST,
+                               {0}});
+    struct bench *bench = world.bench;
+    cr_assert_not(bench->driver->away(bench->runtime));
+    http_script_close_streams(world.engine);
+    while (!bench->driver->away(bench->runtime)) loop_turn(&bench->loop);
+    cr_assert_geq(http_script_count(world.engine, "GET /events"), 2, "once is no reason");
+    while (bench->driver->away(bench->runtime)) loop_turn(&bench->loop);
+    cr_assert_eq(http_script_count(world.engine, "GET /events"), 4);
+    close_world(&world);
+}
+
 Test(docker_faults, a_list_that_fails_says_so) {
     struct world world = open_world((struct http_answer[]){
         PING, EVENTS, {.request = "GET /containers/json", .status = 500, .body = NO_SPACE}, {0}});
     int count = 0;
     world.bench->driver->list(world.bench->runtime, on_listed, on_list_done, &count);
-    while (listed_ok < 0) uv_run(&world.bench->loop, UV_RUN_ONCE);
+    while (listed_ok < 0) loop_turn(&world.bench->loop);
     cr_assert_eq(listed_ok, 0);
     cr_assert_eq(count, 0);
+    cr_assert_not(world.bench->driver->away(world.bench->runtime), "it answers");
     close_world(&world);
 }
 

@@ -242,7 +242,7 @@ static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp
 }
 
 static bool docker_away(struct wp_runtime *runtime) {
-    return runtime->list_failed || runtime->events_lost;
+    return runtime->list_unanswered || runtime->events_lost;
 }
 
 /* --- the driver -------------------------------------------------------------------------------------------

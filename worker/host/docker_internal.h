@@ -64,7 +64,7 @@ struct wp_runtime {
     uv_timer_t events_retry;
     int64_t events_retry_ms;
     bool events_lost; /* more than once in a row */
-    bool list_failed;
+    bool list_unanswered;
     bool closing, closed; /* no more creates; no more of anything */
     int handles;
 };

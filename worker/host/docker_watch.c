@@ -197,7 +197,7 @@ static void on_list(void *ctx, const struct wp_engine_answer *answer) {
         free(listing);
         return;
     }
-    listing->runtime->list_failed = !ok;
+    listing->runtime->list_unanswered = answer->status == 0;
     if (ok) compare(listing, rows);
     if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
     if (ok && listing->listed) tell_listed(listing);

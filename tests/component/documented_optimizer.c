@@ -85,7 +85,7 @@ Test(documented, test_optimizer_memory_optimization_disabled) {
     optimizer_start(optimizer);
     cr_assert_not(optimizer_running(optimizer));
     uint64_t end = uv_now(&parts.loop) + 1500;
-    while (uv_now(&parts.loop) < end) ops_parts_turn(&parts); /* longer than an interval */
+    while (uv_now(&parts.loop) < end) loop_turn(&parts.loop); /* longer than an interval */
     const struct optimizer_result *result = optimizer_result(optimizer);
     cr_assert_not(result->enabled);
     cr_assert_eq(result->objects_collected, 0);
@@ -106,7 +106,7 @@ Test(documented, test_optimizer_start_stop) {
     optimizer_stop(optimizer);
     cr_assert_not(optimizer_running(optimizer));
     uint64_t end = uv_now(&parts.loop) + 1500;
-    while (uv_now(&parts.loop) < end) ops_parts_turn(&parts);
+    while (uv_now(&parts.loop) < end) loop_turn(&parts.loop);
     cr_assert_eq(parts.stats.optimizer_rounds, 1, "a stopped loop has no rounds");
     optimizer_start(optimizer);
     OPS_WAIT(&parts, parts.stats.optimizer_rounds == 2);

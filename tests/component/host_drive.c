@@ -215,7 +215,7 @@ static void apply(struct world *world, const rd_kafka_message_t *message) {
 
 static void turn(struct world *world) {
     rd_kafka_message_t *message;
-    bus_run_once(&world->loop);
+    loop_turn(&world->loop);
     while ((message = rd_kafka_consumer_poll(world->reader, 0)) != NULL) {
         if (!message->err) apply(world, message);
         rd_kafka_message_destroy(message);

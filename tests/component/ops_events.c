@@ -281,7 +281,7 @@ Test(ops_events, may_be_freed_while_calls_are_under_way) {
     optimizer_start(optimizer);
     test_redis_pause(&slot.redis);
     uint64_t end = uv_now(&parts.loop) + 1500;
-    while (uv_now(&parts.loop) < end) ops_parts_turn(&parts);
+    while (uv_now(&parts.loop) < end) loop_turn(&parts.loop);
     cr_assert_eq(parts.stats.optimizer_rounds, 0, "its call is under way");
     prewarm_free(prewarm);
     sweeper_free(sweeper);

@@ -56,7 +56,7 @@ Test(ops_scrape, shows_what_was_known_when_redis_is_away) {
     test_redis_kill(&slot.redis);
     OPS_WAIT(&parts, !wp_link_ready(parts.ops.links[WP_SLOT_CACHE]));
     uint64_t end = uv_hrtime() + 1200000000u; /* until it is asked again */
-    while (uv_hrtime() < end) ops_parts_turn(&parts);
+    while (uv_hrtime() < end) loop_turn(&parts.loop);
     cr_assert(shows("\nwarmpool_cache_entries 1\n"));
     cr_assert(shows("\nwarmpool_cache_entries 1\n"));
 }
@@ -83,7 +83,7 @@ Test(ops_scrape, nothing_is_called_after_the_end) {
     shared_reader_free(parts.ops.reader);
     parts.ops.reader = NULL;
     uint64_t end = uv_hrtime() + 200000000u;
-    while (uv_hrtime() < end) ops_parts_turn(&parts);
+    while (uv_hrtime() < end) loop_turn(&parts.loop);
     cr_assert_eq(rounds, 0);
     cr_assert_null(parts.ops.shared.pool);
 }

@@ -219,7 +219,7 @@ static void on_list_done(void *ctx, bool ok) {
 static struct listing list(struct bench *bench) {
     struct listing listing = {0};
     bench->driver->list(bench->runtime, on_listed, on_list_done, &listing);
-    while (!listing.done) uv_run(&bench->loop, UV_RUN_ONCE);
+    while (!listing.done) loop_turn(&bench->loop);
     return listing;
 }
 

@@ -34,22 +34,9 @@ void bus_fill(const struct wp_config *config, enum wp_topic topic, int32_t parti
     free(name);
 }
 
-static void on_timer(uv_timer_t *timer) {
-    (void)timer;
-}
-
-void bus_run_once(uv_loop_t *loop) {
-    uv_timer_t timer;
-    uv_timer_init(loop, &timer);
-    uv_timer_start(&timer, on_timer, 20, 0);
-    uv_run(loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&timer, NULL);
-    uv_run(loop, UV_RUN_NOWAIT);
-}
-
 void bus_run_for(uv_loop_t *loop, int ms) {
     uint64_t end = uv_hrtime() + (uint64_t)ms * 1000000u;
-    while (uv_hrtime() < end) bus_run_once(loop);
+    while (uv_hrtime() < end) loop_turn(loop);
 }
 
 struct reader_part *reader_part(struct reader *reader, struct wp_tp tp) {

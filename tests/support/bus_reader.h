@@ -2,6 +2,7 @@
  * and no repetition, and starts partitions by itself when asked to. */
 #ifndef TESTS_BUS_READER_H
 #define TESTS_BUS_READER_H
+#include "support/loop.h"
 #include "bus/source.h"
 #include "support/limits.h"
 
@@ -51,13 +52,12 @@ void reader_start(struct reader *reader, struct wp_tp tp, int64_t offset);
         uint64_t end_ = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);                                   \
         bool holds_ = condition;                                                                             \
         while (!holds_ && uv_hrtime() < end_) {                                                              \
-            bus_run_once(loop);                                                                              \
+            loop_turn(loop);                                                                                 \
             holds_ = condition;                                                                              \
         }                                                                                                    \
         cr_assert(holds_, "waited %d s for: %s", WAIT_LIMIT_S, #condition);                                  \
     } while (0)
 
-void bus_run_once(uv_loop_t *loop); /* one turn, at most 20 ms */
 void bus_run_for(uv_loop_t *loop, int ms);
 
 #endif

@@ -70,7 +70,7 @@ static json_t *decode(struct ops_kafka *kafka, const rd_kafka_message_t *message
 json_t *ops_take_within(struct ops_kafka *kafka, int ms) {
     uint64_t end = uv_hrtime() + (uint64_t)ms * 1000000u;
     do {
-        ops_parts_turn(kafka->parts);
+        loop_turn(&kafka->parts->loop);
         rd_kafka_message_t *message = rd_kafka_consumer_poll(kafka->reader, 0);
         json_t *record = message && !message->err ? decode(kafka, message) : NULL;
         if (message) rd_kafka_message_destroy(message);

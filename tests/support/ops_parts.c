@@ -16,19 +16,6 @@ void ops_parts_set(struct ops_parts *parts, const char *key, const char *value) 
     cr_assert_eq(wp_config_set(&parts->config, key, value, &error), WP_OK, "%s", error.text);
 }
 
-static void wake(uv_timer_t *timer) {
-    uv_stop(timer->loop);
-}
-
-void ops_parts_turn(struct ops_parts *parts) {
-    uv_timer_t limit;
-    uv_timer_init(&parts->loop, &limit);
-    uv_timer_start(&limit, wake, 20, 0);
-    uv_run(&parts->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&limit, NULL);
-    uv_run(&parts->loop, UV_RUN_NOWAIT); /* it closes */
-}
-
 void ops_parts_start(struct ops_parts *parts, struct test_redis *redis) {
     struct wp_error error;
     memset(parts, 0, sizeof *parts);
@@ -98,7 +85,7 @@ char *ops_http(struct ops_parts *parts, int family, int port, const char *method
     uint64_t end = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);
     while (got != 0) {
         cr_assert(uv_hrtime() < end, "%s %s is not answered", method, path);
-        ops_parts_turn(parts);
+        loop_turn(&parts->loop);
         while ((got = read(fd, bytes, sizeof bytes)) > 0) wp_buf_add(&answer, bytes, (size_t)got);
     }
     close(fd);

@@ -2,6 +2,7 @@
  * for; no Kafka. */
 #ifndef TEST_SUPPORT_OPS_PARTS_H
 #define TEST_SUPPORT_OPS_PARTS_H
+#include "support/loop.h"
 #include "ops/ops_internal.h"
 #include "support/limits.h"
 #include "support/redis.h"
@@ -27,10 +28,9 @@ json_t *ops_json(const char *json);
 #define OPS_WAIT(parts, condition)                                                                           \
     do {                                                                                                     \
         uint64_t end_ = uv_hrtime() + WAIT_LIMIT_S * UINT64_C(1000000000);                                   \
-        while (!(condition) && uv_hrtime() < end_) ops_parts_turn(parts);                                    \
+        while (!(condition) && uv_hrtime() < end_) loop_turn(&(parts)->loop);                                \
         cr_assert(condition, "waited for: %s", #condition);                                                  \
     } while (0)
-void ops_parts_turn(struct ops_parts *parts); /* at most 20 ms */
 
 /* One HTTP request over the loop: "GET", "/healthz". The whole answer, NUL-terminated; free is the caller's.
  */

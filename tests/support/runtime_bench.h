@@ -1,6 +1,7 @@
 /* A loop with one runtime, and what it was told. Everything on the test's thread. */
 #ifndef TESTS_RUNTIME_BENCH_H
 #define TESTS_RUNTIME_BENCH_H
+#include "support/loop.h"
 #include "host/runtime.h"
 #include "support/limits.h"
 

@@ -79,7 +79,7 @@ static _Noreturn void be_worker(struct bench *bench, int out, bool kill_keeper) 
         bench_create_until(bench, "before", WP_CONTAINER_READY);
         pid_t keeper = keeper_of(getpid());
         kill(keeper, SIGKILL);
-        while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped */
+        while (kill(keeper, 0) == 0) loop_turn(&bench->loop); /* until it is reaped */
     }
     bench_create(bench, "a");
     bench_create(bench, "b");
@@ -137,7 +137,7 @@ Test(process_keeper, a_create_that_finds_no_keeper_fails_and_a_later_one_works) 
     process_wait_dead(keeper);
     bench_create_until(bench, "a", WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "keeper"), "%s", bench_last(bench)->detail);
-    while (kill(keeper, 0) == 0) uv_run(&bench->loop, UV_RUN_ONCE); /* until it is reaped and replaced */
+    while (kill(keeper, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
     bench_create_until(bench, "b", WP_CONTAINER_READY);
     bench_close(bench);
 }

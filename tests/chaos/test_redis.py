@@ -13,6 +13,23 @@ class RedisAway(unittest.TestCase):
         with chaos_system(start=False) as system:
             check_away_at_start(system, system.redis.kill, system.redis.start, "redis.url")
 
+    def test_no_worker_is_ready_before_it_has_loaded_its_functions(self):
+        with chaos_system() as system:  # so that its topics are there, and Kafka is quick
+            worker = system.workers[0]
+            worker.stop()
+            pause(system.redis.process.pid)
+            seen = set()
+
+            def kafka_is_ready():
+                seen.add(worker.http("/readyz")[0])
+                return "event=kafka_ready" in worker.log()
+            worker.start()
+            wait_until(kafka_is_ready, worker.log)
+            seen.add(worker.http("/readyz")[0])
+            system.redis.process.send_signal(signal.SIGCONT)
+            self.assertNotIn(200, seen)
+            worker.wait_ready()
+
     def away(self, stop, back):
         with chaos_system() as system:
             load = Load(system).send(1500).wait_answered(200)

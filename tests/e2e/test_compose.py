@@ -177,6 +177,11 @@ class Compose(unittest.TestCase):
         self.compose("--profile", "secure", "down", "-v")
         self.expect_nothing_left()
 
+    def test_the_image_is_small_above_its_base(self):
+        def megabytes(image):
+            return int(self.run_in_root("docker", "image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+        self.assertLess(megabytes(self.settings["WORKER_IMAGE"]) - megabytes("debian:trixie-slim"), 120)
+
     def test_secrets_are_closed_to_other_users_and_not_overwritten(self):
         secrets = f"{self.folder}/other"
         environment = {**os.environ, "SECRETS_DIR": secrets}

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "host/host.h"
-#include "support/bus_reader.h"
+#include "support/kafka_reader.h"
 #include "support/calls.h"
 #include "support/limits.h"
 #include "support/pool_slot.h"
@@ -26,7 +26,7 @@ struct world {
     struct wp_config config;
     struct wp_stats stats;
     struct wp_link *link;
-    struct wp_sink *sink;
+    struct wp_producer *producer;
     struct wp_wire *wire;
     struct wp_host *host;
     bool drop_commands;
@@ -85,14 +85,14 @@ static void start_reader(struct world *world) {
 
 static void start_host(struct world *world) {
     struct wp_error error;
-    cr_assert_eq(
-        wp_sink_new(&world->sink, &world->loop, &world->config, &world->stats, on_delivered, world, &error),
-        WP_OK);
+    cr_assert_eq(wp_producer_new(&world->producer, &world->loop, &world->config, &world->stats, on_delivered,
+                                 world, &error),
+                 WP_OK);
     cr_assert_eq(wp_link_new(&world->link, &world->loop, &world->config, WP_SLOT_POOL, &world->stats, on_link,
                              world, &error),
                  WP_OK);
     cr_assert_eq(wp_host_new(&world->host, &world->loop, &world->config, &world->stats, world->link,
-                             world->sink, world->wire, &error),
+                             world->producer, world->wire, &error),
                  WP_OK, "%s", error.text);
 }
 
@@ -100,7 +100,7 @@ static void free_host(struct world *world) {
     wp_host_free(world->host);
     world->host = NULL;
     wp_link_free(world->link);
-    wp_sink_free(world->sink);
+    wp_producer_free(world->producer);
     uv_run(&world->loop, UV_RUN_DEFAULT);
 }
 
@@ -139,12 +139,12 @@ static void free_world(struct world *world) {
 
 static void publish_bytes(struct world *world, struct wp_str bytes) {
     struct wp_error error;
-    int32_t partitions = wp_sink_partitions(world->sink, WP_TOPIC_COMMAND);
+    int32_t partitions = wp_producer_partitions(world->producer, WP_TOPIC_COMMAND);
     cr_assert_eq(partitions, 4);
     struct wp_record record = {.topic = WP_TOPIC_COMMAND,
                                .value = bytes,
                                .partition = (int32_t)(wp_str_hash(WP_STR(HOST)) % (unsigned)partitions)};
-    cr_assert_eq(wp_sink_send(world->sink, &record, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_producer_send(world->producer, &record, &error), WP_OK, "%s", error.text);
 }
 
 static void publish_command(struct world *world, const char *host, const char *op, const char *id) {
@@ -269,7 +269,7 @@ static bool is_dead(pid_t pid) {
 static struct world *world_with(int containers) {
     struct world *world = new_world();
     start_host(world);
-    WAIT(world, times(world, "host_up") > 0 && wp_sink_partitions(world->sink, WP_TOPIC_COMMAND) > 0);
+    WAIT(world, times(world, "host_up") > 0 && wp_producer_partitions(world->producer, WP_TOPIC_COMMAND) > 0);
     if (containers > 0) {
         control(world, "pre_warm", containers);
         WAIT(world, stat_of(world, "available") == containers);
@@ -405,7 +405,7 @@ Test(host_drive, a_failing_create_is_told_with_its_reason_and_harms_no_other) {
     set(world, "process.command", "exit 3");
     set(world, "process.ready", "notify");
     start_host(world);
-    WAIT(world, times(world, "host_up") > 0 && wp_sink_partitions(world->sink, WP_TOPIC_COMMAND) > 0);
+    WAIT(world, times(world, "host_up") > 0 && wp_producer_partitions(world->producer, WP_TOPIC_COMMAND) > 0);
     control(world, "pre_warm", 1);
     WAIT(world, times(world, "failed") > 0);
     cr_assert_str_eq(nth(world, "failed", 0)->detail, "the process exited with status 3 before it was ready");

@@ -27,8 +27,8 @@ static void start(void) {
     parts.stats.redis.ready = parts.stats.kafka.ready = parts.stats.state.ready = true;
     parts.stats.started_us = wp_clock_us();
     ops_kafka_start(&kafka, &parts, kafka_shared(), name);
-    cr_assert_eq(wp_ops_new(&ops, &parts.loop, &parts.config, &parts.stats, parts.ops.links, parts.ops.sink,
-                            parts.ops.wire, &error),
+    cr_assert_eq(wp_ops_new(&ops, &parts.loop, &parts.config, &parts.stats, parts.ops.links,
+                            parts.ops.producer, parts.ops.wire, &error),
                  WP_OK, "%s", error.text);
 }
 static void stop(void) {
@@ -164,8 +164,8 @@ Test(ops_record, an_empty_id_is_made_of_machine_and_process) {
     gethostname(machine, sizeof machine - 1);
     snprintf(wanted, sizeof wanted, "%s-%d", machine, (int)getpid());
     ops_parts_set(&parts, "worker.id", "");
-    cr_assert_eq(wp_ops_new(&other, &parts.loop, &parts.config, &parts.stats, parts.ops.links, parts.ops.sink,
-                            parts.ops.wire, NULL),
+    cr_assert_eq(wp_ops_new(&other, &parts.loop, &parts.config, &parts.stats, parts.ops.links,
+                            parts.ops.producer, parts.ops.wire, NULL),
                  WP_OK);
     cr_assert_str_eq(other->worker_id, wanted);
     wp_ops_free(other);
@@ -175,8 +175,8 @@ Test(ops_record, a_wrong_address_ends_the_start) {
     struct wp_ops *other;
     struct wp_error error;
     ops_parts_set(&parts, "http.listen", "no.such.host.invalid:1");
-    cr_assert_eq(wp_ops_new(&other, &parts.loop, &parts.config, &parts.stats, parts.ops.links, parts.ops.sink,
-                            parts.ops.wire, &error),
+    cr_assert_eq(wp_ops_new(&other, &parts.loop, &parts.config, &parts.stats, parts.ops.links,
+                            parts.ops.producer, parts.ops.wire, &error),
                  WP_ERR_CONFIG);
     cr_assert(strstr(error.text, "http.listen"));
 }

@@ -1,8 +1,8 @@
-/* Owns the sink, the codec and the reader of tests of ops/. */
+/* Owns the producer, the codec and the reader of tests of ops/. */
 #include "support/limits.h"
 #include "support/ops_kafka.h"
 #include <criterion/criterion.h>
-#include "bus/admin.h"
+#include "kafka/admin.h"
 
 static void on_delivered(void *ctx, void *token, bool ok) {
     (void)ctx, (void)token, (void)ok;
@@ -37,8 +37,8 @@ void ops_kafka_start(struct ops_kafka *kafka, struct ops_parts *parts, const cha
     ops_parts_set(parts, "topics.partitions", "1");
     cr_assert_eq(wp_admin_ensure_topics(&parts->config, 10000, &error), WP_OK, "%s", error.text);
     cr_assert_eq(wp_wire_new(&parts->ops.wire, &parts->config, &error), WP_OK, "%s", error.text);
-    cr_assert_eq(wp_sink_new(&parts->ops.sink, &parts->loop, &parts->config, &parts->stats, on_delivered,
-                             NULL, &error),
+    cr_assert_eq(wp_producer_new(&parts->ops.producer, &parts->loop, &parts->config, &parts->stats,
+                                 on_delivered, NULL, &error),
                  WP_OK, "%s", error.text);
     kafka->reader = open_reader(&parts->config);
 }
@@ -46,7 +46,7 @@ void ops_kafka_start(struct ops_kafka *kafka, struct ops_parts *parts, const cha
 void ops_kafka_stop(struct ops_kafka *kafka) {
     rd_kafka_consumer_close(kafka->reader);
     rd_kafka_destroy(kafka->reader);
-    wp_sink_free(kafka->parts->ops.sink);
+    wp_producer_free(kafka->parts->ops.producer);
     uv_run(&kafka->parts->loop, UV_RUN_NOWAIT);
     wp_wire_free(kafka->parts->ops.wire);
 }

@@ -1,6 +1,6 @@
 /* Owns the translation between cache events and the {cache} function. Pure. */
 #include "cache/cache_calls.h"
-#include "bus/admin.h"
+#include "kafka/admin.h"
 #include "store/event_args.h"
 #include <stdlib.h>
 

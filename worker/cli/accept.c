@@ -1,11 +1,11 @@
 /* `warmpool accept TOPIC`: the way on for partitions that stopped because what Redis remembers of them and
  * what Kafka has do not fit (docs/reliability.md): the topic was made anew, records were deleted before they
  * were read, or Redis has forgotten. */
-#include "bus/admin.h"
+#include "kafka/admin.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
-#include "engine/handler.h"
+#include "pipeline/handler.h"
 
 #include <inttypes.h>
 #include <stdio.h>

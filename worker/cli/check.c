@@ -1,6 +1,6 @@
 /* `warmpool check`: tries the configuration and every connection; one line each, what is wrong with how to
  * mend it. */
-#include "bus/admin.h"
+#include "kafka/admin.h"
 #include "cli/check_docker.h"
 #include "cli/check_redis.h"
 #include "cli/command.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "core/buf.h"
 #include "host/definition.h"
-#include "host/engine.h"
+#include "host/docker/client.h"
 
 enum { ANSWER_MS = 10000 };
 
@@ -14,7 +14,7 @@ struct question {
     bool answered;
 };
 
-static void on_version(struct wp_check *check, const struct wp_engine_answer *answer) {
+static void on_version(struct wp_check *check, const struct wp_docker_client_answer *answer) {
     json_t *version = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
     const char *number = json_string_value(json_object_get(version, "Version"));
     const char *api = json_string_value(json_object_get(version, "ApiVersion"));
@@ -23,7 +23,7 @@ static void on_version(struct wp_check *check, const struct wp_engine_answer *an
     json_decref(version);
 }
 
-static void on_answer(void *ctx, const struct wp_engine_answer *answer) {
+static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
     struct question *question = ctx;
     struct wp_check *check = question->check;
     question->answered = true;
@@ -39,11 +39,11 @@ static void on_answer(void *ctx, const struct wp_engine_answer *answer) {
                      "%s; start it, set docker.url, or give this user the right to use it", answer->error);
 }
 
-static void ask(struct wp_engine *engine, struct wp_check *check, const char *image) {
+static void ask(struct wp_docker_client *engine, struct wp_check *check, const char *image) {
     struct question question = {.check = check, .image = image};
     char *path = image ? wp_format("/images/%s/json", image) : wp_strdup("/version");
-    wp_engine_call(engine, "GET", path, NULL, on_answer, &question);
-    wp_engine_drain(engine, ANSWER_MS);
+    wp_docker_client_call(engine, "GET", path, NULL, on_answer, &question);
+    wp_docker_client_drain(engine, ANSWER_MS);
     if (!question.answered)
         wp_check_say(check, WP_CHECK_FAILED, image ? "image" : "docker",
                      "the engine at %s has not answered in %d s", check->config->docker.url,
@@ -53,12 +53,12 @@ static void ask(struct wp_engine *engine, struct wp_check *check, const char *im
 
 void wp_check_docker(struct wp_check *check) {
     const struct wp_config *config = check->config;
-    struct wp_engine *engine;
+    struct wp_docker_client *engine;
     struct wp_error error;
     uv_loop_t loop;
     uv_loop_init(&loop);
     if (wp_definition_check(config, &error) != WP_OK ||
-        wp_engine_open(&engine, &loop, config, &error) != WP_OK) {
+        wp_docker_client_open(&engine, &loop, config, &error) != WP_OK) {
         wp_check_say(check, WP_CHECK_FAILED, "docker", "%s", error.text);
     } else {
         int before = check->failed;
@@ -68,7 +68,7 @@ void wp_check_docker(struct wp_check *check) {
             for (size_t i = 0; i < config->docker.image_of.count; i++)
                 ask(engine, check, config->docker.image_of.list[i].value);
         }
-        wp_engine_close(engine);
+        wp_docker_client_close(engine);
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);

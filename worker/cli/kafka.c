@@ -1,6 +1,6 @@
 /* Producer and reader of the subcommands. Owns their clients; runs on the caller's thread. */
 #include "cli/kafka.h"
-#include "bus/admin.h"
+#include "kafka/admin.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -57,14 +57,14 @@ static enum wp_err topic_open(rd_kafka_t *rk, const struct wp_config *config, co
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
     (void)rk;
-    struct wp_producer *producer = opaque;
+    struct wp_cli_producer *producer = opaque;
     producer->pending--;
     if (!message->err) return;
     if (producer->failed++ == 0)
         snprintf(producer->why, sizeof(producer->why), "%s", rd_kafka_err2str(message->err));
 }
 
-static enum wp_err producer_topics(struct wp_producer *producer, const struct wp_config *config,
+static enum wp_err producer_topics(struct wp_cli_producer *producer, const struct wp_config *config,
                                    const enum wp_topic *topics, size_t count, int timeout_ms,
                                    struct wp_error *error) {
     for (size_t i = 0; i < count; i++) {
@@ -78,21 +78,21 @@ static enum wp_err producer_topics(struct wp_producer *producer, const struct wp
     return WP_OK;
 }
 
-enum wp_err wp_producer_open(struct wp_producer *producer, const struct wp_config *config,
+enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct wp_config *config,
                              const enum wp_topic *topics, size_t count, int timeout_ms,
                              struct wp_error *error) {
-    *producer = (struct wp_producer){0};
+    *producer = (struct wp_cli_producer){0};
     rd_kafka_conf_t *conf = wp_kafka_conf(config, false, error);
     if (!conf) return WP_ERR_CONFIG;
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     enum wp_err err = client_new(&producer->rk, RD_KAFKA_PRODUCER, conf, error);
     if (!err) err = producer_topics(producer, config, topics, count, timeout_ms, error);
-    if (err) wp_producer_close(producer);
+    if (err) wp_cli_producer_close(producer);
     return err;
 }
 
-enum wp_err wp_producer_send(struct wp_producer *producer, enum wp_topic topic, struct wp_str key,
+enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
                              struct wp_str value, struct wp_error *error) {
     for (;;) {
         int refused = rd_kafka_produce(producer->topics[topic], RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
@@ -108,11 +108,11 @@ enum wp_err wp_producer_send(struct wp_producer *producer, enum wp_topic topic, 
     return WP_OK;
 }
 
-void wp_producer_poll(struct wp_producer *producer) {
+void wp_cli_producer_poll(struct wp_cli_producer *producer) {
     rd_kafka_poll(producer->rk, 0);
 }
 
-enum wp_err wp_producer_flush(struct wp_producer *producer, int timeout_ms, struct wp_error *error) {
+enum wp_err wp_cli_producer_flush(struct wp_cli_producer *producer, int timeout_ms, struct wp_error *error) {
     rd_kafka_flush(producer->rk, timeout_ms);
     if (producer->failed)
         return wp_fail(error, WP_ERR_KAFKA, "%zu records were not delivered: %s", producer->failed,
@@ -123,7 +123,7 @@ enum wp_err wp_producer_flush(struct wp_producer *producer, int timeout_ms, stru
     return WP_OK;
 }
 
-void wp_producer_close(struct wp_producer *producer) {
+void wp_cli_producer_close(struct wp_cli_producer *producer) {
     for (size_t i = 0; i < WP_TOPICS; i++) {
         if (producer->topics[i]) rd_kafka_topic_destroy(producer->topics[i]);
         free(producer->names[i]);
@@ -132,7 +132,7 @@ void wp_producer_close(struct wp_producer *producer) {
         rd_kafka_purge(producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_destroy(producer->rk);
     }
-    *producer = (struct wp_producer){0};
+    *producer = (struct wp_cli_producer){0};
 }
 
 /* --- reader --- */

@@ -4,9 +4,9 @@
 #ifndef WP_CLI_KAFKA_H
 #define WP_CLI_KAFKA_H
 #include <librdkafka/rdkafka.h>
-#include "bus/topics.h"
+#include "kafka/topics.h"
 
-struct wp_producer {
+struct wp_cli_producer {
     rd_kafka_t *rk;         /* owned */
     char *names[WP_TOPICS]; /* full names of the opened topics, owned */
     rd_kafka_topic_t
@@ -16,17 +16,17 @@ struct wp_producer {
 };
 
 /* Connects and opens the topics. */
-enum wp_err wp_producer_open(struct wp_producer *producer, const struct wp_config *config,
+enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct wp_config *config,
                              const enum wp_topic *topics, size_t count, int timeout_ms,
                              struct wp_error *error) WP_MUST_CHECK;
 /* Copies key (ptr NULL: none) and value. Waits while the queue is full. */
-enum wp_err wp_producer_send(struct wp_producer *producer, enum wp_topic topic, struct wp_str key,
+enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
                              struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
-void wp_producer_poll(struct wp_producer *producer);
+void wp_cli_producer_poll(struct wp_cli_producer *producer);
 /* Waits for all deliveries; WP_ERR_KAFKA when any failed or is missing. */
-enum wp_err wp_producer_flush(struct wp_producer *producer, int timeout_ms,
+enum wp_err wp_cli_producer_flush(struct wp_cli_producer *producer, int timeout_ms,
                               struct wp_error *error) WP_MUST_CHECK;
-void wp_producer_close(struct wp_producer *producer); /* zero-initialised is fine */
+void wp_cli_producer_close(struct wp_cli_producer *producer); /* zero-initialised is fine */
 
 enum wp_reader_start { WP_READ_FROM_BEGINNING, WP_READ_FROM_END };
 

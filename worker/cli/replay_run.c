@@ -33,7 +33,7 @@ struct run {
 struct replay {
     const struct wp_trace *trace;
     const struct wp_replay_options *options;
-    struct wp_producer producer;
+    struct wp_cli_producer producer;
     struct wp_reader reader;
     struct wp_wire *wire;
     struct run *runs; /* one for each of the trace's */
@@ -76,7 +76,7 @@ static enum wp_err publish(struct replay *r, enum wp_topic topic, struct wp_str 
     wp_buf_reset(&r->scratch);
     wp_wire_encode(r->wire, topic, event, &r->scratch);
     r->result->events++;
-    return wp_producer_send(&r->producer, topic, key, wp_buf_str(&r->scratch), r->error);
+    return wp_cli_producer_send(&r->producer, topic, key, wp_buf_str(&r->scratch), r->error);
 }
 
 /* --- what a run does --- */
@@ -274,7 +274,7 @@ static enum wp_err take_records(struct replay *r, int64_t next_us) {
         err = on_record(r, message);
         rd_kafka_message_destroy(message);
     }
-    wp_producer_poll(&r->producer);
+    wp_cli_producer_poll(&r->producer);
     return err;
 }
 
@@ -348,7 +348,7 @@ static enum wp_err run_all(struct replay *r) {
 /* Predictions and dead letters that the last events cause are still under way: until it is quiet. */
 static enum wp_err settle(struct replay *r) {
     int64_t since = wp_clock_us();
-    enum wp_err err = wp_producer_flush(&r->producer, FLUSH_MS, r->error);
+    enum wp_err err = wp_cli_producer_flush(&r->producer, FLUSH_MS, r->error);
     if (r->last_record_us < since) r->last_record_us = since;
     while (!err && wp_clock_us() < r->last_record_us + QUIET_US && wp_clock_us() < since + SETTLE_US)
         err = take_records(r, INT64_MAX);
@@ -360,7 +360,7 @@ static enum wp_err open_clients(struct replay *r, const struct wp_config *config
     static const enum wp_topic out[] = {WP_TOPIC_ASSIGNMENT, WP_TOPIC_CACHE_RESULT, WP_TOPIC_PREDICTION,
                                         WP_TOPIC_DEAD_LETTER};
     enum wp_err err = wp_wire_new(&r->wire, config, r->error);
-    if (!err) err = wp_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
+    if (!err) err = wp_cli_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
     if (!err)
         err = wp_reader_open(&r->reader, config, out, sizeof(out) / sizeof(out[0]), WP_READ_FROM_END, 10000,
                              r->error);
@@ -389,7 +389,7 @@ enum wp_err wp_replay_run(const struct wp_config *config, const struct wp_trace 
     ret->cache_unanswered = r.cache_open;
     if (options->live_line && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     wp_reader_close(&r.reader);
-    wp_producer_close(&r.producer);
+    wp_cli_producer_close(&r.producer);
     wp_wire_free(r.wire);
     wp_due_done(&r.releases);
     wp_buf_done(&r.scratch);

@@ -39,7 +39,7 @@ static const char *const default_keys[WP_TOPICS] = {
 };
 
 struct sender {
-    struct wp_producer producer;
+    struct wp_cli_producer producer;
     struct wp_wire *wire;
     enum wp_topic topic;
     struct wp_buf bytes;
@@ -61,7 +61,7 @@ static enum wp_err send_line(struct sender *sender, struct wp_str line, struct w
     if (err) return err;
     json_t *field = find_key(line, sender->topic);
     struct wp_str key = {json_string_value(field), json_string_length(field)};
-    err = wp_producer_send(&sender->producer, sender->topic, key, wp_buf_str(&sender->bytes), error);
+    err = wp_cli_producer_send(&sender->producer, sender->topic, key, wp_buf_str(&sender->bytes), error);
     json_decref(field);
     if (!err) sender->sent++;
     return err;
@@ -80,7 +80,7 @@ static enum wp_err send_lines(struct sender *sender, FILE *in, struct wp_error *
     for (long number = 1; err != WP_ERR_KAFKA && (len = getline(&line, &cap, in)) >= 0; number++) {
         if (is_blank(line)) continue;
         err = send_line(sender, (struct wp_str){line, (size_t)len}, error);
-        wp_producer_poll(&sender->producer);
+        wp_cli_producer_poll(&sender->producer);
         if (!err || err == WP_ERR_KAFKA) continue;
         sender->bad++;
         fprintf(stderr, "warmpool send: line %ld: %s\n", number, error->text);
@@ -91,10 +91,10 @@ static enum wp_err send_lines(struct sender *sender, FILE *in, struct wp_error *
 
 static enum wp_err send_all(struct sender *sender, const struct wp_config *config, struct wp_error *error) {
     enum wp_err err = wp_wire_new(&sender->wire, config, error);
-    if (!err) err = wp_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
+    if (!err) err = wp_cli_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
     if (err) return err;
     err = send_lines(sender, stdin, error);
-    return err ? err : wp_producer_flush(&sender->producer, DELIVERY_MS, error);
+    return err ? err : wp_cli_producer_flush(&sender->producer, DELIVERY_MS, error);
 }
 
 int wp_cli_send(int argc, char **argv) {
@@ -114,7 +114,7 @@ int wp_cli_send(int argc, char **argv) {
         fprintf(stderr, "warmpool send: %zu sent, %zu refused\n", sender.sent, sender.bad);
         code = sender.bad ? WP_EXIT_FAILED : WP_EXIT_OK;
     }
-    wp_producer_close(&sender.producer);
+    wp_cli_producer_close(&sender.producer);
     wp_wire_free(sender.wire);
     wp_buf_done(&sender.bytes);
     wp_config_done(&config);

@@ -1,11 +1,11 @@
 /* `warmpool worker`: owns the loop and the list of what is started on it, in order, and of what is stopped,
  * in reverse. */
-#include "bus/admin.h"
+#include "kafka/admin.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "engine/engine.h"
+#include "pipeline/pipeline.h"
 #include "host/host.h"
 #include "ops/ops.h"
 #include <signal.h>
@@ -28,9 +28,9 @@ struct worker {
     struct wp_stats stats;
     struct wp_wire *wire;
     struct wp_link *links[WP_SLOTS];
-    struct wp_engine *engine;
-    struct wp_source *source;
-    struct wp_sink *sink;
+    struct wp_pipeline *pipeline;
+    struct wp_consumer *consumer;
+    struct wp_producer *producer;
     struct wp_host *host;
     struct wp_ops *ops;
     uv_signal_t signals[2];
@@ -59,7 +59,7 @@ static void update_redis_health(struct worker *w) {
 static void on_link_state(void *ctx, enum wp_slot slot, bool ready) {
     struct worker *w = ctx;
     update_redis_health(w);
-    if (w->engine) wp_engine_link_state(w->engine, slot, ready);
+    if (w->pipeline) wp_pipeline_link_state(w->pipeline, slot, ready);
     if (ready && slot == WP_SLOT_POOL && w->host) wp_host_link_ready(w->host);
 }
 
@@ -83,8 +83,8 @@ static void fit_messages(struct worker *w) {
     wp_log(WP_LOG_WARN, "messages_limited", "topic=%s bytes=%s reason=%s", w->message_topic, bytes,
            "its max.message.bytes is below kafka.message.max.bytes; raise it, or lower the latter");
     wp_settings_set(&w->config.kafka, "message.max.bytes", bytes);
-    wp_sink_renew(w->sink);
-    wp_engine_configure(w->engine);
+    wp_producer_renew(w->producer);
+    wp_pipeline_configure(w->pipeline);
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -96,7 +96,7 @@ static void on_topics(uv_work_t *work, int status) {
     w->topics_running = false;
     if (w->stopping) return;
     if (!w->topics_err) fit_messages(w);
-    if (!w->topics_err && !wp_source_subscribe(w->source, &error)) {
+    if (!w->topics_err && !wp_consumer_subscribe(w->consumer, &error)) {
         w->subscribed = true;
         wp_log(WP_LOG_INFO, "subscribed", "group=%s", wp_settings_get(&w->config.kafka, "group.id"));
         return;
@@ -118,7 +118,7 @@ static void on_retry(uv_timer_t *timer) {
 static void on_watch(uv_timer_t *timer) {
     struct worker *w = timer->data;
     update_redis_health(w);
-    wp_ops_set_sweeper(w->ops, wp_engine_owns(w->engine, WP_TOPIC_EVENT, SWEEP_PARTITION));
+    wp_ops_set_sweeper(w->ops, wp_pipeline_owns(w->pipeline, WP_TOPIC_EVENT, SWEEP_PARTITION));
 }
 
 /* Stopping: nothing new is taken, what was taken is finished (or left for the next worker), then the loop
@@ -140,11 +140,11 @@ static void on_signal(uv_signal_t *handle, int number) {
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
     if (w->host) wp_host_stop(w->host);
     uv_timer_start(&w->deadline, on_deadline, (uint64_t)w->config.worker.stop_ms, 0);
-    wp_engine_stop(w->engine, end_loop, w);
+    wp_pipeline_stop(w->pipeline, end_loop, w);
 }
 
 static void on_forgotten(void *ctx) {
-    wp_engine_recover(ctx);
+    wp_pipeline_recover(ctx);
 }
 
 static enum wp_err start(struct worker *w, struct wp_error *error) {
@@ -154,37 +154,38 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
         if ((err = wp_link_new(&w->links[slot], &w->loop, &w->config, slot, &w->stats, on_link_state, w,
                                error)))
             return err;
-    if ((err = wp_engine_new(&w->engine, &w->loop, &w->config, &w->stats, w->wire, w->links, error)))
+    if ((err = wp_pipeline_new(&w->pipeline, &w->loop, &w->config, &w->stats, w->wire, w->links, error)))
         return err;
-    if ((err = wp_sink_new(&w->sink, &w->loop, &w->config, &w->stats, wp_engine_delivered, w->engine, error)))
+    if ((err = wp_producer_new(&w->producer, &w->loop, &w->config, &w->stats, wp_pipeline_delivered,
+                               w->pipeline, error)))
         return err;
-    if ((err = wp_source_new(&w->source, &w->loop, &w->config, &w->stats, &wp_engine_source_handler,
-                             w->engine, error)))
+    if ((err = wp_consumer_new(&w->consumer, &w->loop, &w->config, &w->stats, &wp_pipeline_consumer_handler,
+                               w->pipeline, error)))
         return err;
-    wp_engine_attach(w->engine, w->source, w->sink);
+    wp_pipeline_attach(w->pipeline, w->consumer, w->producer);
     if (w->config.host.name[0] != '\0' &&
-        (err = wp_host_new(&w->host, &w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], w->sink,
+        (err = wp_host_new(&w->host, &w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], w->producer,
                            w->wire, error)))
         return err;
-    if (w->host) wp_host_on_forgotten(w->host, on_forgotten, w->engine);
-    if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->sink, w->wire, error)))
+    if (w->host) wp_host_on_forgotten(w->host, on_forgotten, w->pipeline);
+    if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->producer, w->wire, error)))
         return err;
     return WP_OK;
 }
 
 static void end(struct worker *w) {
     wp_ops_stop(w->ops); /* its last record has the figures of all that was finished */
-    wp_source_free(w->source);
-    if (w->sink) {
-        size_t left = wp_sink_flush(w->sink, FLUSH_MS);
+    wp_consumer_free(w->consumer);
+    if (w->producer) {
+        size_t left = wp_producer_flush(w->producer, FLUSH_MS);
         if (left > 0)
             wp_log(WP_LOG_WARN, "records_not_flushed", "count=%zu",
                    left); /* the next worker publishes them again */
     }
     wp_ops_free(w->ops);
     wp_host_free(w->host);
-    wp_engine_free(w->engine);
-    wp_sink_free(w->sink);
+    wp_pipeline_free(w->pipeline);
+    wp_producer_free(w->producer);
     for (int i = 0; i < WP_SLOTS; i++) wp_link_free(w->links[i]);
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "bus/admin.h"
+#include "kafka/admin.h"
 #include "core/log.h"
 #include "host/host_internal.h"
 
@@ -122,7 +122,7 @@ void wp_commands_tick(struct wp_host *host) {
         take_all(host);
         return;
     }
-    int32_t partitions = wp_sink_partitions(host->sink, WP_TOPIC_COMMAND);
+    int32_t partitions = wp_producer_partitions(host->producer, WP_TOPIC_COMMAND);
     if (partitions > 0) open_consumer(host, partitions);
 }
 

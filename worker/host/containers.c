@@ -50,7 +50,7 @@ static bool publish(struct wp_host *host, const struct wp_container_event *event
                                .key = event->container_id.len > 0 ? event->container_id : event->host,
                                .value = wp_buf_str(&bytes),
                                .partition = -1};
-    bool taken = wp_sink_send(host->sink, &record, &error) == WP_OK;
+    bool taken = wp_producer_send(host->producer, &record, &error) == WP_OK;
     wp_buf_done(&bytes);
     return taken;
 }

@@ -187,7 +187,7 @@ static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const str
 }
 
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
-                        struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
+                        struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) {
     const struct wp_runtime_driver *driver = wp_runtime_driver_find(config->host.runtime);
     if (!driver) {
@@ -207,7 +207,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                              .config = config,
                              .stats = stats,
                              .link = link,
-                             .sink = sink,
+                             .producer = producer,
                              .wire = wire,
                              .driver = driver,
                              .claims = claims};

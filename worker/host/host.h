@@ -4,7 +4,7 @@
  * host.reconcile_interval seconds. One thread: the loop's. */
 #ifndef WP_HOST_HOST_H
 #define WP_HOST_HOST_H
-#include "bus/sink.h"
+#include "kafka/producer.h"
 #include "host/runtime.h"
 #include "store/link.h"
 #include "wire/wire.h"
@@ -12,7 +12,7 @@
 struct wp_host;
 
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
-                        struct wp_stats *stats, struct wp_link *link, struct wp_sink *sink,
+                        struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
 /* Called when Redis does not know this host although it has containers: what may be leased of them is to be
  * looked up before anything is done with them. */

@@ -60,7 +60,7 @@ struct wp_host {
     const struct wp_config *config; /* borrowed, as all of these */
     struct wp_stats *stats;
     struct wp_link *link;
-    struct wp_sink *sink;
+    struct wp_producer *producer;
     struct wp_wire *wire;
     const struct wp_runtime_driver *driver;
     struct wp_runtime *runtime;
@@ -105,7 +105,7 @@ void wp_held_set(struct wp_host *host, struct held *held, enum held_state state)
 void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_state over,
                   struct wp_str detail);
 void wp_held_drop(struct wp_host *host, struct held *held);
-/* Publishes its state; again on later ticks when the sink does not take it now. */
+/* Publishes its state; again on later ticks when the producer does not take it now. */
 void wp_held_say(struct wp_host *host, struct held *held);
 bool wp_host_say(struct wp_host *host, const char *state, const char *detail);
 void wp_host_say_unsaid(struct wp_host *host);

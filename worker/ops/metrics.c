@@ -25,7 +25,7 @@ static void publish(struct wp_ops *ops) {
                                 .key = wp_str(ops->worker_id),
                                 .value = wp_buf_str(&bytes),
                                 .partition = -1};
-        err = wp_sink_send(ops->sink, &out, &error);
+        err = wp_producer_send(ops->producer, &out, &error);
     }
     if (err) wp_log(WP_LOG_WARN, "metrics_not_published", "error=%s", error.text);
     wp_buf_done(&bytes);

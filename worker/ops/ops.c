@@ -29,7 +29,7 @@ bool wp_ops_publish_to(struct wp_ops *ops, enum wp_topic topic, int32_t partitio
     wp_wire_encode(ops->wire, topic, event, &bytes);
     struct wp_record record = {
         .topic = topic, .key = key, .value = wp_buf_str(&bytes), .partition = partition};
-    enum wp_err err = wp_sink_send(ops->sink, &record, &error);
+    enum wp_err err = wp_producer_send(ops->producer, &record, &error);
     wp_buf_done(&bytes);
     return err == WP_OK;
 }
@@ -39,13 +39,13 @@ bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, 
 }
 
 enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp_config *config,
-                       struct wp_stats *stats, struct wp_link *const links[WP_SLOTS], struct wp_sink *sink,
-                       struct wp_wire *wire, struct wp_error *error) {
+                       struct wp_stats *stats, struct wp_link *const links[WP_SLOTS],
+                       struct wp_producer *producer, struct wp_wire *wire, struct wp_error *error) {
     struct wp_ops *ops = wp_calloc(1, sizeof *ops);
     *ops = (struct wp_ops){.loop = loop,
                            .config = config,
                            .stats = stats,
-                           .sink = sink,
+                           .producer = producer,
                            .wire = wire,
                            .started_wall_ms = wp_clock_wall_ms()};
     for (int i = 0; i < WP_SLOTS; i++) ops->links[i] = links[i];

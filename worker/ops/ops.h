@@ -3,7 +3,7 @@
  * One thread: the loop's. */
 #ifndef WP_OPS_OPS_H
 #define WP_OPS_OPS_H
-#include "bus/sink.h"
+#include "kafka/producer.h"
 #include "store/link.h"
 #include "wire/wire.h"
 
@@ -11,8 +11,9 @@ struct wp_ops;
 
 /* Borrows all that it is given. Binds http.listen: WP_ERR_CONFIG when the address is taken. */
 enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp_config *config,
-                       struct wp_stats *stats, struct wp_link *const links[WP_SLOTS], struct wp_sink *sink,
-                       struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
+                       struct wp_stats *stats, struct wp_link *const links[WP_SLOTS],
+                       struct wp_producer *producer, struct wp_wire *wire,
+                       struct wp_error *error) WP_MUST_CHECK;
 void wp_ops_start(struct wp_ops *ops);
 /* The worker owns the partition whose owner sweeps (container-event 0), or no longer. */
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner);

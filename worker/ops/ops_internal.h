@@ -16,7 +16,7 @@ struct wp_ops {
     const struct wp_config *config;
     struct wp_stats *stats;
     struct wp_link *links[WP_SLOTS];
-    struct wp_sink *sink;
+    struct wp_producer *producer;
     struct wp_wire *wire;
     char worker_id[128]; /* worker.id, else host name and process id */
     int64_t started_wall_ms;
@@ -32,7 +32,7 @@ struct wp_ops {
     bool started;
 };
 
-/* Publishes an event of ours (nobody waits for it); false when the sink cannot take it now. */
+/* Publishes an event of ours (nobody waits for it); false when the producer cannot take it now. */
 bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, const void *event);
 /* The same to a partition of its own choice, -1: by the key. */
 bool wp_ops_publish_to(struct wp_ops *ops, enum wp_topic topic, int32_t partition, struct wp_str key,

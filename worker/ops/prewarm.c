@@ -22,11 +22,11 @@ static bool publish(struct prewarm *prewarm, const char *philosophy, int64_t cou
     return wp_ops_publish(prewarm->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
 }
 
-/* At start: once a worker, as soon as the topic is there and the sink takes it. */
+/* At start: once a worker, as soon as the topic is there and the producer takes it. */
 static void on_start(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
     const struct wp_settings *wanted = &prewarm->ops->config->pool.prewarm;
-    if (wp_sink_partitions(prewarm->ops->sink, WP_TOPIC_CONTROL) == 0) return;
+    if (wp_producer_partitions(prewarm->ops->producer, WP_TOPIC_CONTROL) == 0) return;
     while (prewarm->started < wanted->count) {
         const struct wp_setting *pool = &wanted->list[prewarm->started];
         char id[256];

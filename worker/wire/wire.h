@@ -8,7 +8,7 @@
  */
 #ifndef WP_WIRE_WIRE_H
 #define WP_WIRE_WIRE_H
-#include "bus/topics.h"
+#include "kafka/topics.h"
 #include "core/arena.h"
 #include "wire/events.h"
 

@@ -1,0 +1,472 @@
+/* Owns the connections to a Docker engine: calls that wait for the version, transfers of libcurl, and the
+ * sockets and the timer that it wants watched. One thread: the loop's. */
+#include "host/docker/client.h"
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+#include "core/buf.h"
+#include "core/clock.h"
+
+#define ANSWER_MAX (64 << 20) /* bytes of one answer, or of one line of a stream */
+
+struct call {
+    struct wp_docker_client *engine;
+    char *method, *path, *body;   /* owned; body may be NULL */
+    bool elsewhere, connect_only; /* elsewhere: path is a whole URL, and not the engine's */
+    int64_t most_ms;
+    wp_docker_client_done done;
+    wp_docker_client_line line; /* of a stream */
+    void (*opened)(void *ctx);  /* of a stream */
+    void *ctx;
+    CURL *curl; /* NULL while it waits for the version */
+    struct curl_slist *headers;
+    struct wp_buf answer;
+    char why[CURL_ERROR_SIZE];
+    struct call *prev, *next;
+};
+
+struct watched { /* a socket of libcurl's */
+    struct wp_docker_client *engine;
+    uv_poll_t poll;
+    curl_socket_t socket;
+};
+
+struct wp_docker_client {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed */
+    char *socket_path;              /* owned; NULL: TCP */
+    char *base;                     /* owned: "http://docker", "https://host:2376" */
+    char version[16];               /* empty: not known */
+    CURLM *multi;
+    uv_timer_t timer;  /* libcurl's */
+    uv_timer_t failer; /* tells what could not be sent, from the loop */
+    struct call *active, *waiting, *failed;
+    bool asking_version, closed;
+    bool inside; /* libcurl, which does not take another call meanwhile: it waits */
+    int handles;
+};
+
+static void start_call(struct call *call);
+
+/* --- calls ---------------------------------------------------------------------------------------------- */
+
+static void free_call(struct call *call) {
+    if (call->curl) {
+        curl_multi_remove_handle(call->engine->multi, call->curl);
+        curl_easy_cleanup(call->curl);
+    }
+    curl_slist_free_all(call->headers);
+    wp_buf_done(&call->answer);
+    free(call->method);
+    free(call->path);
+    free(call->body);
+    free(call);
+}
+
+/* What the engine itself says of a refusal; owned by the caller. */
+static char *describe_refusal(const struct call *call, long status) {
+    json_t *json = call->answer.len > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
+    const char *message = json_string_value(json_object_get(json, "message"));
+    char *text = message ? wp_strdup(message)
+                         : wp_format("the Docker engine answered %s %s with status %ld", call->method,
+                                     call->path, status);
+    json_decref(json);
+    return text;
+}
+
+static void finish(struct call *call, long status) {
+    char *error = call->elsewhere ? wp_format("%s: %s", call->path, status ? "" : call->why)
+                  : status == 0   ? wp_format("the Docker engine at %s does not answer: %s",
+                                              call->engine->config->docker.url, call->why)
+                  : status >= 400 ? describe_refusal(call, status)
+                                  : wp_strdup("");
+    struct wp_docker_client_answer answer = {
+        .status = status, .body = wp_buf_str(&call->answer), .error = error};
+    call->done(call->ctx, &answer);
+    free(error);
+    free_call(call);
+}
+
+static void on_failed(uv_timer_t *timer) {
+    struct wp_docker_client *engine = timer->data;
+    struct call *turn = engine->failed;
+    engine->failed = NULL;
+    while (turn) {
+        struct call *call = turn;
+        DL_DELETE(turn, call);
+        finish(call, 0);
+    }
+}
+
+static void fail_later(struct call *call, const char *why) {
+    snprintf(call->why, sizeof call->why, "%s", why);
+    DL_APPEND(call->engine->failed, call);
+    uv_timer_start(&call->engine->failer, on_failed, 0, 0);
+}
+
+static bool is_stream(const struct call *call) {
+    return call->line != NULL;
+}
+
+/* Whole lines are told, the rest stays. */
+static void tell_lines(struct call *call) {
+    struct wp_buf *buf = &call->answer;
+    size_t from = 0;
+    for (const char *end; (end = memchr(buf->data + from, '\n', buf->len - from));) {
+        size_t length = (size_t)(end - (buf->data + from));
+        if (length > 0) call->line(call->ctx, (struct wp_str){buf->data + from, length});
+        from += length + 1;
+    }
+    memmove(buf->data, buf->data + from, buf->len - from);
+    buf->len -= from;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
+    struct call *call = ctx;
+    long status = 0;
+    if (call->elsewhere) return 0; /* its status is enough: libcurl ends with an error */
+    if (call->answer.len + size * count > ANSWER_MAX) return 0;
+    wp_buf_add(&call->answer, data, size * count);
+    curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (is_stream(call) && status == 200) tell_lines(call);
+    return size * count;
+}
+
+/* The empty line after the headers. */
+static size_t on_header(char *data, size_t size, size_t count, void *ctx) {
+    struct call *call = ctx;
+    long status = 0;
+    curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (call->opened && status == 200 && size * count == 2 && data[0] == '\r') call->opened(call->ctx);
+    return size * count;
+}
+
+static void set_transport(struct wp_docker_client *engine, CURL *curl) {
+    const struct wp_config *config = engine->config;
+    if (engine->socket_path) curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, engine->socket_path);
+    if (config->docker.tls_ca[0]) curl_easy_setopt(curl, CURLOPT_CAINFO, config->docker.tls_ca);
+    if (config->docker.tls_cert[0]) curl_easy_setopt(curl, CURLOPT_SSLCERT, config->docker.tls_cert);
+    if (config->docker.tls_key[0]) curl_easy_setopt(curl, CURLOPT_SSLKEY, config->docker.tls_key);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+}
+
+static char *url_of(const struct call *call) {
+    bool versioned = strcmp(call->path, "/_ping") != 0;
+    if (call->elsewhere) return wp_strdup(call->path);
+    return wp_format("%s%s%s%s", call->engine->base, versioned ? "/v" : "",
+                     versioned ? call->engine->version : "", call->path);
+}
+
+static void start_call(struct call *call) {
+    struct wp_docker_client *engine = call->engine;
+    char *url = url_of(call);
+    CURL *curl = call->curl = curl_easy_init();
+    wp_assert(curl);
+    if (!call->elsewhere) set_transport(engine, curl);
+    if (call->connect_only) curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+    if (strcmp(call->method, "HEAD") == 0) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    if (strcmp(call->method, "POST") == 0) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
+        call->headers = curl_slist_append(call->headers, "Content-Type: application/json");
+    }
+    call->headers = curl_slist_append(call->headers, "Expect:");
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
+    if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->most_ms);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->why);
+    curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
+    free(url);
+    DL_APPEND(engine->active, call);
+    curl_multi_add_handle(engine->multi, curl);
+}
+
+/* --- the version -----------------------------------------------------------------------------------------
+ */
+
+static void ask_version(struct wp_docker_client *engine);
+
+/* What waits for the version, or for libcurl to return. */
+static void start_waiting(struct wp_docker_client *engine) {
+    if (engine->waiting && !engine->version[0]) ask_version(engine);
+    while (engine->waiting && engine->version[0]) {
+        struct call *call = engine->waiting;
+        DL_DELETE(engine->waiting, call);
+        start_call(call);
+    }
+}
+
+static void fail_waiting(struct wp_docker_client *engine, const char *why) {
+    while (engine->waiting) {
+        struct call *call = engine->waiting;
+        DL_DELETE(engine->waiting, call);
+        fail_later(call, why);
+    }
+}
+
+static bool is_at_least_1_41(const char *version) {
+    int major = 0, minor = 0;
+    return sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 1 || (major == 1 && minor >= 41));
+}
+
+static void on_version(struct call *call, long status) {
+    struct wp_docker_client *engine = call->engine;
+    struct curl_header *header = NULL;
+    engine->asking_version = false;
+    if (status == 200 &&
+        curl_easy_header(call->curl, "Api-Version", 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+        is_at_least_1_41(header->value) && strlen(header->value) < sizeof engine->version) {
+        snprintf(engine->version, sizeof engine->version, "%s", header->value);
+    } else if (status == 0) {
+        fail_waiting(engine, call->why);
+    } else {
+        char why[128];
+        snprintf(why, sizeof why, "its API version is %.20s; 1.41 (Docker 20.10) or later is needed",
+                 header ? header->value : "not given");
+        fail_waiting(engine, why);
+    }
+    free_call(call);
+}
+
+static struct call *new_call(struct wp_docker_client *engine, const char *method, const char *path,
+                             const char *body) {
+    struct call *call = wp_calloc(1, sizeof *call);
+    call->engine = engine;
+    call->method = wp_strdup(method);
+    call->path = wp_strdup(path);
+    call->body = body ? wp_strdup(body) : NULL;
+    call->most_ms = engine->config->docker.timeout_ms;
+    return call;
+}
+
+static void ask_version(struct wp_docker_client *engine) {
+    if (engine->asking_version) return;
+    engine->asking_version = true;
+    start_call(new_call(engine, "GET", "/_ping", NULL));
+}
+
+static void begin(struct call *call) {
+    DL_APPEND(call->engine->waiting, call);
+    if (!call->engine->inside) start_waiting(call->engine);
+}
+
+void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
+                           const char *body, wp_docker_client_done done, void *ctx) {
+    struct call *call = new_call(engine, method, path, body);
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
+void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),
+                            wp_docker_client_line line, wp_docker_client_done done, void *ctx) {
+    struct call *call = new_call(engine, "GET", path, NULL);
+    call->opened = opened;
+    call->line = line;
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
+void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
+                            int64_t most_ms, wp_docker_client_done done, void *ctx) {
+    struct call *call = new_call(engine, "GET", url, NULL);
+    call->elsewhere = true;
+    call->connect_only = connect_only;
+    call->most_ms = most_ms;
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
+/* --- libcurl on the loop ----------------------------------------------------------------------------------
+ */
+
+static void end_call(struct call *call, CURLcode code) {
+    struct wp_docker_client *engine = call->engine;
+    long status = 0;
+    DL_DELETE(engine->active, call);
+    if (code == CURLE_OK || call->elsewhere) curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code != CURLE_OK && !call->why[0])
+        snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(code));
+    if (code == CURLE_OK && call->connect_only) status = 200;
+    if (status == 0 && !call->elsewhere) engine->version[0] = '\0'; /* another engine may come back */
+    if (call->done)
+        finish(call, status);
+    else
+        on_version(call, status);
+}
+
+static void end_finished(struct wp_docker_client *engine) {
+    CURLMsg *message;
+    int left;
+    while (!engine->closed && (message = curl_multi_info_read(engine->multi, &left))) {
+        struct call *call;
+        if (message->msg != CURLMSG_DONE) continue;
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        end_call(call, code);
+    }
+}
+
+static void act(struct wp_docker_client *engine, curl_socket_t socket, int events) {
+    int running;
+    engine->inside = true;
+    curl_multi_socket_action(engine->multi, socket, events, &running);
+    engine->inside = false;
+    end_finished(engine);
+    start_waiting(engine);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timer_wanted(CURLM *multi, long ms, void *ctx) {
+    struct wp_docker_client *engine = ctx;
+    (void)multi;
+    if (engine->closed) return 0;
+    if (ms < 0)
+        uv_timer_stop(&engine->timer);
+    else { /* never from inside libcurl; never early either, by an old loop time or a cut millisecond: it is
+              not asked for again */
+        uv_update_time(engine->loop);
+        uv_timer_start(&engine->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 0, 0);
+    }
+    return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct watched *watched = poll->data;
+    int what = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
+               (status < 0 ? CURL_CSELECT_ERR : 0);
+    act(watched->engine, watched->socket, what);
+}
+
+static void unhandle(struct wp_docker_client *engine) {
+    if (--engine->handles > 0) return;
+    free(engine->socket_path);
+    free(engine->base);
+    free(engine);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    struct watched *watched = handle->data;
+    unhandle(watched->engine);
+    free(watched);
+}
+
+static int on_socket_wanted(CURL *curl, curl_socket_t socket, int what, void *ctx, void *socket_ctx) {
+    struct wp_docker_client *engine = ctx;
+    struct watched *watched = socket_ctx;
+    (void)curl;
+    if (what == CURL_POLL_REMOVE) {
+        if (watched) uv_close((uv_handle_t *)&watched->poll, on_poll_closed);
+        curl_multi_assign(engine->multi, socket, NULL);
+        return 0;
+    }
+    if (!watched) {
+        watched = wp_calloc(1, sizeof *watched);
+        *watched = (struct watched){.engine = engine, .socket = socket};
+        uv_poll_init_socket(engine->loop, &watched->poll, socket);
+        watched->poll.data = watched;
+        engine->handles++;
+        curl_multi_assign(engine->multi, socket, watched);
+    }
+    int events = (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0);
+    uv_poll_start(&watched->poll, events, on_poll);
+    return 0;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------
+ */
+
+static enum wp_err parse_url(struct wp_docker_client *engine, const char *url, struct wp_error *error) {
+    if (strncmp(url, "unix://", 7) == 0 && url[7] == '/') {
+        engine->socket_path = wp_strdup(url + 7);
+        engine->base = wp_strdup("http://docker");
+        return WP_OK;
+    }
+    if (strncmp(url, "tcp://", 6) == 0 && url[6]) {
+        engine->base = wp_format("%s://%s", engine->config->docker.tls_ca[0] ? "https" : "http", url + 6);
+        return WP_OK;
+    }
+    return wp_fail(error, WP_ERR_CONFIG, "docker.url = %s: unix:///path or tcp://host:port is wanted", url);
+}
+
+enum wp_err wp_docker_client_open(struct wp_docker_client **ret_engine, uv_loop_t *loop,
+                                  const struct wp_config *config, struct wp_error *error) {
+    struct wp_docker_client *engine = wp_calloc(1, sizeof *engine);
+    *engine = (struct wp_docker_client){.loop = loop, .config = config};
+    if (parse_url(engine, config->docker.url, error) != WP_OK) {
+        free(engine);
+        return error->code;
+    }
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    engine->multi = curl_multi_init();
+    wp_assert(engine->multi);
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
+    uv_timer_init(loop, &engine->timer);
+    uv_timer_init(loop, &engine->failer);
+    engine->timer.data = engine->failer.data = engine;
+    engine->handles = 2;
+    *ret_engine = engine;
+    return WP_OK;
+}
+
+static bool is_busy(const struct wp_docker_client *engine) {
+    for (const struct call *call = engine->active; call; call = call->next)
+        if (!is_stream(call)) return true;
+    return engine->waiting || engine->failed;
+}
+
+void wp_docker_client_drain(struct wp_docker_client *engine, int64_t most_ms) {
+    int64_t end = wp_clock_us() + most_ms * 1000;
+    while (is_busy(engine) && wp_clock_us() < end) {
+        int running;
+        curl_multi_poll(engine->multi, NULL, 0, 20, NULL);
+        engine->inside = true;
+        curl_multi_perform(engine->multi, &running);
+        engine->inside = false;
+        end_finished(engine);
+        start_waiting(engine);
+        on_failed(&engine->failer);
+    }
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    unhandle(handle->data);
+}
+
+static void end_all(struct call *calls) {
+    struct call *call, *next;
+    DL_FOREACH_SAFE(calls, call, next) {
+        snprintf(call->why, sizeof call->why, "the worker stops");
+        if (call->done)
+            finish(call, 0);
+        else
+            free_call(call); /* of ours: the version */
+    }
+}
+
+void wp_docker_client_close(struct wp_docker_client *engine) {
+    if (!engine) return;
+    engine->closed = engine->inside = true; /* nothing is started any more */
+    end_all(engine->active);
+    end_all(engine->waiting);
+    end_all(engine->failed);
+    curl_multi_cleanup(engine->multi); /* gives its sockets back through on_socket_wanted */
+    uv_close((uv_handle_t *)&engine->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&engine->failer, on_handle_closed);
+}

@@ -1,0 +1,79 @@
+/* What the docker driver does with a container that is ready: pause, resume, a command in it. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/log.h"
+#include "host/docker/internal.h"
+
+static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id) {
+    struct container *container = wp_docker_find(runtime, id);
+    return container && container->phase == RUNNING ? container : NULL; /* else its end is said */
+}
+
+static void tell(struct container *container, enum wp_container_state state) {
+    wp_notices_add(&container->runtime->notices, wp_str(container->id), state, "", "");
+}
+
+static void end(struct container *container, const char *what, const char *why) {
+    char detail[192];
+    snprintf(detail, sizeof detail, "%s%s", what, why);
+    wp_docker_end(container, WP_CONTAINER_DIED, detail);
+}
+
+/* What the engine says it is, when it did not do as it was told: it may have been so before. */
+static void after_look(struct container *container, const struct wp_docker_client_answer *answer) {
+    json_t *inspected =
+        answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    const json_t *state = json_object_get(inspected, "State");
+    bool runs = json_is_true(json_object_get(state, "Running"));
+    container->paused = json_is_true(json_object_get(state, "Paused"));
+    json_decref(inspected);
+    if (!runs || (container->paused && container->resuming))
+        end(container, "it could not be unpaused", "");
+    else
+        tell(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
+}
+
+static void after_change(struct container *container, const struct wp_docker_client_answer *answer) {
+    if (answer->status == 204) {
+        container->paused = !container->resuming;
+        tell(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
+        return;
+    }
+    wp_log(WP_LOG_WARN, container->resuming ? "container_not_resumed" : "container_not_paused",
+           "container=%s reason=%s", container->id, answer->error);
+    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
+}
+
+static void change(struct wp_runtime *runtime, struct wp_str id, bool resume) {
+    struct container *container = find_ready(runtime, id);
+    if (!container) return;
+    container->resuming = resume;
+    wp_docker_ask(container, "POST",
+                  wp_format("/containers/%s/%s", container->id, resume ? "unpause" : "pause"), NULL,
+                  after_change);
+}
+
+void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id) {
+    change(runtime, id, false);
+}
+
+void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id) {
+    change(runtime, id, true);
+}
+
+static void after_command(struct container *container, int code, const char *why) {
+    char detail[64];
+    snprintf(detail, sizeof detail, "its reset command ended with status %d", code);
+    if (code == 0)
+        tell(container, WP_CONTAINER_RAN);
+    else if (code > 0)
+        end(container, detail, "");
+    else
+        end(container, "its reset command could not be run: ", why);
+}
+
+void wp_docker_run(struct wp_runtime *runtime, struct wp_str id, const char *command) {
+    struct container *container = find_ready(runtime, id);
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    if (container) wp_docker_exec(container, argv, after_command);
+}

@@ -1,0 +1,234 @@
+/* The docker driver's way from a create to a container that may be handed out. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/clock.h"
+#include "host/claims.h"
+#include "host/definition.h"
+#include "host/docker/internal.h"
+
+#define PROBE_MS 25    /* between two looks at one that is not ready */
+#define CONFLICT_MS 50 /* between two tries to create one whose name is taken by nobody */
+#define CONFLICTS 200
+
+/* --- until it is ready ------------------------------------------------------------------------------------
+ */
+
+static void look(struct container *container);
+
+static void on_look_again(uv_timer_t *timer) {
+    look(timer->data);
+}
+
+static void look_again(struct container *container, const char *why) {
+    const struct wp_config *config = container->runtime->config;
+    int64_t waited_ms = (wp_clock_us() - container->probing_since_us) / 1000;
+    if (waited_ms < config->docker.ready_timeout_ms) {
+        uv_timer_start(&container->timer, on_look_again, PROBE_MS, 0);
+        return;
+    }
+    char detail[192];
+    snprintf(detail, sizeof detail, "not ready within docker.ready_timeout_ms = %lld: %s",
+             (long long)config->docker.ready_timeout_ms, why);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void become_ready(struct container *container) {
+    if (container->started_us) container->ready_us = wp_clock_us();
+    wp_docker_set_phase(container, RUNNING);
+    wp_notices_add(&container->runtime->notices, wp_str(container->id), WP_CONTAINER_READY,
+                   container->address, "");
+    wp_docker_start_queued(container->runtime);
+}
+
+static void fail(struct container *container, const struct wp_docker_client_answer *answer,
+                 const char *what) {
+    char detail[192];
+    snprintf(detail, sizeof detail, "%s: %s", what, answer->error);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void after_test(struct container *container, int code, const char *why) {
+    if (code == 0)
+        become_ready(container);
+    else
+        look_again(container, code > 0 ? "the file that docker.ready names is not there" : why);
+}
+
+static void test_file(struct container *container, const char *path) {
+    const char *const argv[] = {"test", "-e", path, NULL};
+    wp_docker_exec(container, argv, after_test);
+}
+
+/* How an agent reaches it: its address on its network, else its name. */
+static void keep_address(struct container *container, const json_t *inspected) {
+    const json_t *networks = json_object_get(json_object_get(inspected, "NetworkSettings"), "Networks"),
+                 *network;
+    const char *name;
+    snprintf(container->address, sizeof container->address, "container:%.50s", container->id);
+    json_object_foreach((json_t *)networks, name, network) {
+        const char *ip = wp_docker_text(network, "IPAddress"),
+                   *ip6 = wp_docker_text(network, "GlobalIPv6Address");
+        if (*ip || *ip6) snprintf(container->address, sizeof container->address, "%s", *ip ? ip : ip6);
+    }
+}
+
+static void after_reach(struct container *container, const struct wp_docker_client_answer *answer) {
+    char why[96];
+    if (answer->status >= 200 && answer->status < 400) {
+        become_ready(container);
+    } else if (answer->status == 0) {
+        look_again(container, answer->error);
+    } else {
+        snprintf(why, sizeof why, "the path that docker.ready names is answered with status %ld",
+                 answer->status);
+        look_again(container, why);
+    }
+}
+
+static void test_port(struct container *container, enum wp_ready ready, const char *path) {
+    if (strncmp(container->address, "container:", 10) == 0) {
+        look_again(container, "it has no address on its network");
+        return;
+    }
+    bool ip6 = strchr(container->address, ':') != NULL;
+    char *url = wp_format("http://%s%s%s:%s", ip6 ? "[" : "", container->address, ip6 ? "]" : "", path);
+    wp_docker_reach(container, url, ready == WP_READY_TCP, after_reach);
+    free(url);
+}
+
+static void after_look(struct container *container, const struct wp_docker_client_answer *answer) {
+    if (answer->status != 200) {
+        fail(container, answer, "it could not be inspected");
+        return;
+    }
+    json_t *inspected = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
+    const json_t *state = json_object_get(inspected, "State");
+    const char *path, *health = wp_docker_text(json_object_get(state, "Health"), "Status");
+    enum wp_ready ready = wp_definition_ready(container->runtime->config, container->philosophy, &path);
+    keep_address(container, inspected);
+    if (!json_is_true(json_object_get(state, "Running"))) {
+        char detail[192];
+        snprintf(detail, sizeof detail, "it exited with status %lld before it was ready",
+                 (long long)json_integer_value(json_object_get(state, "ExitCode")));
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+    } else if (json_is_true(json_object_get(state, "Paused"))) { /* it was ready when it was paused */
+        container->paused = true;
+        become_ready(container);
+    } else if (ready == WP_READY_FILE) {
+        test_file(container, path);
+    } else if (ready == WP_READY_TCP || ready == WP_READY_HTTP) {
+        test_port(container, ready, path);
+    } else if (ready == WP_READY_RUNNING || strcmp(health, "healthy") == 0) {
+        become_ready(container);
+    } else {
+        look_again(container,
+                   *health ? "its health check says that it is not" : "its image has no HEALTHCHECK");
+    }
+    json_decref(inspected);
+}
+
+static void look(struct container *container) {
+    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
+}
+
+void wp_docker_probe(struct container *container) {
+    container->probing_since_us = wp_clock_us();
+    wp_docker_set_phase(container, PROBING);
+    look(container);
+}
+
+/* --- making -----------------------------------------------------------------------------------------------
+ */
+
+static void after_start(struct container *container, const struct wp_docker_client_answer *answer) {
+    container->started_us = wp_clock_us();
+    if (answer->status == 204 || answer->status == 304)
+        wp_docker_probe(container);
+    else
+        fail(container, answer, "it could not be started");
+}
+
+static void start(struct container *container) {
+    container->made_us = wp_clock_us();
+    wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
+}
+
+static void create(struct container *container);
+
+static void on_make_again(uv_timer_t *timer) {
+    create(timer->data);
+}
+
+/* The name is taken: by a create of ours whose answer was lost, or by somebody else's. */
+static void after_conflict(struct container *container, const struct wp_docker_client_answer *answer) {
+    if (answer->status == 404 &&
+        container->conflicts++ < CONFLICTS) { /* somebody makes or removes it just now */
+        uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
+        return;
+    }
+    container->ours = answer->status == 200 && wp_docker_is_ours(container->runtime, answer);
+    if (container->ours)
+        start(container);
+    else if (answer->status == 200)
+        wp_docker_end(container, WP_CONTAINER_FAILED, "its name is taken by a container of somebody else");
+    else
+        fail(container, answer, "its name is taken, and by whom is not known");
+}
+
+static void after_create(struct container *container, const struct wp_docker_client_answer *answer) {
+    if (answer->status == 201) {
+        container->ours = true;
+        start(container);
+    } else if (answer->status == 409) {
+        wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,
+                      after_conflict);
+    } else if (answer->status == 404) {
+        char detail[192];
+        snprintf(detail, sizeof detail, "the image %s is not on host %s",
+                 wp_definition_image(container->runtime->config, container->philosophy),
+                 container->runtime->config->host.name);
+        wp_docker_image_missing(container->runtime, container->philosophy);
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+    } else {
+        fail(container, answer, "it could not be created");
+    }
+}
+
+static void create(struct container *container) {
+    struct wp_runtime *runtime = container->runtime;
+    struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy), container->limits};
+    json_t *body = wp_definition_body(runtime->config, &spec, runtime->claims_source);
+    char *text = json_dumps(body, JSON_COMPACT);
+    container->begun_us = wp_clock_us();
+    wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
+                  after_create);
+    free(text);
+    json_decref(body);
+}
+
+static void after_volume(struct container *container, const struct wp_docker_client_answer *answer) {
+    struct wp_runtime *runtime = container->runtime;
+    json_t *volume = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    const char *place = wp_docker_text(volume, "Mountpoint");
+    if (!runtime->claims_source && *place)
+        runtime->claims_source = wp_claims_folder(place, runtime->config->host.name);
+    json_decref(volume);
+    if (runtime->claims_source)
+        create(container);
+    else
+        fail(container, answer, "the volume that docker.claims_volume names could not be found");
+}
+
+static void make(struct container *container) {
+    const struct wp_runtime *runtime = container->runtime;
+    wp_docker_set_phase(container, MAKING);
+    if (runtime->claims_source)
+        create(container);
+    else
+        wp_docker_ask(container, "GET", wp_format("/volumes/%s", runtime->config->docker.claims_volume), NULL,
+                      after_volume);
+}
+
+void wp_docker_start_queued(struct wp_runtime *runtime) {
+    while (runtime->queue && runtime->making < runtime->creates && !runtime->closing) make(runtime->queue);
+}

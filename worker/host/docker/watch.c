@@ -1,0 +1,221 @@
+/* What the docker driver hears of its containers: the engine's events, and its list after each gap of them
+ * and at every reconcile. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/clock.h"
+#include "core/log.h"
+#include "host/definition.h"
+#include "host/docker/internal.h"
+
+#define ABANDONED_US 10000000
+
+struct listing { /* of a reconcile; waits for the engine's answer */
+    struct wp_runtime *runtime;
+    wp_runtime_listed listed; /* NULL: the driver's own, after a gap of events */
+    void (*done)(void *ctx, bool ok);
+    void *ctx;
+    uint64_t changes; /* runtime->changes when it was asked for */
+};
+
+/* --- deaths -----------------------------------------------------------------------------------------------
+ */
+
+static void die(struct container *container, const char *detail) {
+    if (container->phase == RUNNING)
+        wp_docker_end(container, WP_CONTAINER_DIED, detail);
+    else if (container->phase == PROBING)
+        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+static void on_event(void *ctx, struct wp_str line) {
+    struct wp_runtime *runtime = ctx;
+    json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
+    const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
+    struct container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
+    char detail[192];
+    if (container && strcmp(wp_docker_text(event, "Action"), "die") == 0) {
+        snprintf(detail, sizeof detail, "it exited with status %s%s", wp_docker_text(attributes, "exitCode"),
+                 container->phase == PROBING ? " before it was ready" : "");
+        die(container, detail);
+    } else if (container) {
+        die(container, "it was removed by somebody else");
+    }
+    json_decref(event);
+}
+
+static void list_again(struct wp_runtime *runtime);
+
+static void on_events_opened(void *ctx) {
+    struct wp_runtime *runtime = ctx;
+    runtime->events_retry_ms = 0;
+    runtime->events_lost = false;
+    list_again(runtime);
+}
+
+static void on_events_retry(uv_timer_t *timer) {
+    wp_docker_watch(timer->data);
+}
+
+static void on_events_over(void *ctx, const struct wp_docker_client_answer *answer) {
+    struct wp_runtime *runtime = ctx;
+    if (runtime->closing) return;
+    wp_log(WP_LOG_WARN, "engine_events_lost", "reason=%s",
+           *answer->error ? answer->error : "the engine ended them");
+    runtime->events_lost = runtime->events_retry_ms > 0;
+    runtime->events_retry_ms = wp_docker_next_retry(runtime->events_retry_ms);
+    uv_timer_start(&runtime->events_retry, on_events_retry, (uint64_t)runtime->events_retry_ms, 0);
+}
+
+static char *escape(const char *text) {
+    struct wp_buf out = {0};
+    for (const char *at = text; *at; at++) wp_buf_printf(&out, "%%%02X", (unsigned char)*at);
+    return out.data; /* printf ends it with a NUL */
+}
+
+/* {"label": [ours, of this host], ...} */
+char *wp_docker_filters(const struct wp_config *config, bool events) {
+    char *owner = wp_definition_owner(config);
+    json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
+                                json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
+    if (events) {
+        json_object_set_new(filters, "type", json_pack("[s]", "container"));
+        json_object_set_new(filters, "event", json_pack("[s, s]", "die", "destroy"));
+    }
+    char *text = json_dumps(filters, JSON_COMPACT), *escaped = escape(text);
+    json_decref(filters);
+    free(text);
+    free(owner);
+    return escaped;
+}
+
+void wp_docker_watch(struct wp_runtime *runtime) {
+    char *filters = wp_docker_filters(runtime->config, true),
+         *path = wp_format("/events?filters=%s", filters);
+    wp_docker_client_watch(runtime->engine, path, on_events_opened, on_event, on_events_over, runtime);
+    free(path);
+    free(filters);
+}
+
+/* --- what there is
+ * ------------------------------------------------------------------------------------------ */
+
+/* One that we do not know: of a worker before us. Ready or not, it has to be seen again. */
+static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
+                               const char *state) {
+    struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
+    container->ours = true; /* only such are listed */
+    if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
+        wp_docker_probe(container);
+    else if (strcmp(state, "created") == 0)
+        wp_docker_end(container, WP_CONTAINER_FAILED, "its worker ended before it was started");
+    else
+        wp_docker_end(container, WP_CONTAINER_DIED, "it ended while nobody watched it");
+    return container;
+}
+
+struct stranger { /* created, not started, and not by us */
+    char *name;   /* owned */
+    int64_t since_us;
+    UT_hash_handle hh;
+};
+
+void wp_docker_forget_strangers(struct wp_runtime *runtime) {
+    struct stranger *stranger, *next;
+    HASH_ITER(hh, runtime->strangers, stranger, next) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the table goes with its last one only */
+        HASH_DEL(runtime->strangers, stranger);
+        free(stranger->name);
+        free(stranger);
+    }
+}
+
+/* Whether it has been so for a while. One that is not may be about to be started: by another worker of this
+ * host's name, or by us, once Redis says that it is wanted (then its name is taken, and it is ours). */
+static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
+    struct stranger *stranger;
+    HASH_FIND_STR(runtime->strangers, name, stranger);
+    if (!stranger) {
+        stranger = wp_calloc(1, sizeof *stranger);
+        stranger->name = wp_strdup(name);
+        stranger->since_us = wp_clock_us();
+        HASH_ADD_KEYPTR(hh, runtime->strangers, stranger->name, strlen(name), stranger);
+    }
+    if (wp_clock_us() - stranger->since_us < ABANDONED_US) return false;
+    HASH_DEL(runtime->strangers, stranger);
+    free(stranger->name);
+    free(stranger);
+    return true;
+}
+
+static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at) {
+    const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
+    const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
+    struct container *container = wp_docker_find(runtime, wp_str(id));
+    if (!*id || strcmp(state, "removing") == 0) return; /* what is removed already is nothing to wait for */
+    if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
+    if (!container)
+        container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
+    else if (container->changed <= asked_at && (strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0))
+        die(container, "it ended while nobody watched it");
+    container->seen = true;
+}
+
+static void tell_listed(const struct listing *listing) {
+    static const enum wp_container_state states[] = {[QUEUED] = WP_CONTAINER_STARTING,
+                                                     [MAKING] = WP_CONTAINER_STARTING,
+                                                     [PROBING] = WP_CONTAINER_STARTING,
+                                                     [RUNNING] = WP_CONTAINER_READY,
+                                                     [REMOVING] = WP_CONTAINER_GONE};
+    struct container *container, *next;
+    HASH_ITER(hh, listing->runtime->containers, container, next) {
+        bool paused = container->phase == RUNNING && container->paused;
+        listing->listed(listing->ctx, wp_str(container->id),
+                        paused ? WP_CONTAINER_PAUSED : states[container->phase],
+                        wp_str(container->phase == RUNNING ? container->address : ""));
+    }
+}
+
+static void compare(struct listing *listing, const json_t *rows) {
+    struct wp_runtime *runtime = listing->runtime;
+    struct container *container, *next;
+    size_t i;
+    const json_t *row;
+    HASH_ITER(hh, runtime->containers, container, next) container->seen = false;
+    json_array_foreach(rows, i, row) see(runtime, row, listing->changes);
+    HASH_ITER(hh, runtime->containers, container, next) {
+        if (!container->seen && container->changed <= listing->changes)
+            die(container, "not found by its host");
+    }
+}
+
+static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
+    struct listing *listing = ctx;
+    json_t *rows = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    bool ok = json_is_array(rows);
+    if (listing->runtime->closed) {
+        json_decref(rows);
+        free(listing);
+        return;
+    }
+    listing->runtime->list_unanswered = answer->status == 0;
+    if (ok) compare(listing, rows);
+    if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
+    if (ok && listing->listed) tell_listed(listing);
+    if (listing->done) listing->done(listing->ctx, ok);
+    json_decref(rows);
+    free(listing);
+}
+
+void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
+                    void *ctx) {
+    struct listing *listing = wp_calloc(1, sizeof *listing);
+    *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
+    wp_docker_images_look(runtime); /* answered first, more often than not */
+    char *path = wp_format("/containers/json?all=1&filters=%s", runtime->filters);
+    wp_docker_client_call(runtime->engine, "GET", path, NULL, on_list, listing);
+    free(path);
+}
+
+static void list_again(struct wp_runtime *runtime) {
+    wp_docker_list(runtime, NULL, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+/* The keeper's process and the worker's side of its socket. One order and one reply at a time, each a packet.
+ * The keeper is forked from a process with threads, so it and its children call the kernel only; forks of its
+ * own are bare system calls, because the C library's would take locks. */
+#include "host/process/keeper.h"
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "host/process/guard.h"
+
+#define REPLY_S 10 /* a keeper that says nothing for longer is stuck */
+
+struct order { /* the packet's head; the variables follow, and the status descriptor rides along */
+    uint64_t data_bytes;
+    uint32_t notify;
+};
+
+struct reply {
+    int32_t guard, program; /* their numbers; 0: not made */
+    int32_t why;            /* errno */
+};
+
+union control { /* room for one descriptor, aligned */
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+/* ---- the keeper ---- */
+
+/* false: the worker is gone. */
+static bool receive(int socket, struct order *head, char *variables, size_t room, size_t *ret_len,
+                    int *ret_fd) {
+    union control control;
+    struct iovec parts[] = {{head, sizeof *head}, {variables, room}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2, .msg_control = control.bytes};
+    ssize_t got;
+    do {
+        message.msg_controllen = sizeof control.bytes;
+        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    const struct cmsghdr *rider = got < (ssize_t)sizeof *head ? NULL : CMSG_FIRSTHDR(&message);
+    if (!rider) return false;
+    memcpy(ret_fd, CMSG_DATA(rider), sizeof *ret_fd);
+    *ret_len = (size_t)got - sizeof *head;
+    return true;
+}
+
+static void say(int socket, pid_t guard, pid_t program, int why) {
+    struct reply reply = {guard, program, why};
+    ssize_t put = send(socket, &reply, sizeof reply, MSG_NOSIGNAL);
+    (void)put; /* the worker is gone: so is everything, soon */
+}
+
+static _Noreturn void be_guard(int socket, const struct guard *guard) {
+    int why = 0;
+    pid_t program = guard_start(guard, &why);
+    close(guard->status_fd);
+    say(socket, getpid(), program, why);
+    close(socket);
+    if (program <= 0) _exit(127);
+    guard_watch(program);
+}
+
+/* Signals are blocked: only the end of the worker ends the keeper. */
+static _Noreturn void keep(int socket, pid_t worker, const char *command) {
+    static char variables[128 * 1024];
+    struct order order;
+    size_t len;
+    struct guard guard = {.worker = worker, .command = command, .variables = variables};
+    while (receive(socket, &order, variables, sizeof variables, &len, &guard.status_fd)) {
+        guard.data_bytes = order.data_bytes;
+        guard.notify = order.notify;
+        guard.variables_len = len;
+        long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+        if (made == 0) be_guard(socket, &guard);
+        if (made < 0) say(socket, 0, 0, errno);
+        close(guard.status_fd);
+    }
+    _exit(0);
+}
+
+static _Noreturn void be_keeper(int end, pid_t worker, const char *command) {
+    setsid(); /* a signal for the worker's whole group is not for us */
+    prctl(PR_SET_NAME, "warmpool-keeper");
+    if (dup2(end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) != 0) _exit(1);
+    keep(STDIN_FILENO, worker, command);
+}
+
+/* ---- the worker's side ---- */
+
+enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command, struct wp_error *error) {
+    int ends[2];
+    *ret_keeper = (struct wp_keeper){.fd = -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        return wp_fail(error, WP_ERR_SYSTEM,
+                       "process runtime: no socket for its keeper: %s; raise the limit of open files",
+                       strerror(errno));
+    }
+    struct timeval patience = {.tv_sec = REPLY_S};
+    setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    pid_t worker = getpid();
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0) be_keeper(ends[0], worker, command);
+    int why = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return wp_fail(error, WP_ERR_SYSTEM,
+                       "process runtime: its keeper cannot be started: %s; raise the limit of processes",
+                       strerror(why));
+    }
+    *ret_keeper = (struct wp_keeper){.pid = pid, .fd = ends[1]};
+    return WP_OK;
+}
+
+static bool send_order(int socket, const struct wp_keeper_order *order) {
+    struct order head = {order->data_bytes, order->notify};
+    struct iovec parts[] = {{&head, sizeof head},
+                            {(void *)(uintptr_t)order->variables, order->variables_len}};
+    union control control = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = 2,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *rider = CMSG_FIRSTHDR(&message);
+    rider->cmsg_level = SOL_SOCKET;
+    rider->cmsg_type = SCM_RIGHTS;
+    rider->cmsg_len = CMSG_LEN(sizeof order->status_fd);
+    memcpy(CMSG_DATA(rider), &order->status_fd, sizeof order->status_fd);
+    ssize_t put;
+    do put = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (put < 0 && errno == EINTR);
+    return put >= 0;
+}
+
+enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keeper_order *order,
+                           pid_t *ret_guard, pid_t *ret_program, struct wp_error *error) {
+    struct reply reply = {0};
+    ssize_t got = -1;
+    if (send_order(keeper->fd, order)) {
+        do got = recv(keeper->fd, &reply, sizeof reply, 0);
+        while (got < 0 && errno == EINTR);
+    }
+    if (got != (ssize_t)sizeof reply) {
+        int why = got == 0 ? EPIPE : errno;
+        kill(keeper->pid, SIGKILL); /* a late reply would be taken for the next one; another keeper follows */
+        return wp_fail(error, WP_ERR_SYSTEM, "the keeper made no process: %s", strerror(why));
+    }
+    if (reply.program > 0) {
+        *ret_guard = reply.guard;
+        *ret_program = reply.program;
+        return WP_OK;
+    }
+    if (reply.guard > 0) waitpid(reply.guard, NULL, 0);
+    return wp_fail(error, WP_ERR_SYSTEM, "no new process: %s; raise the limit of processes",
+                   strerror(reply.why));
+}
+
+bool wp_keeper_ended(struct wp_keeper *keeper) {
+    if (keeper->pid <= 0 || waitpid(keeper->pid, NULL, WNOHANG) != keeper->pid) return false;
+    close(keeper->fd);
+    *keeper = (struct wp_keeper){.fd = -1};
+    return true;
+}
+
+void wp_keeper_stop(struct wp_keeper *keeper) {
+    if (keeper->pid <= 0) return;
+    close(keeper->fd);
+    while (waitpid(keeper->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    *keeper = (struct wp_keeper){.fd = -1};
+}

@@ -1,0 +1,464 @@
+/* The `process` driver: a container is a program with a process group of its own, below a guard that is our
+ * child (host/keeper.h). One thread: the loop's.
+ *
+ *   QUEUED -> STARTING -> RUNNING -> gone (DIED)
+ *               |  |         |
+ *               |  +---------+-----> ENDING  -> gone (GONE): SIGTERM to the group, after the grace all is
+ * killed
+ *               +------------------> FAILING -> gone (FAILED): not ready in time, all is killed
+ *
+ * SIGCHLD makes us ask after each guard we know (never after the children of others). A guard ends when all
+ * of its container has ended. What is to be told is told from the loop, never from inside a verb. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uthash.h>
+#include <utlist.h>
+#include "core/buf.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "host/process/child.h"
+#include "host/process/keeper.h"
+#include "host/notices.h"
+
+#define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
+#define CLOSE_MS 5000   /* close() takes no longer */
+#define MIN_DATA_MB 4.0 /* a shell with less cannot start, and could not say why */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+enum phase { QUEUED, STARTING, RUNNING, FAILING, ENDING };
+
+struct container {
+    struct wp_runtime *runtime;
+    char *id, *philosophy; /* owned */
+    struct wp_limits limits;
+    enum phase phase;
+    int64_t asked_us, begun_us, runs_us, ready_us; /* of its start; 0: not yet */
+    struct wp_child child; /* guard 0 while QUEUED, status_fd -1 once it has told all */
+    char detail[160];
+    uv_poll_t status;
+    uv_timer_t timer;              /* until it is ready or late, then the grace */
+    int handles;                   /* not yet closed by the loop */
+    struct container *prev, *next; /* in the queue */
+    UT_hash_handle hh;
+};
+
+struct wp_runtime {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed */
+    bool wait_for_line;
+    int starting, creates; /* under way, and how many may be */
+    struct wp_keeper keeper;
+    struct container *containers; /* by id */
+    struct container *queue;
+    struct wp_notices notices;
+    uv_signal_t child_ended;
+    int handles;
+};
+
+/* --- telling
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void tell(struct wp_runtime *runtime, struct wp_str id, enum wp_container_state state, pid_t pid,
+                 const char *detail) {
+    char address[32] = "";
+    if (pid > 0) snprintf(address, sizeof address, "pid:%d", (int)pid);
+    wp_notices_add(&runtime->notices, id, state, address, detail);
+}
+
+/* --- a container's end
+ * ---------------------------------------------------------------------------------------------- */
+
+static void handle_closed(uv_handle_t *handle) {
+    struct container *container = handle->data;
+    if (--container->handles > 0) return;
+    free(container->id);
+    free(container->philosophy);
+    free(container);
+}
+
+static void stop_listening(struct container *container) {
+    if (container->child.status_fd < 0) return;
+    uv_close((uv_handle_t *)&container->status, handle_closed);
+    close(container->child.status_fd);
+    container->child.status_fd = -1;
+}
+
+/* The one place where a container leaves the books; freed when the loop has closed its handles. */
+static void forget(struct container *container) {
+    struct wp_runtime *runtime = container->runtime;
+    if (container->phase == QUEUED) DL_DELETE(runtime->queue, container);
+    HASH_DEL(runtime->containers, container);
+    stop_listening(container);
+    uv_close((uv_handle_t *)&container->timer, handle_closed);
+}
+
+static void set_phase(struct container *container, enum phase phase) {
+    if (container->phase == STARTING) container->runtime->starting--;
+    container->phase = phase;
+    if (container->phase == STARTING) container->runtime->starting++;
+}
+
+static void describe_end(struct container *container, int status) {
+    const char *when = container->phase == STARTING ? " before it was ready" : "";
+    if (container->detail[0]) return; /* the reason for killing it, or why its program could not be run */
+    if (WIFSIGNALED(status))
+        snprintf(container->detail, sizeof container->detail, "the process was ended by signal %d%s",
+                 WTERMSIG(status), when);
+    else
+        snprintf(container->detail, sizeof container->detail, "the process exited with status %d%s",
+                 WEXITSTATUS(status), when);
+}
+
+/* Its guard is a zombie, and the last of it. */
+static int reap(struct container *container) {
+    int status = 0;
+    waitpid(container->child.guard, &status, 0);
+    return status;
+}
+
+static void look_at_status(struct container *container);
+static void start_queued(struct wp_runtime *runtime);
+
+static void bury(struct container *container) {
+    struct wp_runtime *runtime = container->runtime;
+    if (container->child.status_fd >= 0) look_at_status(container); /* it may have said why */
+    describe_end(container, reap(container));
+    enum wp_container_state state = WP_CONTAINER_FAILED;
+    if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
+    if (container->phase == ENDING) state = WP_CONTAINER_GONE;
+    tell(runtime, wp_str(container->id), state, 0, state == WP_CONTAINER_GONE ? "" : container->detail);
+    set_phase(container, ENDING);
+    forget(container);
+}
+
+static void replace_keeper(struct wp_runtime *runtime) {
+    struct wp_error error = {0};
+    if (wp_keeper_start(&runtime->keeper, runtime->config->process.command, &error) != WP_OK) {
+        wp_log(WP_LOG_ERROR, "keeper_failed", "reason=%s", error.text);
+        return; /* creates fail until a keeper is there: see start */
+    }
+    wp_log(WP_LOG_WARN, "keeper_replaced", "reason=%s",
+           "the process that makes containers was killed; those that run are not concerned");
+}
+
+static void on_child_ended(uv_signal_t *signal, int number) {
+    (void)number;
+    struct wp_runtime *runtime = signal->data;
+    struct container *container, *next;
+    if (wp_keeper_ended(&runtime->keeper)) replace_keeper(runtime);
+    HASH_ITER(hh, runtime->containers, container, next) {
+        if (container->child.guard > 0 && wp_child_ended(container->child.guard)) bury(container);
+    }
+    start_queued(runtime);
+}
+
+static void on_grace_over(uv_timer_t *timer) {
+    struct container *container = timer->data;
+    kill(container->child.guard, WP_GUARD_KILL);
+}
+
+/* --- a container's start
+ * -------------------------------------------------------------------------------------------- */
+
+static void on_not_ready(uv_timer_t *timer) {
+    struct container *container = timer->data;
+    snprintf(container->detail, sizeof container->detail, "not ready within process.ready_timeout_ms = %lld",
+             (long long)container->runtime->config->process.ready_timeout_ms);
+    set_phase(container, FAILING);
+    kill(container->child.guard, WP_GUARD_KILL);
+}
+
+static void become_ready(struct container *container) {
+    if (container->phase != STARTING || wp_child_ended(container->child.guard))
+        return; /* its end is on its way to us */
+    uv_timer_stop(&container->timer);
+    container->ready_us = wp_clock_us();
+    set_phase(container, RUNNING);
+    tell(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
+    start_queued(container->runtime);
+}
+
+static void on_ran(uv_timer_t *timer) {
+    become_ready(timer->data);
+}
+
+static void give_up(struct container *container, const char *what, const char *why) {
+    if (container->phase != STARTING) return;
+    snprintf(container->detail, sizeof container->detail, "%s%s", what, why);
+    set_phase(container, FAILING);
+    kill(container->child.guard, WP_GUARD_KILL);
+}
+
+static void on_closed(uv_timer_t *timer) {
+    give_up(timer->data, "it closed WARMPOOL_READY_FD without writing a line to it", "");
+}
+
+static void look_at_status(struct container *container) {
+    int why = 0;
+    switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
+    case WP_CHILD_SILENT:
+        return;
+    case WP_CHILD_RUNS: /* its program may still end at once: a name that is not found, a library that is
+                           missing */
+        if (container->phase == STARTING)
+            uv_timer_start(&container->timer, on_ran,
+                           (uint64_t)container->runtime->config->process.ready_after_ms, 0);
+        break;
+    case WP_CHILD_LINE:
+        become_ready(container);
+        break;
+    case WP_CHILD_CLOSED: /* a process that exits closes it, too, and its exit says more: it gets the time for
+                             it */
+        if (container->phase == STARTING) uv_timer_start(&container->timer, on_closed, GRACE_MS, 0);
+        break;
+    case WP_CHILD_FAILED:
+        give_up(container, "/bin/sh could not be started: ", strerror(why));
+        break;
+    }
+    stop_listening(container);
+}
+
+static void on_status(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    look_at_status(poll->data);
+}
+
+/* The child does not inherit the worker's environment: passwords live there. */
+static void add_variables(struct wp_buf *text, const struct container *container) {
+    static const char *const inherited[] = {"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"};
+    const char *path = getenv("PATH");
+    wp_buf_printf(text, "PATH=%s%c", path ? path : DEFAULT_PATH, '\0');
+    for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++) {
+        const char *value = getenv(inherited[i]);
+        if (value) wp_buf_printf(text, "%s=%s%c", inherited[i], value, '\0');
+    }
+    wp_buf_printf(text, "WARMPOOL_CONTAINER_ID=%s%c", container->id, '\0');
+    wp_buf_printf(text, "WARMPOOL_PHILOSOPHY=%s%c", container->philosophy, '\0');
+    wp_buf_printf(text, "WARMPOOL_MEMORY_MB=%g%c", container->limits.memory_mb, '\0');
+    wp_buf_printf(text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
+    wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
+    if (*container->runtime->config->host.claims)
+        wp_buf_printf(text, "WARMPOOL_CLAIMS=%s/%s/%s%c", container->runtime->config->host.claims,
+                      container->runtime->config->host.name, container->id, '\0');
+}
+
+static uint64_t data_bytes(double memory_mb) {
+    if (!(memory_mb > 0)) return 0; /* absent, too */
+    return (uint64_t)((memory_mb < MIN_DATA_MB ? MIN_DATA_MB : memory_mb) * 1024 * 1024);
+}
+
+static enum wp_err start_child(struct container *container, struct wp_error *error) {
+    struct wp_runtime *runtime = container->runtime;
+    if (runtime->keeper.pid <= 0 &&
+        wp_keeper_start(&runtime->keeper, runtime->config->process.command, error) != WP_OK)
+        return error->code;
+    struct wp_buf variables = {0};
+    add_variables(&variables, container);
+    struct wp_child_spec spec = {.variables = wp_buf_str(&variables),
+                                 .data_bytes = data_bytes(container->limits.memory_mb),
+                                 .notify = runtime->wait_for_line};
+    enum wp_err err = wp_child_start(&container->child, &runtime->keeper, &spec, error);
+    wp_buf_done(&variables);
+    return err;
+}
+
+/* From QUEUED. One that cannot start is told as failed and is in nobody's way. */
+static void start(struct container *container) {
+    struct wp_runtime *runtime = container->runtime;
+    struct wp_error error = {0};
+    container->begun_us = wp_clock_us();
+    if (start_child(container, &error) != WP_OK) {
+        tell(runtime, wp_str(container->id), WP_CONTAINER_FAILED, 0, error.text);
+        forget(container);
+        return;
+    }
+    DL_DELETE(runtime->queue, container);
+    container->runs_us = wp_clock_us();
+    set_phase(container, STARTING);
+    uv_poll_init(runtime->loop, &container->status, container->child.status_fd);
+    container->status.data = container;
+    container->handles++;
+    uv_poll_start(&container->status, UV_READABLE, on_status);
+    uv_timer_start(&container->timer, on_not_ready, (uint64_t)runtime->config->process.ready_timeout_ms, 0);
+}
+
+static void start_queued(struct wp_runtime *runtime) {
+    while (runtime->queue && runtime->starting < runtime->creates) start(runtime->queue);
+}
+
+/* --- the verbs
+ * ------------------------------------------------------------------------------------------------------ */
+
+static struct container *find(struct wp_runtime *runtime, struct wp_str id) {
+    struct container *container;
+    HASH_FIND(hh, runtime->containers, id.ptr, id.len, container);
+    return container;
+}
+
+static void process_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
+    struct container *container = find(runtime, spec->id);
+    if (container) { /* adopted; one that is not ready yet will say so by itself */
+        if (container->phase == RUNNING)
+            tell(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
+        return;
+    }
+    container = wp_calloc(1, sizeof *container);
+    container->runtime = runtime;
+    container->id = wp_strndup(spec->id);
+    container->philosophy = wp_strndup(spec->philosophy);
+    container->limits = spec->limits;
+    container->phase = QUEUED;
+    container->asked_us = wp_clock_us();
+    container->child.status_fd = -1;
+    uv_timer_init(runtime->loop, &container->timer);
+    container->timer.data = container;
+    container->handles = 1;
+    HASH_ADD_KEYPTR(hh, runtime->containers, container->id, spec->id.len, container);
+    DL_APPEND(runtime->queue, container);
+    start_queued(runtime);
+}
+
+static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
+    struct container *container = find(runtime, id);
+    if (container && container->phase == ENDING) return; /* GONE comes */
+    if (!container || container->phase == QUEUED) {
+        tell(runtime, id, WP_CONTAINER_GONE, 0, "");
+        if (container) forget(container);
+        return;
+    }
+    set_phase(container, ENDING);
+    kill(container->child.guard, SIGTERM);
+    uv_timer_start(&container->timer, on_grace_over, GRACE_MS, 0);
+    start_queued(runtime);
+}
+
+/* A process is made and started in one. */
+static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
+    const struct container *container = find(runtime, id);
+    if (!container || container->phase != RUNNING) return false;
+    *ret = (struct wp_container_facts){.image = "",
+                                       .queue_ms = (double)(container->begun_us - container->asked_us) / 1e3,
+                                       .start_ms = (double)(container->runs_us - container->begun_us) / 1e3,
+                                       .ready_ms = (double)(container->ready_us - container->runs_us) / 1e3};
+    return true;
+}
+
+/* Those that are being ended are listed as GONE, those that could not start as FAILED. */
+static void process_list(struct wp_runtime *runtime, wp_runtime_listed listed,
+                         void (*done)(void *ctx, bool ok), void *ctx) {
+    static const enum wp_container_state states[] = {[QUEUED] = WP_CONTAINER_STARTING,
+                                                     [STARTING] = WP_CONTAINER_STARTING,
+                                                     [RUNNING] = WP_CONTAINER_READY,
+                                                     [FAILING] = WP_CONTAINER_FAILED,
+                                                     [ENDING] = WP_CONTAINER_GONE};
+    struct container *container, *next;
+    HASH_ITER(hh, runtime->containers, container, next) {
+        char address[32] = "";
+        if (container->phase == RUNNING)
+            snprintf(address, sizeof address, "pid:%d", (int)container->child.program);
+        listed(ctx, wp_str(container->id), states[container->phase], wp_str(address));
+    }
+    done(ctx, true);
+}
+
+/* --- the driver
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void runtime_handle_closed(uv_handle_t *handle) {
+    struct wp_runtime *runtime = handle->data;
+    if (--runtime->handles == 0) free(runtime);
+}
+
+static void close_handles(struct wp_runtime *runtime) {
+    uv_close((uv_handle_t *)&runtime->child_ended, runtime_handle_closed);
+    wp_notices_close(&runtime->notices, runtime_handle_closed, runtime);
+}
+
+static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
+                                const struct wp_config *config, wp_runtime_notify notify, void *ctx,
+                                struct wp_error *error) {
+    struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
+    runtime->loop = loop;
+    runtime->config = config;
+    runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
+    runtime->creates =
+        config->host.creates > 0 ? (int)config->host.creates : wp_runtime_process.default_creates;
+    if (wp_keeper_start(&runtime->keeper, config->process.command, error) != WP_OK) {
+        free(runtime);
+        return WP_ERR_SYSTEM;
+    }
+    uv_signal_init(loop, &runtime->child_ended);
+    wp_notices_open(&runtime->notices, loop, notify, ctx);
+    runtime->child_ended.data = runtime;
+    runtime->handles = 2;
+    int failed = uv_signal_start(&runtime->child_ended, on_child_ended, SIGCHLD);
+    if (failed) {
+        wp_keeper_stop(&runtime->keeper);
+        close_handles(runtime);
+        return wp_fail(error, WP_ERR_SYSTEM, "process runtime: SIGCHLD cannot be watched: %s",
+                       uv_strerror(failed));
+    }
+    *ret_runtime = runtime;
+    return WP_OK;
+}
+
+/* False when the time was over first. The end of another one interrupts the waiting. */
+static bool wait_for_end(pid_t pid, int64_t deadline_us) {
+    int fd = pidfd_open(pid, 0);
+    if (fd >= 0) {
+        struct pollfd wanted = {.fd = fd, .events = POLLIN};
+        int64_t left_ms;
+        do left_ms = (deadline_us - wp_clock_us()) / 1000;
+        while (poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0) < 0 && errno == EINTR);
+        close(fd);
+    }
+    return wp_child_ended(pid);
+}
+
+static void signal_all(struct wp_runtime *runtime, int number) {
+    for (struct container *c = runtime->containers; c; c = c->hh.next) {
+        if (c->child.guard > 0) kill(c->child.guard, number);
+    }
+}
+
+/* Reaps those that end before the deadline. */
+static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
+    struct container *container, *next;
+    HASH_ITER(hh, runtime->containers, container, next) {
+        if (container->child.guard > 0 && !wait_for_end(container->child.guard, deadline_us)) continue;
+        if (container->child.guard > 0) reap(container);
+        forget(container);
+    }
+}
+
+static void process_close(struct wp_runtime *runtime) {
+    if (!runtime) return;
+    int64_t now = wp_clock_us();
+    signal_all(runtime, SIGTERM);
+    reap_until(runtime, now + (int64_t)GRACE_MS * 1000);
+    signal_all(runtime, WP_GUARD_KILL);
+    reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
+    struct container *container, *next;
+    HASH_ITER(hh, runtime->containers, container, next)
+    forget(container); /* stuck in the kernel, killed when it lets go */
+    wp_keeper_stop(&runtime->keeper);
+    close_handles(runtime);
+}
+
+const struct wp_runtime_driver wp_runtime_process = {
+    .name = "process",
+    .default_creates = 128,
+    .open = process_open,
+    .create = process_create,
+    .destroy = process_destroy,
+    .facts = process_facts,
+    .list = process_list,
+    .close = process_close,
+};

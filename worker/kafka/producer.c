@@ -1,0 +1,399 @@
+/* The Kafka producer. It owns the current client, and retired ones until their last delivery report has come:
+ * a fatal error retires a client, purges it and makes a new one. librdkafka's queues wake the loop through
+ * one descriptor. The loop's thread; only metadata requests and the end of a client run in the thread pool,
+ * because they block. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "kafka/admin.h"
+#include "kafka/producer.h"
+#include "core/log.h"
+
+#define TICK_MS 100
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 10000
+#define METADATA_TIMEOUT_MS 5000
+#define METADATA_AGAIN_MS 1000 /* until all output topics are known */
+#define FLUSH_STEP_MS 10
+
+struct client {
+    struct wp_producer *producer;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    rd_kafka_topic_t *topics[WP_TOPICS];
+    bool fatal;
+    int works; /* in the thread pool with this client */
+    uv_work_t destroy;
+    struct client *next; /* of the retired ones */
+};
+
+struct wp_producer {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* read again when the client is rebuilt */
+    struct wp_stats *stats;
+    wp_producer_delivered delivered;
+    void *ctx;
+    struct client *current; /* NULL while a new one cannot be made */
+    struct client *retired;
+    size_t pending;
+    int32_t partitions[WP_TOPICS];
+    int wake_fd;
+    uv_poll_t poll;
+    uv_timer_t tick;
+    int open_handles, works;
+    int64_t backoff_ms;
+    uint64_t rebuild_at, metadata_at; /* loop time in ms */
+    bool asking, freed;
+};
+
+/* ---- the end of a client: destroying blocks until its threads have ended ---- */
+
+static void release(struct wp_producer *producer) {
+    if (!producer->freed || producer->open_handles > 0 || producer->works > 0) return;
+    close(producer->wake_fd);
+    free(producer);
+}
+
+static void destroy_run(uv_work_t *work) {
+    struct client *client = work->data;
+    rd_kafka_destroy(client->rk);
+}
+
+static void destroy_done(uv_work_t *work, int status) {
+    (void)status;
+    struct client *client = work->data;
+    struct wp_producer *producer = client->producer;
+    free(client);
+    producer->works--;
+    release(producer);
+}
+
+static void producer_close(struct client *client) {
+    for (int i = 0; i < WP_TOPICS; i++) {
+        if (client->topics[i]) rd_kafka_topic_destroy(client->topics[i]);
+    }
+    rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(client->queue);
+    client->destroy.data = client;
+    client->producer->works++;
+    wp_assert(uv_queue_work(client->producer->loop, &client->destroy, destroy_run, destroy_done) == 0);
+}
+
+/* ---- callbacks of librdkafka, from rd_kafka_poll ---- */
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+    (void)rk;
+    struct client *client = opaque;
+    struct wp_producer *producer = client->producer;
+    producer->pending--;
+    if (producer->freed) return;
+    if (message->err) {
+        producer->stats->produce_errors++;
+        bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; /* the topic was changed */
+        wp_log(too_large ? WP_LOG_ERROR : WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s%s",
+               rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err),
+               too_large ? "; raise its max.message.bytes, or start this worker again, which then sends less"
+                         : "");
+    } else {
+        producer->stats->records[(uintptr_t)rd_kafka_topic_opaque(message->rkt)]++;
+        producer->backoff_ms = BACKOFF_MIN_MS;
+    }
+    if (message->_private) producer->delivered(producer->ctx, message->_private, !message->err);
+}
+
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) {
+    struct client *client = opaque;
+    if (err != RD_KAFKA_RESP_ERR__FATAL || client->fatal) return;
+    char why[256];
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, why, sizeof(why));
+    wp_log(WP_LOG_ERROR, "kafka_producer_fatal", "error=%s reason=%s", rd_kafka_err2name(cause),
+           cause ? why : reason);
+    client->fatal = true;
+}
+
+/* ---- making one ---- */
+
+static void open_topics(struct client *client, const struct wp_config *config) {
+    /* Inputs, too: hosts and sweepers publish events. */
+    for (int i = 0; i < WP_TOPICS; i++) {
+        rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(client->rk);
+        rd_kafka_topic_conf_set_opaque(conf, (void *)(uintptr_t)i);
+        char *name = wp_topic_full_name(config, (enum wp_topic)i);
+        client->topics[i] = rd_kafka_topic_new(client->rk, name, conf);
+        wp_assert(client->topics[i]);
+        free(name);
+    }
+}
+
+static struct client *client_new(struct wp_producer *producer, struct wp_error *error) {
+    rd_kafka_conf_t *conf = wp_kafka_conf(producer->config, false, error);
+    if (!conf) return NULL;
+    struct client *client = wp_calloc(1, sizeof(*client));
+    client->producer = producer;
+    rd_kafka_conf_set_opaque(conf, client);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    char why[256];
+    client->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)); /* owns conf when it succeeds */
+    if (!client->rk) {
+        rd_kafka_conf_destroy(conf);
+        free(client);
+        (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no producer of these properties: %s",
+                      why);
+        return NULL;
+    }
+    client->queue = rd_kafka_queue_get_main(client->rk);
+    uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(client->queue, producer->wake_fd, &one, sizeof(one));
+    open_topics(client, producer->config);
+    return client;
+}
+
+/* ---- partitions: asked for at the start, so that the first record does not wait for metadata ---- */
+
+struct question {
+    uv_work_t work;
+    struct client *client;
+    int32_t partitions[WP_TOPICS];
+};
+
+static void ask_run(uv_work_t *work) {
+    struct question *question = work->data;
+    const rd_kafka_metadata_t *metadata;
+    /* 0: of the topics opened here, all in one request. */
+    if (rd_kafka_metadata(question->client->rk, 0, NULL, &metadata, METADATA_TIMEOUT_MS)) return;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        for (int t = 0; t < WP_TOPICS; t++) {
+            if (strcmp(rd_kafka_topic_name(question->client->topics[t]), metadata->topics[i].topic) == 0)
+                question->partitions[t] = metadata->topics[i].partition_cnt;
+        }
+    }
+    rd_kafka_metadata_destroy(metadata);
+}
+
+static void ask_done(uv_work_t *work, int status) {
+    struct question *question = work->data;
+    struct wp_producer *producer = question->client->producer;
+    bool complete = true;
+    for (int i = 0; i < WP_TOPICS && status == 0; i++) {
+        if (question->partitions[i] > 0) producer->partitions[i] = question->partitions[i];
+        complete = complete && producer->partitions[i] > 0;
+    }
+    producer->asking = false;
+    producer->metadata_at = complete ? UINT64_MAX : uv_now(producer->loop) + METADATA_AGAIN_MS;
+    question->client->works--;
+    producer->works--;
+    if (producer->freed && question->client->works == 0) producer_close(question->client);
+    free(question);
+    release(producer);
+}
+
+static void ask_partitions(struct wp_producer *producer) {
+    if (producer->asking || !producer->current || uv_now(producer->loop) < producer->metadata_at) return;
+    struct question *question = wp_calloc(1, sizeof(*question));
+    question->client = producer->current;
+    question->work.data = question;
+    producer->asking = true;
+    question->client->works++;
+    producer->works++;
+    wp_assert(uv_queue_work(producer->loop, &question->work, ask_run, ask_done) == 0);
+}
+
+/* ---- rebuilding ---- */
+
+/* What is queued or in flight is reported as failed, once each, while the client is polled on its way out. */
+static void retire(struct wp_producer *producer) {
+    struct client *client = producer->current;
+    producer->current = NULL;
+    client->next = producer->retired;
+    producer->retired = client;
+    rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    producer->stats->producer_rebuilds++;
+    producer->rebuild_at = uv_now(producer->loop) + (uint64_t)producer->backoff_ms;
+    producer->backoff_ms =
+        2 * producer->backoff_ms < BACKOFF_MAX_MS ? 2 * producer->backoff_ms : BACKOFF_MAX_MS;
+}
+
+static void rebuild(struct wp_producer *producer) {
+    struct wp_error error;
+    producer->current = client_new(producer, &error);
+    if (producer->current) {
+        wp_log(WP_LOG_INFO, "kafka_producer_rebuilt", "rebuilds=%llu",
+               (unsigned long long)producer->stats->producer_rebuilds);
+        return;
+    }
+    wp_log(WP_LOG_ERROR, "kafka_producer_failed", "error=%s", error.text);
+    producer->rebuild_at = uv_now(producer->loop) + BACKOFF_MAX_MS;
+}
+
+void wp_producer_renew(struct wp_producer *producer) {
+    if (producer->current) retire(producer);
+    rebuild(producer);
+}
+
+static void bury_retired(struct wp_producer *producer) {
+    struct client **at = &producer->retired;
+    while (*at) {
+        struct client *client = *at;
+        rd_kafka_poll(client->rk, 0);
+        if (rd_kafka_outq_len(client->rk) > 0 || client->works > 0) {
+            at = &client->next;
+            continue;
+        }
+        *at = client->next;
+        producer_close(client);
+    }
+}
+
+static void turn(struct wp_producer *producer) {
+    uint64_t count;
+    ssize_t got = read(producer->wake_fd, &count, sizeof(count));
+    wp_assert(got == sizeof(count) || errno == EAGAIN);
+    if (producer->current) rd_kafka_poll(producer->current->rk, 0);
+    if (producer->current && producer->current->fatal) retire(producer);
+    bury_retired(producer);
+    if (!producer->current && uv_now(producer->loop) >= producer->rebuild_at) rebuild(producer);
+    ask_partitions(producer);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    turn(poll->data);
+}
+
+static void on_tick(uv_timer_t *timer) {
+    turn(timer->data);
+}
+
+/* ---- life ---- */
+
+enum wp_err wp_producer_new(struct wp_producer **ret_producer, uv_loop_t *loop,
+                            const struct wp_config *config, struct wp_stats *stats,
+                            wp_producer_delivered delivered, void *ctx, struct wp_error *error) {
+    struct wp_producer *producer = wp_calloc(1, sizeof(*producer));
+    *producer = (struct wp_producer){
+        .loop = loop, .config = config, .stats = stats, .delivered = delivered, .ctx = ctx};
+    producer->backoff_ms = BACKOFF_MIN_MS;
+    producer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (producer->wake_fd < 0) {
+        free(producer);
+        return wp_fail(error, WP_ERR_SYSTEM, "The Kafka client has no descriptor to be woken by: %s",
+                       strerror(errno));
+    }
+    producer->current = client_new(producer, error);
+    if (!producer->current) {
+        close(producer->wake_fd);
+        free(producer);
+        return WP_ERR_CONFIG;
+    }
+    uv_poll_init(loop, &producer->poll, producer->wake_fd);
+    uv_timer_init(loop, &producer->tick);
+    producer->poll.data = producer->tick.data = producer;
+    producer->open_handles = 2;
+    uv_poll_start(&producer->poll, UV_READABLE, on_poll);
+    uv_timer_start(&producer->tick, on_tick, TICK_MS, TICK_MS);
+    ask_partitions(producer);
+    *ret_producer = producer;
+    return WP_OK;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct wp_producer *producer = handle->data;
+    producer->open_handles--;
+    release(producer);
+}
+
+static void end(struct client *client) {
+    rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (client->works == 0) producer_close(client);
+}
+
+void wp_producer_free(struct wp_producer *producer) {
+    if (!producer) return;
+    producer->freed = true;
+    if (producer->current) end(producer->current);
+    while (producer->retired) {
+        struct client *client = producer->retired;
+        producer->retired = client->next;
+        end(client);
+    }
+    uv_close((uv_handle_t *)&producer->poll, on_closed);
+    uv_close((uv_handle_t *)&producer->tick, on_closed);
+}
+
+/* ---- sending ---- */
+
+/* Takes record->headers; NULL when the record has none at all. */
+static rd_kafka_headers_t *headers_of(struct wp_record *record) {
+    rd_kafka_headers_t *headers = record->headers;
+    record->headers = NULL;
+    if (record->traceparent.len == 0) return headers;
+    if (!headers) headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, "traceparent", -1, record->traceparent.ptr,
+                        (ssize_t)record->traceparent.len);
+    return headers;
+}
+
+static rd_kafka_resp_err_t produce(const struct client *client, const struct wp_record *record,
+                                   rd_kafka_headers_t *headers) {
+    rd_kafka_topic_t *topic = client->topics[record->topic];
+    void *value = (void *)(uintptr_t)record->value.ptr,
+         *key = (void *)(uintptr_t)record->key.ptr; /* copied, not written */
+    if (!headers) {
+        int failed = rd_kafka_produce(topic, record->partition, RD_KAFKA_MSG_F_COPY, value, record->value.len,
+                                      key, record->key.len, record->token);
+        return failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    rd_kafka_resp_err_t err =
+        rd_kafka_producev(client->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record->partition),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_VALUE(value, record->value.len), RD_KAFKA_V_KEY(key, record->key.len),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(record->token), RD_KAFKA_V_END);
+    if (err) rd_kafka_headers_destroy(headers);
+    return err;
+}
+
+enum wp_err wp_producer_send(struct wp_producer *producer, struct wp_record *record, struct wp_error *error) {
+    wp_assert(record->topic < WP_TOPICS);
+    rd_kafka_headers_t *headers = headers_of(record);
+    if (!producer->current || producer->current->fatal) {
+        if (headers) rd_kafka_headers_destroy(headers);
+        return wp_fail(error, WP_ERR_KAFKA, "The Kafka client is being rebuilt after a fatal error.");
+    }
+    rd_kafka_resp_err_t err = produce(producer->current, record, headers);
+    if (!err) {
+        producer->pending++;
+        return WP_OK;
+    }
+    const char *name = rd_kafka_topic_name(producer->current->topics[record->topic]);
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return wp_fail(error, WP_ERR_DATA,
+                       "A record of %zu bytes for %s is larger than kafka.message.max.bytes allows.",
+                       record->key.len + record->value.len, name);
+    return wp_fail(error, WP_ERR_KAFKA, "A record for %s was not taken: %s", name, rd_kafka_err2str(err));
+}
+
+size_t wp_producer_pending(const struct wp_producer *producer) {
+    return producer->pending;
+}
+
+int32_t wp_producer_partitions(struct wp_producer *producer, enum wp_topic topic) {
+    return producer->partitions[topic];
+}
+
+size_t wp_producer_flush(struct wp_producer *producer, int timeout_ms) {
+    uint64_t end_at = uv_hrtime() / 1000000 + (uint64_t)timeout_ms;
+    do {
+        if (producer->current)
+            (void)rd_kafka_flush(producer->current->rk, producer->pending > 0 ? FLUSH_STEP_MS : 0);
+        bury_retired(producer);
+    } while (producer->pending > 0 && uv_hrtime() / 1000000 < end_at &&
+             (producer->current || producer->retired));
+    return producer->pending;
+}
+
+rd_kafka_t *wp_producer_client(struct wp_producer *producer) {
+    return producer->current ? producer->current->rk : NULL;
+}

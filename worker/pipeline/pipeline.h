@@ -1,0 +1,38 @@
+/* The pipeline, from a consumed record to its confirmed answers (docs/reliability.md has the rules):
+ *
+ *   consumer -> partition window -> one call of the topic's function -> records -> producer -> complete ->
+ * floor -> commit
+ *
+ * One thread: the loop's. */
+#ifndef WP_PIPELINE_PIPELINE_H
+#define WP_PIPELINE_PIPELINE_H
+#include "kafka/producer.h"
+#include "kafka/consumer.h"
+#include "pipeline/handler.h"
+
+struct wp_pipeline;
+
+/* Borrows all that it is given. consumer and producer are handed over by wp_pipeline_attach, because they
+ * need the pipeline's callbacks. */
+enum wp_err wp_pipeline_new(struct wp_pipeline **ret_engine, uv_loop_t *loop, const struct wp_config *config,
+                            struct wp_stats *stats, struct wp_wire *wire,
+                            struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
+/* Reads again what it hands to Redis of the configuration: when that changed before the first event. */
+void wp_pipeline_configure(struct wp_pipeline *pipeline);
+void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
+                        struct wp_producer *producer);
+
+extern const struct wp_consumer_handler wp_pipeline_consumer_handler; /* ctx: the pipeline */
+void wp_pipeline_delivered(void *pipeline, void *token, bool ok);     /* the producer's callback */
+void wp_pipeline_link_state(struct wp_pipeline *pipeline, enum wp_slot slot, bool ready);
+
+/* Redis does not know what it should (a host says so): rebuilds it from Kafka, unless that is under way. */
+void wp_pipeline_recover(struct wp_pipeline *pipeline);
+
+/* True while this worker handles that partition. */
+bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition);
+/* Takes no more; `idle` is called once when all that was taken is finished and its floor acknowledged. */
+void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), void *ctx);
+void wp_pipeline_free(struct wp_pipeline *pipeline); /* NULL is fine; run the loop once more afterwards */
+
+#endif

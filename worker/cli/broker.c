@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/log.h"

@@ -4,7 +4,7 @@
 #ifndef WP_CLI_KAFKA_H
 #define WP_CLI_KAFKA_H
 #include <librdkafka/rdkafka.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 
 struct wp_cli_producer {
     rd_kafka_t *rk;         /* owned */

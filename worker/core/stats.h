@@ -12,7 +12,7 @@ enum wp_outcome {               /* of one consumed event */
                   WP_OUTCOMES,
 };
 
-#define WP_STATS_TOPICS 16 /* >= WP_TOPICS of bus/topics.h; indexes are enum wp_topic */
+#define WP_STATS_TOPICS 16 /* >= WP_TOPICS of wire/topics.h; indexes are enum wp_topic */
 
 struct wp_health {
     bool ready;

@@ -3,7 +3,7 @@
 #ifndef WP_KAFKA_ADMIN_H
 #define WP_KAFKA_ADMIN_H
 #include <librdkafka/rdkafka.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 
 /* Connects, lists, creates what is missing (topics.partitions, topics.replication; LogAppendTime for inputs,
  * compact for prediction). An existing topic with another number of partitions is left as it is. WP_ERR_KAFKA

@@ -10,7 +10,7 @@
 #define WP_KAFKA_CONSUMER_H
 #include <librdkafka/rdkafka.h>
 #include <uv.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "core/stats.h"
 
 struct wp_consumer;

@@ -5,7 +5,7 @@
 #define WP_KAFKA_PRODUCER_H
 #include <librdkafka/rdkafka.h>
 #include <uv.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "core/stats.h"
 
 struct wp_producer;

@@ -3,7 +3,7 @@
 #ifndef WP_PIPELINE_RECOVER_LOGS_H
 #define WP_PIPELINE_RECOVER_LOGS_H
 #include <librdkafka/rdkafka.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 
 struct recover_logs;
 

@@ -3,7 +3,7 @@
 #ifndef WP_WIRE_FIELDS_H
 #define WP_WIRE_FIELDS_H
 #include <jansson.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "core/arena.h"
 #include "wire/avro.h"
 

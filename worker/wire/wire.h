@@ -8,7 +8,7 @@
  */
 #ifndef WP_WIRE_WIRE_H
 #define WP_WIRE_WIRE_H
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "core/arena.h"
 #include "wire/events.h"
 

@@ -3,7 +3,7 @@
  * avro-c). */
 #ifndef WP_WIRE_WRITERS_H
 #define WP_WIRE_WRITERS_H
-#include "kafka/topics.h"
+#include "wire/topics.h"
 #include "wire/evolved.h"
 #include "wire/schema.h"
 

@@ -1,6 +1,6 @@
 /* The topics: one table of names, directions and how each is made. */
-#ifndef WP_KAFKA_TOPICS_H
-#define WP_KAFKA_TOPICS_H
+#ifndef WP_WIRE_TOPICS_H
+#define WP_WIRE_TOPICS_H
 #include "core/config.h"
 
 enum wp_topic {

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
-#include "kafka/topics.h"
+#include "wire/topics.h"
 
 static struct wp_config config;
 static void setup(void) {

@@ -1,5 +1,5 @@
 /* The table of topics. No state; any thread. */
-#include "kafka/topics.h"
+#include "wire/topics.h"
 
 const struct wp_topic_info wp_topics[WP_TOPICS] = {
     [WP_TOPIC_ACQUIRE] = {.name = "container-acquire", .in = true, .log_append_time = true},

@@ -1,4 +1,5 @@
-/* Reads an Avro schema's JSON text into a tree of types. Any thread. */
+/* Reads an Avro schema's JSON text into a tree of types, and writes its Parsing Canonical Form and that one's
+ * CRC-64-AVRO fingerprint. Any thread. */
 #include "wire/schema.h"
 #include <stdio.h>
 #include "core/buf.h"
@@ -207,6 +208,96 @@ static bool any_endless(struct parser *parser) {
     return false;
 }
 
+/* ---- the Parsing Canonical Form (Avro specification 1.11) ---- */
+
+static void write_canonical(struct type *type, struct wp_buf *out);
+
+static void write_text(struct wp_buf *out, const char *text) {
+    wp_buf_add(out, "\"", 1);
+    wp_buf_add_str(out, text);
+    wp_buf_add(out, "\"", 1);
+}
+
+static void write_fields(const struct type *type, struct wp_buf *out) {
+    wp_buf_add_str(out, ",\"fields\":[");
+    for (size_t i = 0; i < type->count; i++) {
+        wp_buf_add_str(out, i ? ",{\"name\":" : "{\"name\":");
+        write_text(out, type->fields[i].name);
+        wp_buf_add_str(out, ",\"type\":");
+        write_canonical(type->fields[i].type, out);
+        wp_buf_add_str(out, "}");
+    }
+    wp_buf_add_str(out, "]}");
+}
+
+static void write_symbols(const struct type *type, struct wp_buf *out) {
+    wp_buf_add_str(out, ",\"symbols\":[");
+    for (size_t i = 0; i < type->count; i++) {
+        if (i) wp_buf_add_str(out, ",");
+        write_text(out, type->symbols[i]);
+    }
+    wp_buf_add_str(out, "]}");
+}
+
+/* A named type is written out once; later it is its name. */
+static void write_named(struct type *type, struct wp_buf *out) {
+    if (type->visited) {
+        write_text(out, type->name);
+        return;
+    }
+    type->visited = true;
+    wp_buf_add_str(out, "{\"name\":");
+    write_text(out, type->name);
+    wp_buf_printf(out, ",\"type\":\"%s\"", schema_kind_name(type->kind));
+    if (type->kind == TYPE_RECORD)
+        write_fields(type, out);
+    else if (type->kind == TYPE_ENUM)
+        write_symbols(type, out);
+    else
+        wp_buf_printf(out, ",\"size\":%zu}", type->count);
+}
+
+static void write_canonical(struct type *type, struct wp_buf *out) {
+    switch (type->kind) {
+    case TYPE_RECORD:
+    case TYPE_ENUM:
+    case TYPE_FIXED:
+        write_named(type, out);
+        return;
+    case TYPE_ARRAY:
+    case TYPE_MAP:
+        wp_buf_add_str(out, type->kind == TYPE_ARRAY ? "{\"type\":\"array\",\"items\":"
+                                                     : "{\"type\":\"map\",\"values\":");
+        write_canonical(type->items, out);
+        wp_buf_add_str(out, "}");
+        return;
+    case TYPE_UNION:
+        for (size_t i = 0; i < type->count; i++) {
+            wp_buf_add_str(out, i ? "," : "[");
+            write_canonical(type->branches[i], out);
+        }
+        wp_buf_add_str(out, "]");
+        return;
+    default:
+        write_text(out, schema_kind_name(type->kind));
+    }
+}
+
+/* ---- CRC-64-AVRO ---- */
+
+#define EMPTY UINT64_C(0xc15d213aa4d7a795)
+
+uint64_t schema_crc64(struct wp_str bytes) {
+    uint64_t crc = EMPTY;
+    for (size_t i = 0; i < bytes.len; i++) {
+        crc ^= (unsigned char)bytes.ptr[i];
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (EMPTY & -(crc & 1));
+    }
+    return crc;
+}
+
+/* ---- all of it ---- */
+
 enum wp_err schema_parse(struct schema *ret_schema, const char *name, struct wp_str text,
                          struct wp_error *error) {
     json_error_t where;
@@ -224,7 +315,7 @@ enum wp_err schema_parse(struct schema *ret_schema, const char *name, struct wp_
         return parser.err;
     }
     struct wp_buf canonical = {0};
-    schema_write_canonical(ret_schema->type, &canonical);
+    write_canonical(ret_schema->type, &canonical);
     ret_schema->fingerprint = schema_crc64(wp_buf_str(&canonical));
     wp_buf_add(&canonical, "", 1);
     ret_schema->canonical = wp_arena_copy(&ret_schema->arena, wp_buf_str(&canonical));

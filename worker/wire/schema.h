@@ -62,6 +62,5 @@ enum avro_type schema_primitive(const char *word);
 const char *schema_kind_name(enum avro_type kind);
 const struct type_field *schema_field(const struct type *record, const char *name); /* NULL: there is none */
 uint64_t schema_crc64(struct wp_str bytes);
-void schema_write_canonical(struct type *type, struct wp_buf *out);
 
 #endif

@@ -43,6 +43,15 @@ struct wp_container_event {
     double queue_ms, create_ms, start_ms, ready_ms; /* of a start; NAN when there is none to tell */
 };
 
+union wp_event { /* which one: the topic says */
+    struct wp_acquire acquire;
+    struct wp_release release;
+    struct wp_usage usage;
+    struct wp_cache_event cache;
+    struct wp_control control;
+    struct wp_container_event container;
+};
+
 /* Out. */
 
 struct wp_requirements {

@@ -18,15 +18,6 @@ enum wp_err wp_wire_new(struct wp_wire **ret_wire, const struct wp_config *confi
                         struct wp_error *error) WP_MUST_CHECK;
 void wp_wire_free(struct wp_wire *wire);
 
-union wp_event { /* which one: the topic says */
-    struct wp_acquire acquire;
-    struct wp_release release;
-    struct wp_usage usage;
-    struct wp_cache_event cache;
-    struct wp_control control;
-    struct wp_container_event container;
-};
-
 /* Decodes and validates names, ids, limits, ranges and ops. Strings of *ret_event borrow from bytes or arena.
  * WP_ERR_DATA: error->text is the dead-letter reason. When an acquire's request_id could still be read (and
  * is a valid id), it, and agent_id and philosophy as far as they were readable and valid, are set all the

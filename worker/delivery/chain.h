@@ -1,0 +1,38 @@
+/* The chain of calls of one partition (rules 2 to 4 and 8): each call names the last offset sent before it,
+ * so the slot refuses one that comes without its predecessor. After a failure nothing is sent until all calls
+ * under way have ended; then everything unresolved goes again, chained to the last offset that the slot has
+ * acknowledged.
+ *
+ * Knows the window alone. */
+#ifndef WP_DELIVERY_CHAIN_H
+#define WP_DELIVERY_CHAIN_H
+#include "delivery/delivery.h"
+#include "delivery/window.h"
+
+struct chain {
+    int64_t acked, sent; /* last offset that the slot has acknowledged, and last one sent to it */
+    unsigned calls;      /* under way */
+    bool broken;         /* a call failed: wait for the others, then send again from `acked` */
+    bool starved; /* the slot has no room for results: wait until the floor is beyond `starved_floor` */
+    int64_t starved_floor;
+    int64_t alone_until; /* a function failed: events up to this offset go one by one; -1: none */
+    int64_t retry_at_us; /* nothing is sent before */
+    int64_t retry_us;    /* the next pause; it doubles */
+};
+
+void chain_begin(struct chain *c, int64_t start);
+bool chain_batch_open(struct chain *c, struct window *w, int64_t floor, int64_t now_us,
+                      struct wp_batch *ret_batch);
+struct event *chain_batch_next(struct chain *c, struct window *w,
+                               struct wp_batch *batch); /* NULL: complete */
+void chain_batch_sent(struct chain *c, const struct wp_batch *batch);
+/* floor: the slot's. */
+void chain_answered(struct chain *c, const struct wp_batch *batch, int64_t applied, int64_t floor,
+                    int64_t now_us);
+/* A call of this partition has failed. For FAILED and UNREADABLE: the event that can never be answered, for
+ * which a dead letter takes the place; else NULL. GAP is told as LOST, once it is known that nothing was
+ * forgotten. */
+struct event *chain_refused(struct chain *c, struct window *w, const struct wp_batch *batch,
+                            enum wp_refusal why, int64_t now_us);
+
+#endif

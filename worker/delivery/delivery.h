@@ -1,0 +1,172 @@
+/* The delivery rules of one assigned partition (docs/reliability.md), without any input or output: it is told
+ * what happened and says what to do next. No Kafka, no Redis, no loop, no clock but the one handed in as
+ * `now_us` (monotonic microseconds). Not thread-safe; one object belongs to one thread.
+ *
+ * The owner (pipeline/) takes events from Kafka, asks here for batches to send to the state slot in Redis,
+ * tells what became of them, publishes the records that the slot answers with, tells which of them Kafka has
+ * confirmed, and does what wp_delivery_next says.
+ *
+ * An event's way:   QUEUED -> SENT (in a call) -> ANSWERED (its records are on their way) -> done, gone
+ * A call that failed puts its events back to QUEUED.
+ *
+ * Words. floor: the completed offset, below which every event is done. acked: the last offset that the slot
+ * has acknowledged. generation: counts the starts of this partition in this assignment; what belongs to an
+ * older one is ignored. */
+#ifndef WP_DELIVERY_DELIVERY_H
+#define WP_DELIVERY_DELIVERY_H
+#include "core/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct wp_delivery;
+
+enum wp_delivery_state {
+    WP_DELIVERY_STARTING, /* it is not known yet where to begin */
+    WP_DELIVERY_RUNNING,
+    WP_DELIVERY_BLOCKED, /* cannot begin: a person has to decide; looked at again every few seconds */
+};
+
+enum wp_outcome { WP_DONE, WP_DONE_AS_DEAD_LETTER, WP_FORGOTTEN /* it will be read again */ };
+
+/* What was taken and is not done, in bytes, over all partitions that share it. A partition may use its own
+ * share (half of the limit, divided by the partitions), and more while less than half of the limit is in use:
+ * so one partition whose slot is away cannot starve the others, and the sum stays under the limit. */
+struct wp_delivery_budget {
+    size_t limit, used; /* bytes */
+    unsigned partitions;
+};
+
+struct wp_delivery_owner {
+    size_t window;                     /* events that may be unfinished */
+    struct wp_delivery_budget *budget; /* borrowed; used and partitions are kept by the deliveries */
+    /* The event has left the window; `item` is its owner's again. */
+    void (*release)(void *ctx, void *item, enum wp_outcome outcome);
+    void *ctx;
+};
+
+struct wp_delivery *wp_delivery_new(const struct wp_delivery_owner *owner,
+                                    int64_t now_us); /* starts by asking */
+void wp_delivery_free(struct wp_delivery *d);        /* releases all events as forgotten; NULL is fine */
+
+enum wp_delivery_state wp_delivery_state(const struct wp_delivery *d);
+const char *wp_delivery_reason(const struct wp_delivery *d); /* why it is blocked, a sentence; else "" */
+unsigned wp_delivery_generation(const struct wp_delivery *d);
+int64_t wp_delivery_floor(const struct wp_delivery *d);
+size_t wp_delivery_count(const struct wp_delivery *d); /* events in the window */
+/* Running, everything taken is done, the slot knows the floor and Kafka's commit has it. */
+bool wp_delivery_is_settled(const struct wp_delivery *d);
+
+/* ---- what to do next ---- */
+
+enum wp_effect_kind {
+    WP_EFFECT_FIND_START, /* ask Kafka and the slot, then wp_delivery_begin (or _block, or _ask_again) */
+    WP_EFFECT_SEEK,       /* read from `offset` on, dropping what was fetched */
+    WP_EFFECT_PAUSE,      /* hand over no more events */
+    WP_EFFECT_RESUME,
+    WP_EFFECT_TELL_FLOOR, /* tell the slot the floor `offset`, then wp_delivery_floor_acked */
+    WP_EFFECT_COMMIT,     /* commit `offset`, then wp_delivery_committed */
+    WP_EFFECT_DEAD_LETTER /* publish the event at `offset` as it came, with `text`; one record (_published was
+                             done) */
+};
+
+struct wp_effect {
+    enum wp_effect_kind kind;
+    int64_t offset;
+    int64_t prev;     /* of TELL_FLOOR: the last offset that the slot has acknowledged */
+    void *item;       /* of DEAD_LETTER */
+    const char *text; /* of DEAD_LETTER: why; valid until the next call on this object */
+};
+
+/* False: nothing for now. flush: floors and commits at once, not only once in a while. */
+bool wp_delivery_next(struct wp_delivery *d, int64_t now_us, bool flush, struct wp_effect *ret_effect);
+
+/* ---- where to begin (rule 6; begin.h decides) ---- */
+
+/* Begins at start; the slot's floor is floor, the group's commit committed (-1: none). */
+void wp_delivery_begin(struct wp_delivery *d, unsigned generation, int64_t start, int64_t floor,
+                       int64_t committed);
+void wp_delivery_block(struct wp_delivery *d, unsigned generation, const char *reason, int64_t now_us);
+/* The question was not answered: it is asked again a little later. */
+void wp_delivery_ask_again(struct wp_delivery *d, unsigned generation, int64_t now_us);
+/* Forgets the window and begins anew by rule 6. ret: false when it was not running. */
+bool wp_delivery_restart(struct wp_delivery *d, int64_t now_us, int64_t delay_us);
+/* Takes nothing any more; what was taken is finished. */
+void wp_delivery_stop(struct wp_delivery *d);
+
+/* ---- events ---- */
+
+/* A record from Kafka, in offset order. False: it is not wanted (stale, or stopping) and stays its caller's.
+ */
+bool wp_delivery_take(struct wp_delivery *d, int64_t offset, size_t bytes, void *item);
+/* Kafka has nothing before `offset` that was not taken (end of the partition, or offsets that hold no event,
+ * as those of transactions): the floor may pass them. */
+void wp_delivery_at_position(struct wp_delivery *d, int64_t offset);
+
+/* ---- calls of the slot's function ---- */
+
+struct wp_batch { /* one partition's share of a call */
+    unsigned generation;
+    int64_t prev, floor; /* arguments of the call */
+    int64_t first, last; /* offsets of its events */
+    uint32_t count;
+    bool alone; /* must be the only batch of its call: an event that a function failed on (rule 8) */
+    bool skip;  /* its one event is to be skipped: the function fails on it again and again */
+};
+
+/* Whether something may be sent now, and the batch's beginning. */
+bool wp_delivery_batch_open(struct wp_delivery *d, int64_t now_us, struct wp_batch *ret_batch);
+/* The next event of the batch, its item; false: the batch is complete. */
+bool wp_delivery_batch_next(struct wp_delivery *d, struct wp_batch *batch, int64_t *ret_offset,
+                            void **ret_item);
+/* The event that batch_next gave last cannot be decoded: it leaves the batch and becomes a dead letter, for
+ * which the owner publishes one record. */
+void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int64_t offset);
+/* The batch (count > 0) is on its way. */
+void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch);
+
+/* The answer of a call. First, for each record of it, in any order: whether it belongs to an event that waits
+ * for it; the event is then done only when that record is confirmed. applied: last offset that the slot has
+ * applied. */
+bool wp_delivery_published(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied,
+                           int64_t offset, void **ret_item);
+/* Then, once: the slot has applied up to `applied`, and knows this floor. */
+void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t floor,
+                          int64_t now_us);
+
+enum wp_refusal {
+    WP_REFUSAL_LOST,       /* no answer: whether it ran is unknown */
+    WP_REFUSAL_NOT_NOW,    /* the infrastructure refuses (LOADING, OOM, ...): later again */
+    WP_REFUSAL_GAP,        /* `applied` is what the slot has */
+    WP_REFUSAL_FAILED,     /* the function raised an error on this batch (rule 8) */
+    WP_REFUSAL_UNREADABLE, /* it was applied, but its records cannot be read and never will be */
+};
+/* text: what the function said. Returns true when the slot knows less than it had acknowledged: the partition
+ * starts again (rule 7). */
+bool wp_delivery_refused(struct wp_delivery *d, const struct wp_batch *batch, enum wp_refusal why,
+                         int64_t applied, const char *text, int64_t now_us);
+
+void wp_delivery_floor_acked(struct wp_delivery *d, unsigned generation, int64_t floor);
+/* A floor that was to be told was not acknowledged. */
+void wp_delivery_floor_lost(struct wp_delivery *d, unsigned generation, int64_t now_us);
+/* Rule 7: what the slot says it has, against what it had acknowledged when it was asked. True: it has
+ * forgotten, and the partition starts again. */
+struct wp_delivery_known {
+    unsigned generation;
+    int64_t acked, floor;
+};
+struct wp_delivery_known wp_delivery_known(const struct wp_delivery *d);
+bool wp_delivery_verify(struct wp_delivery *d, const struct wp_delivery_known *known, int64_t applied,
+                        int64_t floor, int64_t now_us);
+
+/* ---- records and commits ---- */
+
+/* One record of the event at offset was confirmed by Kafka. */
+void wp_delivery_confirmed(struct wp_delivery *d, unsigned generation, int64_t offset);
+/* One could not be delivered: the partition starts again, after a pause that grows while this goes on. True
+ * when it did. */
+bool wp_delivery_unconfirmed(struct wp_delivery *d, unsigned generation, int64_t now_us);
+void wp_delivery_committed(struct wp_delivery *d, unsigned generation, int64_t offset, bool ok,
+                           int64_t now_us);
+
+#endif

@@ -24,7 +24,8 @@ from pathlib import Path
 import redis
 
 ROOT = Path(__file__).resolve().parents[2]
-WARMPOOL = os.environ.get("TEST_WARMPOOL", str(ROOT / "build" / "warmpool"))
+# WARMPOOL_BIN: an earlier build, or a changed one; a worker would take it for a setting. TEST_WARMPOOL: the build of the test.
+WARMPOOL = os.environ.pop("WARMPOOL_BIN", "") or os.environ.get("TEST_WARMPOOL", str(ROOT / "build" / "warmpool"))
 KAFKA = ROOT / "tests" / "support" / "kafka" / "kafka"
 TOPICS = ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event",
           "container-assignment", "container-command", "cache-result", "prediction", "metrics")

@@ -153,17 +153,23 @@ class Load:
         return self
 
 
-def wait_committed(system, topics=("container-acquire", "container-release")):
-    """Until the workers' group has committed all that lies in the topics."""
+def group_positions(system, topics):
+    """(topic, partition, low, high, committed) of each partition, for the workers' group; committed is None without a commit."""
     group = Consumer({"bootstrap.servers": system.kafka.bootstrap, "group.id": system.options["kafka.group.id"]})
-
-    def left():
+    try:
         parts = group.committed([TopicPartition(system.prefix + topic, number) for topic in topics
                                  for number in range(system.options["topics.partitions"])], WAIT_LIMIT)
-        ends = [group.get_watermark_offsets(part, WAIT_LIMIT)[1] for part in parts]
-        return sum(end - max(part.offset, 0) for part, end in zip(parts, ends))
+        return [(part.topic[len(system.prefix):], part.partition, *group.get_watermark_offsets(part, WAIT_LIMIT),
+                 part.offset if part.offset >= 0 else None) for part in parts]
+    finally:
+        group.close()
+
+
+def wait_committed(system, topics=("container-acquire", "container-release")):
+    """Until the workers' group has committed all that lies in the topics."""
+    def left():
+        return sum(high - (committed or 0) for _, _, _, high, committed in group_positions(system, topics))
     wait_until(lambda: left() == 0, lambda: f"{left()} records are not committed")
-    group.close()
 
 
 def dead_letters(system, client=None):

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""The judge: random events against two workers on a real Kafka and Redis, under kills, freezes, rebalances and restarts; then a
+verdict from what a client sent and read (checker.py). `./dev chaos --minutes N --seed N`; the last line is `violations: N`.
+
+Exit status: 0 without violations, 1 with some, 2 when the run proved nothing."""
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+
+from checker import KINDS, check
+from faults import SESSION_S, Faults
+from history import Writer, load as load_history
+from judge_client import SENT_TOPICS, JudgeClient
+from load import chaos_system, group_positions
+from system import Worker
+
+RATE = 150         # events a second
+SETTLE_S = 120     # after the load, for what is still owed
+PARTITIONS = 2
+INPUTS = SENT_TOPICS + ("container-event",)
+SETTINGS = {"kafka__session.timeout.ms": SESSION_S * 1000, "pool__size": 6, "pool__max_containers": 10, "host__ttl_ms": 8000,
+            "predictor__history_size": 10000, "cache__default_ttl": 86400, "cache__ttl.tool": 86400, "cache__ttl.pattern": 86400,
+            "redis__timeout_ms": 4000, "topics__partitions": PARTITIONS}
+
+
+def progress(text):
+    print(f"judge: {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def start_system():
+    system = chaos_system(workers=2, start=False, **SETTINGS)
+    system.workers[0].options["worker.id"] = "judge-1"  # one is a static member of the group, the others come and go
+    system.start()
+    system.workers.append(Worker(system, "w3", {}))
+    return system
+
+
+def drive(client, faults, seconds):
+    """The load, with faults; then without, until nothing is owed or the time for that is over."""
+    end, due, told = time.monotonic() + seconds, time.monotonic(), time.monotonic()
+    while time.monotonic() < end and not client.failed and not faults.error:
+        if time.monotonic() >= due:
+            due = time.monotonic() + client.burst()
+        client.pump()
+        if time.monotonic() - told > 30:
+            told = time.monotonic()
+            progress(f"{client.number} sent; waiting: {client.owed()}; {sum(faults.counts.values())} faults")
+    client.history.write("load_ended")
+    progress(f"the load is over; waiting: {client.owed()}")
+
+
+def settle(client, faults):
+    """Heals, and waits for what is owed: the checker says what did not come."""
+    faults.stopping.set()
+    while not faults.healed.is_set():
+        client.pump()
+    faults.finish()
+    progress(f"healed; waiting: {client.owed()}")
+    end = time.monotonic() + SETTLE_S
+    while time.monotonic() < end:
+        client.pump(0.1)
+        if not any(client.owed().values()) and not client.leased() and all_committed(client.system):
+            break
+    progress(f"settled; waiting: {client.owed()}")
+    faults.look_for_deaths()
+    client.read_to_end()
+
+
+def all_committed(system):
+    return all(high == committed for _, _, _, high, committed in group_positions(system, INPUTS))
+
+
+def play(minutes, seed, path, rate=RATE):
+    """Runs the system and writes its history; returns what was broken, by kind."""
+    history = Writer(path)
+    history.write("run", seed=seed, settings=SETTINGS)
+    with start_system() as system:
+        client = JudgeClient(system, history, seed, rate)
+        faults = Faults(system, history, seed).start()
+        drive(client, faults, minutes * 60)
+        settle(client, faults)
+        client.write_ends(group_positions(system, INPUTS))
+        client.close()
+        if not client.failed:
+            history.write("ended")
+        keep_logs(system, path)
+    history.close()
+    return faults.counts
+
+
+def keep_logs(system, path):
+    for worker in system.workers:
+        if os.path.exists(worker.log_path):
+            with open(worker.log_path, "rb") as log, open(f"{path}.{worker.name}.log", "wb") as copy:
+                copy.write(log.read())
+
+
+# What a run of two minutes always has, also on a slow machine; a shorter one proportionally less.
+LEAST = {"acquires": 1000, "assigned": 600, "successions": 300, "cache answers": 1000, "values compared": 200, "misses compared": 20,
+         "usage records": 700, "dead letters": 3, "partitions": 1}
+
+
+def tested_nothing(counts, faults, minutes):
+    """Why the run shows too little."""
+    part = min(1, minutes / 2)
+    few = [f"{name}: {counts[name]} (at least {int(least * part)})" for name, least in LEAST.items() if counts[name] < int(least * part)]
+    groups = {"worker": 3, "Redis": 1, "Kafka": 1}
+    for group, least in groups.items():
+        done = sum(count for what, count in faults.items() if what.startswith(group))
+        if done < int(least * part):
+            few.append(f"faults of {group}: {done} (at least {int(least * part)})")
+    return few
+
+
+def report(judgement, faults, minutes):
+    """Prints what was done and found; returns the exit status."""
+    counts = judgement.counts
+    print("sent: " + ", ".join(f"{count} {what}" for what, count in sorted(judgement.sent.items())))
+    print("faults: " + ", ".join(f"{count} {what}" for what, count in sorted(faults.items())))
+    print("compared: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+    found = {kind: [text for other, text in judgement.violations if other == kind] for kind in KINDS}
+    for kind, texts in found.items():
+        for text in texts[:5]:
+            print(f"violation: {kind}: {text}")
+        if len(texts) > 5:
+            print(f"violation: {kind}: {len(texts) - 5} more")
+    unproven = judgement.unproven + tested_nothing(counts, faults, minutes)
+    for text in unproven:
+        print(f"unproven: {text}")
+    print(f"violations: {len(judgement.violations)}")
+    return 1 if judgement.violations else 2 if unproven else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev chaos", description="random events under faults, judged from their history")
+    parser.add_argument("--minutes", type=float, default=2, help="of load (2)")
+    parser.add_argument("--seed", type=int, help="of the events and the faults; drawn and printed when it is not given")
+    parser.add_argument("--rate", type=int, default=RATE, help=f"events a second ({RATE})")
+    parser.add_argument("--history", help="where to write the history, and the workers' logs beside it")
+    parser.add_argument("--check", metavar="HISTORY", help="judge a history that is there, and run nothing")
+    options = parser.parse_args()
+    if options.check:
+        judgement = check(load_history(options.check))
+        return report(judgement, count_faults(options.check), 0)
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10 ** 6)
+    path = options.history or os.path.join(tempfile.mkdtemp(prefix="warmpool-judge-"), "history.jsonl")
+    print(f"seed: {seed}\nhistory: {path}", flush=True)
+    faults = play(options.minutes, seed, path, options.rate)
+    return report(check(load_history(path)), faults, options.minutes)
+
+
+def count_faults(path):
+    counts = {}
+    for line in load_history(path):
+        if line["is"] == "fault" and line["step"] == "begin":
+            counts[line["what"]] = counts.get(line["what"], 0) + 1
+    return counts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -67,7 +67,7 @@ class Claims(WithDocker):
 
 
 class Resets(WithDocker):
-    options = {"pool.reset.tidy": "rm -f /tmp/mine", "pool.reset.broken": "exit 7", "docker.image": "debian:trixie-slim"}
+    options = {"pool.reset.tidy": "rm -f /tmp/mine", "pool.reset.broken": "exit 7"}
 
     def test_the_reset_command_runs_before_the_next_use(self):
         first = self.acquire("t-1", "tidy")

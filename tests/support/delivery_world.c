@@ -149,7 +149,7 @@ static void run_call(struct world *w, struct call *c) {
 
 /* ---- a worker ---- */
 
-static void released(void *ctx, void *item, enum wp_outcome outcome) {
+static void released(void *ctx, void *item, enum wp_delivery_end end) {
     (void)ctx, (void)item, (void)outcome;
 }
 

@@ -57,9 +57,9 @@ struct wp_delivery *wp_delivery_new(const struct wp_delivery_owner *owner, int64
     return d;
 }
 
-static void release(struct wp_delivery *d, const struct event *event, enum wp_outcome outcome) {
+static void release(struct wp_delivery *d, const struct event *event, enum wp_delivery_end end) {
     d->owner.budget->used -= event->bytes;
-    d->owner.release(d->owner.ctx, event->item, outcome);
+    d->owner.release(d->owner.ctx, event->item, end);
 }
 
 static void forget_window(struct wp_delivery *d) {
@@ -238,7 +238,7 @@ static void advance_floor(struct wp_delivery *d) {
     struct event event;
     while (window_take_done(&d->window, &event)) {
         d->floor = event.offset + 1;
-        release(d, &event, event.dead ? WP_DONE_AS_DEAD_LETTER : WP_DONE);
+        release(d, &event, event.dead ? WP_DEAD_LETTERED : WP_DELIVERED);
     }
     if (d->failed_floor >= 0 && d->floor > d->failed_floor) {
         d->failed_floor = -1;

@@ -27,7 +27,7 @@ enum wp_delivery_state {
     WP_DELIVERY_BLOCKED, /* cannot begin: a person has to decide; looked at again every few seconds */
 };
 
-enum wp_outcome { WP_DONE, WP_DONE_AS_DEAD_LETTER, WP_FORGOTTEN /* it will be read again */ };
+enum wp_delivery_end { WP_DELIVERED, WP_DEAD_LETTERED, WP_FORGOTTEN /* it will be read again */ };
 
 /* What was taken and is not done, in bytes, over all partitions that share it. A partition may use its own
  * share (half of the limit, divided by the partitions), and more while less than half of the limit is in use:
@@ -41,7 +41,7 @@ struct wp_delivery_owner {
     size_t window;                     /* events that may be unfinished */
     struct wp_delivery_budget *budget; /* borrowed; used and partitions are kept by the deliveries */
     /* The event has left the window; `item` is its owner's again. */
-    void (*release)(void *ctx, void *item, enum wp_outcome outcome);
+    void (*release)(void *ctx, void *item, enum wp_delivery_end end);
     void *ctx;
 };
 

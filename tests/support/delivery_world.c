@@ -150,7 +150,7 @@ static void run_call(struct world *w, struct call *c) {
 /* ---- a worker ---- */
 
 static void released(void *ctx, void *item, enum wp_delivery_end end) {
-    (void)ctx, (void)item, (void)outcome;
+    (void)ctx, (void)item, (void)end;
 }
 
 static void publish(struct world *w, int number, unsigned generation, int64_t offset) {

@@ -65,6 +65,8 @@ struct world {
     bool failed;
 };
 
+static char items[LOG]; /* what an event's item is here: its place */
+
 static bool is_hole(int64_t offset) {
     return offset % 11 == 7;
 }
@@ -154,8 +156,9 @@ static void released(void *ctx, void *item, enum wp_delivery_end end) {
 }
 
 static void publish(struct world *w, int number, unsigned generation, int64_t offset) {
-    if (w->output_count < OUTPUTS)
-        w->outputs[w->output_count++] = (struct output){number, w->workers[number].life, generation, offset};
+    if (w->output_count == OUTPUTS) return;
+    wp_delivery_published(w->workers[number].d, offset);
+    w->outputs[w->output_count++] = (struct output){number, w->workers[number].life, generation, offset};
 }
 
 static void add_call(struct worker *k, const struct call *call) {
@@ -172,8 +175,8 @@ static void send_batch(struct world *w, int number, uint32_t most) {
     if (k->call_count == CALLS || !wp_delivery_batch_open(k->d, w->now_us, &c.batch)) return;
     while (c.batch.count < most && wp_delivery_batch_next(k->d, &c.batch, &offset, &item)) {
         if (is_bad(offset)) {
-            wp_delivery_batch_refuse(k->d, &c.batch, offset);
             publish(w, number, c.batch.generation, offset);
+            wp_delivery_batch_refuse(k->d, &c.batch, offset);
         } else {
             c.offsets[c.count++] = offset;
         }
@@ -189,13 +192,11 @@ static void reply(struct world *w, int number) {
     struct call *c = k->calls[0];
     memmove(k->calls, k->calls + 1, --k->call_count * sizeof *k->calls);
     k->ran--;
-    void *item;
     if (c->tells_floor) {
         wp_delivery_floor_acked(k->d, c->batch.generation, c->floor);
     } else if (c->answer == 1) {
         for (size_t i = 0; i < c->count; i++)
-            if (c->has_result[c->offsets[i]] &&
-                wp_delivery_published(k->d, &c->batch, c->applied, c->offsets[i], &item))
+            if (c->has_result[c->offsets[i]] && wp_delivery_waits(k->d, &c->batch, c->applied, c->offsets[i]))
                 publish(w, number, c->batch.generation, c->offsets[i]);
         wp_delivery_answered(k->d, &c->batch, c->applied, c->floor, w->now_us);
     } else {
@@ -294,7 +295,7 @@ static void take(struct world *w, struct worker *k, int count) {
     while (count-- > 0 && k->owner && !k->paused && k->position < LOG) {
         int64_t offset = k->position++;
         if (is_hole(offset)) continue;
-        (void)wp_delivery_take(k->d, offset, BYTES, NULL);
+        (void)wp_delivery_take(k->d, offset, BYTES, &items[offset]);
         while (wp_delivery_next(k->d, 0, false, &effect))
             if (effect.kind == WP_EFFECT_PAUSE)
                 k->paused = true;

@@ -274,7 +274,6 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
     wp_assert(event && event->state == EVENT_SENT && batch->count > 0);
     event->state = EVENT_ANSWERED;
     event->dead = true;
-    event->pending++;
     batch->count--;
 }
 
@@ -282,15 +281,12 @@ void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch)
     chain_batch_sent(&d->chain, batch);
 }
 
-bool wp_delivery_published(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied,
-                           int64_t offset, void **ret_item) {
+void *wp_delivery_waits(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied,
+                        int64_t offset) {
     if (!current(d, batch->generation) || offset < batch->first || offset > batch->last || offset > applied)
-        return false;
+        return NULL;
     struct event *event = window_find(&d->window, offset);
-    if (!event || event->state != EVENT_SENT) return false;
-    event->pending++;
-    *ret_item = event->item;
-    return true;
+    return event && event->state == EVENT_SENT ? event->item : NULL;
 }
 
 void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t floor,
@@ -315,7 +311,6 @@ bool wp_delivery_refused(struct wp_delivery *d, const struct wp_batch *batch, en
     if (!event) return false;
     event->state = EVENT_ANSWERED;
     event->dead = true;
-    event->pending++;
     d->dead_offset = event->offset;
     (void)snprintf(d->dead_text, sizeof d->dead_text, "%s", text);
     return false;
@@ -347,6 +342,17 @@ bool wp_delivery_verify(struct wp_delivery *d, const struct wp_delivery_known *k
 }
 
 /* ---- records and commits ---- */
+
+void wp_delivery_published(struct wp_delivery *d, int64_t offset) {
+    struct event *event = window_find(&d->window, offset);
+    wp_assert(event);
+    event->pending++;
+}
+
+void wp_delivery_mark_dead(struct wp_delivery *d, unsigned generation, int64_t offset) {
+    struct event *event = current(d, generation) ? window_find(&d->window, offset) : NULL;
+    if (event) event->dead = true;
+}
 
 void wp_delivery_confirmed(struct wp_delivery *d, unsigned generation, int64_t offset) {
     if (!current(d, generation)) return;

@@ -125,11 +125,9 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
 /* The batch (count > 0) is on its way. */
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch);
 
-/* The answer of a call. First, for each record of it, in any order: whether it belongs to an event that waits
- * for it; the event is then done only when that record is confirmed. applied: last offset that the slot has
- * applied. */
-bool wp_delivery_published(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied,
-                           int64_t offset, void **ret_item);
+/* The answer of a call. First, for each record of it, in any order: the item of the event that waits for it;
+ * NULL: none of this batch does. applied: last offset that the slot has applied. */
+void *wp_delivery_waits(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t offset);
 /* Then, once: the slot has applied up to `applied`, and knows this floor. */
 void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t floor,
                           int64_t now_us);
@@ -161,6 +159,11 @@ bool wp_delivery_verify(struct wp_delivery *d, const struct wp_delivery_known *k
 
 /* ---- records and commits ---- */
 
+/* One more record of the event at offset is on its way to Kafka: the event is done only when it is confirmed.
+ */
+void wp_delivery_published(struct wp_delivery *d, int64_t offset);
+/* One of its records is a dead letter, in the place of its answer. */
+void wp_delivery_mark_dead(struct wp_delivery *d, unsigned generation, int64_t offset);
 /* One record of the event at offset was confirmed by Kafka. */
 void wp_delivery_confirmed(struct wp_delivery *d, unsigned generation, int64_t offset);
 /* One could not be delivered: the partition starts again, after a pause that grows while this goes on. True

@@ -81,7 +81,7 @@ function pool.due(keys)
     local reply = {-1}
     for _, name in ipairs({'expiry', 'timeout', 'deadline'}) do
         local first = redis.call('ZRANGE', keys[1] .. ':' .. name, 0, 0, 'WITHSCORES')[2]
-        local left = first and math.max(0, tonumber(first) - time)
+        local left = first and first ~= 'inf' and math.max(0, tonumber(first) - time)
         if left and (reply[1] < 0 or left < reply[1]) then reply[1] = left end
     end
     for name, h in pairs(host_table.all()) do

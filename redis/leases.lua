@@ -25,6 +25,7 @@ local function begin(slot, time, map)
     changed, seen_changed, room_came = {}, {}, false
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
+    philosophies.begin(slot, time, map)
     agents.begin(slot, time, map)
 end
 

@@ -69,8 +69,8 @@ local function acquire_one(e)
     elseif known then
         return reject(offset, id, r, 'cancelled')
     end
-    local p = state.pool(name, true)
-    if not p then return reject(offset, id, r, 'too_many_philosophies') end
+    local p = philosophies.pool(name)
+    if not p then return reject(offset, id, r, philosophies.too_many()) end
     local sent = e[3] < 0 and now or math.min(e[3] * 1000, now)
     local timeout = e[10] or settings.timeout_ms
     r[DEADLINE] = sent + timeout * 1000
@@ -157,7 +157,7 @@ local function usage_prefetch(events)
 end
 
 pool.usage = topic(usage_prefetch, function(e)
-    if not predictor.used(e) then dead_letter(e[1], 'too many philosophies (pool.max_philosophies)') end
+    if philosophies.may_have_samples(e[4]) then predictor.used(e) else dead_letter(e[1], philosophies.too_many()) end
     agents.used(e[3], e[4], e[5], e[6], e[7])
 end)
 
@@ -419,11 +419,10 @@ local function control_one(e)
         state.later({'ZREMRANGEBYSCORE', ':controls', '-inf', state.number_text(now - 600 * SECOND)})
         state.later({'ZREMRANGEBYRANK', ':controls', 0, -10001})
     end
-    local p = state.pool(name, op ~= 'expire')
-    if not p then
-        if op ~= 'expire' then dead_letter(offset, 'too many philosophies (pool.max_philosophies)') end
-        return
-    end
+    local p = state.pool(name)
+    if not p and op == 'expire' then return end
+    p = p or philosophies.pool(name)
+    if not p then return dead_letter(offset, philosophies.too_many()) end
     state.touch_pool(name)
     if op == 'pre_warm' then
         prewarm(offset, name, p, count or size_of(name, p))

@@ -25,30 +25,62 @@ local function pool_of(name, p, map, samples, now)
         confidence = map.history_size > 0 and math.min(1, samples / map.history_size) or 0}
 end
 
-function pool_stats.all(keys)
-    local now, map = delivery.context(keys[1])
-    map = map or no_settings()
-    state.begin(keys[1], now, map)
-    local total = {available = 0, paused = 0, resetting = 0, leased = 0, creating = 0, waiting = 0, warm_starts = 0, cold_starts = 0, rejected = 0, lost = 0}
-    local pools, hosts = {}, {}
-    local samples, predictions = {}, redis.call('HGETALL', keys[1] .. ':pred')
-    for i = 1, #predictions, 2 do samples[predictions[i]] = cmsgpack.unpack(predictions[i + 1]) end
-    local all = redis.call('HGETALL', keys[1] .. ':pools')
-    for i = 1, #all, 2 do
-        local p = state.parse_pool(all[i + 1])
-        local s = pool_of(all[i], p, map, samples[all[i]] or 0, now)
-        pools[all[i]] = s
-        for _, name in ipairs({'available', 'paused', 'resetting', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}) do
-            total[name] = total[name] + s[name]
-        end
-        total.rejected, total.lost = total.rejected + p.rejected, total.lost + p.lost
+local SUMMED = {'available', 'paused', 'resetting', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}
+local PAGE, PAGE_MOST = 200, 500 -- pools in one answer
+
+-- How many samples each of these philosophies has.
+local function sample_counts(slot, names)
+    local rows = bulk.read(slot .. ':pred', names)
+    for i = 1, #names do
+        rows[i] = rows[i] and select(2, cmsgpack.unpack_limit(rows[i], 1)) or 0 -- first where it stopped
     end
-    total.warm_start_rate_percent = rate(total.warm_starts, total.warm_starts + total.cold_starts)
+    return rows
+end
+
+-- Counters of philosophies that gave way (philosophies.lua).
+local function add_former(slot, total)
+    local former = redis.call('HMGET', slot .. ':former', 'warm', 'cold', 'rejected', 'lost')
+    for i, name in ipairs({'warm_starts', 'cold_starts', 'rejected', 'lost'}) do total[name] = total[name] + tonumber(former[i] or 0) end
+end
+
+local function hosts_of()
+    local hosts = {}
     for name, h in pairs(host_table.all()) do
         hosts[name] = {state = h.state, capacity = h.capacity, used = h.used, memory_mb = h.memory_mb, memory_used_mb = h.memory_used}
     end
+    return hosts
+end
+
+-- The pools of a page, {name, row, name, row, ...}, and where the next one begins ('0': there is none).
+local function page_of(slot, cursor, count)
+    local reply = redis.call('HSCAN', slot .. ':pools', cursor, 'COUNT', count)
+    return reply[2], reply[1]
+end
+
+-- args: where the page begins (the `next` of the one before; none: at the beginning) and about how many pools it has. `total` is of the
+-- page; what belongs to no pool, and the hosts, are on the first one.
+function pool_stats.all(keys, args)
+    local now, map = delivery.context(keys[1])
+    map = map or no_settings()
+    state.begin(keys[1], now, map)
+    local cursor = (args[1] or ''):match('^%d+$') or '0'
+    local rows, next_cursor = page_of(keys[1], cursor, math.max(1, math.min(PAGE_MOST, tonumber(args[2]) or PAGE)))
+    local total, pools, names = {rejected = 0, lost = 0}, {}, {}
+    for _, name in ipairs(SUMMED) do total[name] = 0 end
+    for i = 1, #rows, 2 do names[#names + 1] = rows[i] end
+    local samples = sample_counts(keys[1], names)
+    for i, philosophy in ipairs(names) do
+        local p = state.parse_pool(rows[2 * i])
+        local s = pool_of(philosophy, p, map, samples[i], now)
+        pools[philosophy] = s
+        for _, name in ipairs(SUMMED) do total[name] = total[name] + s[name] end
+        total.rejected, total.lost = total.rejected + p.rejected, total.lost + p.lost
+    end
+    if cursor == '0' then add_former(keys[1], total) end
+    total.warm_start_rate_percent = rate(total.warm_starts, total.warm_starts + total.cold_starts)
     return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = math.floor(now / 1000),
-        tracked_agents = redis.call('HLEN', keys[1] .. ':agents'), hosts = hosts, total = total, pools = pools})
+        tracked_agents = redis.call('HLEN', keys[1] .. ':agents'), hosts = cursor == '0' and hosts_of() or nil, total = total, pools = pools,
+        next = next_cursor ~= '0' and next_cursor or nil})
 end
 
 local function figures(t) return {cpu_percent = t[1], memory_mb = t[2], execution_time_seconds = t[3]} end
@@ -70,31 +102,26 @@ local function lease_json(id, c, r)
     return '{"lease_epoch":' .. state.number_text(epoch) .. ',' .. rest:sub(2)
 end
 
--- By host and container, from the start-th on.
+local LEASES_MOST = 250 -- in one answer
+
+-- By when they end, those that never do last; from the start-th on.
 function pool_stats.leases(keys, args)
     local now, map = delivery.context(keys[1])
     state.begin(keys[1], now, map or {})
-    local start, most = tonumber(args[1]) or 0, math.min(1000, tonumber(args[2]) or 1000)
-    local names, leased, found = {}, {}, {}
-    for name in pairs(host_table.all()) do names[#names + 1] = name end
-    table.sort(names)
-    for _, name in ipairs(names) do
-        local ids = redis.call('ZRANGE', keys[1] .. ':hc:' .. name, 0, -1)
-        state.load_containers(ids)
-        for _, id in ipairs(ids) do
-            local c = state.known_container(id)
-            if c and c[state.STATE] == 'leased' then leased[#leased + 1] = id end
-        end
+    local start, most = tonumber(args[1]) or 0, math.min(LEASES_MOST, tonumber(args[2]) or LEASES_MOST)
+    if start < 0 or most < 1 then return '[]' end
+    local ids = redis.call('ZRANGE', keys[1] .. ':expiry', state.number_text(start), state.number_text(start + most - 1))
+    state.load_requests(ids)
+    local containers, found = {}, {}
+    for _, id in ipairs(ids) do
+        local r = state.request(id)
+        if r and r[state.STATE] == 'l' then containers[#containers + 1] = r[state.CONTAINER] end
     end
-    local requests = {}
-    for i = start + 1, math.min(start + most, #leased) do
-        requests[#requests + 1] = state.known_container(leased[i])[state.REQUEST]
-    end
-    state.load_requests(requests)
-    for i = start + 1, math.min(start + most, #leased) do
-        local c = state.known_container(leased[i])
-        local r = state.request(c[state.REQUEST])
-        if r and r[state.STATE] == 'l' then found[#found + 1] = lease_json(leased[i], c, r) end
+    state.load_containers(containers)
+    for _, id in ipairs(ids) do
+        local r = state.request(id)
+        local c = r and r[state.STATE] == 'l' and state.known_container(r[state.CONTAINER])
+        if c then found[#found + 1] = lease_json(r[state.CONTAINER], c, r) end
     end
     return '[' .. table.concat(found, ',') .. ']'
 end

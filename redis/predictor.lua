@@ -1,12 +1,14 @@
 -- What a philosophy's runs need, from the last samples of usage records. Exact: sums are integers in millionths, so nothing drifts.
 --
---   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was
+--   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was, `placed`
+--   :sampled zset of philosophies by when they were last placed here (us): with a sample, but not again within an hour
 --   :h:P     list of samples: cpu, memory, time in millionths (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
 local predictor = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local UNIT = 1000000
+local HOUR = 3600 * 1000000 -- us
 
 local root, now, settings, known, dirty, added
 local floor, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
@@ -18,7 +20,7 @@ end
 
 local function parse(raw)
     local p = {}
-    p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last = cmsgpack.unpack(raw)
+    p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last, p.placed = cmsgpack.unpack(raw)
     p.stored = true
     return p
 end
@@ -28,8 +30,17 @@ function predictor.load(names)
     local rows = bulk.read(root .. ':pred', missing)
     for i = 1, n do
         known[missing[i]] = rows[i] and parse(rows[i]) or
-            {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0, last = ''}
+            {n = 0, cpu = 0, cpu_n = 0, memory = 0, memory_n = 0, time = 0, time_n = 0, published = 0, last = '', placed = 0}
     end
+end
+
+function predictor.is_known(name) return known[name] ~= nil end
+
+-- Of each: us of its last sample, an hour too early at most; false: it has none.
+function predictor.sampled_at(names)
+    local rows = bulk.read(root .. ':pred', names)
+    for i = 1, #names do rows[i] = rows[i] and parse(rows[i]).placed end
+    return rows
 end
 
 local function round2(x) return math.floor(x * 100 + 0.5) / 100 end
@@ -107,14 +118,26 @@ function predictor.prefetch(events)
     end
 end
 
--- What the call adds to a philosophy; nil when there are too many philosophies.
+-- Whether it has samples, or gets some in this call. (predictor.load was called with the name.)
+function predictor.has_samples(name) return known[name].stored or dirty[name] ~= nil end
+
+-- Philosophies with samples, with those that this call adds.
+function predictor.count() return redis.call('HLEN', root .. ':pred') + added end
+
+-- Nothing is known of it any more.
+function predictor.remove(name)
+    known[name] = nil
+    state.first({'HDEL', ':pred', name})
+    state.first({'ZREM', ':sampled', name})
+    state.first({'UNLINK', ':h:' .. name})
+    state.first({'UNLINK', ':rec:' .. name})
+end
+
+-- What the call adds to a philosophy.
 local function changes_of(name)
     local d = dirty[name]
     if d then return d end
-    if not known[name].stored then
-        added = added + 1
-        if redis.call('HLEN', root .. ':pred') + added > settings.max_philosophies then return nil end
-    end
+    if not known[name].stored then added = added + 1 end
     d = {samples = {}, count = 0, records = {}, marks = 0, gone = {}, trim = 0}
     dirty[name] = d
     return d
@@ -135,13 +158,12 @@ local function trim(name, d)
     d.trim = over
 end
 
--- offset, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet. False: there are too many philosophies.
+-- offset, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet. (philosophies.may_have_samples was asked.)
 function predictor.used(e)
     local id, name = e[2], e[4]
     local p = known[name]
-    if id ~= '' and p.seen[id] then return true end
-    local d = dirty[name] or changes_of(name)
-    if not d then return false end
+    if id ~= '' and p.seen[id] then return end
+    local d = changes_of(name)
     local cpu, memory, time = millionths(e[5]), millionths(e[6]), millionths(e[7])
     count(p, cpu, memory, time, 1)
     local n = d.count + 1
@@ -150,7 +172,6 @@ function predictor.used(e)
         local m = d.marks
         p.seen[id], d.records[m + 1], d.records[m + 2], d.marks = true, id, '', m + 2
     end
-    return true
 end
 
 -- A prediction's interval is over.
@@ -158,7 +179,7 @@ function predictor.due(name)
     predictor.load({name})
     if not known[name].stored then return end
     known[name].published = 0
-    dirty[name] = dirty[name] or {samples = {}, count = 0, records = {}, marks = 0, gone = {}, trim = 0}
+    changes_of(name)
 end
 
 -- Publishes what changed: at once, or when its interval is over.
@@ -181,7 +202,7 @@ function predictor.publish_changed(offset, add, deadline)
 end
 
 function predictor.flush()
-    local save = {}
+    local save, placed, text = {}, {}, string.format('%.0f', now)
     for name, d in pairs(dirty) do
         local p = known[name]
         local key = root .. ':h:' .. name
@@ -189,9 +210,14 @@ function predictor.flush()
         if d.trim > 0 then redis.call('LPOP', key, d.trim) end
         bulk.write('HSET', root .. ':rec:' .. name, d.records)
         bulk.write('HDEL', root .. ':rec:' .. name, d.gone)
+        if d.count > 0 and now - p.placed >= HOUR then
+            p.placed = now
+            placed[#placed + 1], placed[#placed + 2] = text, name
+        end
         save[#save + 1] = name
-        save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last)
+        save[#save + 1] = cmsgpack.pack(p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n, p.published, p.last, p.placed)
     end
+    bulk.write('ZADD', root .. ':sampled', placed)
     bulk.write('HSET', root .. ':pred', save)
 end
 end

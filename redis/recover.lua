@@ -8,7 +8,7 @@ local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its 
 local function recover_lease(row)
     local id, agent, name, cid, host, address, cpu, memory, image, key, warm, startup, wait, epoch, expires, prediction, tier, tenant = unpack(row, 2)
     if state.request(id) or state.container(cid) then return 0 end
-    local p = state.pool(name, true)
+    local p = philosophies.pool(name)
     if not p then return 0 end
     if not host_table.all()[host] then host_table.placeholder(host, now, PLACEHOLDER_TTL) end
     local c = state.add_container(cid, name, host, cpu, memory)
@@ -29,7 +29,7 @@ end
 local function recover_waiting(event)
     local id, name, sent_ms = event[6], event[8], event[3]
     if state.request(id) then return end
-    local p = state.pool(name, true)
+    local p = philosophies.pool(name)
     if not p then return end
     local r = {false, name, event[7], event[9], event[5], '', '', false, false, event[4], now, 0, 0, event[11] or settings.lease_ms,
         event[12] or false, event[13] or false, event[15] ~= '' and event[15] or false, 0}

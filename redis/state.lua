@@ -14,7 +14,7 @@
 --   :hungry   zset  philosophies whose requests wait for room on a host
 --   :idle:P:K zset  idle containers of reuse key K (! fresh, else key_of) by when they became idle;  :idle:P  zset K by its oldest
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:K those whose containers have reuse key K
---   :expiry   zset  leased requests by when the lease ends;  :timeout zset waiting ones by when they have waited enough
+--   :expiry   zset  leased requests by when the lease ends (inf: never);  :timeout zset waiting ones by when they have waited enough
 --   :deadline zset  b<P> creates again, p<P> a prediction is due, i<P> idle containers that are too old
 --   (:hosts and :hc: are host_table.lua's)
 local state = {}
@@ -35,13 +35,14 @@ local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST,
     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
 local EVERYBODY = '*'
+local NEVER = '+inf' -- the score of a lease without an end
 local PAUSED = 9 -- the byte that begins the reuse key of one that is idle and paused
 local format, pack -- string's and cmsgpack's; the global tables are not there yet while the library is loaded
 
 local root, now, settings
 local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
 local ended_row, seen_row
-local deadlines, ended, ended_count, plain, sequence
+local deadlines, ended, ended_count, plain, before, sequence
 
 -- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
@@ -51,7 +52,7 @@ function state.begin(slot, time, map)
     reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
     lists.begin(slot)
     host_table.begin(slot)
-    deadlines, ended, ended_count, plain, sequence = {}, {}, 0, {}, nil
+    deadlines, ended, ended_count, plain, before, sequence = {}, {}, 0, {}, {}, nil
     return reqs, containers
 end
 
@@ -225,7 +226,7 @@ function state.known_container(id) return containers[id] end
 
 local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, waiting = true}
 
-local function new_pool()
+local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
         idle_due = 0}
@@ -251,20 +252,36 @@ local function give_lists(p, name)
     p.name, p.wait_list, p.idle_by, p.wait_by = name, lists.of('wait:' .. name), {}, {}
 end
 
--- The pool, made when it is new; nil when there are too many philosophies.
-function state.pool(name, make)
+-- The pool; nil when there is none. (philosophies.lua makes it.)
+function state.pool(name)
     if pools[name] == nil then state.load_pools({name}) end
     local p = pools[name]
     if p and not p.wait_list then give_lists(p, name) end
-    if not p and make then
-        local more = 0
-        for other in pairs(pool_dirty) do if pools[other] and pools[other].new then more = more + 1 end end
-        if redis.call('HLEN', root .. ':pools') + more >= settings.max_philosophies then return nil end
-        p = new_pool()
-        p.new, pools[name] = true, p
-        give_lists(p, name)
-    end
     return p or nil
+end
+
+function state.known_pool(name) return pools[name] end
+
+-- Those there are, with those that this call makes.
+function state.count_pools()
+    local new = 0
+    for name in pairs(pool_dirty) do if pools[name] and pools[name].new then new = new + 1 end end
+    return redis.call('HLEN', root .. ':pools') + new
+end
+
+function state.new_pool(name)
+    local p = empty_pool()
+    p.new, pools[name], pool_dirty[name] = true, p, true
+    give_lists(p, name)
+    return p
+end
+
+-- Its row is removed by the caller (state.first).
+function state.forget_pool(name) pools[name] = false end
+
+-- Whether nothing is in it, and nobody has said anything about it that lasts.
+function state.is_empty(p)
+    return p.idle + p.leased + p.creating + p.resetting + p.ending + p.waiting == 0 and p.size < 0 and not p.draining
 end
 
 function state.touch_pool(name) pool_dirty[name] = true end
@@ -372,8 +389,9 @@ end
 
 function state.number_text(n) return string.format('%.0f', n) end
 
--- A single write to do with the flush: {'ZADD', ':active', score, member}.
+-- A single write at the flush's end, {'ZADD', ':active', score, member}, or before all others of it.
 function state.later(command) plain[#plain + 1] = command end
+function state.first(command) before[#before + 1] = command end
 
 -- It stands among the deadlines without being what is due there.
 function state.not_due(name, id) lists.take(lists.of(name), id) end
@@ -390,8 +408,8 @@ local function place_request(id, r, leases, waits)
         lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
     end
     if (was == 'w' or was == 'b') and is ~= 'w' and is ~= 'b' then lists.take(waits, id) end
-    if is == 'l' and r[LEASE_MS] > 0 then
-        lists.put(leases, lists.score(now + r[LEASE_MS] * 1000), id)
+    if is == 'l' then
+        lists.put(leases, r[LEASE_MS] > 0 and lists.score(now + r[LEASE_MS] * 1000) or NEVER, id)
     elseif is == 'w' then
         local p = state.pool(r[POOL])
         lists.put(p.wait_list, lists.score(r[PLACE]), id)
@@ -497,7 +515,15 @@ local function flush_pools()
     bulk.write('ZADD', root .. ':active', active)
 end
 
+local function write_each(commands)
+    for _, command in ipairs(commands) do
+        command[2] = root .. command[2]
+        redis.call(unpack(command))
+    end
+end
+
 function state.flush()
+    write_each(before)
     flush_requests()
     flush_containers()
     flush_pools()
@@ -506,9 +532,6 @@ function state.flush()
     if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
     host_table.flush()
     if sequence then delivery.drawn = state.number_text(sequence) end -- delivery.keep() writes it
-    for _, command in ipairs(plain) do
-        command[2] = root .. command[2]
-        redis.call(unpack(command))
-    end
+    write_each(plain)
 end
 end

@@ -16,7 +16,7 @@ static const char *given(const char *id) { /* copied: the answer goes with the n
 
 static void expect_rejected(const char *status, const char *id, const char *reason) {
     cr_assert_str_eq(status, "rejected");
-    cr_assert_str_eq(pool_answer_str(&slot, id, "reason"), reason);
+    cr_assert_str_eq(pool_reason(&slot, id), reason);
     cr_assert_str_eq(pool_answer_str(&slot, id, "container_id"), "");
     cr_assert_geq(pool_answer_number(&slot, id, "retry_after_ms"), 100);
 }
@@ -100,7 +100,7 @@ Test(pool_acquire, a_timestamp_of_the_future_gives_no_longer_timeout) {
     pool_acquire(&slot, .id = "r1", .timeout_ms = 1000, .sent_ms = now_ms + 3600000);
     pool_advance_time(&slot, 2);
     pool_sweep_due(&slot);
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "timeout");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "timeout");
 }
 
 Test(pool_acquire, a_timeout_of_zero_takes_what_is_idle_and_does_not_wait) {
@@ -134,7 +134,7 @@ Test(pool_acquire, philosophies_beyond_the_limit_are_refused) {
     for (int i = 0; i < 3; i++)
         pool_add_request(&events, i, &(struct pool_request){.id = names[i], .philosophy = names[i]});
     pool_send(&slot, POOL_ACQUIRE, &events);
-    cr_assert_str_eq(pool_answer_str(&slot, "three", "reason"), "too_many_philosophies");
+    cr_assert_str_eq(pool_reason(&slot, "three"), "too_many_philosophies");
     cr_assert_eq(record_count(&slot.answer, 1), 1);
     expect_rejected(pool_acquire(&slot, .id = "r4", .philosophy = "four"), "r4", "too_many_philosophies");
     cr_assert_str_eq(pool_acquire(&slot, .id = "r5", .philosophy = "two"), "");

@@ -88,7 +88,7 @@ Test(pool_control, a_drain_refuses_destroys_and_lets_leases_run_out) {
     pool_acquire(&slot, .id = "r1");
     pool_acquire(&slot, .id = "r2", .memory = 5000);
     pool_control(&slot, "react", "drain", -1);
-    cr_assert_str_eq(pool_answer_str(&slot, "r2", "reason"), "draining");
+    cr_assert_str_eq(pool_reason(&slot, "r2"), "draining");
     cr_assert_eq(pool_commands(&slot, "destroy"), 2);
     cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
     pool_control(&slot, "react", "pre_warm", 3);
@@ -137,7 +137,7 @@ Test(pool_leases, one_that_expires_is_lost_and_its_container_destroyed) {
     pool_advance_time(&slot, 2);
     pool_sweep_due(&slot);
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "lease_expired");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "lease_expired");
     cr_assert_eq(pool_commands(&slot, "destroy"), 1);
     pool_sweep_due(&slot);
     cr_assert_eq(slot.answer.count, 0);

@@ -186,7 +186,7 @@ Test(pool_handout, cancelled_while_it_is_bound_its_container_serves_nobody) {
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
     pool_release(&slot, "r1");
-    cr_expect_str_eq(pool_answer_str(&slot, "r1", "reason"), "cancelled");
+    cr_expect_str_eq(pool_reason(&slot, "r1"), "cancelled");
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
 }
 
@@ -199,7 +199,7 @@ Test(pool_handout, timed_out_while_it_is_bound_it_is_rejected) {
     cr_expect_lt(pool_answer_of(&slot, "r1"), 0, "it has its container, and a few seconds for it");
     pool_advance_time(&slot, 3);
     pool_sweep_due(&slot);
-    cr_expect_str_eq(pool_answer_str(&slot, "r1", "reason"), "timeout");
+    cr_expect_str_eq(pool_reason(&slot, "r1"), "timeout");
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
 }
 
@@ -241,7 +241,7 @@ Test(pool_handout, the_claim_of_one_that_waits_is_kept_until_it_is_answered) {
     cr_expect_str_eq(claims->str, CLAIM);
     freeReplyObject(claims);
     pool_release(&slot, "r2"); /* pool_check sees that it is gone */
-    cr_expect_str_eq(pool_answer_str(&slot, "r2", "reason"), "cancelled");
+    cr_expect_str_eq(pool_reason(&slot, "r2"), "cancelled");
 }
 
 /* ---- resets ---- */

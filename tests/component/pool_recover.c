@@ -160,7 +160,7 @@ Test(pool_recover, a_lease_that_has_expired_meanwhile_is_said_to_be_lost) {
     pool_advance_time(&slot, 1);
     pool_sweep_due(&slot);
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "lease_expired");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "lease_expired");
     cr_assert_str_eq(pool_commanded(&slot, "destroy", 0), "wp-react-1000");
 }
 
@@ -175,7 +175,7 @@ Test(pool_recover, the_leases_of_a_host_that_does_not_come_back_are_lost) {
     pool_advance_time(&slot, 2);
     pool_host_event(&slot, "h1", "host_down", "");
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "host_down");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "host_down");
 }
 
 Test(pool_recover, who_waited_waits_on_until_there_is_a_container) {
@@ -201,7 +201,7 @@ Test(pool_recover, who_has_waited_for_long_enough_is_rejected) {
     pool_sweep_due(&slot);
     cr_assert_eq(pool_answer_of(&slot, "r1"), -1);
     cr_assert_str_eq(pool_answer_str(&slot, "r2", "status"), "rejected");
-    cr_assert_str_eq(pool_answer_str(&slot, "r2", "reason"), "timeout");
+    cr_assert_str_eq(pool_reason(&slot, "r2"), "timeout");
 }
 
 Test(pool_recover, a_claim_is_not_lost_with_it) {

@@ -60,7 +60,7 @@ Test(pool_waiting, a_release_cancels_it) {
     pool_acquire(&slot, .id = "r1");
     pool_release(&slot, "r1");
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "rejected");
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "cancelled");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "cancelled");
     cr_assert_str_eq(record_str(&slot.answer, 0, "key"), "key-0", "the key of its acquire");
     cr_assert_eq(pool_stat(&slot, "react", "waiting"), 0);
     pool_release(&slot, "r1");
@@ -74,7 +74,7 @@ Test(pool_waiting, it_ends_with_its_timeout_and_not_before) {
     cr_assert_eq(slot.answer.count, 0);
     pool_advance_time(&slot, 3);
     pool_sweep_due(&slot);
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "timeout");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "timeout");
     cr_assert_geq(pool_answer_number(&slot, "r1", "wait_us"), 6000000);
     cr_assert_eq(pool_stat(&slot, NULL, "rejected"), 1);
 }

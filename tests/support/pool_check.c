@@ -198,7 +198,7 @@ static void expect_requests(struct expected *e, json_t *containers, json_t *requ
             cr_assert(c, "%s has a lease on %s, which is not there", id, text(r, L_CONTAINER));
             cr_assert_str_eq(text(c, C_STATE), "leased");
             cr_assert_str_eq(text(c, C_REQUEST), id);
-            if (number(r, L_EXPIRES)) json_object_set_new_nocheck(e->expiry, id, json_true());
+            json_object_set_new_nocheck(e->expiry, id, json_true());
         } else if (strcmp(text(r, 0), "w") == 0) {
             expect_waiting(e, id, r, settings);
             json_object_set_new_nocheck(e->timeout, id, json_true());

@@ -287,6 +287,12 @@ const char *pool_answer_str(const struct pool_slot *slot, const char *id, const 
     return record_str(&slot->answer, answered(slot, id), field);
 }
 
+const char *pool_reason(struct pool_slot *slot, const char *id) {
+    const char *reason = pool_answer_str(slot, id, "reason");
+    snprintf(slot->text[1], sizeof slot->text[1], "%.*s", (int)strcspn(reason, ":"), reason);
+    return slot->text[1];
+}
+
 double pool_answer_number(const struct pool_slot *slot, const char *id, const char *field) {
     return record_double(&slot->answer, answered(slot, id), field);
 }

@@ -74,6 +74,9 @@ struct pool_followed pool_follow(struct pool_slot *slot);
 /* The index of the last answer about that request in slot->answer; -1: none. */
 int pool_answer_of(const struct pool_slot *slot, const char *id);
 const char *pool_answer_str(const struct pool_slot *slot, const char *id, const char *field);
+/* The first word of why it was rejected or lost: up to a colon, behind which the rest is for people. Valid
+ * until the next call of it. */
+const char *pool_reason(struct pool_slot *slot, const char *id);
 double pool_answer_number(const struct pool_slot *slot, const char *id, const char *field);
 /* The containers of the nth command of that kind ("create", "destroy"); "" when there is none. */
 const char *pool_commanded(const struct pool_slot *slot, const char *op, size_t nth);

@@ -44,9 +44,10 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
 }
 
 enum wp_err wp_redis_read(json_t **ret, redisContext *redis, const struct wp_config *config,
-                          enum wp_slot slot, const char *base, struct wp_error *error) {
+                          enum wp_slot slot, const char *base, const struct wp_str *args, size_t count,
+                          struct wp_error *error) {
     redisReply *reply = NULL;
-    enum wp_err err = wp_redis_call(&reply, redis, config, slot, base, NULL, 0, error);
+    enum wp_err err = wp_redis_call(&reply, redis, config, slot, base, args, count, error);
     if (err) return err;
     *ret =
         reply->type == REDIS_REPLY_STRING ? json_loadb(reply->str, reply->len, JSON_ALLOW_NUL, NULL) : NULL;

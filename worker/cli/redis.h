@@ -11,6 +11,7 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
                           struct wp_error *error) WP_MUST_CHECK;
 /* The same for a public read function, whose answer is one JSON text. Owned by the caller. */
 enum wp_err wp_redis_read(json_t **ret, redisContext *redis, const struct wp_config *config,
-                          enum wp_slot slot, const char *base, struct wp_error *error) WP_MUST_CHECK;
+                          enum wp_slot slot, const char *base, const struct wp_str *args, size_t count,
+                          struct wp_error *error) WP_MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
+#include "pool/pool_pages.h"
 #include "wire/text.h"
 
 #include <stdio.h>
@@ -78,12 +79,27 @@ static void print_cache(json_t *stats) {
            whole(stats, "max_size"), whole(stats, "bytes"), whole(stats, "max_bytes"));
 }
 
+/* All pages of the pools. */
+static enum wp_err read_pools(json_t **ret, redisContext *redis, const struct wp_config *config,
+                              struct wp_error *error) {
+    struct wp_str from = WP_STR("");
+    json_t *page;
+    do {
+        enum wp_err err = wp_redis_read(&page, redis, config, WP_SLOT_POOL, "pool_stats", &from, 1, error);
+        if (err) return err;
+        wp_pool_pages_add(ret, page);
+        from = wp_pool_pages_next(*ret);
+    } while (from.len > 0);
+    return WP_OK;
+}
+
 static enum wp_err read_slot(json_t **ret, const struct wp_config *config, enum wp_slot slot,
-                             const char *function, struct wp_error *error) {
+                             struct wp_error *error) {
     redisContext *redis;
     enum wp_err err = wp_redis_connect(&redis, config, slot, error);
     if (err) return err;
-    err = wp_redis_read(ret, redis, config, slot, function, error);
+    err = slot == WP_SLOT_POOL ? read_pools(ret, redis, config, error)
+                               : wp_redis_read(ret, redis, config, slot, "cache_stats", NULL, 0, error);
     redisFree(redis);
     return err;
 }
@@ -103,8 +119,8 @@ int wp_cli_status(int argc, char **argv) {
     json_t *pool = NULL, *cache = NULL;
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    if (read_slot(&pool, &config, WP_SLOT_POOL, "pool_stats", &error) ||
-        read_slot(&cache, &config, WP_SLOT_CACHE, "cache_stats", &error)) {
+    if (read_slot(&pool, &config, WP_SLOT_POOL, &error) ||
+        read_slot(&cache, &config, WP_SLOT_CACHE, &error)) {
         code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
     } else if (as_json) {
         print_json(pool, cache);

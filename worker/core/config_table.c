@@ -78,7 +78,7 @@ const struct wp_param wp_params[] = {
     INTS("pool.max_containers.PHILOSOPHY", pool.max_containers_of, "", 1, 100000, "containers", "`pool.max_containers` of one philosophy"),
     INT("pool.max_failures", pool.max_failures, "5", 0, 1000000, "creates",
         "that fail in a row, and a philosophy that has no container is unavailable: acquires are rejected until the next try; 0 = they wait"),
-    INT("pool.max_philosophies", pool.max_philosophies, "1000", 1, 100000, "philosophies", "known at once; an acquire for one more is rejected"),
+    INT("pool.max_philosophies", pool.max_philosophies, "1000", 1, 100000, "philosophies", "known at once; one that is empty, not configured and unused for a week gives way to a new one, else the new one is rejected"),
     INT("pool.prewarm_interval", pool.prewarm_interval, "60", 0, YEAR, "s", "between two rounds of dynamic pre-warming; 0 = off"),
     NUMBER("pool.prewarm_below_percent", pool.prewarm_below, "20", 0, 100, "%", "utilization below which a round adds containers"),
     INT("pool.prewarm_count", pool.prewarm_count, "3", 0, 100000, "containers", "that a round adds to such a pool"),

@@ -6,6 +6,7 @@
 #include "cache/cache_calls.h"
 #include "core/log.h"
 #include "pool/pool_calls.h"
+#include "pool/pool_pages.h"
 #include <inttypes.h>
 #include <malloc.h>
 #include <math.h>
@@ -27,6 +28,7 @@ struct optimizer {
     int64_t collected;
     double before_mb;
     char failure[256]; /* of this round; empty: none */
+    char page[32];     /* where the next page of pools begins; empty: with the first */
     bool asking, freed, closed;
 };
 
@@ -73,6 +75,7 @@ static void trim_pool(struct optimizer *optimizer, const char *philosophy, const
         note_failure(optimizer, "Kafka takes no records now");
 }
 
+/* Of one page. */
 static void trim_pools(struct optimizer *optimizer, const redisReply *reply) {
     json_t *stats = wp_ops_parse(reply);
     int64_t number = count_of(stats, "now") / 1000 / optimizer->ops->config->memory.interval;
@@ -80,6 +83,8 @@ static void trim_pools(struct optimizer *optimizer, const redisReply *reply) {
     json_t *pool;
     json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
         trim_pool(optimizer, philosophy, pool, number);
+    struct wp_str next = wp_pool_pages_next(stats);
+    snprintf(optimizer->page, sizeof optimizer->page, "%.*s", (int)next.len, next.ptr);
     json_decref(stats);
 }
 
@@ -99,7 +104,7 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
         next_step(optimizer, step + 1);
     } else if (step == STEP_TRIM_POOLS) {
         trim_pools(optimizer, reply);
-        next_step(optimizer, step + 1);
+        next_step(optimizer, optimizer->page[0] ? step : step + 1);
     } else {
         optimizer->collected += reply->integer;
         bool more = reply->integer > 0 && optimizer->sweeps < SWEEPS_MAX;
@@ -113,11 +118,11 @@ static void next_step(struct optimizer *optimizer, enum step step) {
     for (; step <= STEP_TRIM_POOLS; step++) {
         enum wp_slot slot = step == STEP_SWEEP_CACHE ? WP_SLOT_CACHE : WP_SLOT_POOL;
         bool sweep = step != STEP_TRIM_POOLS;
-        struct wp_str settings = wp_buf_str(&optimizer->settings[slot]);
+        struct wp_str arg = sweep ? wp_buf_str(&optimizer->settings[slot]) : wp_str(optimizer->page);
         optimizer->sweeps = step == optimizer->step ? optimizer->sweeps + 1 : 1;
         optimizer->step = step;
-        optimizer->asking = wp_link_call(links[slot], sweep ? "sweep" : "pool_stats", &settings,
-                                         sweep ? 1 : 0, on_reply, optimizer) == WP_OK;
+        optimizer->asking =
+            wp_link_call(links[slot], sweep ? "sweep" : "pool_stats", &arg, 1, on_reply, optimizer) == WP_OK;
         if (optimizer->asking) return;
         note_failure(optimizer, wp_link_reason(links[slot]));
     }
@@ -128,7 +133,7 @@ static void on_timer(uv_timer_t *timer) {
     struct optimizer *optimizer = timer->data;
     if (optimizer->step != STEP_IDLE) return; /* the round before still waits for an answer */
     optimizer->collected = 0;
-    optimizer->failure[0] = '\0';
+    optimizer->failure[0] = optimizer->page[0] = '\0';
     optimizer->before_mb = rss_mb();
     next_step(optimizer, STEP_SWEEP_POOL);
 }

@@ -2,6 +2,7 @@
  * change it once. The loop's thread. */
 #include "ops/prewarm.h"
 #include "core/log.h"
+#include "pool/pool_pages.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,9 @@ static void release(struct prewarm *prewarm) {
     if (prewarm->freed && prewarm->open_handles == 0 && !prewarm->asking) free(prewarm);
 }
 
+static void ask(struct prewarm *prewarm, struct wp_str from);
+
+/* One page of pools. */
 static void on_stats(void *ctx, const redisReply *reply, const char *error) {
     struct prewarm *prewarm = ctx;
     (void)error;
@@ -74,14 +78,18 @@ static void on_stats(void *ctx, const redisReply *reply, const char *error) {
     json_t *pool;
     json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
         consider(prewarm, philosophy, pool, number);
+    if (wp_pool_pages_next(stats).len > 0) ask(prewarm, wp_pool_pages_next(stats));
     json_decref(stats);
+}
+
+static void ask(struct prewarm *prewarm, struct wp_str from) {
+    prewarm->asking =
+        wp_link_call(prewarm->ops->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_stats, prewarm) == WP_OK;
 }
 
 static void on_interval(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
-    if (!prewarm->asking)
-        prewarm->asking = wp_link_call(prewarm->ops->links[WP_SLOT_POOL], "pool_stats", NULL, 0, on_stats,
-                                       prewarm) == WP_OK;
+    if (!prewarm->asking) ask(prewarm, WP_STR(""));
 }
 
 struct prewarm *prewarm_new(struct wp_ops *ops) {

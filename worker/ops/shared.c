@@ -1,6 +1,8 @@
-/* Owns the reading of the shared figures: one call a slot, in flight once at most. The loop's thread. */
+/* Owns the reading of the shared figures: one call a slot, or one after the other for pages of pools, in
+ * flight once at most. The loop's thread. */
 #include "ops/shared.h"
 #include "core/clock.h"
+#include "pool/pool_pages.h"
 #include <stdlib.h>
 
 enum { OLD_US = 1000000 };
@@ -9,17 +11,17 @@ struct shared_reader {
     struct wp_ops *ops;
     int asking; /* answers that are awaited */
     bool freed;
+    json_t *pages;    /* of the pools, as far as they have come; owned */
     int64_t asked_us; /* 0: never */
     shared_done done; /* NULL: nobody waits */
     void *ctx;
 };
 
-/* Takes what a slot answered in place of what was known. */
-static bool replace(json_t **known, const redisReply *reply) {
-    json_t *stats = wp_ops_parse(reply);
-    if (!stats) return false;
+/* Takes what a slot answered in place of what was known; owned is taken, NULL changes nothing. */
+static bool replace(json_t **known, json_t *owned) {
+    if (!owned) return false;
     json_decref(*known);
-    *known = stats;
+    *known = owned;
     return true;
 }
 
@@ -27,6 +29,7 @@ static void on_answer(struct shared_reader *reader) {
     shared_done done = reader->done;
     if (--reader->asking > 0) return;
     if (reader->freed) {
+        json_decref(reader->pages);
         free(reader);
         return;
     }
@@ -34,18 +37,30 @@ static void on_answer(struct shared_reader *reader) {
     if (done) done(reader->ctx);
 }
 
+static bool ask_pools(struct shared_reader *reader, struct wp_str from);
+
 static void on_pool(void *ctx, const redisReply *reply, const char *error) {
     struct shared_reader *reader = ctx;
+    json_t *page = wp_ops_parse(reply);
     (void)error;
-    if (!reader->freed && replace(&reader->ops->shared.pool, reply))
+    if (page) wp_pool_pages_add(&reader->pages, page);
+    struct wp_str next = page ? wp_pool_pages_next(reader->pages) : WP_STR("");
+    if (!reader->freed && next.len > 0 && ask_pools(reader, next)) return;
+    if (!reader->freed && page && next.len == 0 && replace(&reader->ops->shared.pool, reader->pages)) {
+        reader->pages = NULL;
         reader->ops->shared.pool_wall_ms = wp_clock_wall_ms();
+    }
     on_answer(reader);
+}
+
+static bool ask_pools(struct shared_reader *reader, struct wp_str from) {
+    return wp_link_call(reader->ops->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_pool, reader) == WP_OK;
 }
 
 static void on_cache(void *ctx, const redisReply *reply, const char *error) {
     struct shared_reader *reader = ctx;
     (void)error;
-    if (!reader->freed) (void)replace(&reader->ops->shared.cache, reply);
+    if (!reader->freed) (void)replace(&reader->ops->shared.cache, wp_ops_parse(reply));
     on_answer(reader);
 }
 
@@ -58,7 +73,9 @@ void shared_read(struct shared_reader *reader, shared_done done, void *ctx) {
     if (reader->asking > 0) return; /* the answers under way come, or time out */
     reader->asked_us = wp_clock_us();
     reader->asking = 1; /* this function: nothing is done before both calls are sent */
-    if (!wp_link_call(links[WP_SLOT_POOL], "pool_stats", NULL, 0, on_pool, reader)) reader->asking++;
+    json_decref(reader->pages);
+    reader->pages = NULL;
+    if (ask_pools(reader, WP_STR(""))) reader->asking++;
     if (!wp_link_call(links[WP_SLOT_CACHE], "cache_stats", NULL, 0, on_cache, reader)) reader->asking++;
     on_answer(reader);
 }
@@ -77,5 +94,7 @@ struct shared_reader *shared_reader_new(struct wp_ops *ops) {
 void shared_reader_free(struct shared_reader *reader) {
     if (!reader) return;
     reader->freed = true;
-    if (reader->asking == 0) free(reader); /* else the last answer frees */
+    if (reader->asking > 0) return; /* the last answer frees */
+    json_decref(reader->pages);
+    free(reader);
 }

@@ -221,8 +221,40 @@ static void put_resets(struct wp_buf *out, const struct wp_config *config) {
     for (size_t i = 0; i < of->count; i++) put_bool(out, of->list[i].key, *of->list[i].value);
 }
 
+/* Philosophies that some key names: they always have a place (redis/philosophies.lua). */
+static void put_configured(struct wp_buf *out, const struct wp_config *config) {
+    const struct wp_settings *const families[] = {
+        &config->pool.prewarm,
+        &config->pool.sizes,
+        &config->pool.max_containers_of,
+        &config->pool.cpu_percent_of,
+        &config->pool.memory_mb_of,
+        &config->pool.reuse_of,
+        &config->pool.reset_of,
+        &config->pool.max_uses_of,
+        &config->pool.max_age_of,
+        &config->pool.idle_ttl_of,
+        &config->pool.hot_of,
+        &config->docker.image_of,
+        &config->docker.command_of,
+        &config->docker.environment_of,
+        &config->docker.mounts_of,
+        &config->docker.network_of,
+        &config->docker.user_of,
+        &config->docker.ready_of,
+    };
+    struct wp_settings names = {0};
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        for (size_t k = 0; k < families[i]->count; k++) wp_settings_set(&names, families[i]->list[k].key, "");
+    wp_pack_key(out, "configured");
+    wp_pack_map(out, (uint32_t)names.count);
+    for (size_t i = 0; i < names.count; i++) put_bool(out, names.list[i].key, true);
+    wp_settings_done(&names);
+}
+
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 47);
+    wp_pack_map(out, 48);
+    put_configured(out, config);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
     put_int(out, "size", config->pool.size);

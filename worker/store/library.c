@@ -5,8 +5,8 @@
 static const struct wp_library libraries[] = {
     {"wp_pool_v1",
      WP_SLOT_POOL,
-     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
-      "leases.lua", "capacity.lua", "pool.lua", "recover.lua", "hosts.lua", "pool_library.lua"}},
+     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua",
+      "philosophies.lua", "agents.lua", "leases.lua", "capacity.lua", "pool.lua", "recover.lua", "hosts.lua", "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
      {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",

@@ -5,7 +5,7 @@
 #include "core/buf.h"
 #include "store/link.h"
 
-#define WP_LIBRARY_FILES 13
+#define WP_LIBRARY_FILES 18
 
 struct wp_library {
     const char *name;

@@ -52,12 +52,12 @@ Test(consumer, fetches_nothing_before_the_start_and_begins_where_it_is_told) {
 /* ---- pauses ---- */
 
 static void pause_now_and_then(struct reader *reader, struct reader_part *part,
-                               const rd_kafka_message_t *message) {
-    (void)message;
+                               const struct wp_record_in *record) {
+    (void)record;
     if (part->messages % 997 != 0) return;
     part->paused = true;
-    wp_consumer_pause(reader->consumer, part->tp);
-    wp_consumer_pause(reader->consumer, part->tp); /* idempotent */
+    wp_consumer_pause(reader->consumer, &part->base);
+    wp_consumer_pause(reader->consumer, &part->base); /* idempotent */
 }
 
 static void resume_all(uv_timer_t *timer) {
@@ -65,7 +65,7 @@ static void resume_all(uv_timer_t *timer) {
     for (size_t i = 0; i < reader->part_count; i++) {
         if (!reader->parts[i].started) continue;
         reader->parts[i].paused = false;
-        wp_consumer_resume(reader->consumer, reader->parts[i].tp); /* paused or not */
+        wp_consumer_resume(reader->consumer, &reader->parts[i].base); /* paused or not */
     }
 }
 
@@ -93,10 +93,10 @@ Test(consumer, pauses_and_resumes_under_load_lose_and_double_nothing) {
 /* ---- starting again ---- */
 
 static void start_again_now_and_then(struct reader *reader, struct reader_part *part,
-                                     const rd_kafka_message_t *message) {
-    if (part->messages % 1511 != 0 || reader->looks > 200) return;
-    reader->looks++; /* the number of restarts */
-    reader_start(reader, part->tp, message->offset * 7 % 19000);
+                                     const struct wp_record_in *record) {
+    if (part->messages % 1511 != 0 || reader->restarts > 200) return;
+    reader->restarts++;
+    reader_start(reader, part->tp, record->offset * 7 % 19000);
 }
 
 Test(consumer, a_partition_started_again_under_load_hands_over_nothing_stale) {
@@ -107,7 +107,7 @@ Test(consumer, a_partition_started_again_under_load_hands_over_nothing_stale) {
     for (int p = 0; p < 3; p++) bus_fill(&reader.config, first.topic, p, 20000);
     reader.on_message = start_again_now_and_then;
     reader_subscribe(&reader);
-    RUN_UNTIL(&loop, reader.looks > 200);
+    RUN_UNTIL(&loop, reader.restarts > 200);
     for (int p = 0; p < 3; p++)
         RUN_UNTIL(&loop, reader_part(&reader, (struct wp_tp){WP_TOPIC_ACQUIRE, p})->expected == 20000);
     cr_expect_eq(reader.wrong_offsets, 0);
@@ -157,13 +157,12 @@ Test(consumer, a_commit_is_where_the_next_member_goes_on) {
     bus_fill(&reader.config, first.topic, first.partition, 100);
     reader_subscribe(&reader);
     RUN_UNTIL(&loop, reader.messages == 100);
-    struct wp_error error;
-    int64_t offset = 30;
-    cr_expect_eq(wp_consumer_commit_now(reader.consumer, &first, &offset, 1, WAIT_LIMIT_MS, &error), WP_OK,
-                 "%s", error.text);
-    offset = 60;
-    wp_consumer_commit(reader.consumer, &first, &offset, 1);
-    bus_run_for(&loop, 100);
+    reader_commit(&reader, first, 30);
+    const struct wp_consumer_partition *mine = &reader_part(&reader, first)->base;
+    cr_expect(mine->committing);
+    RUN_UNTIL(&loop, !mine->committing);
+    cr_expect_eq(mine->committed, 30);
+    reader_commit(&reader, first, 60);
     reader_close(&reader);
 
     struct reader next;
@@ -171,47 +170,27 @@ Test(consumer, a_commit_is_where_the_next_member_goes_on) {
     next.manual = true;
     reader_subscribe(&next);
     RUN_UNTIL(&loop, reader_owned(&next) == PARTS);
-    wp_consumer_look(next.consumer, &first, 1);
     struct wp_tp untouched = {WP_TOPIC_CACHE, 1};
-    wp_consumer_look(next.consumer, &untouched, 1);
-    RUN_UNTIL(&loop, next.looks == 2);
-    cr_expect_str_eq(next.look_error, "");
-    const struct wp_tp_look *look = &reader_part(&next, first)->look;
-    cr_expect_eq(look->committed, 60);
-    cr_expect_eq(look->low, 0);
-    cr_expect_eq(look->high, 100);
-    look = &reader_part(&next, untouched)->look;
-    cr_expect_eq(look->committed, -1);
-    cr_expect_eq(look->high, 0);
+    cr_expect_null(wp_consumer_cluster_id(next.consumer));
+    reader_query(&next, first);
+    reader_query(&next, untouched);
+    RUN_UNTIL(&loop, next.queries == 2);
+    cr_expect_str_eq(next.query_error, "");
+    cr_assert_not_null(wp_consumer_cluster_id(next.consumer));
+    cr_expect_eq(strlen(wp_consumer_cluster_id(next.consumer)), 22);
+    const struct wp_consumer_partition *p = &reader_part(&next, first)->base;
+    cr_expect_eq(p->committed, 60);
+    cr_expect_eq(p->low, 0);
+    cr_expect_eq(p->high, 100);
+    p = &reader_part(&next, untouched)->base;
+    cr_expect_eq(p->committed, -1);
+    cr_expect_eq(p->high, 0);
     RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 100); /* not started: all of it is to be read */
     reader_start(&next, first, 60);
     RUN_UNTIL(&loop, next.messages == 40);
     RUN_UNTIL(&loop, next.stats.lag[WP_TOPIC_ACQUIRE] == 0);
     cr_expect_eq(next.wrong_offsets, 0);
     reader_close(&next);
-    end_loop(&loop);
-}
-
-Test(consumer, a_start_or_a_commit_of_a_partition_of_somebody_else_is_refused) {
-    uv_loop_t loop;
-    uv_loop_init(&loop);
-    struct reader reader;
-    prepare(&reader, &loop, "foreign");
-    reader_subscribe(&reader);
-    wait_for_all(&reader);
-    struct wp_tp foreign = {WP_TOPIC_ACQUIRE, 99};
-    struct wp_error error;
-    int64_t offset = 1;
-    cr_expect_eq(wp_consumer_start(reader.consumer, foreign, 0, &error), WP_ERR_NOT_FOUND);
-    cr_expect(strstr(error.text, "99"));
-    cr_expect_eq(wp_consumer_commit_now(reader.consumer, &foreign, &offset, 1, 3000, &error), WP_ERR_KAFKA);
-    wp_consumer_commit(reader.consumer, &foreign, &offset, 1); /* logged */
-    wp_consumer_pause(reader.consumer, foreign);
-    wp_consumer_resume(reader.consumer, foreign);
-    bus_run_for(&loop, 200);
-    cr_assert_not_null(wp_consumer_cluster_id(reader.consumer, WAIT_LIMIT_MS));
-    cr_expect_eq(strlen(wp_consumer_cluster_id(reader.consumer, WAIT_LIMIT_MS)), 22);
-    reader_close(&reader);
     end_loop(&loop);
 }
 
@@ -325,9 +304,8 @@ Test(consumer, a_broker_that_is_away_is_said_with_its_address_and_seen_when_it_i
     kafka_server_kill(&own);
     RUN_UNTIL(&loop, !reader.stats.kafka.ready);
     cr_expect(strstr(reader.stats.kafka.reason, own.bootstrap), "%s", reader.stats.kafka.reason);
-    int64_t offset = 100;
-    cr_expect_eq(wp_consumer_commit_now(reader.consumer, &first, &offset, 1, 300, &error), WP_ERR_KAFKA);
-    wp_consumer_look(reader.consumer, &first, 1);
+    reader_commit(&reader, first, 100);
+    reader_query(&reader, first);
     kafka_server_restart(&own);
     RUN_UNTIL(&loop, reader.stats.kafka.ready);
     bus_fill(&reader.config, first.topic, 0, 50);

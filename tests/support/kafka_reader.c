@@ -57,52 +57,76 @@ size_t reader_owned(const struct reader *reader) {
 }
 
 void reader_start(struct reader *reader, struct wp_tp tp, int64_t offset) {
-    struct wp_error error;
     struct reader_part *part = reader_part(reader, tp);
+    cr_assert(part->assigned);
     part->started = true;
     part->paused = false;
     part->expected = offset >= 0 ? offset : -1;
-    cr_assert_eq(wp_consumer_start(reader->consumer, tp, offset, &error), WP_OK, "%s", error.text);
+    wp_consumer_start(reader->consumer, &part->base, offset);
 }
 
-static void assigned(void *ctx, const struct wp_tp *list, size_t count) {
+void reader_query(struct reader *reader, struct wp_tp tp) {
+    struct wp_consumer_partition *p = &reader_part(reader, tp)->base;
+    wp_consumer_query_offsets(reader->consumer, &p, 1);
+}
+
+void reader_commit(struct reader *reader, struct wp_tp tp, int64_t offset) {
+    struct wp_commit commit = {&reader_part(reader, tp)->base, offset};
+    wp_consumer_commit(reader->consumer, &commit, 1);
+}
+
+static struct reader_part *of(struct wp_consumer_partition *base) {
+    return (struct reader_part *)base;
+}
+
+static struct wp_consumer_partition *assigned(void *ctx, enum wp_topic topic, int32_t number) {
+    struct reader_part *part = reader_part(ctx, (struct wp_tp){topic, number});
+    cr_expect_not(part->assigned);
+    part->assigned = true;
+    part->started = part->paused = false;
+    return &part->base;
+}
+
+static void rebalanced(void *ctx) {
     struct reader *reader = ctx;
-    for (size_t i = 0; i < count; i++) {
-        struct reader_part *part = reader_part(reader, list[i]);
-        cr_expect_not(part->assigned);
-        part->assigned = true;
-        part->started = part->paused = false;
+    for (size_t i = 0; i < reader->part_count; i++) {
+        struct reader_part *part = &reader->parts[i];
+        if (part->assigned && !part->started && !reader->manual) reader_query(reader, part->tp);
     }
-    if (!reader->manual) wp_consumer_look(reader->consumer, list, count);
 }
 
-static void revoked(void *ctx, const struct wp_tp *list, size_t count, bool lost) {
+static void revoked(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost) {
     struct reader *reader = ctx;
     reader->revocations++;
     for (size_t i = 0; i < count; i++) {
-        struct reader_part *part = reader_part(reader, list[i]);
+        struct reader_part *part = of(list[i]);
         cr_expect(part->assigned);
-        if (reader->commit_on_revoke && !lost && part->expected >= 0) {
-            struct wp_error error;
-            enum wp_err err =
-                wp_consumer_commit_now(reader->consumer, &list[i], &part->expected, 1, WAIT_LIMIT_MS, &error);
-            cr_expect_eq(err, WP_OK, "%s", error.text);
-        }
+        if (reader->commit_on_revoke && !lost && part->expected >= 0)
+            reader_commit(reader, part->tp, part->expected);
         part->assigned = part->started = false;
     }
 }
 
-static void message(void *ctx, struct wp_tp tp, rd_kafka_message_t *message) {
+static void record(void *ctx, struct wp_consumer_partition *base, struct wp_record_in *record) {
     struct reader *reader = ctx;
-    struct reader_part *part = reader_part(reader, tp);
+    struct reader_part *part = of(base);
     if (!part->assigned || !part->started || part->paused) reader->unexpected++;
-    if (part->expected >= 0 && message->offset != part->expected) reader->wrong_offsets++;
-    part->expected = message->offset + 1;
+    if (part->expected >= 0 && record->offset != part->expected) reader->wrong_offsets++;
+    if (base->position != record->offset + 1) reader->wrong_offsets++;
+    part->expected = record->offset + 1;
     part->messages++;
     reader->messages++;
     reader->last_batch_messages++;
-    if (reader->on_message) reader->on_message(reader, part, message);
-    rd_kafka_message_destroy(message);
+    if (reader->on_message) reader->on_message(reader, part, record);
+    wp_record_in_free(record);
+}
+
+static void end_reached(void *ctx, struct wp_consumer_partition *base) {
+    struct reader *reader = ctx;
+    struct reader_part *part = of(base);
+    if (base->position < part->expected || part->paused) reader->unexpected++;
+    part->expected = base->position;
+    reader->ends++;
 }
 
 static void batch_end(void *ctx) {
@@ -111,38 +135,38 @@ static void batch_end(void *ctx) {
     reader->last_batch_messages = 0;
 }
 
-static void out_of_range(void *ctx, struct wp_tp tp, const char *why) {
+static void out_of_range(void *ctx, struct wp_consumer_partition *base, const char *why) {
     struct reader *reader = ctx;
     reader->out_of_range++;
-    reader_part(reader, tp)->started = false;
+    of(base)->started = false;
     snprintf(reader->out_of_range_why, sizeof(reader->out_of_range_why), "%s", why);
 }
 
-static void looked(void *ctx, const struct wp_tp_look *list, size_t count, const char *error) {
+static void offsets(void *ctx, struct wp_consumer_partition *base, const char *error) {
     struct reader *reader = ctx;
-    reader->looks++;
-    snprintf(reader->look_error, sizeof(reader->look_error), "%s", error ? error : "");
-    for (size_t i = 0; i < count; i++) {
-        struct reader_part *part = reader_part(reader, list[i].tp);
-        cr_expect(part->assigned);
-        part->look = list[i];
-        if (reader->manual) continue;
-        if (error) {
-            wp_consumer_look(reader->consumer, &list[i].tp, 1);
-            continue;
-        }
-        bool commit = reader->from_commit && list[i].committed >= 0;
-        reader_start(reader, list[i].tp, commit ? list[i].committed : list[i].low);
+    struct reader_part *part = of(base);
+    reader->queries++;
+    snprintf(reader->query_error, sizeof(reader->query_error), "%s", error ? error : "");
+    cr_expect(part->assigned);
+    if (reader->manual) return;
+    if (error) {
+        reader_query(reader, part->tp);
+        return;
     }
+    if (part->started) return;
+    bool commit = reader->from_commit && base->committed >= 0;
+    reader_start(reader, part->tp, commit ? base->committed : base->low);
 }
 
 static const struct wp_consumer_handler handler = {
     .assigned = assigned,
+    .rebalanced = rebalanced,
     .revoked = revoked,
-    .message = message,
+    .record = record,
+    .end_reached = end_reached,
     .batch_end = batch_end,
     .out_of_range = out_of_range,
-    .looked = looked,
+    .offsets = offsets,
 };
 
 void reader_open(struct reader *reader, uv_loop_t *loop, const char *bootstrap, const char *name) {
@@ -158,7 +182,14 @@ void reader_subscribe(struct reader *reader) {
     cr_assert_eq(wp_consumer_subscribe(reader->consumer, &error), WP_OK, "%s", error.text);
 }
 
+static void on_closed(void *ctx) {
+    *(bool *)ctx = true;
+}
+
 void reader_close(struct reader *reader) {
+    bool closed = false;
+    wp_consumer_close(reader->consumer, on_closed, &closed);
+    RUN_UNTIL(reader->loop, closed);
     wp_consumer_free(reader->consumer);
     reader->consumer = NULL;
     wp_config_done(&reader->config);

@@ -8,12 +8,17 @@
 
 #define READER_PARTS 64
 
+struct wp_tp { /* a partition, for tests that name one before it is assigned */
+    enum wp_topic topic;
+    int32_t partition;
+};
+
 struct reader_part {
+    struct wp_consumer_partition base; /* first; as it was when it was revoked, afterwards */
     struct wp_tp tp;
     bool assigned, started, paused;
     int64_t expected; /* the next offset, -1: any */
     uint64_t messages;
-    struct wp_tp_look look;
 };
 
 struct reader {
@@ -21,16 +26,16 @@ struct reader {
     struct wp_config config;
     struct wp_stats stats;
     struct wp_consumer *consumer;
-    bool manual;      /* partitions are looked at and started by the test */
+    bool manual;      /* partitions are asked about and started by the test */
     bool from_commit; /* started by itself: at the commit, if there is one, instead of the log's first offset
                        */
     struct reader_part parts[READER_PARTS];
     size_t part_count; /* ever seen */
-    uint64_t messages, batches, looks, revocations, out_of_range;
+    uint64_t messages, batches, queries, ends, restarts, revocations, out_of_range;
     int64_t wrong_offsets, unexpected; /* messages out of order; of partitions not started or paused */
-    char look_error[256], out_of_range_why[256];
+    char query_error[256], out_of_range_why[256];
     uint64_t last_batch_messages;
-    void (*on_message)(struct reader *reader, struct reader_part *part, const rd_kafka_message_t *message);
+    void (*on_message)(struct reader *reader, struct reader_part *part, const struct wp_record_in *record);
     bool commit_on_revoke;
 };
 
@@ -45,6 +50,8 @@ void reader_close(struct reader *reader); /* runs the loop until it is gone */
 size_t reader_owned(const struct reader *reader);
 struct reader_part *reader_part(struct reader *reader, struct wp_tp tp);
 void reader_start(struct reader *reader, struct wp_tp tp, int64_t offset);
+void reader_query(struct reader *reader, struct wp_tp tp);
+void reader_commit(struct reader *reader, struct wp_tp tp, int64_t offset);
 
 /* Runs the loop until the condition holds. The limit only ends a test that hangs. */
 #define RUN_UNTIL(loop, condition)                                                                           \

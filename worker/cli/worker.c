@@ -127,6 +127,12 @@ static void end_loop(void *ctx) {
     uv_stop(&((struct worker *)ctx)->loop);
 }
 
+/* Nothing that was taken is left: the group is left, its last commits with it. */
+static void on_idle(void *ctx) {
+    struct worker *w = ctx;
+    wp_consumer_close(w->consumer, end_loop, w);
+}
+
 static void on_deadline(uv_timer_t *timer) {
     struct worker *w = timer->data;
     wp_log(WP_LOG_WARN, "stop_timeout", "ms=%lld", (long long)w->config.worker.stop_ms);
@@ -140,7 +146,7 @@ static void on_signal(uv_signal_t *handle, int number) {
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
     if (w->host) wp_host_stop(w->host);
     uv_timer_start(&w->deadline, on_deadline, (uint64_t)w->config.worker.stop_ms, 0);
-    wp_pipeline_stop(w->pipeline, end_loop, w);
+    wp_pipeline_stop(w->pipeline, on_idle, w);
 }
 
 static void on_forgotten(void *ctx) {

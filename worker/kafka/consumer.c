@@ -1,157 +1,127 @@
-/* The Kafka consumer, the loop's side: wakes up, takes batches from the partitions' own queues, hands them
- * over. It owns the client, the partitions and what is held back. Every partition keeps its fetch queue to
- * itself, so a pause is a queue that is not drained: nothing prefetched is thrown away, and nothing is taken
- * twice. The loop's thread. */
+/* The Kafka consumer: wakes up, takes batches from the partitions' own queues, hands them over. It owns the
+ * client, the table of partitions and the handles. Every partition keeps its fetch queue to itself, so a
+ * pause is a queue that is not drained: nothing prefetched is thrown away, and nothing is taken twice. The
+ * loop's thread. */
+#include "kafka/consumer.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "kafka/admin.h"
-#include "kafka/consumer_private.h"
 #include "core/log.h"
+#include "kafka/admin.h"
+#include "kafka/group.h"
+#include "kafka/offset_query.h"
+#include "kafka/watch.h"
 
 #define TICK_MS 100       /* also keeps an idle consumer inside max.poll.interval.ms */
 #define WATCH_MS 1000     /* health and lag */
 #define TURN_BATCHES 4    /* batches taken in one turn of the loop before others have theirs */
 #define CALLBACKS_TURN 64 /* errors and rebalances served in one turn */
 
-void wp_consumer_wake(struct wp_consumer *consumer) {
+struct wp_consumer {
+    uv_loop_t *loop;
+    const struct wp_consumer_handler *handler;
+    void *ctx;
+    struct wp_stats *stats;
+    struct wp_client client;
+    struct wp_partitions table;
+    struct wp_group group;
+    struct wp_offset_queries queries;
+    struct wp_watch watch;
+    rd_kafka_queue_t *queue;   /* rebalances, errors, commits: everything but messages */
+    rd_kafka_queue_t *leaving; /* the same while the group is left */
+    rd_kafka_topic_t *topics[WP_TOPICS_IN];
+    void (*closed)(void *ctx); /* when the group has been left */
+    void *closed_ctx;
+
+    int wake_fd; /* eventfd that librdkafka's queues write to, and we when there is more to take */
+    uv_poll_t poll;
+    uv_timer_t tick, watch_timer;
+    int open_handles; /* of these three and the group's; and one for the client */
+
+    size_t cursor; /* the partition that goes first next time */
+    rd_kafka_message_t **batch;
+    struct wp_taken *taken;
+    size_t batch_size;
+};
+
+static void wake(struct wp_consumer *consumer) {
     uint64_t one = 1;
     ssize_t written = write(consumer->wake_fd, &one, sizeof(one));
     wp_assert(written == sizeof(one) || errno == EAGAIN); /* full: it is readable already */
 }
 
-void wp_consumer_set_state(struct wp_part *part, enum wp_part_state state) {
-    part->state = state;
-}
-
-/* ---- partitions ---- */
-
-struct wp_part *wp_consumer_part(const struct wp_consumer *consumer, struct wp_tp tp) {
-    for (size_t i = 0; i < consumer->part_count; i++) {
-        struct wp_part *part = consumer->parts[i];
-        if (part->tp.partition == tp.partition && part->tp.topic == tp.topic) return part;
-    }
-    return NULL;
-}
-
-struct wp_part *wp_consumer_part_add(struct wp_consumer *consumer, struct wp_tp tp) {
-    struct wp_part *part = wp_calloc(1, sizeof(*part));
-    part->tp = tp;
-    part->assignment = ++consumer->assignments;
-    part->start = part->next = part->low = part->high = -1;
-    part->queue = rd_kafka_queue_get_partition(consumer->rk, consumer->names[tp.topic], tp.partition);
-    wp_assert(part->queue);
-    rd_kafka_queue_forward(part->queue, NULL);
-    uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(part->queue, consumer->wake_fd, &one, sizeof(one));
-    if (consumer->part_count == consumer->part_cap) {
-        consumer->part_cap = consumer->part_cap ? 2 * consumer->part_cap : 16;
-        consumer->parts = wp_realloc(consumer->parts, consumer->part_cap * sizeof(struct wp_part *));
-    }
-    consumer->parts[consumer->part_count++] = part;
-    consumer->stats->partitions = (int)consumer->part_count;
-    return part;
-}
-
-void wp_consumer_drop_held(struct wp_part *part) {
-    for (size_t i = 0; i < part->held_count; i++) rd_kafka_message_destroy(part->held[i]);
-    part->held_count = 0;
-}
-
-static void part_free(struct wp_part *part) {
-    wp_consumer_drop_held(part);
-    free(part->held);
-    rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(part->queue);
-    free(part);
-}
-
-void wp_consumer_part_remove(struct wp_consumer *consumer, struct wp_tp tp) {
-    for (size_t i = 0; i < consumer->part_count; i++) {
-        struct wp_part *part = consumer->parts[i];
-        if (part->tp.partition != tp.partition || part->tp.topic != tp.topic) continue;
-        consumer->parts[i] = consumer->parts[--consumer->part_count];
-        part_free(part);
-        break;
-    }
-    consumer->stats->partitions = (int)consumer->part_count;
-}
-
-enum wp_topic wp_consumer_topic(const struct wp_consumer *consumer, const char *name) {
-    for (int i = 0; i < WP_TOPICS_IN; i++) {
-        if (strcmp(consumer->names[i], name) == 0) return (enum wp_topic)i;
-    }
-    return WP_TOPICS;
-}
-
 /* ---- taking and handing over ---- */
 
-static void hold(struct wp_part *part, rd_kafka_message_t **list, size_t count) {
-    if (part->held_count + count > part->held_cap) {
-        part->held_cap = part->held_count + count;
-        part->held = wp_realloc(part->held, part->held_cap * sizeof(rd_kafka_message_t *));
-    }
-    memcpy(part->held + part->held_count, list, count * sizeof(rd_kafka_message_t *));
-    part->held_count += count;
+static void out_of_range(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
+    wp_partition_set_state(p, WP_PARTITION_BROKEN);
+    p->stopped = true;
+    consumer->handler->out_of_range(consumer->ctx, p,
+                                    rd_kafka_err2str(RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE));
 }
 
-static void partition_error(struct wp_consumer *consumer, struct wp_part *part,
-                            const rd_kafka_message_t *message) {
-    const char *why = rd_kafka_message_errstr(message);
-    if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-        wp_consumer_not_ready(consumer, why);
-        return;
-    }
-    wp_consumer_set_state(part, WP_PART_BROKEN);
-    part->stopped = true;
-    consumer->handler->out_of_range(consumer->ctx, part->tp, why);
+static void reach_end(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset) {
+    if (offset <= p->position) return;
+    p->position = offset;
+    consumer->handler->end_reached(consumer->ctx, p);
 }
 
-/* Owns the messages of the list. The handler may pause the partition (the rest is held) or start it again
- * (the rest is stale) at any of them. */
-static void hand_over(struct wp_consumer *consumer, struct wp_part *part, rd_kafka_message_t **list,
-                      size_t count) {
-    uint64_t starts = part->starts;
+static void hand_over_error(struct wp_consumer *consumer, struct wp_consumer_partition *p,
+                            const struct wp_taken *taken) {
+    if (taken->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        reach_end(consumer, p, taken->offset);
+    else if (taken->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+        out_of_range(consumer, p);
+    else
+        wp_watch_not_ready(&consumer->watch, rd_kafka_err2str(taken->err));
+}
+
+/* Takes the list's records. The handler may pause the partition (the rest is held) or start it again (the
+ * rest is stale) at any of them. */
+static void hand_over(struct wp_consumer *consumer, struct wp_consumer_partition *p,
+                      const struct wp_taken *list, size_t count) {
+    uint64_t starts = p->starts;
     for (size_t i = 0; i < count; i++) {
-        rd_kafka_message_t *message = list[i];
-        if (part->starts != starts || part->state != WP_PART_RUNNING) {
-            rd_kafka_message_destroy(message);
-        } else if (part->paused) {
-            hold(part, list + i, count - i);
+        const struct wp_taken *taken = &list[i];
+        if (p->starts != starts || p->state != WP_PARTITION_RUNNING) {
+            wp_record_in_free(taken->record);
+        } else if (p->paused) {
+            wp_partition_hold(p, taken, count - i);
             return;
-        } else if (message->err) {
-            partition_error(consumer, part, message);
-            rd_kafka_message_destroy(message);
+        } else if (taken->record) {
+            p->position = taken->offset + 1;
+            consumer->handler->record(consumer->ctx, p, taken->record);
         } else {
-            consumer->handler->message(consumer->ctx, part->tp, message);
+            hand_over_error(consumer, p, taken);
         }
     }
 }
 
-static size_t hand_over_held(struct wp_consumer *consumer, struct wp_part *part) {
-    rd_kafka_message_t **list = part->held;
-    size_t count = part->held_count;
-    part->held = NULL;
-    part->held_count = part->held_cap = 0;
-    hand_over(consumer, part, list, count);
+static size_t hand_over_held(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
+    struct wp_taken *list = p->held;
+    size_t count = p->held_count;
+    p->held = NULL;
+    p->held_count = p->held_capacity = 0;
+    hand_over(consumer, p, list, count);
     free(list);
     return count;
 }
 
-static size_t take(struct wp_consumer *consumer, struct wp_part *part, size_t most) {
-    if (part->held_count > 0) return hand_over_held(consumer, part);
-    if (rd_kafka_queue_length(part->queue) == 0) return 0;
+/* Copies at once: one message that is kept keeps its whole fetch response. */
+static void copy(struct wp_taken *taken, rd_kafka_message_t *message) {
+    *taken = (struct wp_taken){.err = message->err, .offset = message->offset};
+    if (!message->err) taken->record = wp_record_in_new(message);
+    rd_kafka_message_destroy(message);
+}
+
+static size_t take(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
+    if (p->held_count > 0) return hand_over_held(consumer, p);
+    if (rd_kafka_queue_length(p->queue) == 0) return 0;
     /* Timeout 0: with any other it waits until the batch is full. */
-    ssize_t count = rd_kafka_consume_batch_queue(part->queue, 0, consumer->batch, most);
+    ssize_t count = rd_kafka_consume_batch_queue(p->queue, 0, consumer->batch, consumer->batch_size);
     if (count <= 0) return 0;
-    for (ssize_t i = count - 1; i >= 0; i--) {
-        if (consumer->batch[i]->err) continue;
-        part->next = consumer->batch[i]->offset + 1;
-        break;
-    }
-    hand_over(consumer, part, consumer->batch, (size_t)count);
+    for (ssize_t i = 0; i < count; i++) copy(&consumer->taken[i], consumer->batch[i]);
+    hand_over(consumer, p, consumer->taken, (size_t)count);
     return (size_t)count;
 }
 
@@ -159,42 +129,81 @@ static size_t take(struct wp_consumer *consumer, struct wp_part *part, size_t mo
  * partition's queue is taken out of it before the partition is assigned. */
 static void serve_callbacks(struct wp_consumer *consumer) {
     for (int i = 0; i < CALLBACKS_TURN; i++) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->rk, 0);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client.rk, 0);
         if (!message) return;
         wp_assert(message->err);
-        wp_consumer_not_ready(consumer, rd_kafka_message_errstr(message));
+        wp_watch_not_ready(&consumer->watch, rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
-    wp_consumer_wake(consumer);
+    wake(consumer);
 }
 
-static bool takes(const struct wp_part *part) {
-    return part->state == WP_PART_RUNNING && !part->paused;
+static bool takes(const struct wp_consumer_partition *p) {
+    return p->state == WP_PARTITION_RUNNING && !p->paused;
 }
 
 /* Every partition has its batch in turn; what is left waits for the loop's next turn. */
 static void take_all(struct wp_consumer *consumer) {
     size_t budget = TURN_BATCHES * consumer->batch_size, total = 0;
     bool more = false;
-    size_t count = consumer->part_count, first = count ? consumer->cursor++ % count : 0;
+    size_t count = consumer->table.count, first = count ? consumer->cursor++ % count : 0;
     for (size_t i = 0; i < count; i++) {
-        struct wp_part *part = consumer->parts[(first + i) % count];
-        if (!takes(part)) continue;
+        struct wp_consumer_partition *p = consumer->table.list[(first + i) % count];
+        if (!takes(p)) continue;
         if (total >= budget) {
             more = true;
             break;
         }
-        total += take(consumer, part, consumer->batch_size);
-        more = more || (takes(part) && (part->held_count > 0 || rd_kafka_queue_length(part->queue) > 0));
+        total += take(consumer, p);
+        more = more || (takes(p) && (p->held_count > 0 || rd_kafka_queue_length(p->queue) > 0));
     }
     if (total > 0) consumer->handler->batch_end(consumer->ctx);
-    if (more) wp_consumer_wake(consumer);
+    if (more) wake(consumer);
 }
+
+/* ---- leaving ---- */
+
+static void left(struct wp_consumer *consumer) {
+    rd_kafka_queue_io_event_enable(consumer->leaving, -1, NULL, 0);
+    rd_kafka_queue_destroy(consumer->leaving);
+    consumer->leaving = NULL;
+    consumer->closed(consumer->closed_ctx);
+}
+
+/* The revocation that leaving brings, and the answers to the last commits, are callbacks of this queue. */
+static void serve_leaving(struct wp_consumer *consumer) {
+    (void)rd_kafka_queue_poll_callback(consumer->leaving, 0);
+    if (rd_kafka_consumer_closed(consumer->client.rk)) left(consumer);
+}
+
+void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), void *ctx) {
+    uint64_t one = 1;
+    consumer->closed = closed;
+    consumer->closed_ctx = ctx;
+    consumer->group.closing = true;
+    consumer->leaving = rd_kafka_queue_new(consumer->client.rk);
+    rd_kafka_queue_io_event_enable(consumer->leaving, consumer->wake_fd, &one, sizeof(one));
+    rd_kafka_error_t *failure = rd_kafka_consumer_close_queue(consumer->client.rk, consumer->leaving);
+    if (failure) {
+        wp_log(WP_LOG_WARN, "kafka_close_failed", "error=%s", rd_kafka_error_string(failure));
+        rd_kafka_error_destroy(failure);
+        left(consumer);
+        return;
+    }
+    wake(consumer);
+}
+
+/* ---- the loop ---- */
 
 static void turn(struct wp_consumer *consumer) {
     uint64_t count;
     ssize_t got = read(consumer->wake_fd, &count, sizeof(count));
     wp_assert(got == sizeof(count) || errno == EAGAIN);
+    if (consumer->leaving) {
+        serve_leaving(consumer);
+        return;
+    }
+    if (consumer->closed) return; /* the group has been left */
     serve_callbacks(consumer);
     take_all(consumer);
 }
@@ -209,70 +218,159 @@ static void on_tick(uv_timer_t *timer) {
     turn(timer->data);
 }
 
+static void on_watch(uv_timer_t *timer) {
+    struct wp_consumer *consumer = timer->data;
+    wp_watch_tick(&consumer->watch);
+}
+
+/* ---- what the parts tell ---- */
+
+static void count_partitions(struct wp_consumer *consumer) {
+    consumer->stats->partitions = (int)consumer->table.count;
+}
+
+static struct wp_consumer_partition *on_assigned(void *ctx, enum wp_topic topic, int32_t number) {
+    struct wp_consumer *consumer = ctx;
+    return consumer->handler->assigned(consumer->ctx, topic, number);
+}
+
+static void on_revoked(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost) {
+    struct wp_consumer *consumer = ctx;
+    consumer->handler->revoked(consumer->ctx, list, count, lost);
+    count_partitions(consumer);
+}
+
+static void on_rebalanced(void *ctx) {
+    struct wp_consumer *consumer = ctx;
+    count_partitions(consumer);
+    consumer->handler->rebalanced(consumer->ctx);
+}
+
+static void on_started(void *ctx) {
+    wake(ctx);
+}
+
+static const struct wp_group_user group_user = {
+    .assigned = on_assigned, .revoked = on_revoked, .rebalanced = on_rebalanced, .started = on_started};
+
+static void on_offsets(void *ctx, struct wp_consumer_partition *p, const char *error) {
+    struct wp_consumer *consumer = ctx;
+    consumer->handler->offsets(consumer->ctx, p, error);
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list,
+                         void *opaque) {
+    (void)rk;
+    struct wp_consumer *consumer = opaque;
+    wp_group_rebalance(&consumer->group, err, list);
+}
+
+static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list,
+                         void *opaque) {
+    (void)rk;
+    struct wp_consumer *consumer = opaque;
+    wp_group_committed(&consumer->group, err, list);
+}
+
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) {
+    (void)rk;
+    struct wp_consumer *consumer = opaque;
+    wp_watch_error(&consumer->watch, (rd_kafka_resp_err_t)err, reason);
+}
+
+/* ---- what the user asks ---- */
+
+const char *wp_consumer_cluster_id(const struct wp_consumer *consumer) {
+    return consumer->queries.cluster_id;
+}
+
+void wp_consumer_query_offsets(struct wp_consumer *consumer, struct wp_consumer_partition *const *list,
+                               size_t count) {
+    wp_offset_query(&consumer->queries, list, count);
+}
+
+void wp_consumer_start(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset) {
+    wp_group_start(&consumer->group, p, offset);
+}
+
+void wp_consumer_pause(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
+    (void)consumer;
+    p->paused = true;
+}
+
+void wp_consumer_resume(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
+    if (!p->paused) return;
+    p->paused = false;
+    wake(consumer);
+}
+
+void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *list, size_t count) {
+    if (count == 0) return;
+    rd_kafka_topic_partition_list_t *commits = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        struct wp_consumer_partition *p = list[i].partition;
+        wp_partitions_list_add(&consumer->table, commits, p, list[i].offset)->opaque =
+            (void *)(uintptr_t)p->assignment;
+        p->committing = true;
+    }
+    wp_group_commit(&consumer->group, commits);
+}
+
 /* ---- life ---- */
 
 static void release(struct wp_consumer *consumer) {
-    if (consumer->open_handles > 0 || consumer->works > 0) return;
+    if (--consumer->open_handles > 0) return;
     close(consumer->wake_fd);
     free(consumer->batch);
-    free(consumer->parts);
-    for (int i = 0; i < WP_TOPICS_IN; i++) free(consumer->names[i]);
-    free(consumer->brokers);
-    rd_kafka_mem_free(NULL, consumer->cluster_id);
+    free(consumer->taken);
+    wp_partitions_done(&consumer->table);
+    wp_watch_done(&consumer->watch);
     free(consumer);
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct wp_consumer *consumer = handle->data;
-    consumer->open_handles--;
-    release(consumer);
+static void on_handle_closed(uv_handle_t *handle) {
+    release(handle->data);
 }
 
-static void destroy_client(struct wp_consumer *consumer) {
-    for (int i = 0; i < WP_TOPICS_IN; i++) {
-        if (consumer->topics[i]) rd_kafka_topic_destroy(consumer->topics[i]);
-    }
-    rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(consumer->queue);
-    rd_kafka_destroy(consumer->rk);
+static void on_timer_closed(uv_handle_t *handle) { /* of the group's */
+    struct wp_group *group = handle->data;
+    release(group->ctx);
 }
 
-void wp_consumer_work_done(struct wp_consumer *consumer) {
-    consumer->works--;
-    if (!consumer->closing || consumer->works > 0) return;
-    destroy_client(consumer);
-    release(consumer);
+static void on_client_closed(void *ctx) {
+    release(ctx);
 }
 
-static enum wp_err connect_client(struct wp_consumer *consumer, const struct wp_config *config,
-                                  struct wp_error *error) {
+static rd_kafka_t *new_client(struct wp_consumer *consumer, const struct wp_config *config,
+                              struct wp_error *error) {
     rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
-    if (!conf) return WP_ERR_CONFIG;
+    if (!conf) return NULL;
     rd_kafka_conf_set_opaque(conf, consumer);
-    rd_kafka_conf_set_rebalance_cb(conf, wp_consumer_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, wp_consumer_committed);
-    rd_kafka_conf_set_error_cb(conf, wp_consumer_error);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     char why[256];
-    consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)); /* owns conf when it succeeds */
-    if (!consumer->rk) {
-        rd_kafka_conf_destroy(conf);
-        return wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no consumer of these properties: %s",
-                       why);
-    }
-    rd_kafka_poll_set_consumer(consumer->rk);
-    consumer->queue = rd_kafka_queue_get_consumer(consumer->rk);
+    rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof(why)); /* positions rest on it */
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)); /* owns conf when it succeeds */
+    if (rk) return rk;
+    rd_kafka_conf_destroy(conf);
+    (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no consumer of these properties: %s", why);
+    return NULL;
+}
+
+static void open_queue(struct wp_consumer *consumer) {
     uint64_t one = 1;
+    rd_kafka_poll_set_consumer(consumer->client.rk);
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->client.rk);
     rd_kafka_queue_io_event_enable(consumer->queue, consumer->wake_fd, &one, sizeof(one));
-    return WP_OK;
 }
 
 static void open_handles(struct wp_consumer *consumer) {
     uv_poll_init(consumer->loop, &consumer->poll, consumer->wake_fd);
     uv_timer_init(consumer->loop, &consumer->tick);
-    uv_timer_init(consumer->loop, &consumer->retry);
-    uv_timer_init(consumer->loop, &consumer->watch);
-    consumer->poll.data = consumer->tick.data = consumer->retry.data = consumer->watch.data = consumer;
-    consumer->open_handles = 4;
+    uv_timer_init(consumer->loop, &consumer->watch_timer);
+    consumer->poll.data = consumer->tick.data = consumer->watch_timer.data = consumer;
+    consumer->open_handles = 5;
 }
 
 static struct wp_consumer *allocate(uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
@@ -283,32 +381,42 @@ static struct wp_consumer *allocate(uv_loop_t *loop, const struct wp_config *con
     consumer->handler = handler;
     consumer->ctx = ctx;
     consumer->batch_size = (size_t)config->worker.batch;
-    consumer->batch = wp_calloc(consumer->batch_size, sizeof(rd_kafka_message_t *));
-    for (int i = 0; i < WP_TOPICS_IN; i++) consumer->names[i] = wp_topic_full_name(config, (enum wp_topic)i);
-    const char *brokers = wp_settings_get(&config->kafka, "bootstrap.servers");
-    consumer->brokers = wp_strdup(brokers ? brokers : "");
+    consumer->batch = wp_calloc(consumer->batch_size, sizeof *consumer->batch);
+    consumer->taken = wp_calloc(consumer->batch_size, sizeof *consumer->taken);
     return consumer;
 }
 
-enum wp_err wp_consumer_new(struct wp_consumer **ret_source, uv_loop_t *loop, const struct wp_config *config,
-                            struct wp_stats *stats, const struct wp_consumer_handler *handler, void *ctx,
-                            struct wp_error *error) {
+static enum wp_err fail_new(struct wp_consumer *consumer, enum wp_err err) {
+    if (consumer->wake_fd >= 0) close(consumer->wake_fd);
+    free(consumer->batch);
+    free(consumer->taken);
+    free(consumer);
+    return err;
+}
+
+enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
+                            const struct wp_config *config, struct wp_stats *stats,
+                            const struct wp_consumer_handler *handler, void *ctx, struct wp_error *error) {
     struct wp_consumer *consumer = allocate(loop, config, stats, handler, ctx);
     consumer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (consumer->wake_fd < 0) {
-        release(consumer);
-        return wp_fail(error, WP_ERR_SYSTEM, "The Kafka consumer has no descriptor to be woken by: %s",
-                       strerror(errno));
+        (void)wp_fail(error, WP_ERR_SYSTEM, "The Kafka consumer has no descriptor to be woken by: %s",
+                      strerror(errno));
+        return fail_new(consumer, WP_ERR_SYSTEM);
     }
-    enum wp_err err = connect_client(consumer, config, error);
-    if (err) {
-        release(consumer);
-        return err;
-    }
+    rd_kafka_t *rk = new_client(consumer, config, error);
+    if (!rk) return fail_new(consumer, WP_ERR_CONFIG);
+    wp_client_init(&consumer->client, loop, rk);
+    wp_partitions_init(&consumer->table, config);
+    consumer->table.rk = rk;
+    open_queue(consumer);
     open_handles(consumer);
-    (void)snprintf(stats->kafka.reason, sizeof(stats->kafka.reason), "Kafka at %s: connecting",
-                   consumer->brokers);
-    *ret_source = consumer;
+    wp_group_init(&consumer->group, &consumer->client, &consumer->table, &group_user, consumer,
+                  consumer->wake_fd);
+    consumer->queries = (struct wp_offset_queries){
+        .client = &consumer->client, .table = &consumer->table, .answer = on_offsets, .ctx = consumer};
+    wp_watch_init(&consumer->watch, &consumer->client, &consumer->table, stats, config);
+    *ret_consumer = consumer;
     return WP_OK;
 }
 
@@ -317,34 +425,41 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_source, uv_loop_t *loop, co
 enum wp_err wp_consumer_subscribe(struct wp_consumer *consumer, struct wp_error *error) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WP_TOPICS_IN);
     for (int i = 0; i < WP_TOPICS_IN; i++) {
-        consumer->topics[i] = rd_kafka_topic_new(consumer->rk, consumer->names[i], NULL);
-        rd_kafka_topic_partition_list_add(list, consumer->names[i], RD_KAFKA_PARTITION_UA);
+        if (!consumer->topics[i])
+            consumer->topics[i] = rd_kafka_topic_new(consumer->client.rk, consumer->table.names[i], NULL);
+        rd_kafka_topic_partition_list_add(list, consumer->table.names[i], RD_KAFKA_PARTITION_UA);
     }
-    rd_kafka_resp_err_t err = rd_kafka_subscribe(consumer->rk, list);
+    rd_kafka_resp_err_t err = rd_kafka_subscribe(consumer->client.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (err)
         return wp_fail(error, WP_ERR_KAFKA, "Kafka does not let us subscribe: %s", rd_kafka_err2str(err));
     uv_poll_start(&consumer->poll, UV_READABLE, on_poll);
     uv_timer_start(&consumer->tick, on_tick, TICK_MS, TICK_MS);
-    uv_timer_start(&consumer->watch, wp_consumer_watch, 0, WATCH_MS);
-    wp_consumer_wake(consumer);
+    uv_timer_start(&consumer->watch_timer, on_watch, 0, WATCH_MS);
+    wake(consumer);
     return WP_OK;
 }
 
-const char *wp_consumer_cluster_id(struct wp_consumer *consumer, int timeout_ms) {
-    if (!consumer->cluster_id) consumer->cluster_id = rd_kafka_clusterid(consumer->rk, timeout_ms);
-    return consumer->cluster_id;
+static void drop_client(struct wp_consumer *consumer) {
+    if (consumer->leaving) {
+        rd_kafka_queue_io_event_enable(consumer->leaving, -1, NULL, 0);
+        rd_kafka_queue_destroy(consumer->leaving);
+        consumer->leaving = NULL;
+    }
+    for (int i = 0; i < WP_TOPICS_IN; i++)
+        if (consumer->topics[i]) rd_kafka_topic_destroy(consumer->topics[i]);
+    rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(consumer->queue);
+    wp_offset_queries_done(&consumer->queries);
+    wp_client_close(&consumer->client, on_client_closed, consumer);
 }
 
 void wp_consumer_free(struct wp_consumer *consumer) {
     if (!consumer) return;
-    rd_kafka_resp_err_t err = rd_kafka_consumer_close(consumer->rk); /* calls the rebalance callback */
-    if (err) wp_log(WP_LOG_WARN, "kafka_close_failed", "error=%s", rd_kafka_err2str(err));
-    while (consumer->part_count > 0) wp_consumer_part_remove(consumer, consumer->parts[0]->tp);
-    consumer->closing = true;
-    uv_close((uv_handle_t *)&consumer->poll, on_closed);
-    uv_close((uv_handle_t *)&consumer->tick, on_closed);
-    uv_close((uv_handle_t *)&consumer->retry, on_closed);
-    uv_close((uv_handle_t *)&consumer->watch, on_closed);
-    if (consumer->works == 0) destroy_client(consumer);
+    wp_group_abandon(&consumer->group);
+    uv_close((uv_handle_t *)&consumer->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->watch_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->group.retry, on_timer_closed);
+    drop_client(consumer);
 }

@@ -1,82 +1,85 @@
 /* The Kafka consumer of the input topics: manual offsets, manual starts, pause and resume on the loop's own
- * thread. It knows nothing of Redis: what to read and where to begin is the pipeline's word. One thread: the
- * loop's. librdkafka's queue wakes the loop through a non-blocking descriptor; a batch is taken without
- * waiting; a 100 ms timer polls too.
+ * thread. It knows nothing of Redis: what to read and where to begin is decided by who uses it. One thread:
+ * the loop's. librdkafka's queue wakes the loop through a non-blocking descriptor; a batch is taken without
+ * waiting; a 100 ms timer polls too. No call blocks.
  *
- * A partition's life: assigned (paused, nothing is fetched) -> wp_consumer_look -> wp_consumer_start (seek,
- * resume) -> messages, pause/resume -> revoked. Late answers about a revoked partition are dropped by the
- * consumer. */
+ * A partition's life: assigned (nothing is fetched) -> wp_consumer_query_offsets -> wp_consumer_start (seek,
+ * resume) -> records, pause and resume -> revoked. There is one object for it: the user's, which begins with
+ * a struct wp_consumer_partition. Late answers about a revoked partition are dropped by the consumer. */
 #ifndef WP_KAFKA_CONSUMER_H
 #define WP_KAFKA_CONSUMER_H
-#include <librdkafka/rdkafka.h>
 #include <uv.h>
-#include "wire/topics.h"
+#include "kafka/partitions.h"
 #include "core/stats.h"
 
 struct wp_consumer;
 
-struct wp_tp { /* a partition of an input topic */
-    enum wp_topic topic;
-    int32_t partition;
-};
-
-struct wp_tp_look { /* what Kafka says of it; offsets are -1 when there is none */
-    struct wp_tp tp;
-    int64_t committed; /* the group's commit */
-    int64_t low, high; /* first offset in the log, and the one after the last */
-};
-
+/* All are called on the loop's thread, none before wp_consumer_subscribe or after wp_consumer_free. */
 struct wp_consumer_handler {
-    /* Called on the loop's thread. Assigned ones are paused until wp_consumer_start. */
-    void (*assigned)(void *ctx, const struct wp_tp *list, size_t count);
-    /* The last chance to commit with wp_consumer_commit_now (not when lost). The partitions are gone when it
-     * returns. */
-    void (*revoked)(void *ctx, const struct wp_tp *list, size_t count, bool lost);
-    /* Takes ownership of message (rd_kafka_message_destroy). Never called for a paused or not started
-     * partition. */
-    void (*message)(void *ctx, struct wp_tp tp, rd_kafka_message_t *message);
-    /* After the messages of one wake-up were handed over: send what they add up to. */
+    /* Returns the user's object for a partition that was just assigned, allocated by it, never NULL; the
+     * consumer sets all fields of the base and uses it until `revoked`. Nothing is fetched before
+     * wp_consumer_start. */
+    struct wp_consumer_partition *(*assigned)(void *ctx, enum wp_topic topic, int32_t number);
+    /* After `assigned` was called for every partition of an assignment, and after `revoked`. */
+    void (*rebalanced)(void *ctx);
+    /* The partitions are taken away: the consumer has forgotten them, the user frees them when it likes.
+     * Inside this call, unless they are lost (another worker may have them already), wp_consumer_commit still
+     * works. */
+    void (*revoked)(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost);
+    /* Takes ownership of the record (wp_record_in_free). Never called for a partition that is paused or not
+     * started. */
+    void (*record)(void *ctx, struct wp_consumer_partition *p, struct wp_record_in *record);
+    /* Everything in the log was handed over, and p->position is further than the last record: only control
+     * records and aborted transactions came after it. Called when that is first seen, at each end. */
+    void (*end_reached)(void *ctx, struct wp_consumer_partition *p);
+    /* After the records of one wake-up were handed over: send what they add up to. */
     void (*batch_end)(void *ctx);
-    /* The offset asked for does not exist (auto.offset.reset=error): rule 6, "the topic was made anew". */
-    void (*out_of_range)(void *ctx, struct wp_tp tp, const char *why);
-    /* The answer to wp_consumer_look; error is NULL when it went well. */
-    void (*looked)(void *ctx, const struct wp_tp_look *list, size_t count, const char *error);
+    /* The offset asked for does not exist: rule 6, "the topic was made anew". */
+    void (*out_of_range)(void *ctx, struct wp_consumer_partition *p, const char *why);
+    /* The answer to wp_consumer_query_offsets for one partition, in p->committed, low and high; error is NULL
+     * when it went well, else why this partition is not known, and the other fields are as before. */
+    void (*offsets)(void *ctx, struct wp_consumer_partition *p, const char *error);
 };
 
 /* Connects in the background: a missing broker is no error here. stats->kafka, stats->lag are kept up to
  * date. */
-enum wp_err wp_consumer_new(struct wp_consumer **ret_source, uv_loop_t *loop, const struct wp_config *config,
-                            struct wp_stats *stats, const struct wp_consumer_handler *handler, void *ctx,
+enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
+                            const struct wp_config *config, struct wp_stats *stats,
+                            const struct wp_consumer_handler *handler, void *ctx,
                             struct wp_error *error) WP_MUST_CHECK;
-/* Joins the group. Before this no callback runs. */
+/* Joins the group. */
 enum wp_err wp_consumer_subscribe(struct wp_consumer *consumer, struct wp_error *error) WP_MUST_CHECK;
 
-/* The cluster's id, NULL until it is known (it names partitions in Redis); blocks at most timeout_ms. Owned
- * by the consumer. */
-const char *wp_consumer_cluster_id(struct wp_consumer *consumer, int timeout_ms);
+/* The cluster's id (it names partitions in Redis). NULL until the first answer to an offset query without an
+ * error. Owned by the consumer. */
+const char *wp_consumer_cluster_id(const struct wp_consumer *consumer);
 
-/* Asks for commits and log ends without blocking the loop (uv_queue_work); answered by handler->looked. */
-void wp_consumer_look(struct wp_consumer *consumer, const struct wp_tp *list, size_t count);
+/* Asks for commits and log ends off the loop; answered by handler->offsets, once for each partition. */
+void wp_consumer_query_offsets(struct wp_consumer *consumer, struct wp_consumer_partition *const *list,
+                               size_t count);
 /* Seeks to offset (RD_KAFKA_OFFSET_BEGINNING too) and resumes. Also used to start again: what was prefetched
- * is dropped. */
-enum wp_err wp_consumer_start(struct wp_consumer *consumer, struct wp_tp tp, int64_t offset,
-                              struct wp_error *error) WP_MUST_CHECK;
-/* Idempotent: the consumer keeps which partitions are paused (resuming one that is not replays its prefetch).
- */
-void wp_consumer_pause(struct wp_consumer *consumer, struct wp_tp tp);
-void wp_consumer_resume(struct wp_consumer *consumer, struct wp_tp tp);
+ * is dropped. It succeeds in the end, or the partition is revoked, or `out_of_range` says that there is no
+ * such offset. */
+void wp_consumer_start(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset);
+/* Idempotent. */
+void wp_consumer_pause(struct wp_consumer *consumer, struct wp_consumer_partition *p);
+void wp_consumer_resume(struct wp_consumer *consumer, struct wp_consumer_partition *p);
 
-/* Commits offset (the first one not finished). Asynchronous; a failure is logged, counted and repaired by the
- * next one. */
-void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_tp *list, const int64_t *offsets,
-                        size_t count);
-/* Synchronous, at most timeout_ms; for revocation and the end. */
-enum wp_err wp_consumer_commit_now(struct wp_consumer *consumer, const struct wp_tp *list,
-                                   const int64_t *offsets, size_t count, int timeout_ms,
-                                   struct wp_error *error) WP_MUST_CHECK;
+struct wp_commit {
+    struct wp_consumer_partition *partition;
+    int64_t offset; /* the first one that is not finished */
+};
 
-/* Leaves the group (revoked is called for what is still assigned) and closes. NULL is fine. The struct is
- * freed after the loop has closed its handles: run the loop once more. */
+/* Asynchronous. Until the answer p->committing is true; then p->committed is the offset, unless it failed:
+ * that is logged, and left to be tried again. Commits go out in the order of the calls, those made inside
+ * `revoked` before the partitions are given back. */
+void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *list, size_t count);
+
+/* Leaves the group without blocking (`revoked` is called for what is still assigned), then calls `closed`. A
+ * broker that does not answer can make that take long: wp_consumer_free may be called at any time. */
+void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), void *ctx);
+/* Ends at once; `revoked` (lost) is called for what is still assigned. NULL is fine. The struct is freed
+ * after the loop has closed its handles and the client is gone: run the loop until then. */
 void wp_consumer_free(struct wp_consumer *consumer);
 
 #endif

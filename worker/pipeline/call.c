@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_MAX_MS = 2000, SINGLE_ATTEMPTS = 2, MAX_PARTS = 32, MAX_BODY = 4 << 20, LONGEST_TRACE = 512 };
+enum { RETRY_MAX_MS = 2000, SINGLE_ATTEMPTS = 2, MAX_PARTS = 32, MAX_BODY = 4 << 20 };
 
 struct part { /* one partition's batch in a call */
     struct partition *p;
@@ -140,36 +140,24 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
 
 /* ---- calls ---- */
 
-static struct wp_str header_of(const rd_kafka_message_t *message, const char *name) {
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
-    if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size))
-        return (struct wp_str){NULL, 0};
-    /* A trace header has 55 bytes; what is far longer is none, and is not carried along. */
-    return (struct wp_str){value, value && size <= LONGEST_TRACE ? size : 0};
-}
-
 /* Decodes the event into the call's body. False: it went to dead-letter instead. */
 static bool pack_event(struct partition *p, struct event *event) {
     struct wp_pipeline *pipeline = p->pipeline;
-    rd_kafka_message_t *m = event->message;
-    rd_kafka_timestamp_type_t type;
+    const struct wp_record_in *record = event->record;
     struct wp_meta meta = {.offset = event->offset,
                            .read_us = event->read_us,
-                           .timestamp_ms = rd_kafka_message_timestamp(m, &type),
-                           .key = {m->key, m->key_len},
-                           .traceparent = header_of(m, "traceparent")};
+                           .timestamp_ms = record->timestamp_ms,
+                           .key = record->key,
+                           .traceparent = record->traceparent};
     union wp_event decoded;
     struct wp_error error = {0};
     memset(&decoded, 0, sizeof decoded);
     wp_arena_reset(&pipeline->arena);
-    if (!wp_wire_decode(pipeline->wire, p->tp.topic, (struct wp_str){m->payload, m->len}, &pipeline->arena,
-                        &decoded, &error)) {
+    if (!wp_wire_decode(pipeline->wire, p->base.topic, record->value, &pipeline->arena, &decoded, &error)) {
         p->handler->pack(&pipeline->body, &meta, &decoded, NULL);
         return true;
     }
-    if (p->tp.topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0) {
+    if (p->base.topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0) {
         p->handler->pack(&pipeline->body, &meta, &decoded, error.text);
         return true;
     }
@@ -300,7 +288,7 @@ void topic_send(struct wp_pipeline *pipeline, enum wp_topic topic) {
         draft.alone = false;
         wp_buf_reset(&pipeline->body);
         for (struct partition *p = pipeline->partitions; p; p = p->next)
-            if (p->tp.topic == topic) add_batch(&draft, p);
+            if (p->base.topic == topic) add_batch(&draft, p);
         if (draft.count == 0 || !send_draft(pipeline, topic, &draft)) return;
         rotate(pipeline, &draft);
     }
@@ -315,7 +303,7 @@ void topic_tell_floors(struct wp_pipeline *pipeline, enum wp_topic topic) {
     wp_buf_reset(&pipeline->body);
     wp_buf_add(&pipeline->body, "\x90", 1); /* no events */
     for (struct partition *p = pipeline->partitions; p && draft.count < MAX_PARTS; p = p->next) {
-        if (p->tp.topic != topic || p->state != PARTITION_RUNNING || p->floor <= p->floor_acked ||
+        if (p->base.topic != topic || p->state != PARTITION_RUNNING || p->floor <= p->floor_acked ||
             p->calls > 0 || p->dirty)
             continue;
         struct part part = {.p = p, .epoch = p->epoch, .first = 1, .last = 0};

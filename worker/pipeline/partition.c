@@ -6,16 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct partition *partition_new(struct wp_pipeline *pipeline, struct wp_tp tp) {
+struct partition *partition_new(struct wp_pipeline *pipeline, enum wp_topic topic) {
     struct partition *p = wp_calloc(1, sizeof *p);
     *p = (struct partition){.pipeline = pipeline,
-                            .tp = tp,
-                            .handler = &wp_handlers[tp.topic],
+                            .handler = &wp_handlers[topic],
                             .references = 1,
                             .retry_ms = PARTITION_RETRY_MS,
                             .acked = -1,
                             .sent = -1,
-                            .committed = -1,
                             .single_until = -1};
     p->capacity = 64;
     p->window = wp_calloc(p->capacity, sizeof *p->window);
@@ -31,7 +29,7 @@ void partition_release(struct partition *p) {
 }
 
 static void event_free(struct event *event) {
-    if (event->message) rd_kafka_message_destroy(event->message);
+    wp_record_in_free(event->record);
     free(event);
 }
 
@@ -66,20 +64,30 @@ struct event *partition_find(const struct partition *p, int64_t offset) {
     return i < p->count && partition_at(p, i)->offset == offset ? partition_at(p, i) : NULL;
 }
 
-void partition_take(struct partition *p, rd_kafka_message_t *message) {
+void partition_take(struct partition *p, struct wp_record_in *record) {
     int64_t newest = p->count > 0 ? partition_at(p, p->count - 1)->offset : p->floor - 1;
-    if (p->state != PARTITION_RUNNING || message->offset <= newest) { /* of before a restart */
-        rd_kafka_message_destroy(message);
+    if (p->state != PARTITION_RUNNING || record->offset <= newest) { /* stale: taken before a restart */
+        wp_record_in_free(record);
         return;
     }
     struct event *event = wp_calloc(1, sizeof *event);
-    *event = (struct event){
-        .partition = p, .message = message, .offset = message->offset, .read_us = wp_clock_us()};
+    *event =
+        (struct event){.partition = p, .record = record, .offset = record->offset, .read_us = wp_clock_us()};
     window_add(p, event);
     if (!p->paused && p->count >= (size_t)p->pipeline->config->worker.window) {
         p->paused = true;
-        wp_consumer_pause(p->pipeline->consumer, p->tp);
+        wp_consumer_pause(p->pipeline->consumer, &p->base);
     }
+}
+
+/* Control records and aborted transactions at the log's end are finished when all before them is. */
+static void pass_control_records(struct partition *p) {
+    if (p->count == 0 && p->state == PARTITION_RUNNING && p->base.position > p->floor)
+        p->floor = p->base.position;
+}
+
+void partition_end_reached(struct partition *p) {
+    pass_control_records(p);
 }
 
 /* The completed prefix leaves the window. */
@@ -92,20 +100,21 @@ static void advance_floor(struct partition *p) {
         if (p->unsent > 0) p->unsent--;
         event_free(event);
     }
+    pass_control_records(p);
     if (p->paused && p->state == PARTITION_RUNNING &&
         p->count <= (size_t)p->pipeline->config->worker.window / 2) {
         p->paused = false;
-        if (!p->pipeline->stopping) wp_consumer_resume(p->pipeline->consumer, p->tp);
+        if (!p->pipeline->stopping) wp_consumer_resume(p->pipeline->consumer, &p->base);
     }
 }
 
 static void complete(struct event *event) {
     struct partition *p = event->partition;
     event->state = EVENT_DONE;
-    rd_kafka_message_destroy(event->message);
-    event->message = NULL;
-    p->pipeline->stats->events[p->tp.topic][event->dead ? WP_DONE_DEAD : WP_DONE_OK]++;
-    if (event->answered && p->tp.topic == WP_TOPIC_ACQUIRE)
+    wp_record_in_free(event->record);
+    event->record = NULL;
+    p->pipeline->stats->events[p->base.topic][event->dead ? WP_DONE_DEAD : WP_DONE_OK]++;
+    if (event->answered && p->base.topic == WP_TOPIC_ACQUIRE)
         wp_histogram_add(&p->pipeline->stats->acquire_to_assignment, wp_clock_us() - event->read_us);
 }
 
@@ -153,7 +162,7 @@ void partition_restart(struct partition *p, const char *why) {
     wp_log(WP_LOG_WARN, "partition_restarted", "partition=%s floor=%lld reason=%s", p->name ? p->name : "?",
            (long long)p->floor, why);
     p->pipeline->stats->partition_restarts++;
-    wp_consumer_pause(p->pipeline->consumer, p->tp);
+    wp_consumer_pause(p->pipeline->consumer, &p->base);
     partition_forget(p);
     p->paused = false;
     partition_look(p);

@@ -14,7 +14,7 @@ enum event_state { EVENT_QUEUED, EVENT_SENT, EVENT_ANSWERED, EVENT_DONE };
 
 struct event {
     struct partition *partition; /* NULL: forgotten */
-    rd_kafka_message_t *message; /* owned until it is done */
+    struct wp_record_in *record; /* owned until it is done */
     int64_t offset, read_us;
     enum event_state state;
     unsigned outstanding; /* records not confirmed yet */
@@ -30,14 +30,13 @@ enum partition_state {
 };
 
 struct partition {
+    struct wp_consumer_partition base; /* first: the consumer's side of it */
     struct wp_pipeline *pipeline;
     struct partition *next;
-    struct wp_tp tp;
     const struct wp_handler *handler;
     char *name; /* "<cluster>/<topic>/<n>", as Redis knows it */
     enum partition_state state;
     unsigned epoch; /* grows with each start: late replies of an older one are ignored */
-    struct wp_tp_look look;
     char reason[512];
 
     struct event **window; /* ring of owned events in offset order */
@@ -47,21 +46,21 @@ struct partition {
     int64_t acked, sent; /* last offset acknowledged by the slot, last one sent to it */
     int64_t floor,
         floor_acked; /* completed prefix (first offset not finished); what the slot has acknowledged of it */
-    int64_t committed;
-    int calls;            /* under way */
-    int references;       /* calls of any kind that hold a pointer to this */
-    bool dirty;           /* a call failed: drain, then send again from `acked` */
-    bool paused;          /* the window is full */
+    int calls;       /* under way */
+    int references;  /* calls of any kind that hold a pointer to this */
+    bool dirty;      /* a call failed: drain, then send again from `acked` */
+    bool paused;     /* the window is full */
     int64_t single_until; /* after a function error: one event a call up to this offset (rule 8) */
     int64_t look_at_us;   /* LOOKING and BLOCKED: when to look (again); 0 = the answer is awaited */
     int64_t retry_at_us;  /* not before (backoff after transient refusals) */
     int retry_ms;
 };
 
-struct partition *partition_new(struct wp_pipeline *pipeline, struct wp_tp tp);
-void partition_take(struct partition *p, rd_kafka_message_t *message); /* takes the message */
-void partition_event_done(struct event *event);                        /* its last record is confirmed */
-void partition_forget(struct partition *p);                   /* drops the window and starts a new epoch */
+struct partition *partition_new(struct wp_pipeline *pipeline, enum wp_topic topic);
+void partition_take(struct partition *p, struct wp_record_in *record); /* takes the record */
+void partition_end_reached(struct partition *p); /* nothing is left to read before base.position */
+void partition_event_done(struct event *event);  /* its last record is confirmed */
+void partition_forget(struct partition *p);      /* drops the window and starts a new epoch */
 void partition_restart(struct partition *p, const char *why); /* forget, then begin by rule 6 */
 /* The sent events from first to last are answered: those without a record are done. */
 void partition_answered(struct partition *p, int64_t first, int64_t last);
@@ -73,7 +72,7 @@ static inline struct event *partition_at(const struct partition *p, size_t i) {
 
 /* start.c: rule 6. */
 void partition_look(struct partition *p);
-void partition_looked(struct partition *p, const struct wp_tp_look *look);
+void partition_looked(struct partition *p);
 void partition_block(struct partition *p, const char *format, ...) WP_PRINTF(2, 3);
 
 #endif

@@ -17,15 +17,13 @@ enum {
     MAX_PARTITIONS = 4096
 };
 
-static struct partition *find(const struct wp_pipeline *pipeline, struct wp_tp tp) {
-    struct partition *p = pipeline->partitions;
-    while (p && (p->tp.topic != tp.topic || p->tp.partition != tp.partition)) p = p->next;
-    return p;
+static struct partition *of(struct wp_consumer_partition *base) {
+    return (struct partition *)base;
 }
 
 /* Looks together at all partitions that are due. */
 static void look_at_due(struct wp_pipeline *pipeline, int64_t now) {
-    struct wp_tp list[MAX_PARTITIONS];
+    struct wp_consumer_partition *list[MAX_PARTITIONS];
     size_t count = 0;
     for (struct partition *p = pipeline->partitions; p && count < MAX_PARTITIONS; p = p->next) {
         bool waiting = p->state == PARTITION_LOOKING || p->state == PARTITION_BLOCKED;
@@ -33,31 +31,30 @@ static void look_at_due(struct wp_pipeline *pipeline, int64_t now) {
             !wp_link_ready(pipeline->links[p->handler->slot]))
             continue;
         p->look_at_us = 0;
-        list[count++] = p->tp;
+        list[count++] = &p->base;
     }
-    if (count > 0) wp_consumer_look(pipeline->consumer, list, count);
+    if (count > 0) wp_consumer_query_offsets(pipeline->consumer, list, count);
 }
 
 static int64_t committable(const struct partition *p) {
     return p->floor < p->floor_acked ? p->floor : p->floor_acked;
 }
 
-static size_t gather_commits(struct wp_pipeline *pipeline, struct wp_tp *list, int64_t *offsets,
-                             size_t most) {
+/* Every running partition gets a commit, also one without a record: tools that scale by lag need it. */
+static size_t gather_commits(struct wp_pipeline *pipeline, struct wp_commit *list, size_t most) {
     size_t count = 0;
     for (struct partition *p = pipeline->partitions; p && count < most; p = p->next) {
-        if (p->state != PARTITION_RUNNING || committable(p) <= p->committed) continue;
-        list[count] = p->tp;
-        offsets[count++] = p->committed = committable(p);
+        if (p->state != PARTITION_RUNNING || p->base.committing || committable(p) <= p->base.committed)
+            continue;
+        list[count++] = (struct wp_commit){&p->base, committable(p)};
     }
     return count;
 }
 
 static void commit_floors(struct wp_pipeline *pipeline) {
-    struct wp_tp list[256];
-    int64_t offsets[256];
-    size_t count = gather_commits(pipeline, list, offsets, 256);
-    if (count > 0) wp_consumer_commit(pipeline->consumer, list, offsets, count);
+    struct wp_commit list[256];
+    size_t count = gather_commits(pipeline, list, 256);
+    if (count > 0) wp_consumer_commit(pipeline->consumer, list, count);
 }
 
 static void update_health(struct wp_pipeline *pipeline) {
@@ -109,16 +106,18 @@ static void on_tick(uv_timer_t *timer) {
     }
 }
 
-static void on_assigned(void *ctx, const struct wp_tp *list, size_t count) {
+static struct wp_consumer_partition *on_assigned(void *ctx, enum wp_topic topic, int32_t number) {
     struct wp_pipeline *pipeline = ctx;
-    for (size_t i = 0; i < count; i++) {
-        if (find(pipeline, list[i])) continue;
-        struct partition *p = partition_new(pipeline, list[i]);
-        p->next = pipeline->partitions;
-        pipeline->partitions = p;
-        partition_look(p);
-    }
-    wp_log(WP_LOG_INFO, "partitions_assigned", "count=%zu", count);
+    struct partition *p = partition_new(pipeline, topic);
+    (void)number;
+    p->next = pipeline->partitions;
+    pipeline->partitions = p;
+    partition_look(p);
+    return &p->base;
+}
+
+static void on_rebalanced(void *ctx) {
+    struct wp_pipeline *pipeline = ctx;
     update_health(pipeline);
     if (pipeline->consumer) look_at_due(pipeline, wp_clock_us());
 }
@@ -132,50 +131,47 @@ static void give_up(struct wp_pipeline *pipeline, struct partition *p) {
     partition_release(p);
 }
 
-static void commit_revoked(struct wp_pipeline *pipeline, const struct wp_tp *list, size_t count) {
-    struct wp_tp done[256];
-    int64_t offsets[256];
-    size_t commits = 0;
-    for (size_t i = 0; i < count && commits < 256; i++) {
-        struct partition *p = find(pipeline, list[i]);
-        if (!p || p->state != PARTITION_RUNNING || committable(p) <= p->look.committed) continue;
-        done[commits] = p->tp;
-        offsets[commits++] = committable(p);
+/* What is not committed in time is done again by the next owner, which is harmless. */
+static void commit_revoked(struct wp_pipeline *pipeline, struct wp_consumer_partition *const *list,
+                           size_t count) {
+    struct wp_commit commits[256];
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < 256; i++) {
+        struct partition *p = of(list[i]);
+        if (p->state == PARTITION_RUNNING && committable(p) > p->base.committed)
+            commits[n++] = (struct wp_commit){&p->base, committable(p)};
     }
-    struct wp_error error = {0};
-    if (commits > 0 && wp_consumer_commit_now(pipeline->consumer, done, offsets, commits, 2000, &error))
-        wp_log(WP_LOG_INFO, "commit_skipped", "reason=%s",
-               error.text); /* harmless: what follows is a replay */
+    if (n > 0) wp_consumer_commit(pipeline->consumer, commits, n);
 }
 
-static void on_revoked(void *ctx, const struct wp_tp *list, size_t count, bool lost) {
+static void on_revoked(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost) {
     struct wp_pipeline *pipeline = ctx;
     if (!lost) commit_revoked(pipeline, list, count);
-    for (size_t i = 0; i < count; i++) {
-        struct partition *p = find(pipeline, list[i]);
-        if (p) give_up(pipeline, p);
-    }
+    for (size_t i = 0; i < count; i++) give_up(pipeline, of(list[i]));
     wp_log(WP_LOG_INFO, "partitions_revoked", "count=%zu lost=%d", count, lost);
     update_health(pipeline);
 }
 
-static void on_message(void *ctx, struct wp_tp tp, rd_kafka_message_t *message) {
-    struct partition *p = find(ctx, tp);
-    if (p)
-        partition_take(p, message);
-    else
-        rd_kafka_message_destroy(message);
+static void on_record(void *ctx, struct wp_consumer_partition *base, struct wp_record_in *record) {
+    (void)ctx;
+    partition_take(of(base), record);
+}
+
+static void on_end_reached(void *ctx, struct wp_consumer_partition *base) {
+    (void)ctx;
+    partition_end_reached(of(base));
 }
 
 static void on_batch_end(void *ctx) {
     send_all(ctx);
 }
 
-static void on_out_of_range(void *ctx, struct wp_tp tp, const char *why) {
-    struct partition *p = find(ctx, tp);
-    if (!p || p->state != PARTITION_RUNNING) return;
+static void on_out_of_range(void *ctx, struct wp_consumer_partition *base, const char *why) {
+    struct partition *p = of(base);
+    (void)ctx;
+    if (p->state != PARTITION_RUNNING) return;
     partition_forget(p);
-    const char *topic = wp_topics[tp.topic].name;
+    const char *topic = wp_topics[base->topic].name;
     partition_block(p,
                     "topic %s: %s: it was made anew, or records were deleted before they were read; run "
                     "`warmpool accept %s` to begin "
@@ -183,25 +179,26 @@ static void on_out_of_range(void *ctx, struct wp_tp tp, const char *why) {
                     topic, why, topic);
 }
 
-static void on_looked(void *ctx, const struct wp_tp_look *list, size_t count, const char *error) {
-    struct wp_pipeline *pipeline = ctx;
-    if (error) wp_log(WP_LOG_WARN, "look_failed", "error=%s", error);
-    for (size_t i = 0; i < count; i++) {
-        struct partition *p = find(pipeline, list[i].tp);
-        if (!p) continue;
-        if (error)
-            p->look_at_us = wp_clock_us() + COMMIT_US;
-        else
-            partition_looked(p, &list[i]);
+static void on_offsets(void *ctx, struct wp_consumer_partition *base, const char *error) {
+    struct partition *p = of(base);
+    (void)ctx;
+    if (!error) {
+        partition_looked(p);
+        return;
     }
+    wp_log(WP_LOG_WARN, "offsets_unknown", "topic=%s partition=%d error=%s", wp_topics[base->topic].name,
+           base->number, error);
+    p->look_at_us = wp_clock_us() + COMMIT_US;
 }
 
 const struct wp_consumer_handler wp_pipeline_consumer_handler = {.assigned = on_assigned,
+                                                                 .rebalanced = on_rebalanced,
                                                                  .revoked = on_revoked,
-                                                                 .message = on_message,
+                                                                 .record = on_record,
+                                                                 .end_reached = on_end_reached,
                                                                  .batch_end = on_batch_end,
                                                                  .out_of_range = on_out_of_range,
-                                                                 .looked = on_looked};
+                                                                 .offsets = on_offsets};
 
 void wp_pipeline_delivered(void *ctx, void *token, bool ok) {
     struct wp_pipeline *pipeline = ctx;
@@ -236,7 +233,8 @@ void wp_pipeline_recover(struct wp_pipeline *pipeline) {
 }
 
 bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition) {
-    const struct partition *p = find(pipeline, (struct wp_tp){topic, partition});
+    const struct partition *p = pipeline->partitions;
+    while (p && (p->base.topic != topic || p->base.number != partition)) p = p->next;
     return p && p->state == PARTITION_RUNNING;
 }
 
@@ -279,7 +277,7 @@ void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), voi
     pipeline->idle = idle;
     pipeline->idle_ctx = ctx;
     for (struct partition *p = pipeline->partitions; p; p = p->next)
-        if (p->state == PARTITION_RUNNING) wp_consumer_pause(pipeline->consumer, p->tp);
+        if (p->state == PARTITION_RUNNING) wp_consumer_pause(pipeline->consumer, &p->base);
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -179,33 +179,30 @@ static void on_retry(uv_timer_t *timer) {
 
 void publish_dead(struct partition *p, struct event *event, struct wp_str reason) {
     struct publisher *publisher = p->pipeline->publisher;
-    rd_kafka_headers_t *headers = NULL, *original;
+    rd_kafka_headers_t *headers = wp_record_in_headers(event->record, 6);
     char number[24];
-    if (!rd_kafka_message_headers(event->message, &original)) headers = rd_kafka_headers_copy(original);
-    if (!headers) headers = rd_kafka_headers_new(5);
-    char *topic = wp_topic_full_name(p->pipeline->config, p->tp.topic);
+    char *topic = wp_topic_full_name(p->pipeline->config, p->base.topic);
     add_header(headers, "topic", wp_str(topic));
     add_header(headers, "partition",
-               (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%d", p->tp.partition)});
+               (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%d", p->base.number)});
     add_header(
         headers, "offset",
         (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%lld", (long long)event->offset)});
     add_header(headers, "reason", reason);
     add_header(headers, "attempts",
                (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%u", event->attempts + 1)});
-    bool blank = p->tp.topic == WP_TOPIC_ACQUIRE &&
+    bool blank = p->base.topic == WP_TOPIC_ACQUIRE &&
                  !p->pipeline->config->deadletter.payload; /* a claim may be in it */
     if (blank)
-        add_header(
-            headers, "blanked_bytes",
-            (struct wp_str){number, (size_t)snprintf(number, sizeof number, "%zu", event->message->len)});
-    wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic,
-           p->tp.partition, (long long)event->offset, (int)reason.len, reason.ptr);
+        add_header(headers, "blanked_bytes",
+                   (struct wp_str){number,
+                                   (size_t)snprintf(number, sizeof number, "%zu", event->record->value.len)});
+    wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic, p->base.number,
+           (long long)event->offset, (int)reason.len, reason.ptr);
     free(topic);
     struct wp_record record = {.topic = WP_TOPIC_DEAD_LETTER,
-                               .key = {event->message->key, event->message->key_len},
-                               .value = blank ? (struct wp_str){0}
-                                              : (struct wp_str){event->message->payload, event->message->len},
+                               .key = event->record->key,
+                               .value = blank ? (struct wp_str){0} : event->record->value,
                                .headers = headers,
                                .partition = -1,
                                .token = event};
@@ -235,7 +232,8 @@ static enum wp_topic encode(struct publisher *publisher, enum record_kind kind, 
         event->answered = true;
         if (wp_str_is(r.assignment.status, "assigned")) {
             pipeline->stats->assigned++;
-            if (event->partition->tp.topic != WP_TOPIC_ACQUIRE) /* it waited: measured by the slot's clock */
+            if (event->partition->base.topic !=
+                WP_TOPIC_ACQUIRE) /* it waited: measured by the slot's clock */
                 wp_histogram_add(&pipeline->stats->acquire_to_assignment,
                                  (int64_t)(r.assignment.startup_time_ms * 1000));
         } else if (wp_str_is(r.assignment.status, "rejected")) {

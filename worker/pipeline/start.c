@@ -31,31 +31,22 @@ void partition_block(struct partition *p, const char *format, ...) {
     va_end(args);
     if (p->state != PARTITION_BLOCKED || strcmp(reason, p->reason) != 0)
         wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s",
-               wp_topics[p->tp.topic].name, p->tp.partition, reason);
+               wp_topics[p->base.topic].name, p->base.number, reason);
     memcpy(p->reason, reason, sizeof reason);
     p->state = PARTITION_BLOCKED;
     look_again(p, BLOCKED_LOOK_US);
 }
 
 static void begin_at(struct partition *p, int64_t start, int64_t floor) {
-    struct wp_error error = {0};
     p->acked = p->sent = start - 1;
     p->floor = start;
     p->floor_acked = floor;
-    /* Nothing is committed before something is finished: a commit is what a forgetful Redis is known by. */
-    if (p->look.committed < 0) p->look.committed = p->look.low;
-    p->committed = p->look.committed;
     p->reason[0] = '\0';
     p->paused = false;
     p->state = PARTITION_RUNNING;
-    if (wp_consumer_start(p->pipeline->consumer, p->tp, start, &error)) {
-        wp_log(WP_LOG_WARN, "partition_not_started", "partition=%s error=%s", p->name, error.text);
-        p->state = PARTITION_LOOKING;
-        look_again(p, LOOK_AGAIN_US);
-        return;
-    }
+    wp_consumer_start(p->pipeline->consumer, &p->base, start);
     wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
-           (long long)start, (long long)floor, (long long)p->look.committed);
+           (long long)start, (long long)floor, (long long)p->base.committed);
 }
 
 static struct question *ask(struct partition *p, int64_t start) {
@@ -101,16 +92,16 @@ static void begin(struct partition *p, int64_t start, const char *how) {
 
 /* Nobody has worked on it yet: from the beginning, and the slot is told so first. */
 static void begin_anew(struct partition *p) {
-    begin(p, p->look.low, "new");
+    begin(p, p->base.low, "new");
 }
 
 /* Redis has forgotten it: what was committed is not done again, if it is still there. */
 static void begin_forgotten(struct partition *p) {
-    const struct wp_tp_look *look = &p->look;
+    const struct wp_consumer_partition *look = &p->base;
     bool known = look->committed >= look->low && look->committed <= look->high;
     int64_t start = known ? look->committed : look->low;
     wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
-           wp_topics[p->tp.topic].name, p->tp.partition, (long long)start,
+           wp_topics[p->base.topic].name, p->base.number, (long long)start,
            "Redis remembers nothing of it: it goes on at what was committed");
     begin(p, start, "accept");
 }
@@ -131,7 +122,7 @@ static void on_recovered(void *ctx, const redisReply *reply, const char *error) 
                 "Redis "
                 "has lost its data (or redis.url or redis.prefix is wrong); leases are being rebuilt from "
                 "container-assignment",
-                wp_topics[p->tp.topic].name, (long long)p->look.committed);
+                wp_topics[p->base.topic].name, (long long)p->base.committed);
             look_again(p, LOOK_AGAIN_US);
             wp_pipeline_recover(p->pipeline);
         }
@@ -146,8 +137,8 @@ static void ask_whether_recovered(struct partition *p) {
 }
 
 static void decide(struct partition *p, int64_t floor) {
-    const struct wp_tp_look *look = &p->look;
-    const char *topic = wp_topics[p->tp.topic].name;
+    const struct wp_consumer_partition *look = &p->base;
+    const char *topic = wp_topics[p->base.topic].name;
     if (floor < 0 && look->committed < 0) {
         begin_anew(p);
         return;
@@ -186,11 +177,11 @@ static void on_positions(void *ctx, const redisReply *reply, const char *error) 
 }
 
 static bool name_partition(struct partition *p) {
-    const char *cluster = wp_consumer_cluster_id(p->pipeline->consumer, 1000);
+    const char *cluster = wp_consumer_cluster_id(p->pipeline->consumer);
     if (!cluster) return false;
-    char *topic = wp_topic_full_name(p->pipeline->config, p->tp.topic);
+    char *topic = wp_topic_full_name(p->pipeline->config, p->base.topic);
     struct wp_buf name = {0};
-    wp_buf_printf(&name, "%s/%s/%d", cluster, topic, p->tp.partition);
+    wp_buf_printf(&name, "%s/%s/%d", cluster, topic, p->base.number);
     wp_buf_add(&name, "", 1);
     free(topic);
     free(p->name);
@@ -198,9 +189,8 @@ static bool name_partition(struct partition *p) {
     return true;
 }
 
-void partition_looked(struct partition *p, const struct wp_tp_look *look) {
+void partition_looked(struct partition *p) {
     if (p->state != PARTITION_LOOKING && p->state != PARTITION_BLOCKED) return;
-    p->look = *look;
     if (!p->name && !name_partition(p)) {
         look_again(p, LOOK_AGAIN_US);
         return;

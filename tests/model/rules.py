@@ -37,8 +37,10 @@ class Rules:
     reads: str = 'again'         # a pure read that is repeated: read again; 'stored'; 'finished'
     trim: str = 'floor'          # results go below the floor; 'all': all but those of the last call
     trim_first: bool = True      # the floor given with a call moves before its events are applied
-    bound: int = 0               # results stored, in units of size; 0: no bound
+    bound: int = 0               # size of the results stored; 0: no bound
     bound_spares_first: bool = True  # where nothing is stored one event is applied whatever its size
+    reply_bound: int = 0         # size of the stored results in a reply, which says how far it goes; 0: no bound
+    reply_spares_first: bool = True  # one chunk is given whatever its size
     resend_answer: str = 'covering'  # the stored chunks that cover the call's events; 'later': all from its first event on
     floor_call: str = 'chained'  # checked like a call; 'unchecked': no `prev`; 'lowers': sets, even to less
     begin: str = 'where none'    # sets a floor only where there is none; 'always'
@@ -48,11 +50,13 @@ class Rules:
 
     # --- the worker ---
     first_prev: str = 'start'    # `prev` of the first call: start - 1; 'none': unchecked
+    sent_grows: bool = True      # `prev` never lies before what was acknowledged, also behind a call that goes again
     start: str = 'floor'         # min(committed, floor); 'committed'
     told_floor: str = 'complete'  # the floor that it tells: all below is confirmed by Kafka; 'answered': has a result
     commit: str = 'acknowledged'  # commits up to the floor that Redis acknowledged; 'complete': up to its own
     after_stop: str = 'floor moved'  # when the rest of a call that stopped early goes again: when the floor has moved, but
-    #                                  what was applied at once; 'strictly': only when it has moved; 'at once'
+    #                                  what was applied at once; 'strictly': only when it has moved; 'at once';
+    #                                  'nothing applied': as the first, but at once too when the call applied something
     verify: bool = False         # compares what Redis has with what it acknowledged
 
     # --- what must hold, beside what a client can see ---

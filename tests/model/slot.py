@@ -114,7 +114,9 @@ def call(rules, slot, attempts, request):
     if rules.trim_first:
         slot = move_floor(rules, slot, request.floor)
     known = position(rules, slot)
-    results, unasked = stored_answers(rules, slot, request, known)
+    results, unasked, told = stored_answers(rules, slot, request, known)
+    if told < known:
+        return slot, attempts, answer(rules, slot, 'ok', results, unasked)._replace(applied=told)
     slot, attempts, applied, new = apply(rules, slot, attempts, request, known)
     if rules.trim == 'all':
         slot = slot._replace(chunks=slot.chunks[-1:])
@@ -126,24 +128,35 @@ def call(rules, slot, attempts, request):
 
 def replay(rules, slot, request):
     """Answers what was applied, and writes nothing."""
-    results, unasked = stored_answers(rules, slot, request, position(rules, slot))
-    return answer(rules, slot, 'ok', results, unasked)
+    results, unasked, told = stored_answers(rules, slot, request, position(rules, slot))
+    return answer(rules, slot, 'ok', results, unasked)._replace(applied=told)
 
 
 def stored_answers(rules, slot, request, known):
-    """The answers to the events of a request that were applied before."""
+    """The answers to the events of a request that were applied before, whether there are more, and how far they go."""
     asked = [offset for offset in request.offsets if offset <= known]
     if not asked:
-        return [], False
+        return [], False, known
     covering = [c for c in slot.chunks if any(c[0][0] <= offset <= c[-1][0] for offset in asked)]
     later = [c for c in slot.chunks if c[-1][0] >= asked[0]]
     chunks = later if rules.resend_answer == 'later' else covering
-    results = [result for chunk in chunks for result in chunk]
+    given, told = cut(rules, chunks, known)
+    results = [result for chunk in given for result in chunk]
     stored = {offset for offset, _ in results}
     for offset in asked:
-        if offset not in stored:
+        if offset not in stored and offset <= told:
             results.append((offset, unstored_answer(rules, slot, request, offset)))
-    return results, len(chunks) > len(covering)
+    return results, len(chunks) > len(covering), told
+
+
+def cut(rules, chunks, known):
+    """The first chunks, up to the bound of a reply, and the offset up to which they answer."""
+    size = 0
+    for i, chunk in enumerate(chunks):
+        size += stored_size(rules, (chunk,))
+        if rules.reply_bound and size > rules.reply_bound and (i or not rules.reply_spares_first):
+            return chunks[:i], chunk[0][0] - 1
+    return chunks, known
 
 
 def unstored_answer(rules, slot, request, offset):

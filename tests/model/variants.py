@@ -53,11 +53,17 @@ VARIANTS = [
     Variant('rules/all-lost', 'pass', scope('ww', '000', losses=1, lose_all=True, same=False, verify=True),
             'Redis loses everything: what was committed is not done again'),
 
+    Variant('rules/reply-cut', 'pass', scope('wwW', '100', reply_bound=1, calls=1),
+            'stored results in a reply are bounded'),
+
     # --- the chain ---
     Variant('no-gap-check', 'was never applied|nothing was published', two_writes(gap_check=False), 'rule 2'),
     Variant('first-call-unchecked', 'stands still',
             scope('ww', '100', losses=1, verify=True, same=False, first_prev='none'),
             'rule 3: matters when Redis has lost writes since the worker looked'),
+    Variant('prev-goes-back', 'nothing was published',
+            scope('www', '010', losses=1, lost_writes=1, verify=True, same=False, sent_grows=False, batch=1),
+            'a call that goes again lies before what was acknowledged; the one behind it must name the latter'),
     Variant('checked-against-applied', 'taken to have lost', dead_first(position='applied'),
             'rule 2: after events that are never sent, `applied` alone is too low'),
     Variant('unstored-unanswered', 'stands still|spins', two_writes(unstored='nothing'), 'rule 2'),
@@ -93,6 +99,10 @@ VARIANTS = [
             'an event that was applied, but whose reply is lost, must go again before the floor can move'),
     Variant('stop-again-at-once', 'spins', bounded('ww', '000', after_stop='at once'),
             'it goes again before the floor has moved'),
+    Variant('stop-waits-for-nothing', 'pass', bounded('wwW', '110', after_stop='nothing applied'),
+            'equal: one call in vain more, where a call stopped after some of its events'),
+    Variant('reply-strict-bound', 'stands still|spins', scope('W', '100', reply_bound=1, reply_spares_first=False),
+            'a reply that may not hold even one chunk'),
     Variant('resend-later-chunks', 'later calls', scope('ww', '010', resend_answer='later', batch=1),
             'the answer grows with all that is stored'),
 

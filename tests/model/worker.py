@@ -109,7 +109,8 @@ def send(rules, worker, most):
         return worker
     kind = 'replay' if worker.memory == REFUSED else 'call'
     request = Request(kind, worker.generation, worker.log, worker.sent, told_floor(rules, worker), tuple(offsets))
-    return worker._replace(calls=worker.calls + (request,), sent=max(worker.sent, offsets[-1]))
+    sent = max(worker.sent, offsets[-1]) if rules.sent_grows else offsets[-1]
+    return worker._replace(calls=worker.calls + (request,), sent=sent)
 
 
 def may_send(rules, worker):
@@ -145,7 +146,7 @@ def must_wait(rules, worker):
         return False
     applied, floor = worker.stopped
     unanswered = SENT in worker.events[worker.start:max(applied, worker.start - 1) + 1]
-    return completed(worker) <= floor and not (unanswered and rules.after_stop == 'floor moved')
+    return completed(worker) <= floor and (rules.after_stop == 'strictly' or not unanswered)
 
 
 def try_again(rules, worker):
@@ -178,7 +179,7 @@ def on_reply(rules, worker, request, reply):
     if reply.kind == 'gap':
         return worker._replace(dirty=worker.dirty or request.kind != 'floor')
     worker = worker._replace(floor_acked=max(worker.floor_acked, reply.floor))
-    return worker if request.kind == 'floor' else on_results(worker, request, reply)
+    return worker if request.kind == 'floor' else on_results(rules, worker, request, reply)
 
 
 def on_full(rules, worker, request):
@@ -188,7 +189,7 @@ def on_full(rules, worker, request):
     return worker._replace(dirty=True, memory=memory)
 
 
-def on_results(worker, request, reply):
+def on_results(rules, worker, request, reply):
     """What lies in the call and was applied is answered; the reply may hold more, which is left alone."""
     events, dirty, stopped = list(worker.events), worker.dirty, worker.stopped
     last = min(reply.applied, request.offsets[-1])
@@ -200,7 +201,9 @@ def on_results(worker, request, reply):
         else:
             events[offset] = DONE if result == FINISHED else ANSWERED + result
     if reply.applied < request.offsets[-1]:
-        dirty, stopped = True, (reply.applied, reply.floor)
+        dirty = True
+        if rules.after_stop != 'nothing applied' or reply.applied < request.offsets[0]:
+            stopped = (reply.applied, reply.floor)
     memory = ASKED if request.kind == 'replay' and dirty else worker.memory
     return worker._replace(events=tuple(events), dirty=dirty, stopped=stopped, memory=memory,
                            acked=max(worker.acked, last))

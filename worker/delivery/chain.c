@@ -31,10 +31,22 @@ static bool is_suspect(const struct chain *c, const struct event *event) {
     return event->attempts > 0 || event->offset <= c->alone_until;
 }
 
+/* Whether an event up to this offset waits for an answer still. */
+static bool is_unanswered(const struct window *w, int64_t upto) {
+    for (size_t i = 0; i < w->count && window_at(w, i)->offset <= upto; i++)
+        if (window_at(w, i)->state == EVENT_SENT || window_at(w, i)->state == EVENT_QUEUED) return true;
+    return false;
+}
+
+static bool must_wait_for_room(const struct chain *c, const struct window *w, int64_t floor, int64_t now_us) {
+    return c->starved && floor <= c->starved_floor && c->retry_at_us + RETRY_MAX_US > now_us &&
+           !is_unanswered(w, c->starved_applied);
+}
+
 bool chain_batch_open(struct chain *c, struct window *w, int64_t floor, int64_t now_us,
                       struct wp_batch *ret_batch) {
     if (c->retry_at_us > now_us || (c->broken && c->calls > 0)) return false;
-    if (c->starved && floor <= c->starved_floor && c->retry_at_us + RETRY_MAX_US > now_us) return false;
+    if (must_wait_for_room(c, w, floor, now_us)) return false;
     if (c->broken) rewind_to_acked(c, w);
     const struct event *event = next_queued(w);
     if (!event) return false;
@@ -44,6 +56,7 @@ bool chain_batch_open(struct chain *c, struct window *w, int64_t floor, int64_t 
                                    .floor = floor,
                                    .first = 1,
                                    .last = 0,
+                                   .last_before = 0,
                                    .alone = alone,
                                    .skip = event->attempts >= ATTEMPTS_MAX};
     return true;
@@ -55,13 +68,15 @@ struct event *chain_batch_next(struct chain *c, struct window *w, struct wp_batc
     event->state = EVENT_SENT;
     w->unsent++;
     if (batch->count++ == 0) batch->first = event->offset;
+    batch->last_before = batch->last;
     batch->last = event->offset;
     return event;
 }
 
 void chain_batch_sent(struct chain *c, const struct wp_batch *batch) {
     c->calls++;
-    c->sent = batch->last;
+    if (batch->last > c->sent)
+        c->sent = batch->last; /* what goes again may lie before what was acknowledged */
     c->starved = false;
     if (batch->last >= c->alone_until) c->alone_until = -1;
 }
@@ -81,6 +96,7 @@ void chain_answered(struct chain *c, const struct wp_batch *batch, int64_t appli
     if (upto >= batch->first) return;
     c->starved = true;
     c->starved_floor = floor;
+    c->starved_applied = applied;
     c->retry_at_us = now_us;
 }
 

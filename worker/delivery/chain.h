@@ -13,8 +13,10 @@ struct chain {
     int64_t acked, sent; /* last offset that the slot has acknowledged, and last one sent to it */
     unsigned calls;      /* under way */
     bool broken;         /* a call failed: wait for the others, then send again from `acked` */
-    bool starved; /* the slot has no room for results: wait until the floor is beyond `starved_floor` */
-    int64_t starved_floor;
+    bool starved; /* the slot has no room for results: wait until the floor is beyond `starved_floor`. But
+                     what it had applied, up to `starved_applied`, is asked for at once: only so the floor
+                     moves */
+    int64_t starved_floor, starved_applied;
     int64_t alone_until; /* a function failed: events up to this offset go one by one; -1: none */
     int64_t retry_at_us; /* nothing is sent before */
     int64_t retry_us;    /* the next pause; it doubles */

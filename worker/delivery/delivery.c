@@ -275,6 +275,7 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
     event->state = EVENT_ANSWERED;
     event->dead = true;
     batch->count--;
+    batch->last = batch->last_before; /* it is never sent: the next call must not name it as `prev` */
 }
 
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch) {

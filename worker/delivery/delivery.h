@@ -109,6 +109,7 @@ struct wp_batch { /* one partition's share of a call */
     unsigned generation;
     int64_t prev, floor; /* arguments of the call */
     int64_t first, last; /* offsets of its events */
+    int64_t last_before; /* `last` without the event that batch_next gave last */
     uint32_t count;
     bool alone; /* must be the only batch of its call: an event that a function failed on (rule 8) */
     bool skip;  /* its one event is to be skipped: the function fails on it again and again */

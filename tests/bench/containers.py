@@ -13,7 +13,10 @@ refill    Containers a second that become idle after a pre-warm, against create 
 """
 import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time
 
-from bench import BUILD, OUTPUT, ROOT, Bench, NotMeasured, both, middle, say, target
+from contenders import Contender
+from harness import OUTPUT, ROOT, WARMPOOL, Bench, NotMeasured, say
+from rounds import judge, middle
+from streams import warm_up
 
 IMAGE, COMMAND = "warmpool-test:1", "exec sleep 100000"
 COLD_PAIRS, PAUSED_PAIRS, WARM_UP = 8, 12, 2
@@ -84,7 +87,7 @@ class System:
         self.tail = bench.start(self.command("tail", "container-assignment", "--from-beginning"), stdout=subprocess.PIPE, text=True)
 
     def command(self, verb, *words):
-        return [os.path.join(BUILD, "warmpool"), verb, "-o", f"kafka.bootstrap.servers={self.bench.brokers}", "-o",
+        return [WARMPOOL, verb, "-o", f"kafka.bootstrap.servers={self.bench.brokers}", "-o",
                 f"topics.prefix={self.prefix}", *words]
 
     def send(self, topic, *records):
@@ -128,7 +131,8 @@ class Containers(Bench):
     def new_prefix(self):
         """Of this run alone: an engine may serve several."""
         self.run_number += 1
-        return f"b{os.getpid()}-{self.run_number}."
+        self.prefixes.append(f"b{os.getpid()}-{self.run_number}.")
+        return self.prefixes[-1]
 
     def close(self):
         super().close()
@@ -222,10 +226,9 @@ class Containers(Bench):
             return self.client(system.prefix, "trips", CLAIMS, HELD, system.prefix + OUTPUT, system.prefix + "group")
 
         def theirs():
-            prefix = self.new_topics("container-acquire", "container-release", OUTPUT)
-            copy = self.copy_loop(prefix, ["container-acquire", "container-release"])
-            result = self.client(prefix, "trips", CLAIMS, HELD, prefix + OUTPUT, prefix + "copy")
-            self.stop(copy)
+            copy = Contender(self, "copy_loop", self.new_prefix())
+            result = self.client(copy.prefix, "trips", CLAIMS, HELD, copy.outputs[0], copy.group)
+            copy.stop()
             return result
 
         result = both(first, ours, theirs)
@@ -300,6 +303,11 @@ class Containers(Bench):
         return figures(result["warmpool"], result["copy_loop"])
 
 
+def both(first, warmpool, copy_loop):
+    sides = [("warmpool", warmpool), ("copy_loop", copy_loop)]
+    return {name: run() for name, run in (sides if first else reversed(sides))}
+
+
 def figures(ours, theirs):
     return {"warmpool": round(ours, 2), "bare": round(theirs, 2), "ratio": round(ours / theirs, 3)}
 
@@ -317,7 +325,7 @@ def measure(bench, name, rounds):
         say(f"{name}: {json.dumps(one)}")
         seen.append(one)
     medians = {key: middle([one[key] for one in counted]) for key in (counted[0] if counted else {})}
-    return {**medians, "targets": [target(medians, *TARGETS[name])], "counted_rounds": len(counted), "rounds": seen}
+    return {**medians, "targets": [judge(medians, *TARGETS[name])], "counted_rounds": len(counted), "rounds": seen}
 
 
 def table(results):
@@ -347,7 +355,7 @@ def main():
     bench, results = Containers(), {}
     try:
         bench.open()
-        bench.warm_up()
+        warm_up(bench)
         for name in names:
             results[name] = measure(bench, name, options.rounds)
     finally:

@@ -145,8 +145,13 @@ def must_wait(rules, worker):
     if not worker.stopped or rules.after_stop == 'at once':
         return False
     applied, floor = worker.stopped
-    unanswered = SENT in worker.events[worker.start:max(applied, worker.start - 1) + 1]
-    return completed(worker) <= floor and (rules.after_stop == 'strictly' or not unanswered)
+    return completed(worker) <= floor and (rules.after_stop == 'strictly' or
+                                           not is_unanswered(worker, worker.events, applied))
+
+
+def is_unanswered(worker, events, applied):
+    """Whether an event that Redis had applied waits for its answer still: its call was lost."""
+    return SENT in events[worker.start:max(applied, worker.start - 1) + 1]
 
 
 def try_again(rules, worker):
@@ -204,7 +209,9 @@ def on_results(rules, worker, request, reply):
         dirty = True
         if rules.after_stop != 'nothing applied' or reply.applied < request.offsets[0]:
             stopped = (reply.applied, reply.floor)
-    memory = ASKED if request.kind == 'replay' and dirty else worker.memory
+    memory = worker.memory
+    if request.kind == 'replay' and dirty and not is_unanswered(worker, events, reply.applied):
+        memory = ASKED
     return worker._replace(events=tuple(events), dirty=dirty, stopped=stopped, memory=memory,
                            acked=max(worker.acked, last))
 

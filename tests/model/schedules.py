@@ -17,6 +17,7 @@ SCOPES = [
     Rules(events='wwwwww', batch=3, calls=3, failures=3, rebalances=1, crashes=1, bound=2),
     Rules(events='WwdWrwW', batch=4, calls=2, failures=2, rebalances=1, crashes=1, bound=3),
     Rules(events='wwqwrw', batch=2, calls=3, failures=2, rebalances=0, crashes=0, losses=1, lost_writes=3, same=False),
+    Rules(events='wwrw', batch=2, calls=3, failures=2, rebalances=1, crashes=0, remade=1, low=(1, 0)),
 ]
 # As the core in C has it: confirmations in any order; after a call that applied some of its events the rest goes at once.
 AS_IN_C = dict(in_order=False, after_stop='nothing applied')
@@ -55,6 +56,8 @@ class Schedule:
             self.add('commit', label[1])
         elif kind == 'loses' and was.running:
             self.add('told' if label[1].kind == 'floor' else 'reply', 'lost')
+        elif kind == 'finds another log':
+            self.add('anew')
         elif kind == 'asked' and was.running:
             self.on_reply(label[1], label[2], was, now)
         if self.over:
@@ -78,15 +81,20 @@ class Schedule:
 
     def on_reply(self, request, reply, was, now):
         if request.kind == 'floor':
-            self.over = reply.kind != 'ok'  # Redis has lost writes, and a floor shows it: rule 7, not told to the core here
-            if not self.over:
-                self.add('told', reply.floor)
+            self.on_floor_reply(reply)
+        elif reply.kind == 'old' or reply.kind == 'gap' and reply.floor < 0:
+            self.add('reply', 'unknown')
         elif reply.kind == 'gap':
-            self.over = not now.running and reply.applied >= was.acked  # the same
+            self.over = not now.running and reply.applied >= was.acked  # by the floor: rule 7, not told to the core here
             self.add('reply', 'gap', reply.applied, reply.floor)
         else:
             results = [f'{o}:{"finished" if r < 0 else "result"}' for o, r in reply.results]
             self.add('reply', 'ok', reply.applied, reply.floor, *results)
+
+    def on_floor_reply(self, reply):
+        self.over = reply.kind != 'ok'  # the same
+        if not self.over:
+            self.add('told', reply.floor)
 
 
 def wanted(model, world, schedule, label):
@@ -98,7 +106,7 @@ def wanted(model, world, schedule, label):
 
 
 def weight(label):
-    if label[0] in ('the partition goes to another worker', 'Redis loses its last writes') or label[1:2] == ('dies',):
+    if label[0] in ('the partition goes to another worker', 'Redis loses its last writes', 'the topic is made anew') or label[1:2] == ('dies',):
         return 1
     return 4 if label[1:2] == ('loses',) else 12
 

@@ -107,13 +107,16 @@ static struct wp_batch oldest_call(struct play *p) {
     return batch;
 }
 
+static enum wp_refusal refusal(const char *word) {
+    if (strcmp(word, "gap") == 0) return WP_REFUSAL_GAP;
+    return strcmp(word, "unknown") == 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_LOST;
+}
+
 static void on_reply(struct play *p, const struct words *w) {
     struct wp_batch batch = oldest_call(p);
     int64_t applied = number(w, 2);
     if (strcmp(w->word[1], "ok") != 0) {
-        bool gap = strcmp(w->word[1], "gap") == 0;
-        p->restarted =
-            wp_delivery_refused(p->d, &batch, gap ? WP_REFUSAL_GAP : WP_REFUSAL_LOST, applied, "", p->now_us);
+        p->restarted = wp_delivery_refused(p->d, &batch, refusal(w->word[1]), applied, "", p->now_us);
         return;
     }
     for (size_t i = 4; i < w->count; i++) {
@@ -173,11 +176,13 @@ static void play_line(struct play *p, const struct words *w) {
         on_commit(p, w);
     else if (strcmp(verb, "confirm") == 0)
         on_confirm(p, w);
+    else if (strcmp(verb, "anew") == 0)
+        p->restarted = wp_delivery_restart(p->d, p->now_us, 0);
     else if (strcmp(verb, "restart") == 0)
         need(p, p->restarted, "it does not begin again");
     else
         cr_assert_fail("unknown line: %s", verb);
-    if (strcmp(verb, "reply") != 0) p->restarted = false;
+    if (strcmp(verb, "reply") != 0 && strcmp(verb, "anew") != 0) p->restarted = false;
 }
 
 /* ---- */

@@ -307,7 +307,8 @@ void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, i
 bool wp_delivery_refused(struct wp_delivery *d, const struct wp_batch *batch, enum wp_refusal why,
                          int64_t applied, const char *text, int64_t now_us) {
     if (!current(d, batch->generation)) return false;
-    if (why == WP_REFUSAL_GAP && applied < d->chain.acked) return wp_delivery_restart(d, now_us, 0);
+    bool forgotten = why == WP_REFUSAL_UNKNOWN || (why == WP_REFUSAL_GAP && applied < d->chain.acked);
+    if (forgotten) return wp_delivery_restart(d, now_us, 0);
     struct event *event = chain_refused(&d->chain, &d->window, batch, why, now_us);
     if (!event) return false;
     event->state = EVENT_ANSWERED;

@@ -137,6 +137,7 @@ enum wp_refusal {
     WP_REFUSAL_LOST,       /* no answer: whether it ran is unknown */
     WP_REFUSAL_NOT_NOW,    /* the infrastructure refuses (LOADING, OOM, ...): later again */
     WP_REFUSAL_GAP,        /* `applied` is what the slot has */
+    WP_REFUSAL_UNKNOWN,    /* the slot has no floor of the partition, or another generation of it */
     WP_REFUSAL_FAILED,     /* the function raised an error on this batch (rule 8) */
     WP_REFUSAL_UNREADABLE, /* it was applied, but its records cannot be read and never will be */
 };

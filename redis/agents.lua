@@ -18,6 +18,7 @@ function agents.begin(slot, time, map)
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
+local MOST_REMOVED = 1000 -- by one call
 local FIGURES = '>ddddd'
 local NONE = 0 / 0
 
@@ -88,7 +89,7 @@ function agents.flush()
     if m > 0 then
         bulk.write('ZADD', root .. ':seen', seen)
         local over = redis.call('ZCARD', root .. ':seen') - settings.agents_max
-        if over > 0 then agents.remove(redis.call('ZRANGE', root .. ':seen', 0, math.min(over, bulk.MOST) - 1)) end
+        if over > 0 then agents.remove(redis.call('ZRANGE', root .. ':seen', 0, math.min(over, MOST_REMOVED) - 1)) end
     end
 end
 

@@ -48,7 +48,7 @@ local function create(offset, name, r)
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n
     command(offset, 'create', id, state.add_container(id, name, host, cpu, memory))
-    creates = creates + 1
+    creates, work = creates + 1, work + 1
     return true
 end
 
@@ -137,10 +137,12 @@ function restore_hungry(offset)
     if #names > HUNGRY and creates > before then go_on(offset, '-') end
 end
 
+-- At least so many idle or being made, as far as there is room.
 local function prewarm(offset, name, p, count)
     if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))
     while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < max_of(name) do
-        if not create(offset, name) then break end
+        if creates >= CREATES then return go_on(offset, name, 'pre_warm ' .. state.number_text(want)) end
+        if not create(offset, name) then return end
     end
 end

@@ -94,9 +94,12 @@ function host_table.flush()
     bulk.write('HSET', root .. ':hosts', rows)
     bulk.write('HDEL', root .. ':hosts', gone)
     for name, changed in pairs(members) do
+        local come, left = {}, {}
         for id, is in pairs(changed) do
-            if is then redis.call('ZADD', root .. ':hc:' .. name, 0, id) else redis.call('ZREM', root .. ':hc:' .. name, id) end
+            if is then come[#come + 1], come[#come + 2] = 0, id else left[#left + 1] = id end
         end
+        bulk.write('ZADD', root .. ':hc:' .. name, come)
+        bulk.write('ZREM', root .. ':hc:' .. name, left)
     end
 end
 end

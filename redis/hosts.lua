@@ -67,11 +67,15 @@ function pool.desired(keys, args)
     return describe(keys[1], ids)
 end
 
+local OWNED = 200 -- containers in one answer
+
+-- args = host, and the last container of the answer before (none: at the beginning). An empty answer is the end.
 function pool.owned(keys, args)
     state.begin(keys[1], 0, {})
     local refused = not_registered(args[1])
     if refused then return refused end
-    return describe(keys[1], redis.call('ZRANGE', keys[1] .. ':hc:' .. args[1], 0, -1))
+    local after = (args[2] or '') == '' and '-' or '(' .. args[2]
+    return describe(keys[1], redis.call('ZRANGEBYLEX', keys[1] .. ':hc:' .. args[1], after, '+', 'LIMIT', 0, OWNED))
 end
 
 -- {us until the next deadline (0: due, -1: none), hosts without a heartbeat...}

@@ -9,20 +9,23 @@ local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
 local CREATES = 32        -- creates begun in one call
 local HUNGRY = 32         -- hungry pools looked at in one call
-local STEP = 100          -- of anything long, in one call
+local STEP = 100          -- objects (containers, requests) that one step of anything long ends
+local WORK = 100          -- objects that a call ends or makes before it stops early; the rest of its events go again
+local LISTS = 200         -- idle lists that a call looks through for a container that may make way
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 local BIND_LEAST = 5 * SECOND -- that binding may take, whatever is left of the request's timeout
 
 local pack, struct_pack -- cmsgpack's and struct's, which are not there yet while the library is loaded
 local now, now_ms, settings, records, creates, continued
+local work, lists_looked -- of WORK and LISTS
 local requests, containers -- those known in this call (state.lua)
 local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
     pool.root, pack, struct_pack = slot, cmsgpack.pack, struct.pack
     now, now_ms, settings, creates, continued = time, math.floor(time / 1000), map, 0, {}
-    changed, seen_changed, room_came = {}, {}, false
+    changed, seen_changed, room_came, work, lists_looked = {}, {}, false, 0, 0
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     philosophies.begin(slot, time, map)
@@ -66,7 +69,7 @@ local function topic(prefetch, one)
             lists[b] = records
             for i = 1, #events do
                 last = events[i][1]
-                enough = one(events[i])
+                enough = one(events[i]) or work >= WORK
                 if enough then break end
             end
             applied[b] = last
@@ -118,10 +121,12 @@ local function command(offset, op, id, c)
     add(offset, {2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
 end
 
-local function go_on(offset, name)
-    if continued[name] then return end
-    continued[name] = true
-    add(offset, {6, name, '', '-', name, '-', 'continue', state.number_text(state.next_number())})
+-- Asks to be called again about that philosophy. what: the step that goes on and its arguments ('pre_warm 100'); none: whatever is due.
+local function go_on(offset, name, what)
+    local step = name .. '\n' .. (what or '')
+    if continued[step] then return end
+    continued[step] = true
+    add(offset, {6, name, '', '-', name, '-', 'continue', (what and what .. ' ' or '') .. state.number_text(state.next_number())})
 end
 
 -- Its creates keep failing, and it has nothing that could come free: who waits would wait in vain.
@@ -249,6 +254,8 @@ local function first_idle(l, r) return lists.first(l, LOOK, idle_of_list, has, r
 local function oldest_idle(name, p, fits)
     local oldest, container, since
     state.each_idle_list(p, name, function(l)
+        if fits then lists_looked = lists_looked + 1 end
+        if lists_looked > LISTS then return true end
         local id, c = lists.first(l, LOOK, idle_of_list, fits or has, false)
         if not id then return false end
         local at = state.idle_since(l, id)

@@ -173,12 +173,15 @@ local function gone(offset, id, c, reason)
         end
     end
     state.move(id, c, 'gone')
-    room_came = true
+    room_came, work = true, work + 1
     restore_later(name)
 end
 
 -- The longest waiting first, at most STEP of them.
 local function reject_all_waiting(offset, name, p, reject_one)
+    lists.expect(p.wait_list, STEP)
+    lists.item(p.wait_list, 1)
+    state.load_requests(p.wait_list.items)
     for i = 1, STEP do
         local id = lists.item(p.wait_list, i)
         if not id then break end
@@ -186,6 +189,7 @@ local function reject_all_waiting(offset, name, p, reject_one)
         if r and r[STATE] == 'w' then
             stop_waiting(r)
             reject_one(offset, id, r, p)
+            work = work + 1
         end
     end
     if p.waiting > 0 then go_on(offset, name) end
@@ -214,6 +218,7 @@ end
 local function ready(offset, id, c, e)
     local p = state.pool(c[POOL])
     local took = now - c[CREATED]
+    work = work + 1
     p.failures, p.retry_at = 0, 0
     p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
     state.deadline('b' .. c[POOL], false)
@@ -224,6 +229,7 @@ local function ready(offset, id, c, e)
 end
 
 local function reject_waiting(offset, id, r, reason)
+    work = work + 1
     stop_waiting(r)
     reject(offset, id, r, reason)
 end
@@ -234,7 +240,7 @@ local function expire(offset, id)
     local cid, c = r[CONTAINER], state.container(r[CONTAINER])
     state.pool(r[POOL])
     end_lease(offset, id, r, 'lost', 'lease_expired')
-    c[REQUEST] = ''
+    c[REQUEST], work = '', work + 1
     destroy(offset, cid, c)
 end
 
@@ -245,25 +251,31 @@ local function time_out(offset, id)
     reject_waiting(offset, id, r, 'timeout')
 end
 
--- Idle containers that have been idle, or there, for long enough go: at most STEP of each list are looked at.
+-- Idle containers that have been idle, or there, for long enough go: at most STEP of them, and at most STEP are looked at.
 local function destroy_old(offset, name, p)
-    local old, nearest = {}, nil
+    local old, nearest, looked = {}, nil, 0
     p.idle_due = 0
     state.touch_pool(name)
     state.each_idle_list(p, name, function(l)
-        for i = 1, STEP + 1 do
-            local id = lists.item(l, i)
-            local c = id and idle_of_list(id, l)
+        local i, id = 1, lists.item(l, 1)
+        while id and looked < STEP do
+            local c = idle_of_list(id, l)
             local at = c and idle_until(name, id, state.idle_since(l, id))
-            if at and i > STEP then at = now + SECOND end -- the rest of the list
             if at and at <= now then
                 old[#old + 1] = id
             elseif at then
                 nearest = math.min(at, nearest or at)
             end
+            i, looked = i + 1, looked + 1
+            id = lists.item(l, i)
         end
+        return looked >= STEP
     end)
-    for i = 1, math.min(#old, STEP) do destroy(offset, old[i], containers[old[i]]) end
+    for i = 1, math.min(#old, STEP) do
+        destroy(offset, old[i], containers[old[i]])
+        work = work + 1
+    end
+    if looked >= STEP then nearest = now + SECOND end -- perhaps one that was not looked at
     watch_idle(name, p, #old > STEP and now or nearest)
 end
 
@@ -280,41 +292,66 @@ local function pool_due(offset, member)
     end
 end
 
--- Looks at what is due, at most STEP of it.
+-- Reads together what the end of leases needs: their containers, and what is known of their agents.
+local function load_for_end(ids)
+    local containers_of, agents_of = {}, {}
+    for _, id in ipairs(ids) do
+        local r = state.request(id)
+        if r and r[STATE] == 'l' then
+            containers_of[#containers_of + 1] = r[CONTAINER]
+            if r[AGENT] ~= '' then agents_of[#agents_of + 1] = r[AGENT] end
+        end
+    end
+    state.load_containers(containers_of)
+    agents.load(agents_of)
+end
+
+-- Looks at what is due, at most STEP of it, and less where that makes much work.
 local function due(offset)
     local left = STEP
     for _, each in ipairs({{'expiry', expire, true}, {'timeout', time_out, true}, {'deadline', pool_due}}) do
         local members = redis.call('ZRANGEBYSCORE', pool.root .. ':' .. each[1], '-inf', state.number_text(now), 'LIMIT', 0, left + 1)
-        if each[3] then state.load_requests(members) end
-        for i = 1, math.min(#members, left) do each[2](offset, members[i]) end
-        if #members > left then return go_on(offset, '-') end
+        if each[3] then
+            state.load_requests(members)
+            load_for_end(members)
+        end
+        for i, member in ipairs(members) do
+            if i > left or work >= WORK then return go_on(offset, '-') end
+            each[2](offset, member)
+        end
         left = left - #members
     end
 end
 
--- Its host makes nothing for now: what is not ready there is made elsewhere. The rest stays.
-local function leave_unready(offset, name, h)
+-- Its host makes nothing for now: what is not ready there is made elsewhere, and the rest stays. after: the container that the step
+-- before ended with; '': it is the first.
+local function leave_unready(offset, name, h, after)
     if h.state == 'up' then return end -- it is back
-    local ids, unready = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, -1), {}
+    local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
     state.load_containers_and_holders(ids)
+    local left, last = 0, ids[#ids]
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
         local r = c and c[STATE] == 'leased' and state.request(c[REQUEST])
-        if c and (c[STATE] == 'creating' or (r and r[STATE] == 'b')) then unready[#unready + 1] = id end
+        if c and (c[STATE] == 'creating' or (r and r[STATE] == 'b')) then
+            state.pool(c[POOL])
+            gone(offset, id, c, 'host_away')
+            left = left + 1
+            if left == STEP then
+                last = id
+                break
+            end
+        end
     end
-    for i = 1, math.min(#unready, STEP) do
-        local c = state.known_container(unready[i])
-        state.pool(c[POOL])
-        gone(offset, unready[i], c, 'host_away')
-    end
-    if #unready > STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away'}) end
+    if left == STEP or #ids == 2 * STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away ' .. last}) end
 end
 
 -- detail: away (its containers stay), stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
 local function drop_host(offset, name, detail)
     local h = host_table.all()[name]
     if not h then return end
-    if detail == 'away' then return leave_unready(offset, name, h) end
+    local away, after = detail:match('^(away) ?(.*)$')
+    if away then return leave_unready(offset, name, h, after) end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- it came back
     elseif detail ~= 'stopping' and now - h.beat <= h.ttl_us then
@@ -323,7 +360,7 @@ local function drop_host(offset, name, detail)
     h.state = 'down'
     host_table.put(name, h)
     local ids = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, STEP)
-    state.load_containers(ids)
+    load_for_end(state.load_containers_and_holders(ids))
     local stepped = 0
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
@@ -358,6 +395,7 @@ local function event_one(e)
         end
         local p = state.pool(e[3])
         if not p then return end
+        if pool.go_on_with(offset, e[3], p, e[6] or '') then return end
         if p.draining then return pool.drain_step(offset, e[3], p) end
         if is_unavailable(p) then return reject_all_waiting(offset, e[3], p, reject_unavailable) end
         pool.shrink_step(offset, e[3], p)
@@ -386,10 +424,66 @@ pool.event = topic(function(events)
     state.load_pools(names)
 end, function(e) event_one(e) end)
 
-local function expire_idle(offset, name, most)
-    local destroyed = 0
-    while destroyed < most and destroy_oldest_idle(offset, name) do destroyed = destroyed + 1 end
+-- The first of an idle list that is idle: {list, id, container, since}; nil: none is.
+local function head_of(l)
+    local id, c = first_idle(l, false)
+    return id and {l = l, id = id, c = c, since = state.idle_since(l, id)}
+end
+
+-- The heads of the pool's idle lists, as many as may hold the `most` oldest containers: those of the lists that this call has used, and of
+-- the `most` others whose head is oldest.
+local function oldest_heads(name, p, most)
+    local heads, allowed = {}, most
+    for _ in pairs(p.idle_by) do allowed = allowed + 1 end
+    state.each_idle_list(p, name, function(l)
+        heads[#heads + 1] = head_of(l)
+        allowed = allowed - 1
+        return allowed <= 0
+    end)
+    return heads
+end
+
+local function oldest_of(heads)
+    local at
+    for i, head in pairs(heads) do if not at or head.since < heads[at].since then at = i end end
+    return at
+end
+
+-- Destroys idle containers, the longest idle first: at most `most`, and no more than a step allows; before: only those that were idle
+-- then (us). How many.
+local function expire_idle(offset, name, most, before)
+    most = math.min(most, STEP)
+    local destroyed, heads = 0, most > 0 and oldest_heads(name, state.pool(name), most) or {}
+    while destroyed < most do
+        local at = oldest_of(heads)
+        local head = at and heads[at]
+        if not head or (before and head.since > before) then break end
+        destroy(offset, head.id, head.c)
+        destroyed, work, heads[at] = destroyed + 1, work + 1, head_of(head.l)
+    end
     return destroyed
+end
+
+-- left: how many of those idle at `before` are still to be destroyed; was: how many there are to be afterwards.
+local function expire_step(offset, name, p, left, was, before)
+    local destroyed = expire_idle(offset, name, left, before)
+    if destroyed == STEP and left > destroyed then
+        go_on(offset, name, string.format('expire %d %d %s', left - destroyed, was, state.number_text(before)))
+    else
+        prewarm(offset, name, p, was)
+    end
+end
+
+-- The step that a `continue` names (go_on); false: it names none.
+function pool.go_on_with(offset, name, p, detail)
+    local count = detail:match('^pre_warm (%d+)')
+    if count then
+        prewarm(offset, name, p, tonumber(count))
+        return true
+    end
+    local left, was, before = detail:match('^expire (%d+) (%d+) (%d+)')
+    if left then expire_step(offset, name, p, tonumber(left), tonumber(was), tonumber(before)) end
+    return left ~= nil
 end
 
 local function reject_draining(offset, id, r) reject(offset, id, r, 'draining') end
@@ -403,7 +497,7 @@ end
 -- Idle ones beyond the size go.
 function pool.shrink_step(offset, name, p)
     local size = size_of(name, p)
-    if p.idle > size then expire_idle(offset, name, math.min(p.idle - size, STEP)) end
+    if p.idle > size then expire_idle(offset, name, p.idle - size) end
     if p.idle > size then go_on(offset, name) end
 end
 
@@ -432,8 +526,7 @@ local function control_one(e)
         restore_later(name)
     elseif op == 'expire' then
         local was = p.idle
-        expire_idle(offset, name, math.min(count or was, 1000))
-        prewarm(offset, name, p, was)
+        expire_step(offset, name, p, math.min(count or was, was), was, now)
     elseif op == 'drain' then
         p.draining = true
         pool.drain_step(offset, name, p)
@@ -447,5 +540,5 @@ pool.control = topic(function(events)
     controls_seen = {}
 end, function(e)
     control_one(e)
-    return creates >= CREATES * 8 -- the rest goes again (delivery.lua)
+    return creates >= CREATES -- the rest goes again (delivery.lua)
 end)

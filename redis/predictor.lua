@@ -8,13 +8,14 @@ local predictor = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local UNIT = 1000000
-local HOUR = 3600 * 1000000 -- us
+local TRIMS = 2000           -- old samples that one call takes away, beside as many as it adds
+local HOUR = 3600 * 1000000  -- us
 
-local root, now, settings, known, dirty, added
+local root, now, settings, known, dirty, added, trims
 local floor, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function predictor.begin(slot, time, map)
-    root, now, settings, known, dirty, added = slot, time, map, {}, {}, 0
+    root, now, settings, known, dirty, added, trims = slot, time, map, {}, {}, 0, TRIMS
     floor, struct_pack, struct_unpack = math.floor, struct.pack, struct.unpack
 end
 
@@ -146,7 +147,7 @@ end
 -- The samples beyond the history, oldest first, are taken away again.
 local function trim(name, d)
     local p = known[name]
-    local over = math.min(p.n - settings.history_size, bulk.MOST / 2)
+    local over = math.min(p.n - settings.history_size, trims)
     if over <= 0 then return end
     local old = redis.call('LRANGE', root .. ':h:' .. name, 0, over - 1)
     for i = 1, over do
@@ -155,7 +156,7 @@ local function trim(name, d)
         count(p, cpu, memory, time, -1)
         if at <= #sample then d.gone[#d.gone + 1] = sample:sub(at) end
     end
-    d.trim = over
+    d.trim, trims = over, trims - over
 end
 
 -- offset, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet. (philosophies.may_have_samples was asked.)
@@ -167,6 +168,7 @@ function predictor.used(e)
     local cpu, memory, time = millionths(e[5]), millionths(e[6]), millionths(e[7])
     count(p, cpu, memory, time, 1)
     local n = d.count + 1
+    trims = trims + 1
     d.count, d.samples[n] = n, struct_pack(SAMPLE, cpu, memory, time) .. id
     if id ~= '' then
         local m = d.marks

@@ -159,7 +159,7 @@ function state.load_containers(ids)
     end
 end
 
--- They, and the requests that they are leased to.
+-- They, and the requests that they are leased to, whose ids are returned.
 function state.load_containers_and_holders(ids)
     state.load_containers(ids)
     local holders = {}
@@ -168,6 +168,7 @@ function state.load_containers_and_holders(ids)
         if c and c[STATE] == 'leased' then holders[#holders + 1] = c[REQUEST] end
     end
     state.load_requests(holders)
+    return holders
 end
 
 -- Those of an idle list: what they are follows from the list.

@@ -15,6 +15,7 @@
 struct call { /* under way */
     struct wp_host *host;
     uint64_t changes; /* host->changes when it was sent */
+    uint64_t since;   /* the same of the first page of `owned` */
     bool owned;
 };
 
@@ -123,9 +124,12 @@ static void judge(struct wp_host *host, const struct wanted *wanted, uint64_t as
 /* --- answers
  * -------------------------------------------------------------------------------------------------------- */
 
-static bool judge_rows(struct wp_host *host, struct wp_str bytes, uint64_t asked_at) {
+/* *ret_last: the last row's container, empty when there are none. */
+static bool judge_rows(struct wp_host *host, struct wp_str bytes, uint64_t asked_at,
+                       struct wp_str *ret_last) {
     struct wp_unpack in = wp_unpack(bytes);
     uint32_t rows = wp_unpack_array(&in);
+    *ret_last = WP_STR("");
     for (uint32_t i = 0; i < rows && !in.failed; i++) {
         uint32_t fields = wp_unpack_array(&in);
         struct wanted wanted = {
@@ -136,6 +140,7 @@ static bool judge_rows(struct wp_host *host, struct wp_str bytes, uint64_t asked
         wanted.claim = wp_unpack_str(&in);
         if (fields != 7 || in.failed) return false;
         judge(host, &wanted, asked_at);
+        *ret_last = wanted.id;
     }
     return !in.failed;
 }
@@ -157,13 +162,22 @@ static void end_reconcile(struct wp_host *host, bool ok) {
     wp_host_reconcile(host);
 }
 
+static bool ask_owned(struct wp_host *host, struct wp_str after, uint64_t since);
+
 static void on_answer(void *ctx, const redisReply *reply, const char *error) {
     struct call call = *(struct call *)ctx;
     struct wp_host *host = call.host;
+    struct wp_str last = WP_STR("");
     free(ctx);
     bool ok = reply && reply->type == REDIS_REPLY_STRING && !host->stopping &&
-              judge_rows(host, (struct wp_str){reply->str, reply->len}, call.changes);
-    if (ok && call.owned) ask_for_unnamed(host, call.changes);
+              judge_rows(host, (struct wp_str){reply->str, reply->len}, call.changes, &last);
+    if (ok && call.owned && last.len > 0 && ask_owned(host, last, call.since)) {
+        wp_host_ask_now(host);
+        wp_host_unpin(host);
+        return;
+    }
+    ok = ok && (!call.owned || last.len == 0); /* an empty page is the end */
+    if (ok && call.owned) ask_for_unnamed(host, call.since);
     if (!ok && !host->stopping) {
         wp_log(WP_LOG_WARN, "host_read_failed", "function=%s reason=%s", call.owned ? "owned" : "desired",
                !reply                             ? error
@@ -181,15 +195,23 @@ static void on_answer(void *ctx, const redisReply *reply, const char *error) {
 }
 
 static bool send_call(struct wp_host *host, const char *function, const struct wp_str *args, size_t count,
-                      bool owned) {
+                      struct call of) {
     struct call *call = wp_calloc(1, sizeof *call);
-    *call = (struct call){.host = host, .changes = host->changes, .owned = owned};
+    *call = of;
+    call->host = host;
+    call->changes = host->changes;
     if (wp_link_call(host->link, function, args, count, on_answer, call) != WP_OK) {
         free(call);
         return false;
     }
     host->pins++;
     return true;
+}
+
+/* The page of the host's containers behind that one (empty: the first page). */
+static bool ask_owned(struct wp_host *host, struct wp_str after, uint64_t since) {
+    struct wp_str args[] = {wp_str(host->config->host.name), after};
+    return send_call(host, "owned", args, 2, (struct call){.owned = true, .since = since});
 }
 
 /* --- asking
@@ -217,7 +239,7 @@ void wp_host_ask_now(struct wp_host *host) {
         args[1 + count] = wp_str(asked->id);
         taken[count++] = asked;
     }
-    host->asking = send_call(host, "desired", args, 1 + count, false);
+    host->asking = send_call(host, "desired", args, 1 + count, (struct call){0});
     if (!host->asking) host->reconcile_again = true;
     for (size_t i = 0; i < count; i++) {
         free(taken[i]->id);
@@ -257,8 +279,7 @@ static void on_list_end(void *ctx, bool ok) {
         host->listed = true;
         wp_host_beat(host);
     }
-    struct wp_str name = wp_str(host->config->host.name);
-    if (!ok || host->stopping || !send_call(host, "owned", &name, 1, true)) end_reconcile(host, false);
+    if (!ok || host->stopping || !ask_owned(host, WP_STR(""), host->changes)) end_reconcile(host, false);
 }
 
 void wp_host_reconcile(struct wp_host *host) {

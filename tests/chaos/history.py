@@ -50,5 +50,7 @@ class Writer:
 
 
 def load(path):
+    """One line after the other: a long run has a million of them."""
     with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        for line in file:
+            yield json.loads(line)

@@ -22,6 +22,7 @@ NAMESPACES = ("tool", "pattern", "mine")  # each changed in one partition only, 
 BRIEF_NAMESPACE, BRIEF_TTL = "brief", (1, 2, 3)  # all of its entries expire soon
 KEYS = 12                                 # of a namespace
 WAITING_MOST = 400                        # acquires without an answer: no more are sent then
+UNCONFIRMED_MOST = 2000                   # events that Kafka has not confirmed: nothing is sent then
 
 KEPT = {  # of the answers, what the checker asks for
     "container-assignment": ("request_id", "agent_id", "philosophy", "status", "container_id", "host", "warm_start", "lease_epoch",
@@ -167,7 +168,9 @@ class JudgeClient:
             self.send("usage-record", {"agent_id": "a1", "philosophy": "wrong", "cpu_percent": -1.0}, wrong="a figure is negative")
 
     def burst(self):
-        """Sends some events at once, and says after how many seconds the next are due."""
+        """Sends some events at once, and says after how many seconds the next are due. While Kafka is away it waits."""
+        if self.unconfirmed > UNCONFIRMED_MOST:
+            return 0.1
         size = self.random.choices((1, 8, 40, 250), (50, 30, 15, 2))[0]
         for _ in range(size):
             self.some_event()

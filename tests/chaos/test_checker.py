@@ -1,9 +1,12 @@
 """The checker of the judge finds what is planted: a history without a fault, and each kind of violation put into it."""
+import contextlib
 import copy
+import io
 import json
 import unittest
 
 from checker import KINDS, check
+from judge import report
 
 
 class History:
@@ -237,6 +240,22 @@ class Checker(unittest.TestCase):
         extra[find(extra, "partition", topic="cache", partition=0)]["high"] += 1
         for lines in ([], cut, unsent, extra):
             self.assertTrue(check(lines).unproven)
+
+    def test_a_run_that_tested_nothing_fails(self):
+        faults = {"worker killed": 5, "Redis killed": 5, "Kafka killed": 5}
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            self.assertEqual(report(check(good()), faults, minutes=2), 2)
+            self.assertEqual(report(check(good()), faults, minutes=0), 0)
+            self.assertEqual(report(check(good()), {}, minutes=1), 2)
+        self.assertIn("unproven: acquires: 7 (at least 500)", out.getvalue())
+        self.assertTrue(out.getvalue().endswith("violations: 0\n"))
+
+    def test_violations_are_counted_in_the_last_line(self):
+        lines = good()
+        without(lines, "read", request_id="r6")
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            self.assertEqual(report(check(lines), {}, minutes=0), 1)
+        self.assertTrue(out.getvalue().endswith("violations: 1\n"))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class TwoMinutes(unittest.TestCase):
         for kind, plant in (("unanswered", an_answer_less), ("two holders", a_container_twice), ("stale value", an_old_value),
                             ("usage", a_sample_more)):
             with self.subTest(planted=kind):
-                lines = load(path)
+                lines = list(load(path))
                 plant(lines)
                 self.assertIn(kind, {found for found, _ in check(lines).violations})
         shutil.rmtree(folder)

@@ -39,8 +39,9 @@ static size_t decode(const unsigned char *at, size_t left, uint32_t *ret_char) {
 
 static bool is_text(struct wp_str text, bool allow_control) {
     for (size_t i = 0; i < text.len;) {
-        uint32_t c;
-        size_t length = decode((const unsigned char *)text.ptr + i, text.len - i, &c);
+        uint32_t c = (unsigned char)text.ptr[i];
+        size_t length = 1;
+        if (c >= 0x80) length = decode((const unsigned char *)text.ptr + i, text.len - i, &c);
         if (length == 0) return false;
         if (!allow_control && (c < 0x20 || (c >= 0x7f && c <= 0x9f))) return false;
         i += length;
@@ -54,6 +55,11 @@ bool wp_str_is_id(struct wp_str text, size_t max) {
 
 bool wp_str_is_utf8(struct wp_str text) {
     return is_text(text, true);
+}
+
+size_t wp_str_char(struct wp_str text) {
+    uint32_t c;
+    return text.len > 0 ? decode((const unsigned char *)text.ptr, text.len, &c) : 0;
 }
 
 unsigned wp_str_hash(struct wp_str text) {

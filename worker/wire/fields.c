@@ -1,5 +1,6 @@
-/* The table of the topics' structs, and what is absent in them. Any thread. */
+/* The table of the topics' structs, the ranges of their numbers, and what is absent in them. Any thread. */
 #include "wire/fields.h"
+#include <inttypes.h>
 #include "wire/events.h"
 
 #define LIST(fields)                                                                                         \
@@ -8,6 +9,13 @@
     { .name = #m, .kind = FIELD_##k, .at = offsetof(struct s, m) }
 #define OPTIONAL(s, m, k)                                                                                    \
     { .name = #m, .kind = FIELD_##k, .optional = true, .at = offsetof(struct s, m) }
+#define OPTIONAL_LONG(s, m, largest)                                                                         \
+    { .name = #m, .kind = FIELD_LONG, .optional = true, .at = offsetof(struct s, m), .max = (largest) }
+#define FIGURE(s, m)                                                                                         \
+    {                                                                                                        \
+        .name = #m, .kind = FIELD_DOUBLE, .optional = true, .at = offsetof(struct s, m),                     \
+        .max = FIELD_MAX_FIGURE                                                                              \
+    }
 #define NAMESPACE(s, is_optional)                                                                            \
     { .name = "namespace", .kind = FIELD_STRING, .optional = (is_optional), .at = offsetof(struct s, ns) }
 #define VALUE(s)                                                                                             \
@@ -24,10 +32,14 @@
     { .name = #m, .kind = FIELD_RECORD, .at = offsetof(struct s, m), .record = &(f) }
 
 static const struct field acquire_list[] = {
-    FIELD(wp_acquire, request_id, STRING),     FIELD(wp_acquire, agent_id, STRING),
-    FIELD(wp_acquire, philosophy, STRING),     OPTIONAL(wp_acquire, tenant, STRING),
-    OPTIONAL(wp_acquire, timeout_ms, LONG),    OPTIONAL(wp_acquire, lease_ms, LONG),
-    OPTIONAL(wp_acquire, cpu_percent, DOUBLE), OPTIONAL(wp_acquire, memory_mb, DOUBLE),
+    FIELD(wp_acquire, request_id, STRING),
+    FIELD(wp_acquire, agent_id, STRING),
+    FIELD(wp_acquire, philosophy, STRING),
+    OPTIONAL(wp_acquire, tenant, STRING),
+    OPTIONAL_LONG(wp_acquire, timeout_ms, FIELD_MAX_TIMEOUT_MS),
+    OPTIONAL_LONG(wp_acquire, lease_ms, FIELD_MAX_LEASE_MS),
+    FIGURE(wp_acquire, cpu_percent),
+    FIGURE(wp_acquire, memory_mb),
     OPTIONAL(wp_acquire, claim, MAP),
 };
 
@@ -39,9 +51,9 @@ static const struct field release_list[] = {
 };
 
 static const struct field usage_list[] = {
-    OPTIONAL(wp_usage, record_id, STRING),       FIELD(wp_usage, agent_id, STRING),
-    FIELD(wp_usage, philosophy, STRING),         OPTIONAL(wp_usage, cpu_percent, DOUBLE),
-    OPTIONAL(wp_usage, memory_usage_mb, DOUBLE), OPTIONAL(wp_usage, execution_time, DOUBLE),
+    OPTIONAL(wp_usage, record_id, STRING), FIELD(wp_usage, agent_id, STRING),
+    FIELD(wp_usage, philosophy, STRING),   FIGURE(wp_usage, cpu_percent),
+    FIGURE(wp_usage, memory_usage_mb),     FIGURE(wp_usage, execution_time),
 };
 
 static const struct field cache_list[] = {
@@ -50,24 +62,29 @@ static const struct field cache_list[] = {
     NAMESPACE(wp_cache_event, true),
     OPTIONAL(wp_cache_event, key, STRING),
     VALUE(wp_cache_event),
-    OPTIONAL(wp_cache_event, ttl_seconds, LONG),
-    OPTIONAL(wp_cache_event, count, LONG),
+    OPTIONAL_LONG(wp_cache_event, ttl_seconds, FIELD_MAX_TTL_SECONDS),
+    OPTIONAL_LONG(wp_cache_event, count, FIELD_MAX_ENTRIES),
 };
 
 static const struct field control_list[] = {
     OPTIONAL(wp_control, control_id, STRING),
     FIELD(wp_control, philosophy, STRING),
     FIELD(wp_control, op, STRING),
-    OPTIONAL(wp_control, count, LONG),
+    OPTIONAL_LONG(wp_control, count, FIELD_MAX_CONTAINERS),
 };
 
 static const struct field container_event_list[] = {
-    FIELD(wp_container_event, container_id, STRING), FIELD(wp_container_event, philosophy, STRING),
-    FIELD(wp_container_event, host, STRING),         FIELD(wp_container_event, state, STRING),
-    OPTIONAL(wp_container_event, detail, STRING),    OPTIONAL(wp_container_event, address, STRING),
-    OPTIONAL(wp_container_event, image, STRING),     OPTIONAL(wp_container_event, queue_ms, DOUBLE),
-    OPTIONAL(wp_container_event, create_ms, DOUBLE), OPTIONAL(wp_container_event, start_ms, DOUBLE),
-    OPTIONAL(wp_container_event, ready_ms, DOUBLE),
+    FIELD(wp_container_event, container_id, STRING),
+    FIELD(wp_container_event, philosophy, STRING),
+    FIELD(wp_container_event, host, STRING),
+    FIELD(wp_container_event, state, STRING),
+    OPTIONAL(wp_container_event, detail, STRING),
+    OPTIONAL(wp_container_event, address, STRING),
+    OPTIONAL(wp_container_event, image, STRING),
+    FIGURE(wp_container_event, queue_ms),
+    FIGURE(wp_container_event, create_ms),
+    FIGURE(wp_container_event, start_ms),
+    FIGURE(wp_container_event, ready_ms),
 };
 
 static const struct field limits_list[] = {
@@ -198,4 +215,9 @@ bool field_is_absent(const struct field *field, const void *event) {
     default:
         return false;
     }
+}
+
+enum wp_err field_out_of_range(const struct field *field, const char *seen, struct wp_error *error) {
+    return wp_fail(error, WP_ERR_DATA, "field %s must be 0 to %" PRId64 ", not %s", field->name, field->max,
+                   seen);
 }

@@ -1,56 +1,247 @@
 /* The structs of the hot topics as JSON objects. Pure; any thread. */
 #include "wire/events.h"
 #include "wire/fields.h"
+#include "wire/keys.h"
+#include "wire/scan.h"
 #include "wire/text.h"
 
-static enum wp_err wrong(struct wp_error *error, const char *name, const char *expected) {
-    return wp_fail(error, WP_ERR_DATA, "field %s must be %s", name, expected);
+/* ---- reading: an object, member by member ---- */
+
+struct reading {
+    struct scan in;
+    const struct fields *fields;
+    struct wp_arena *arena;
+    void *event;
+    struct wp_error *error;
+    enum wp_err err;     /* the first; what comes after it is read, and not said */
+    uint64_t seen;       /* a bit a field, and the highest: value_base64 */
+    struct keys unknown; /* the other keys, by offset */
+};
+
+#define SEEN_BASE64 (UINT64_C(1) << 63)
+#define LONGEST_QUOTED 64
+
+#define FAIL(reading, ...)                                                                                   \
+    do {                                                                                                     \
+        if (!(reading)->err) (reading)->err = wp_fail((reading)->error, WP_ERR_DATA, __VA_ARGS__);           \
+    } while (0)
+
+/* What stands in a claim is never said. */
+static void wrong(struct reading *r, const struct field *field, const char *expected,
+                  const struct scan_value *value) {
+    struct scan_words words;
+    FAIL(r, "field %s must be %s, not %s", field->name, expected,
+         field->kind == FIELD_MAP ? scan_kind_name(value->kind) : scan_describe(value, &words));
 }
 
-static struct wp_str copy_string(struct wp_arena *arena, const json_t *json) {
-    return wp_arena_copy(arena, (struct wp_str){json_string_value(json), json_string_length(json)});
+static void malformed(struct reading *r) {
+    if (!r->err) r->err = scan_fail(&r->in, r->error);
+}
+
+static bool read_string(struct reading *r, const struct field *field, const struct scan_value *value,
+                        struct wp_str *ret) {
+    if (value->lone) {
+        FAIL(r, "field %s must be UTF-8, not a string with a lone surrogate (%.6s at offset %zu)",
+             field->name, value->lone, scan_offset(&r->in, value->lone));
+        return false;
+    }
+    *ret = scan_string(value, r->arena);
+    return true;
 }
 
 /* A string is its UTF-8, any other value its text. */
-static struct wp_str copy_bytes(struct wp_arena *arena, const json_t *json) {
-    if (json_is_string(json)) return copy_string(arena, json);
-    struct wp_buf text = {0};
-    text_json(&text, json);
-    struct wp_str bytes = wp_arena_copy(arena, wp_buf_str(&text));
-    wp_buf_done(&text);
-    return bytes;
+static bool read_text(struct reading *r, const struct field *field, const struct scan_value *value,
+                      struct wp_str *ret) {
+    if (value->kind == SCAN_STRING) return read_string(r, field, value, ret);
+    *ret = value->text;
+    return true;
 }
 
-static enum wp_err read_base64(const struct field *field, const json_t *json, struct wp_arena *arena,
-                               void *event, struct wp_error *error) {
+static void read_base64(struct reading *r, const struct field *field, const struct scan_value *value) {
     struct wp_buf bytes = {0};
-    struct wp_str text = {json_string_value(json), json_string_length(json)};
-    bool valid = json_is_string(json) && base64_decode(&bytes, text);
-    if (valid) {
-        *(struct wp_str *)field_place(field, event) = wp_arena_copy(arena, wp_buf_str(&bytes));
-        *(bool *)((char *)event + field->has_at) = true;
+    struct wp_str text = {NULL, 0};
+    if (value->kind == SCAN_STRING && !value->lone && base64_decode(&bytes, scan_string(value, r->arena))) {
+        text = wp_arena_copy(r->arena, wp_buf_str(&bytes));
+        *(struct wp_str *)field_place(field, r->event) = text;
+        *(bool *)((char *)r->event + field->has_at) = true;
+    } else {
+        struct scan_words words;
+        FAIL(r, "field %s_base64 must be base64 with padding, not %s", field->name,
+             scan_describe(value, &words));
     }
     wp_buf_done(&bytes);
-    return valid ? WP_OK : wrong(error, "value_base64", "base64 with padding");
 }
 
-/* As its Avro datum; false: a value is no string. */
-static bool copy_map(struct wp_arena *arena, const json_t *json, struct wp_str *ret_map) {
-    struct wp_buf datum = {0};
-    const char *key;
-    const json_t *value;
-    bool strings = json_is_object(json);
-    if (strings && json_object_size(json) > 0) avro_write_long(&datum, (int64_t)json_object_size(json));
-    json_object_foreach((json_t *)json, key, value) {
-        strings = strings && json_is_string(value);
-        avro_write_bytes(&datum, wp_str(key));
-        avro_write_bytes(&datum, (struct wp_str){json_string_value(value), json_string_length(value)});
+/* As its Avro datum. */
+static void read_map(struct reading *r, const struct field *field, const struct scan_value *value) {
+    struct wp_buf items = {0}, datum = {0};
+    struct scan in = scan_inside(&r->in, value);
+    struct scan_value key, item;
+    struct wp_str text;
+    int64_t count = 0;
+    bool good = scan_open(&in, '{');
+    if (!good) wrong(r, field, "an object", value);
+    while (good && scan_member(&in, &key, &item)) {
+        good = read_text(r, field, &item, &text);
+        if (!good) break;
+        count++;
+        avro_write_bytes(&items, scan_string(&key, r->arena));
+        avro_write_bytes(&items, text);
     }
+    if (count > 0) avro_write_long(&datum, count);
+    if (count > 0) wp_buf_add(&datum, items.data, items.len);
     avro_write_long(&datum, 0);
-    *ret_map = wp_arena_copy(arena, wp_buf_str(&datum));
+    if (good) *(struct wp_str *)field_place(field, r->event) = wp_arena_copy(r->arena, wp_buf_str(&datum));
+    wp_buf_done(&items);
     wp_buf_done(&datum);
-    return strings;
 }
+
+static void read_long(struct reading *r, const struct field *field, const struct scan_value *value) {
+    struct scan_words words;
+    int64_t number = 0;
+    if (value->kind != SCAN_NUMBER || value->fraction)
+        wrong(r, field, "an integer", value);
+    else if (!scan_long(value, &number) || number == WP_ABSENT) {
+        if (!r->err) r->err = field_out_of_range(field, scan_describe(value, &words), r->error);
+    } else
+        *(int64_t *)field_place(field, r->event) = number;
+}
+
+static void read_double(struct reading *r, const struct field *field, const struct scan_value *value) {
+    struct scan_words words;
+    if (value->kind != SCAN_NUMBER) {
+        wrong(r, field, "a number", value);
+        return;
+    }
+    double number = scan_double(value);
+    if (isfinite(number))
+        *(double *)field_place(field, r->event) = number;
+    else if (!r->err)
+        r->err = field_out_of_range(field, scan_describe(value, &words), r->error);
+}
+
+static void read_value(struct reading *r, const struct field *field, const struct scan_value *value) {
+    struct wp_str text;
+    switch (field->kind) {
+    case FIELD_STRING:
+        if (value->kind != SCAN_STRING)
+            wrong(r, field, "a string", value);
+        else if (read_string(r, field, value, &text))
+            *(struct wp_str *)field_place(field, r->event) = text;
+        break;
+    case FIELD_BYTES:
+        if (r->seen & SEEN_BASE64 || !read_text(r, field, value, &text)) break;
+        *(bool *)((char *)r->event + field->has_at) = true;
+        *(struct wp_str *)field_place(field, r->event) = text;
+        break;
+    case FIELD_LONG:
+        read_long(r, field, value);
+        break;
+    case FIELD_DOUBLE:
+        read_double(r, field, value);
+        break;
+    case FIELD_MAP:
+        read_map(r, field, value);
+        break;
+    default: /* no input has a record */
+        wp_assert(field->kind == FIELD_BOOL);
+        if (value->kind != SCAN_TRUE && value->kind != SCAN_FALSE)
+            wrong(r, field, "true or false", value);
+        else
+            *(bool *)field_place(field, r->event) = value->kind == SCAN_TRUE;
+        break;
+    }
+}
+
+static void say_repeated(struct reading *r, struct wp_str name, size_t offset) {
+    if (wp_str_is_id(name, LONGEST_QUOTED))
+        FAIL(r, "the JSON has the key \"%.*s\" more than once: again at offset %zu", (int)name.len, name.ptr,
+             offset);
+    else
+        FAIL(r, "the JSON has a key of %zu bytes more than once: again at offset %zu", name.len, offset);
+}
+
+/* False: it was there before, and what it said is forgotten, since nobody knows which was meant. */
+static bool is_first(struct reading *r, const struct key *key, const struct field *field, uint64_t bit) {
+    bool first = !(r->seen & bit);
+    r->seen |= bit;
+    if (first) return true;
+    say_repeated(r, key->name, key->at);
+    fields_clear(&(struct fields){field, 1}, r->event);
+    return false;
+}
+
+static void take_member(struct reading *r, const struct key *key, const struct scan_value *value) {
+    for (size_t i = 0; i < r->fields->count; i++) {
+        const struct field *field = &r->fields->list[i];
+        if (wp_str_is(key->name, field->name)) {
+            if (is_first(r, key, field, UINT64_C(1) << i) && !(field->optional && value->kind == SCAN_NULL))
+                read_value(r, field, value);
+            return;
+        }
+        if (field->kind == FIELD_BYTES && wp_str_is(key->name, "value_base64")) {
+            if (is_first(r, key, field, SEEN_BASE64)) read_base64(r, field, value);
+            return;
+        }
+    }
+    keys_add(&r->unknown, key->name, key->at);
+}
+
+static void check_unknown(struct reading *r) {
+    const struct key *again = keys_repeated(&r->unknown);
+    if (again) say_repeated(r, again->name, again->at);
+}
+
+/* A byte order mark is no JSON (RFC 8259, 8.1); what follows it is read, so that it can be answered. */
+static void skip_byte_order_mark(struct reading *r) {
+    size_t left = (size_t)(r->in.end - r->in.begin);
+    if (left >= 3 && memcmp(r->in.begin, "\xef\xbb\xbf", 3) == 0) {
+        FAIL(r, "the JSON is malformed: it begins with a byte order mark (EF BB BF at offset 0); send it "
+                "without");
+        r->in.at += 3;
+    } else if (left >= 2 &&
+               (memcmp(r->in.begin, "\xff\xfe", 2) == 0 || memcmp(r->in.begin, "\xfe\xff", 2) == 0)) {
+        FAIL(r,
+             "the JSON is malformed: it begins with the byte order mark of UTF-16 (at offset 0); send UTF-8");
+    }
+}
+
+static void read_members(struct reading *r) {
+    struct scan_value name, value;
+    skip_byte_order_mark(r);
+    if (scan_open(&r->in, '{')) {
+        while (scan_member(&r->in, &name, &value)) {
+            struct key key = {scan_string(&name, r->arena), scan_offset(&r->in, name.text.ptr)};
+            take_member(r, &key, &value);
+        }
+        check_unknown(r);
+        if (!scan_ends(&r->in)) malformed(r);
+    } else if (scan_value(&r->in, &value)) {
+        FAIL(r, "the JSON must be one object, not %s", scan_kind_name(value.kind));
+    } else {
+        malformed(r);
+    }
+}
+
+static bool may_be_missing(const struct field *field) {
+    return field->optional || field->fallback;
+}
+
+enum wp_err fields_read_json(const struct fields *fields, struct wp_str text, struct wp_arena *arena,
+                             void *event, struct wp_error *error) {
+    struct reading r = {
+        .in = scan_text(text), .fields = fields, .arena = arena, .event = event, .error = error};
+    wp_assert(fields->count < 63);
+    read_members(&r);
+    for (size_t i = 0; i < fields->count && !r.err; i++) {
+        if (!(r.seen & UINT64_C(1) << i) && !may_be_missing(&fields->list[i]))
+            FAIL(&r, "field %s is missing", fields->list[i].name);
+    }
+    keys_done(&r.unknown);
+    return r.err;
+}
+
+/* ---- writing ---- */
 
 static void write_map(struct wp_buf *out, struct wp_str datum) {
     struct avro_map map = {.in = avro_reader(datum)};
@@ -65,66 +256,6 @@ static void write_map(struct wp_buf *out, struct wp_str datum) {
         text_string(out, value);
     }
     wp_buf_add_str(out, "}");
-}
-
-static enum wp_err read_one(const struct field *field, const json_t *json, struct wp_arena *arena,
-                            void *event, struct wp_error *error) {
-    void *place = field_place(field, event);
-    switch (field->kind) {
-    case FIELD_STRING:
-        if (!json_is_string(json)) return wrong(error, field->name, "a string");
-        *(struct wp_str *)place = copy_string(arena, json);
-        return WP_OK;
-    case FIELD_BYTES:
-        *(bool *)((char *)event + field->has_at) = true;
-        *(struct wp_str *)place = copy_bytes(arena, json);
-        return WP_OK;
-    case FIELD_LONG:
-        if (!json_is_integer(json)) return wrong(error, field->name, "an integer");
-        *(int64_t *)place = json_integer_value(json);
-        if (field->optional && *(int64_t *)place == WP_ABSENT)
-            ++*(int64_t *)place; /* out of range, not absent */
-        return WP_OK;
-    case FIELD_DOUBLE:
-        if (!json_is_number(json)) return wrong(error, field->name, "a number");
-        *(double *)place = json_number_value(json);
-        return WP_OK;
-    case FIELD_MAP: {
-        struct wp_str map;
-        if (!copy_map(arena, json, &map)) return wrong(error, field->name, "an object of strings");
-        *(struct wp_str *)place = map;
-        return WP_OK;
-    }
-    default: /* no input has a record */
-        wp_assert(field->kind == FIELD_BOOL);
-        if (!json_is_boolean(json)) return wrong(error, field->name, "true or false");
-        *(bool *)place = json_is_true(json);
-        return WP_OK;
-    }
-}
-
-static bool may_be_missing(const struct field *field) {
-    return field->optional || field->fallback;
-}
-
-enum wp_err fields_read_json(const struct fields *fields, const json_t *json, struct wp_arena *arena,
-                             void *event, struct wp_error *error) {
-    enum wp_err first = WP_OK;
-    for (size_t i = 0; i < fields->count; i++) {
-        const struct field *field = &fields->list[i];
-        struct wp_error *say = first ? NULL : error;
-        enum wp_err err = WP_OK;
-        const json_t *value = json_object_get(json, field->name);
-        const json_t *base64 = field->kind == FIELD_BYTES ? json_object_get(json, "value_base64") : NULL;
-        if (base64)
-            err = read_base64(field, base64, arena, event, say);
-        else if (value && !(field->optional && json_is_null(value)))
-            err = read_one(field, value, arena, event, say);
-        else if (!may_be_missing(field))
-            err = wp_fail(say, WP_ERR_DATA, "field %s is missing", field->name);
-        if (!first) first = err;
-    }
-    return first;
 }
 
 static void write_one(const struct field *field, const void *value, struct wp_buf *out) {

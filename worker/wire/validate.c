@@ -1,17 +1,15 @@
 /* Validates input events. Pure; any thread. */
 #include "wire/validate.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include "wire/avro.h"
+#include "wire/fields.h"
+#include "wire/keys.h"
 
 #define LONGEST_ID 256
 #define LONGEST_KEY 512
 #define LONGEST_DETAIL 4096
-#define LONGEST_TIMEOUT_MS INT64_C(86400000)    /* a day */
-#define LONGEST_LEASE_MS INT64_C(2678400000)    /* 31 days */
-#define LONGEST_TTL_SECONDS INT64_C(3153600000) /* 100 years */
-#define MOST_ENTRIES INT64_C(1000000000)
-#define MOST_CONTAINERS INT64_C(1000000)
-#define LARGEST_FIGURE 1e7
+#define LONGEST_QUOTED 64
 #define LARGEST_CLAIM 65536 /* bytes of keys and values */
 
 struct check {
@@ -19,10 +17,54 @@ struct check {
     enum wp_err err; /* of the first that failed */
 };
 
+struct words {
+    char text[LONGEST_QUOTED + 64];
+};
+
+/* The control character that the text begins with; -1: it begins with none. */
+static int control_character(struct wp_str text) {
+    unsigned char first = (unsigned char)text.ptr[0], second = text.len > 1 ? (unsigned char)text.ptr[1] : 0;
+    if (first < 0x20 || first == 0x7f) return first;
+    return first == 0xc2 && second >= 0x80 && second <= 0x9f ? second : -1;
+}
+
+/* Names the first byte of a text that cannot be in an id. False: there is none. */
+static bool find_bad_byte(struct wp_str text, struct words *words) {
+    for (size_t i = 0; i < text.len;) {
+        struct wp_str rest = {text.ptr + i, text.len - i};
+        size_t length = wp_str_char(rest);
+        int control = length ? control_character(rest) : -1;
+        if (control >= 0)
+            snprintf(words->text, sizeof words->text, "a text with the control character U+%04X at byte %zu",
+                     (unsigned)control, i);
+        else if (length == 0)
+            snprintf(words->text, sizeof words->text,
+                     "a text with the byte 0x%02x, which is no UTF-8, at byte %zu",
+                     (unsigned)(unsigned char)rest.ptr[0], i);
+        if (control >= 0 || length == 0) return true;
+        i += length;
+    }
+    return false;
+}
+
+/* What a text is, for an error: its first byte that cannot be, itself in quotes when it is short, else its
+ * length. Valid as long as the words are. */
+static const char *describe(struct wp_str text, struct words *words) {
+    if (text.len == 0) return "empty";
+    if (find_bad_byte(text, words)) return words->text;
+    if (text.len <= LONGEST_QUOTED)
+        snprintf(words->text, sizeof words->text, "\"%.*s\"", (int)text.len, text.ptr);
+    else
+        snprintf(words->text, sizeof words->text, "%zu bytes", text.len);
+    return words->text;
+}
+
 static void id_of(struct check *check, const char *name, struct wp_str id, size_t max) {
+    struct words words;
     if (check->err || wp_str_is_id(id, max)) return;
     check->err = wp_fail(check->error, WP_ERR_DATA,
-                         "field %s must be 1 to %zu bytes of UTF-8 without control characters", name, max);
+                         "field %s must be 1 to %zu bytes of UTF-8 without control characters, not %s", name,
+                         max, describe(id, &words));
 }
 
 static void id(struct check *check, const char *name, struct wp_str text) {
@@ -34,25 +76,27 @@ static void optional_id(struct check *check, const char *name, struct wp_str tex
 }
 
 static void name(struct check *check, const char *field, struct wp_str text) {
+    struct words words;
     if (check->err || wp_str_is_name(text)) return;
     check->err =
-        wp_fail(check->error, WP_ERR_DATA, "field %s must be 1 to 64 characters of A-Z a-z 0-9 _ . -", field);
+        wp_fail(check->error, WP_ERR_DATA, "field %s must be 1 to 64 characters of A-Z a-z 0-9 _ . -, not %s",
+                field, describe(text, &words));
 }
 
 static void optional_name(struct check *check, const char *field, struct wp_str text) {
     if (text.ptr) name(check, field, text);
 }
 
-static void range(struct check *check, const char *field, int64_t value, int64_t min, int64_t max) {
-    if (check->err || value == WP_ABSENT || (value >= min && value <= max)) return;
-    check->err = wp_fail(check->error, WP_ERR_DATA,
-                         "field %s must be %" PRId64 " to %" PRId64 ", not %" PRId64, field, min, max, value);
+static void range(struct check *check, const char *field, int64_t value, int64_t max) {
+    if (check->err || value == WP_ABSENT || (value >= 0 && value <= max)) return;
+    check->err = wp_fail(check->error, WP_ERR_DATA, "field %s must be 0 to %" PRId64 ", not %" PRId64, field,
+                         max, value);
 }
 
 static void figure(struct check *check, const char *field, double value) {
-    if (check->err || isnan(value) || (value >= 0 && value <= LARGEST_FIGURE)) return;
-    check->err = wp_fail(check->error, WP_ERR_DATA, "field %s must be 0 to %.0f, not %g", field,
-                         LARGEST_FIGURE, value);
+    if (check->err || isnan(value) || (value >= 0 && value <= (double)FIELD_MAX_FIGURE)) return;
+    check->err = wp_fail(check->error, WP_ERR_DATA, "field %s must be 0 to %" PRId64 ", not %g", field,
+                         FIELD_MAX_FIGURE, value);
 }
 
 static void needs(struct check *check, struct wp_str op, const char *field, bool there) {
@@ -68,30 +112,54 @@ static bool one_of(struct wp_str word, const char *const *words) {
 }
 
 static void known(struct check *check, const char *field, struct wp_str word, const char *const *words) {
+    struct words seen;
+    char list[256] = "";
+    size_t length = 0;
     if (check->err || one_of(word, words)) return;
-    if (wp_str_is_id(word, 64))
-        check->err =
-            wp_fail(check->error, WP_ERR_DATA, "unknown %s \"%.*s\"", field, (int)word.len, word.ptr);
+    for (size_t i = 0; words[i] && length < sizeof list; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", words[i]);
+    if (wp_str_is_id(word, LONGEST_QUOTED))
+        check->err = wp_fail(check->error, WP_ERR_DATA, "unknown %s \"%.*s\": it must be one of %s", field,
+                             (int)word.len, word.ptr, list);
     else
-        check->err = wp_fail(check->error, WP_ERR_DATA, "unknown %s of %zu bytes", field, word.len);
+        check->err = wp_fail(check->error, WP_ERR_DATA, "unknown %s of %zu bytes (%s): it must be one of %s",
+                             field, word.len, describe(word, &seen), list);
 }
 
 /* What is wrong is said without a byte of it. */
+static void claim_entry(struct check *check, size_t number, struct wp_str key, struct wp_str value) {
+    if (!wp_str_is_id(key, LONGEST_ID))
+        check->err =
+            wp_fail(check->error, WP_ERR_DATA,
+                    "field claim must have keys of 1 to %d bytes of UTF-8 without control characters, "
+                    "not one like that of its entry %zu (%zu bytes)",
+                    LONGEST_ID, number, key.len);
+    else if (!wp_str_is_utf8(value))
+        check->err =
+            wp_fail(check->error, WP_ERR_DATA,
+                    "field claim must have values of UTF-8, not one like that of its entry %zu", number);
+}
+
 static void claim(struct check *check, struct wp_str datum) {
     struct avro_map map = {.in = avro_reader(datum)};
+    struct keys keys = {0};
     struct wp_str key, value;
-    size_t size = 0;
+    size_t size = 0, count = 0;
     while (!check->err && avro_map_next(&map, &key, &value)) {
         size += key.len + value.len;
-        if (!wp_str_is_id(key, LONGEST_ID) || !wp_str_is_utf8(value))
-            check->err =
-                wp_fail(check->error, WP_ERR_DATA,
-                        "field claim must be a map of UTF-8 strings, its keys 1 to %d bytes", LONGEST_ID);
-        else if (size > LARGEST_CLAIM)
-            check->err =
-                wp_fail(check->error, WP_ERR_DATA,
-                        "field claim must be %d bytes at most, keys and values together", LARGEST_CLAIM);
+        keys_add(&keys, key, ++count);
+        claim_entry(check, count, key, value);
     }
+    const struct key *again = check->err ? NULL : keys_repeated(&keys);
+    if (again)
+        check->err = wp_fail(
+            check->error, WP_ERR_DATA,
+            "field claim must have each key once, but that of its entry %zu was there before", again->at);
+    else if (!check->err && size > LARGEST_CLAIM)
+        check->err = wp_fail(check->error, WP_ERR_DATA,
+                             "field claim must be %d bytes at most, keys and values together, not %zu",
+                             LARGEST_CLAIM, size);
+    keys_done(&keys);
 }
 
 static void acquire(struct check *check, const struct wp_acquire *e) {
@@ -99,8 +167,8 @@ static void acquire(struct check *check, const struct wp_acquire *e) {
     id(check, "agent_id", e->agent_id);
     name(check, "philosophy", e->philosophy);
     optional_name(check, "tenant", e->tenant);
-    range(check, "timeout_ms", e->timeout_ms, 0, LONGEST_TIMEOUT_MS);
-    range(check, "lease_ms", e->lease_ms, 0, LONGEST_LEASE_MS);
+    range(check, "timeout_ms", e->timeout_ms, FIELD_MAX_TIMEOUT_MS);
+    range(check, "lease_ms", e->lease_ms, FIELD_MAX_LEASE_MS);
     figure(check, "cpu_percent", e->cpu_percent);
     figure(check, "memory_mb", e->memory_mb);
     if (e->claim.ptr) claim(check, e->claim);
@@ -131,13 +199,15 @@ static void cache(struct check *check, struct wp_cache_event *e) {
     known(check, "op", e->op, ops);
     optional_name(check, "namespace", e->ns);
     if (e->key.ptr) id_of(check, "key", e->key, LONGEST_KEY);
-    range(check, "ttl_seconds", e->ttl_seconds, 0, LONGEST_TTL_SECONDS);
-    range(check, "count", e->count, 0, MOST_ENTRIES);
+    range(check, "ttl_seconds", e->ttl_seconds, FIELD_MAX_TTL_SECONDS);
+    range(check, "count", e->count, FIELD_MAX_ENTRIES);
     bool entry = one_of(e->op, of_entry), resize = wp_str_is(e->op, "resize");
     needs(check, e->op, "key", !entry || e->key.ptr);
     needs(check, e->op, "value", !wp_str_is(e->op, "set") || e->has_value);
     needs(check, e->op, "count", !resize || e->count != WP_ABSENT);
-    if (resize) range(check, "count", e->count, 1, MOST_ENTRIES);
+    if (!check->err && resize && e->count == 0)
+        check->err = wp_fail(check->error, WP_ERR_DATA, "field count must be 1 to %" PRId64 ", not 0",
+                             FIELD_MAX_ENTRIES);
     if (entry && !e->ns.ptr) e->ns = WP_STR("default");
 }
 
@@ -147,7 +217,7 @@ static void control(struct check *check, const struct wp_control *e) {
     optional_id(check, "control_id", e->control_id);
     name(check, "philosophy", e->philosophy);
     known(check, "op", e->op, ops);
-    range(check, "count", e->count, 0, MOST_CONTAINERS);
+    range(check, "count", e->count, FIELD_MAX_CONTAINERS);
     needs(check, e->op, "count", !one_of(e->op, counted) || e->count != WP_ABSENT);
 }
 
@@ -168,9 +238,11 @@ static void container_event(struct check *check, const struct wp_container_event
     figure(check, "create_ms", e->create_ms);
     figure(check, "start_ms", e->start_ms);
     figure(check, "ready_ms", e->ready_ms);
-    if (!check->err && (e->detail.len > LONGEST_DETAIL || !wp_str_is_utf8(e->detail)))
-        check->err =
-            wp_fail(check->error, WP_ERR_DATA, "field detail must be UTF-8, up to %d bytes", LONGEST_DETAIL);
+    if (!check->err && e->detail.len > LONGEST_DETAIL)
+        check->err = wp_fail(check->error, WP_ERR_DATA, "field detail must be up to %d bytes, not %zu",
+                             LONGEST_DETAIL, e->detail.len);
+    else if (!check->err && !wp_str_is_utf8(e->detail))
+        check->err = wp_fail(check->error, WP_ERR_DATA, "field detail must be UTF-8, not other bytes");
 }
 
 enum wp_err validate_event(enum wp_topic topic, union wp_event *event, struct wp_error *error) {

@@ -174,16 +174,6 @@ static enum wp_err parse_object(struct wp_str text, json_t **ret_json, struct wp
     return WP_OK;
 }
 
-static enum wp_err decode_json_text(enum wp_topic topic, struct wp_str text, struct wp_arena *arena,
-                                    union wp_event *event, struct wp_error *error) {
-    json_t *json = NULL;
-    enum wp_err err = parse_object(text, &json, error);
-    if (err) return err;
-    err = fields_read_json(&topic_fields[topic], json, arena, event, error);
-    json_decref(json);
-    return err;
-}
-
 /* ---- the hot path ---- */
 
 static enum wp_err decode_avro(enum wp_topic topic, struct wp_str datum, union wp_event *event,
@@ -197,7 +187,7 @@ static enum wp_err decode_avro(enum wp_topic topic, struct wp_str datum, union w
 
 static enum wp_err decode_body(const struct frame *frame, enum wp_topic topic, struct wp_arena *arena,
                                union wp_event *event, struct wp_error *error) {
-    if (!frame->writer) return decode_json_text(topic, frame->body, arena, event, error);
+    if (!frame->writer) return fields_read_json(&topic_fields[topic], frame->body, arena, event, error);
     if (!frame->writer->evolved) return decode_avro(topic, frame->body, event, error);
     return evolved_read(frame->writer->evolved, &topic_fields[topic], frame->body, arena, event, error);
 }

@@ -53,7 +53,8 @@ class Rules:
     sent_grows: bool = True      # `prev` never lies before what was acknowledged, also behind a call that goes again
     start: str = 'floor'         # min(committed, floor); 'committed'
     told_floor: str = 'complete'  # the floor that it tells: all below is confirmed by Kafka; 'answered': has a result
-    commit: str = 'acknowledged'  # commits up to the floor that Redis acknowledged; 'complete': up to its own
+    commit: str = 'acknowledged'  # commits up to its floor, as far as Redis acknowledged it; 'complete': up to its own;
+    #                              'any acknowledged': up to that of Redis, which another worker may have moved
     after_stop: str = 'floor moved'  # when the rest of a call that stopped early goes again: when the floor has moved, but
     #                                  what was applied at once; 'strictly': only when it has moved; 'at once';
     #                                  'nothing applied': as the first, but at once too when the call applied something

@@ -121,6 +121,9 @@ def walk(rules, number, dice):
         label, _, after = dice.choices(steps, [weight(s[0]) for s in steps])[0]
         schedule.step(label, world, after)
         world = after
+        wrong = model.wrong(world)
+        if wrong:
+            sys.exit('\n'.join(schedule.lines + [f'the model itself breaks its rules: {wrong}']))
     return schedule.lines
 
 

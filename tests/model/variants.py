@@ -72,6 +72,8 @@ VARIANTS = [
     Variant('trim-when-answered', 'nothing was published', two_writes(told_floor='answered'), 'rule 5'),
     Variant('keep-last-only', 'nothing was published', two_writes(trim='all', batch=1), 'rule 2'),
     Variant('commit-own-floor', 'committed', two_writes(commit='complete'), 'rule 5'),
+    Variant('commit-any-floor', 'pass', scope('ww', '101', commit='any acknowledged'),
+            'equal: what another worker has completed is complete'),
     Variant('start-at-commit', 'pass', two_writes(start='committed'), 'equal unless Redis loses something'),
 
     # --- pure reads ---

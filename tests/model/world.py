@@ -65,7 +65,7 @@ class Model:
             name = self.name(event)
             if world.slot.effects[event] == 99:
                 return f'{name} was applied twice'
-            if bits >> STALE_READ & 1 and not self.rules.lose_all:
+            if bits >> STALE_READ & 1 and not world.forgiven:
                 return f'{name} was answered without an earlier write'
             results = bits & ~(1 << READ | 1 << STALE_READ)
             if self.rules.same and results & (results - 1):
@@ -169,6 +169,8 @@ class Model:
             floor = work.told_floor(rules, worker)
             if rules.commit == 'acknowledged':
                 floor = min(floor, worker.floor_acked)
+            elif rules.commit == 'any acknowledged':
+                floor = worker.floor_acked
             if floor > world.committed and worker.log == world.log:
                 yield (who, 'commits', floor), True, world._replace(committed=floor)
         if worker.running and rules.verify:

@@ -52,30 +52,40 @@ local function warm_for(p, name, r)
     return id, c
 end
 
+local function reject_draining(offset, id, r)
+    reject(offset, id, r, 'draining: the pool ' .. r[POOL] .. ' takes nothing until it is resized (pool-control)')
+end
+
+-- Why no container can be as large as the request wants; nil: one can be.
+local function too_large(r)
+    local cpu, memory = r[CPU] or 0, r[MEMORY] or 0
+    if cpu > settings.max_cpu then
+        return 'too_large: cpu_percent is ' .. cpu .. ', pool.max_cpu_percent is ' .. settings.max_cpu
+    elseif memory > settings.max_memory then
+        return 'too_large: memory_mb is ' .. memory .. ', pool.max_memory_mb is ' .. settings.max_memory
+    end
+end
+
 local function acquire_one(e)
     local offset, id, name = e[1], e[6], e[8]
-    local known = requests[id]
-    if known and known[STATE] == 'l' then -- sent again: the same answer
-        return add(offset, known[ANSWER])
-    elseif known and known[STATE] ~= 'x' then
-        return -- waiting, or it had its one answer
+    local known, invalid = requests[id], e[14] or ''
+    if invalid ~= '' then dead_letter(offset, invalid) end -- whatever is known of the request whose id it has
+    if known and known[STATE] ~= 'x' then -- sent again: the same answer, or nothing while it waits and after its end
+        if known[STATE] == 'l' and invalid == '' then add(offset, known[ANSWER]) end
+        return
     end
     local r = {false, name, e[7], e[9], e[5], '', '', known and 'x', false, e[4], now, e[2], 0, e[11] or settings.lease_ms, e[12] or false,
         e[13] or false, e[15] and e[15] ~= '' or false, 0}
-    local invalid = e[14]
-    if invalid and invalid ~= '' then
-        dead_letter(offset, invalid)
-        return reject(offset, id, r, 'invalid')
-    elseif known then
-        return reject(offset, id, r, 'cancelled')
-    end
+    if invalid ~= '' then return reject(offset, id, r, 'invalid: ' .. invalid) end
+    if known then return reject(offset, id, r, 'cancelled: it was released before it was read') end
     local p = philosophies.pool(name)
     if not p then return reject(offset, id, r, philosophies.too_many()) end
     local sent = e[3] < 0 and now or math.min(e[3] * 1000, now)
     local timeout = e[10] or settings.timeout_ms
     r[DEADLINE] = sent + timeout * 1000
-    if p.draining then return reject(offset, id, r, 'draining') end
-    if (r[CPU] or 0) > settings.max_cpu or (r[MEMORY] or 0) > settings.max_memory then return reject(offset, id, r, 'too_large') end
+    if p.draining then return reject_draining(offset, id, r) end
+    local large = too_large(r)
+    if large then return reject(offset, id, r, large) end
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, 'timeout') end
     if r[CLAIM] then
         if not some_host_claims() then return reject(offset, id, r, 'no host takes claims (host.claims)') end
@@ -130,10 +140,10 @@ local function release_one(e)
     elseif r[STATE] == 'w' then
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the request is of philosophy ' .. r[POOL]) end
         stop_waiting(r)
-        reject(offset, id, r, 'cancelled')
+        reject(offset, id, r, 'cancelled: it was released while it waited')
     elseif r[STATE] == 'b' then
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the request is of philosophy ' .. r[POOL]) end
-        give_up_binding(offset, id, r, 'cancelled')
+        give_up_binding(offset, id, r, 'cancelled: it was released while its container was bound')
     elseif r[STATE] == 'l' then
         local cid = r[CONTAINER]
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the lease is of philosophy ' .. r[POOL]) end
@@ -169,7 +179,7 @@ local function gone(offset, id, c, reason)
         local r = state.request(c[REQUEST])
         if r and r[STATE] == 'l' and r[CONTAINER] == id then end_lease(offset, c[REQUEST], r, 'lost', reason) end
         if r and r[STATE] == 'b' and r[CONTAINER] == id then -- it was not handed out
-            if p.draining then reject(offset, c[REQUEST], r, 'draining') else start_waiting(c[REQUEST], r, r[ARRIVED]) end
+            if p.draining then reject_draining(offset, c[REQUEST], r) else start_waiting(c[REQUEST], r, r[ARRIVED]) end
         end
     end
     state.move(id, c, 'gone')
@@ -239,7 +249,7 @@ local function expire(offset, id)
     if not r or r[STATE] ~= 'l' then return state.not_due('expiry', id) end
     local cid, c = r[CONTAINER], state.container(r[CONTAINER])
     state.pool(r[POOL])
-    end_lease(offset, id, r, 'lost', 'lease_expired')
+    end_lease(offset, id, r, 'lost', 'lease_expired: it was not released in time; ask for a longer lease_ms (0: no end)')
     c[REQUEST], work = '', work + 1
     destroy(offset, cid, c)
 end
@@ -367,7 +377,7 @@ local function drop_host(offset, name, detail)
         if c and c[STATE] ~= 'gone' and stepped < STEP then
             stepped = stepped + 1
             state.pool(c[POOL])
-            gone(offset, id, c, 'host_down')
+            gone(offset, id, c, 'host_down: the host ' .. name .. ' was stopped, or not heard of in time; what ran there counts as dead')
         elseif not c then
             host_table.member(name, id, false)
         end
@@ -413,7 +423,7 @@ local function event_one(e)
     elseif c[STATE] == 'creating' then
         create_failed(offset, id, c, e[6])
     elseif what ~= 'failed' then
-        gone(offset, id, c, 'container_died')
+        gone(offset, id, c, e[6] ~= '' and 'container_died: ' .. e[6] or 'container_died: its host does not say why')
     end
 end
 
@@ -485,8 +495,6 @@ function pool.go_on_with(offset, name, p, detail)
     if left then expire_step(offset, name, p, tonumber(left), tonumber(was), tonumber(before)) end
     return left ~= nil
 end
-
-local function reject_draining(offset, id, r) reject(offset, id, r, 'draining') end
 
 function pool.drain_step(offset, name, p)
     expire_idle(offset, name, STEP)

@@ -1,4 +1,4 @@
--- revision 10
+-- revision 11
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
 -- and the heartbeats, without which every host would be taken for dead.
 local function topic(name, apply, flags)

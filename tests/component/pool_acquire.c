@@ -86,6 +86,62 @@ Test(pool_acquire, an_invalid_one_is_rejected_and_dead_lettered) {
     cr_assert_eq(slot.answer.count, 2);
 }
 
+Test(pool_acquire, an_invalid_one_is_told_what_is_wrong) {
+    pool_acquire(&slot, .id = "r1", .invalid = "field timeout_ms must be 0 to 86400000, not -5");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"),
+                     "invalid: field timeout_ms must be 0 to 86400000, not -5");
+}
+
+static void expect_dead_letter_alone(const char *reason) {
+    cr_assert_eq(slot.answer.count, 1);
+    cr_assert_eq(record_kind(&slot.answer, 0), 5);
+    cr_assert_str_eq(record_str(&slot.answer, 0, "reason"), reason);
+}
+
+Test(pool_acquire, an_invalid_one_with_the_id_of_a_leased_request_is_dead_lettered_alone) {
+    pool_warm(&slot, "react", 1);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
+    pool_acquire(&slot, .id = "r1", .philosophy = "", .invalid = "no philosophy");
+    expect_dead_letter_alone("no philosophy");
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned", "the lease is as it was");
+    cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
+}
+
+Test(pool_acquire, an_invalid_one_with_the_id_of_a_waiting_or_ended_request_is_dead_lettered_alone) {
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "");
+    pool_acquire(&slot, .id = "r1", .invalid = "no good");
+    expect_dead_letter_alone("no good");
+    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 1, "it waits on");
+    pool_release(&slot, "r1");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "cancelled");
+    pool_acquire(&slot, .id = "r1", .invalid = "no good");
+    expect_dead_letter_alone("no good");
+}
+
+Test(pool_acquire, an_invalid_one_that_was_released_before_it_was_seen_has_its_one_answer) {
+    pool_release(&slot, "r1");
+    expect_rejected(pool_acquire(&slot, .id = "r1", .invalid = "no good"), "r1", "invalid");
+    cr_assert_eq(slot.answer.count, 2);
+    pool_acquire(&slot, .id = "r1", .invalid = "no good");
+    expect_dead_letter_alone("no good");
+}
+
+Test(pool_acquire, a_rejection_says_why_in_words) {
+    static const struct {
+        double cpu, memory;
+        const char *reason;
+    } large[] = {{401, 0, "too_large: cpu_percent is 401, pool.max_cpu_percent is 400"},
+                 {0, 8193, "too_large: memory_mb is 8193, pool.max_memory_mb is 8192"}};
+    for (size_t i = 0; i < 2; i++) {
+        const char *id = i ? "r2" : "r1";
+        pool_acquire(&slot, .id = id, .cpu = large[i].cpu, .memory = large[i].memory);
+        cr_assert_str_eq(pool_answer_str(&slot, id, "reason"), large[i].reason);
+    }
+    pool_control(&slot, "react", "drain", -1);
+    pool_acquire(&slot, .id = "r3");
+    cr_assert(strstr(pool_answer_str(&slot, "r3", "reason"), "until it is resized"));
+}
+
 Test(pool_acquire, one_that_comes_after_its_timeout_is_rejected) {
     pool_warm(&slot, "react", 1);
     int64_t now_ms = calls_now(&slot.redis, WP_SLOT_POOL) / 1000;

@@ -166,14 +166,40 @@ class BadInput(unittest.TestCase):
                                                    ({"agent_id": ""}, "agent_id"), ({"tenant": "a b"}, "tenant"),
                                                    ({"memory_mb": "much"}, "memory_mb"))):
             request_id = f"invalid-{number}"
-            self.refused_json("container-acquire", {"request_id": request_id, "agent_id": "a", "philosophy": "react", **fields}, reason)
+            letter = self.refused_json("container-acquire", {"request_id": request_id, "agent_id": "a", "philosophy": "react", **fields}, reason)
             answer = self.client.wait("container-assignment", lambda r: r["request_id"] == request_id)
-            self.assertEqual((answer["status"], answer["reason"], answer.key), ("rejected", "invalid", b"whose"))
+            self.assertEqual((answer["status"], answer["reason"], answer.key),
+                             ("rejected", "invalid: " + letter.headers["reason"].decode(), b"whose"))
             self.assertIsNone(answer["container_id"])
             self.assertEqual(answer.headers, {"traceparent": b"00-1-2-03"})
         cut = encode("container-acquire", {"request_id": "invalid-cut", "agent_id": "a", "philosophy": "react", "timeout_ms": 5}, "avro")[:-3]
         self.refused("container-acquire", cut, "ends early|past the end|ends before|malformed")
-        self.client.wait("container-assignment", lambda r: r["request_id"] == "invalid-cut" and r["reason"] == "invalid")
+        self.client.wait("container-assignment", lambda r: r["request_id"] == "invalid-cut" and r["reason"].startswith("invalid: "))
+
+    def test_numbers_that_no_field_can_hold(self):
+        acquire = '{"request_id": "%s", "agent_id": "a", "philosophy": "goods", %s}'
+        for number, (field, reason) in enumerate((('"timeout_ms": 123456789012345678901', "timeout_ms must be 0 to .*, not 123456789012345678901"),
+                                                  ('"cpu_percent": 1e400', "cpu_percent must be 0 to .*, not 1e400"))):
+            self.refused("container-acquire", (acquire % (f"huge-{number}", field)).encode(), reason)
+            answer = self.client.wait("container-assignment", lambda r: r["request_id"] == f"huge-{number}")
+            self.assertEqual(answer["status"], "rejected")
+            self.assertRegex(answer["reason"], "^invalid: field " + reason)
+        self.client.send_raw("container-acquire", (acquire % ("huge-passes", '"trace": [123456789012345678901, 1e400]')).encode())
+        self.client.wait("container-assignment", lambda r: r["request_id"] == "huge-passes" and r["status"] == "assigned")
+        self.client.send("container-release", {"request_id": "huge-passes", "philosophy": "goods"})
+
+    def test_a_value_comes_back_as_the_text_that_was_sent(self):
+        value = '{"z": 123456789012345678901,  "a": [1e400, 0.10000000000000000000001, -0]}'
+        self.client.send_raw("cache", ('{"event_id": "text-set", "op": "set", "key": "text", "value": %s}' % value).encode())
+        self.client.send("cache", {"event_id": "text-get", "op": "get", "key": "text"})
+        answer = self.client.wait("cache-result", lambda r: r["event_id"] == "text-get")
+        self.assertEqual((answer["hit"], bytes(answer["value"])), (True, value.encode()))
+
+    def test_an_invalid_acquire_with_the_id_of_a_lease_changes_nothing(self):
+        self.assertEqual(self.client.acquire("held", "goods")["status"], "assigned")
+        self.refused_json("container-acquire", {"request_id": "held", "agent_id": "a", "philosophy": "goods", "timeout_ms": -5}, "timeout_ms")
+        self.assertEqual(len([r for r in self.client.read("container-assignment") if r["request_id"] == "held"]), 1)
+        self.client.send("container-release", {"request_id": "held", "philosophy": "goods"})
 
     def test_an_acquire_without_a_readable_id_is_only_dead_lettered(self):
         before = len(self.client.read("container-assignment"))

@@ -63,7 +63,7 @@ class Claims(WithDocker):
 
     def test_too_large_a_claim_is_refused(self):
         self.client.send("container-acquire", {"request_id": "l-1", "agent_id": "a", "philosophy": "large", "claim": {"k": "x" * 65536}})
-        self.assertEqual(self.answer("l-1")["reason"], "invalid")
+        self.assertEqual(self.answer("l-1")["reason"], "invalid: field claim must be 65536 bytes at most, keys and values together, not 65537")
 
 
 class Resets(WithDocker):

@@ -28,6 +28,11 @@ def alive(pid):
         return False
 
 
+def first_word(answer):
+    """What its reason begins with: what a program goes by; the rest says why, in words."""
+    return answer["reason"].split(":")[0]
+
+
 class WithSystem(unittest.TestCase):
     options, workers = {}, 1
 
@@ -100,10 +105,10 @@ class HandingOut(WithSystem):
             self.acquire(f"t-{number}", "timed")
         began = time.monotonic()
         late = self.acquire("t-late", "timed", timeout_ms=700)
-        self.assertEqual((late["status"], late["reason"]), ("rejected", "timeout"))
+        self.assertEqual((late["status"], first_word(late)), ("rejected", "timeout"))
         self.assertGreaterEqual(time.monotonic() - began, 0.6)
         self.assertGreater(late["retry_after_ms"], 0)
-        self.assertEqual(self.acquire("t-now", "timed", timeout_ms=0)["reason"], "timeout")
+        self.assertEqual(first_word(self.acquire("t-now", "timed", timeout_ms=0)), "timeout")
         self.release("t-0", "timed")
         self.system.wait_pool("timed", available=1, waiting=0)
         self.assertEqual(len(self.answers("t-late")), 1)
@@ -115,19 +120,19 @@ class HandingOut(WithSystem):
         self.system.wait_pool("cancelled", waiting=1)
         self.release("c-waits", "cancelled")
         answer = self.answer("c-waits")
-        self.assertEqual((answer["status"], answer["reason"]), ("rejected", "cancelled"))
+        self.assertEqual((answer["status"], first_word(answer)), ("rejected", "cancelled"))
         self.system.wait_pool("cancelled", waiting=0)
 
     def test_a_release_before_its_acquire_cancels_it(self):
         self.release("early", "early")
         self.client.wait("dead-letter", lambda r: b"early" in r.raw)
-        self.assertEqual(self.acquire("early", "early")["reason"], "cancelled")
+        self.assertEqual(first_word(self.acquire("early", "early")), "cancelled")
 
     def test_a_lease_expires_and_its_container_ends(self):
         answer = self.acquire("e-1", "expired", lease_ms=500)
         self.assertAlmostEqual(answer["lease_expires_at"], time.time() * 1000 + 500, delta=120000)
         lost = self.answer("e-1", "lost")
-        self.assertEqual((lost["reason"], lost["container_id"]), ("lease_expired", answer["container_id"]))
+        self.assertEqual((first_word(lost), lost["container_id"]), ("lease_expired", answer["container_id"]))
         wait_until(lambda: not alive(pid_of(answer)), "its process ended")
         self.release("e-1", "expired")  # too late, and only counted
         self.system.wait_pool("expired", leased=0, available=0)
@@ -140,7 +145,7 @@ class HandingOut(WithSystem):
         answer = self.acquire("k-1", "killed")
         os.kill(pid_of(answer), signal.SIGKILL)
         lost = self.answer("k-1", "lost")
-        self.assertEqual((lost["container_id"], lost["reason"]), (answer["container_id"], "container_died"))
+        self.assertEqual((lost["container_id"], first_word(lost)), (answer["container_id"], "container_died"))
         self.system.wait_pool("killed", leased=0)
         self.assertEqual(self.acquire("k-2", "killed")["status"], "assigned")
 
@@ -170,7 +175,8 @@ class HandingOut(WithSystem):
         self.assertFalse(large["warm_start"])
         self.assertGreaterEqual(large["limits"]["memory_mb"], 500)
         self.assertGreaterEqual(large["limits"]["cpu_percent"], 80)
-        self.assertEqual(self.acquire("s-3", "sized", memory_mb=1e6)["reason"], "too_large")
+        self.assertRegex(self.acquire("s-3", "sized", memory_mb=1e6)["reason"],
+                         "^too_large: memory_mb is 1000000, pool.max_memory_mb is ")
 
     def test_what_is_beyond_the_size_is_not_kept(self):
         for number in range(2):
@@ -313,7 +319,7 @@ class TwoHosts(WithSystem):
         wait_until(lambda: {record["request_id"] for record in losses()} >= own, lambda: f"{own} are lost: {losses()}")
         lost = losses()
         self.assertEqual({record["request_id"] for record in lost}, own)
-        self.assertEqual({record["reason"] for record in lost}, {"host_down"})
+        self.assertEqual({first_word(record) for record in lost}, {"host_down"})
         self.release(next(a["request_id"] for a in answers if a["host"] == "w1"), "spread")
         self.assertEqual(self.answer("h-waits")["host"], "w1")
         for answer in answers:

@@ -26,6 +26,7 @@ class Rules:
     durable: bool = False    # but none that somebody has a reply of (appendfsync always)
     lose_all: bool = False   # or without any
     remade: int = 0          # the topic is deleted and made anew
+    errors: int = 0          # the function fails on an event `p`, though Redis is well
     fills: int = 0           # Redis is out of memory until nothing is stored of the partition
 
     # --- the function in Redis ---
@@ -58,6 +59,8 @@ class Rules:
     after_stop: str = 'floor moved'  # when the rest of a call that stopped early goes again: when the floor has moved, but
     #                                  what was applied at once; 'strictly': only when it has moved; 'at once';
     #                                  'nothing applied': as the first, but at once too when the call applied something
+    retry: str = 'from acknowledged'  # a refused call goes again with all that is unresolved; 'failed call': as it was
+    skip: str = 'slot'       # who gives up an event that the function fails on alone: 'slot' stores that; 'worker' by itself
     verify: bool = False         # compares what Redis has with what it acknowledged
 
     # --- what must hold, beside what a client can see ---
@@ -69,12 +72,13 @@ class Rules:
 #   w  a write: it changes the state, has one result of size 1
 #   W  the same with a result of size 3
 #   q  a write without an answer: it changes the state, nothing is stored or published
+#   p  a write that the function may fail on
 #   r  a pure read: it changes nothing, and is answered
 #   d  an event that cannot be decoded: never sent to Redis, a dead letter is published
-SIZE = {'w': 1, 'W': 3, 'q': 0, 'r': 1, 'd': 0}
+SIZE = {'w': 1, 'p': 1, 'W': 3, 'q': 0, 'r': 1, 'd': 0}
 
 # A result is named by a number: event id * 8 + attempt. Attempts from 1 on are applications of a write; the others:
-DEAD_LETTER, READ, STALE_READ = 5, 6, 7
+SKIPPED, DEAD_LETTER, READ, STALE_READ = 4, 5, 6, 7
 FINISHED, NO_ANSWER = -1, -2  # in a reply, in place of a result
 
 

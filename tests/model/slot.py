@@ -4,7 +4,7 @@ All functions here are pure: they take a Slot and give a new one. Calls nobody b
 """
 from typing import NamedTuple
 
-from rules import FINISHED, NO_ANSWER, READ, SIZE, STALE_READ, event_id
+from rules import FINISHED, NO_ANSWER, READ, SIZE, SKIPPED, STALE_READ, event_id
 
 
 class Slot(NamedTuple):
@@ -18,7 +18,7 @@ class Slot(NamedTuple):
 
 
 class Request(NamedTuple):
-    kind: str          # call, replay, floor, begin, accept
+    kind: str          # call, replay, skip, floor, begin, accept
     generation: int
     log: int           # of which log its offsets are (only to judge)
     prev: int
@@ -102,6 +102,12 @@ def refuse(rules, slot, request):
         return 'gap'
     checked = rules.gap_check and not (request.kind == 'floor' and rules.floor_call != 'chained')
     return 'gap' if checked and request.prev > position(rules, slot) else None
+
+
+def may_fail(rules, slot, request):
+    """A call that would apply an event which the function may fail on."""
+    return (request.kind == 'call' and not slot.full and not refuse(rules, slot, request) and
+            any(o > position(rules, slot) and rules.events[o] == 'p' for o in request.offsets))
 
 
 def move_floor(rules, slot, floor, lower=False):
@@ -191,7 +197,7 @@ def apply(rules, slot, attempts, request, known):
         else:
             attempts[event] += 1
             effects[event] = 99 if effects[event] else attempts[event]
-            result = event * 8 + attempts[event] if kind != 'q' else FINISHED
+            result = event * 8 + (SKIPPED if request.kind == 'skip' else attempts[event]) if kind != 'q' else FINISHED
         if needed:
             chunk.append((offset, result))
         size += needed

@@ -56,6 +56,9 @@ VARIANTS = [
     Variant('rules/reply-cut', 'pass', scope('wwW', '100', reply_bound=1, calls=1),
             'stored results in a reply are bounded'),
 
+    Variant('rules/skip', 'pass', scope('wpw', '100', errors=2), 'a function fails on an event: it is skipped'),
+    Variant('rules/skip-late', 'pass', scope('pw', '010', errors=2), 'the same, with a call that is lost or late'),
+
     # --- the chain ---
     Variant('no-gap-check', 'was never applied|nothing was published', two_writes(gap_check=False), 'rule 2'),
     Variant('first-call-unchecked', 'stands still',
@@ -64,6 +67,10 @@ VARIANTS = [
     Variant('prev-goes-back', 'nothing was published',
             scope('www', '010', losses=1, lost_writes=1, verify=True, same=False, sent_grows=False, batch=1),
             'a call that goes again lies before what was acknowledged; the one behind it must name the latter'),
+    Variant('retry-failed-call', 'stands still', bounded('www', '000', retry='failed call'),
+            'rule 4: calls behind one that must go again are refused, and it waits for them to end'),
+    Variant('skip-by-worker', 'two different', scope('p', '100', errors=2, skip='worker'),
+            'rule 8: the next worker may apply the event that this one has given up'),
     Variant('checked-against-applied', 'taken to have lost', dead_first(position='applied'),
             'rule 2: after events that are never sent, `applied` alone is too low'),
     Variant('unstored-unanswered', 'stands still|spins', two_writes(unstored='nothing'), 'rule 2'),

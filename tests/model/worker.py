@@ -25,6 +25,8 @@ class Worker(NamedTuple):
     stopped: tuple     # a call stopped early, when Redis had this (applied, floor); (): none did
     memory: int        # ENOUGH, REFUSED or ASKED, below
     floor_acked: int   # the floor that Redis acknowledged
+    alone: int         # the function failed: events up to this offset go one by one
+    skip: int          # the event that it failed on alone; -1: none
 
 
 # Redis is out of memory: first what was applied is asked for (a replay), then the worker waits.
@@ -33,7 +35,8 @@ ENOUGH, REFUSED, ASKED = 0, 1, 2
 
 def looking(rules, log, calls=()):
     """One that asks where to begin."""
-    return Worker(False, log, 0, 0, 0, -1, -1, (WAITING,) * len(rules.events), tuple(calls), False, (), ENOUGH, -1)
+    return Worker(False, log, 0, 0, 0, -1, -1, (WAITING,) * len(rules.events), tuple(calls), False, (), ENOUGH, -1,
+                  -1, -1)
 
 
 def begun(rules, worker, start, floor, generation):
@@ -94,7 +97,7 @@ def send(rules, worker, most):
     events, offsets, offset = list(worker.events), [], worker.next
     floor = completed(worker)
     while offset < len(events) and offset < floor + rules.window:
-        if rules.events[offset] != 'd' and len(offsets) == most:
+        if rules.events[offset] != 'd' and (len(offsets) == most or offsets and offsets[0] <= worker.alone):
             break
         if events[offset] == WAITING and rules.events[offset] == 'd':
             events[offset] = ANSWERED + event_id(rules, worker.log, offset) * 8 + DEAD_LETTER
@@ -107,14 +110,15 @@ def send(rules, worker, most):
     worker = worker._replace(events=tuple(events), next=offset)
     if not offsets:
         return worker
-    kind = 'replay' if worker.memory == REFUSED else 'call'
+    kind = 'replay' if worker.memory == REFUSED else 'skip' if offsets == [worker.skip] else 'call'
     request = Request(kind, worker.generation, worker.log, worker.sent, told_floor(rules, worker), tuple(offsets))
     sent = max(worker.sent, offsets[-1]) if rules.sent_grows else offsets[-1]
     return worker._replace(calls=worker.calls + (request,), sent=sent)
 
 
 def may_send(rules, worker):
-    return worker.running and not worker.dirty and under_way(worker, 'call', 'replay') < rules.calls
+    most = 1 if worker.next <= worker.alone else rules.calls
+    return worker.running and not worker.dirty and under_way(worker, 'call', 'replay', 'skip') < most
 
 
 def tell_floor(rules, worker):
@@ -130,7 +134,7 @@ def tell_floor(rules, worker):
 
 def again(rules, worker):
     """Rule 4: when its calls have ended, all that is unresolved goes again."""
-    if not worker.dirty or under_way(worker, 'call', 'replay') or must_wait(rules, worker):
+    if not worker.dirty or under_way(worker, 'call', 'replay', 'skip') or must_wait(rules, worker):
         return worker
     events = tuple(WAITING if e == SENT else e for e in worker.events)
     first = next((o for o in range(worker.start, worker.next) if events[o] == WAITING), worker.next)
@@ -168,6 +172,17 @@ def on_failure(worker, request):
     return worker._replace(dirty=worker.dirty or request.kind != 'floor')
 
 
+def on_function_error(rules, worker, request):
+    """Rule 8: one by one, until it fails on an event alone; that one is skipped."""
+    if len(request.offsets) > 1 or request.offsets[0] > worker.alone:
+        return worker._replace(dirty=True, alone=max(worker.alone, request.offsets[-1]))
+    offset = request.offsets[0]
+    if rules.skip == 'slot':
+        return worker._replace(dirty=True, skip=offset)
+    letter = ANSWERED + event_id(rules, worker.log, offset) * 8 + DEAD_LETTER
+    return worker._replace(dirty=True, events=worker.events[:offset] + (letter,) + worker.events[offset + 1:])
+
+
 def knows_less(worker, reply):
     """Redis has lost what it acknowledged."""
     return reply.kind == 'gap' and (reply.applied < worker.acked or reply.floor < worker.floor_acked)
@@ -181,6 +196,8 @@ def on_reply(rules, worker, request, reply):
         return None
     if reply.kind == 'full':
         return on_full(rules, worker, request)
+    if reply.kind == 'gap' and request.kind != 'floor' and rules.retry == 'failed call':
+        return worker._replace(calls=worker.calls + (request,))
     if reply.kind == 'gap':
         return worker._replace(dirty=worker.dirty or request.kind != 'floor')
     worker = worker._replace(floor_acked=max(worker.floor_acked, reply.floor))

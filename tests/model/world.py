@@ -19,6 +19,7 @@ class Faults(NamedTuple):
     losses: int
     remade: int
     fills: int
+    errors: int
 
 
 class World(NamedTuple):
@@ -49,7 +50,7 @@ class Model:
     def first(self):
         r = self.rules
         n = len(r.events) * self.logs
-        left = Faults(r.crashes, r.failures, r.rebalances, r.losses, r.remade, r.fills)
+        left = Faults(r.crashes, r.failures, r.rebalances, r.losses, r.remade, r.fills, r.errors)
         return World(0, -1, (0,) * n, (0,) * n, redis.empty(r, self.logs), (), work.looking(r, 0), None, (), left, 0, '')
 
     # ---- what must be ----------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ class Model:
         return self.kind(event) == 'q' or world.published[event] != 0
 
     def is_applied(self, world, event):
-        return self.kind(event) in 'rd' or world.slot.effects[event] != 0
+        return self.kind(event) in 'rdp' or world.slot.effects[event] != 0
 
     def reached(self, world):
         """All is published, applied and committed."""
@@ -211,6 +212,10 @@ class Model:
         else:
             replied = replied._replace(**{who: work.again(rules, new)})
         yield (who, 'asked', request, reply), good, replied
+        if world.left.errors and redis.may_fail(rules, world.slot, request):
+            left = world.left._replace(errors=world.left.errors - 1)
+            failed = work.again(rules, work.on_function_error(rules, rest, request))
+            yield (who, 'asked, the function fails', request), False, world._replace(**{who: failed}, left=left)
         if world.left.failures and len(world.late) < MOST_LATE:
             left = world.left._replace(failures=world.left.failures - 1)
             failed = work.again(rules, work.on_failure(rest, request))

@@ -69,6 +69,7 @@ local function make_room(offset, hungry, is_maker)
     end
     for _, name in ipairs(names) do
         local p = state.pool(name)
+        if not p then state.later({'ZREM', ':active', name}) end
         if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name, is_there) then return true end
     end
     return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry, is_there)
@@ -98,14 +99,30 @@ local function waiting_from(p, i)
         if not id then return nil, i end
         local r = state.request(id)
         if r and r[STATE] == 'w' then return r, i end
+        repair.not_waiting(p.wait_list, id, r)
         i = i + 1
     end
+end
+
+-- Fewer wait than the pool counts: how many, when the whole list was read.
+local function count_waiting(p)
+    local count, i = 0, 1
+    state.load_requests(p.wait_list.items)
+    while lists.item(p.wait_list, i) do
+        local r = state.request(lists.item(p.wait_list, i))
+        if r and r[STATE] == 'w' then count = count + 1 end
+        i = i + 1
+    end
+    return count
 end
 
 -- Creates under way >= min(waiting, free room), so nobody waits for a container that nobody makes.
 function restore(offset, name)
     local p = state.pool(name)
-    if not p then return end
+    if not p then
+        state.later({'ZREM', ':hungry', name}) -- it would keep others from their turn
+        return
+    end
     if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_hungry(name, p, false) end
     local i, r = p.creating, nil -- the creates under way are for those that have waited longest
     while p.creating < p.waiting do
@@ -117,8 +134,12 @@ function restore(offset, name)
             if p.idle == 0 or p.creating + p.ending >= p.waiting or not destroy_oldest_idle(offset, name) then break end
         else
             r, i = waiting_from(p, i + 1)
+            if not r then
+                repair.waiting(p, count_waiting(p))
+                break
+            end
             if not create(offset, name, r) then
-                local is_maker = makers_of(name, r and r[CLAIM])
+                local is_maker = makers_of(name, r[CLAIM])
                 for _ = p.creating + ending_on(is_maker) + 1, math.min(p.waiting, p.creating + CREATES) do
                     if not make_room(offset, name, is_maker) then break end
                 end

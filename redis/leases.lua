@@ -211,7 +211,7 @@ end
 
 local function stop_waiting(r)
     local p = state.pool(r[POOL])
-    p.waiting = p.waiting - 1
+    p.waiting = math.max(0, p.waiting - 1)
     state.touch_pool(r[POOL])
     if p.hungry then restore_later(r[POOL]) end
 end
@@ -244,7 +244,7 @@ end
 
 local function idle_of_list(id, l)
     local c = containers[id]
-    return c[STATE] == 'idle' and c[REUSE] == l.reuse and c
+    return c and c[STATE] == 'idle' and c[REUSE] == l.reuse and c
 end
 
 -- The first of an idle list that the request may have.
@@ -268,6 +268,7 @@ end
 local function waiting_of_list(id, l)
     if requests[id] == nil then state.load_requests(l.items) end
     local r = requests[id]
+    if not r or r[STATE] ~= 'w' then repair.not_waiting(l, id, r) end
     return r and r[STATE] == 'w' and r
 end
 

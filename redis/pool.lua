@@ -126,6 +126,7 @@ local function give_up_binding(offset, id, r, reason)
     local c = state.container(cid)
     state.pool(r[POOL])
     reject(offset, id, r, reason)
+    if not c then repair.lost_container(cid, r[POOL], id) end
     if not c or c[REQUEST] ~= id then return end
     c[REQUEST] = ''
     destroy(offset, cid, c)
@@ -194,12 +195,17 @@ local function reject_all_waiting(offset, name, p, reject_one)
     state.load_requests(p.wait_list.items)
     for i = 1, STEP do
         local id = lists.item(p.wait_list, i)
-        if not id then break end
+        if not id then
+            repair.waiting(p, 0)
+            break
+        end
         local r = state.request(id)
         if r and r[STATE] == 'w' then
             stop_waiting(r)
             reject_one(offset, id, r, p)
             work = work + 1
+        else
+            repair.not_waiting(p.wait_list, id, r)
         end
     end
     if p.waiting > 0 then go_on(offset, name) end
@@ -248,14 +254,17 @@ local function expire(offset, id)
     local r = state.request(id)
     if not r or r[STATE] ~= 'l' then return state.not_due('expiry', id) end
     local cid, c = r[CONTAINER], state.container(r[CONTAINER])
-    state.pool(r[POOL])
+    repair.pool(r[POOL])
+    if not c then repair.lost_container(cid, r[POOL], id) end
     end_lease(offset, id, r, 'lost', 'lease_expired: it was not released in time; ask for a longer lease_ms (0: no end)')
+    if not c then return end
     c[REQUEST], work = '', work + 1
     destroy(offset, cid, c)
 end
 
 local function time_out(offset, id)
     local r = state.request(id)
+    if r and (r[STATE] == 'b' or r[STATE] == 'w') then repair.pool(r[POOL]) end
     if r and r[STATE] == 'b' then return give_up_binding(offset, id, r, 'timeout') end
     if not r or r[STATE] ~= 'w' then return state.not_due('timeout', id) end
     reject_waiting(offset, id, r, 'timeout')
@@ -344,7 +353,7 @@ local function leave_unready(offset, name, h, after)
         local c = state.known_container(id)
         local r = c and c[STATE] == 'leased' and state.request(c[REQUEST])
         if c and (c[STATE] == 'creating' or (r and r[STATE] == 'b')) then
-            state.pool(c[POOL])
+            repair.pool(c[POOL])
             gone(offset, id, c, 'host_away')
             left = left + 1
             if left == STEP then
@@ -376,7 +385,7 @@ local function drop_host(offset, name, detail)
         local c = state.known_container(id)
         if c and c[STATE] ~= 'gone' and stepped < STEP then
             stepped = stepped + 1
-            state.pool(c[POOL])
+            repair.pool(c[POOL])
             gone(offset, id, c, 'host_down: the host ' .. name .. ' was stopped, or not heard of in time; what ran there counts as dead')
         elseif not c then
             host_table.member(name, id, false)
@@ -413,7 +422,7 @@ local function event_one(e)
     end
     local c = state.container(id)
     if not c or c[STATE] == 'gone' then return end
-    state.pool(c[POOL])
+    repair.pool(c[POOL])
     if what == 'ready' then
         if c[STATE] == 'creating' then ready(offset, id, c, e) end
     elseif what == 'bound' then

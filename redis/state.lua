@@ -42,7 +42,7 @@ local format, pack -- string's and cmsgpack's; the global tables are not there y
 local root, now, settings
 local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
 local ended_row, seen_row
-local deadlines, ended, ended_count, plain, before, sequence
+local deadlines, ended, ended_count, plain, before, sequence, repairs
 
 -- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
@@ -52,7 +52,7 @@ function state.begin(slot, time, map)
     reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
     lists.begin(slot)
     host_table.begin(slot)
-    deadlines, ended, ended_count, plain, before, sequence = {}, {}, 0, {}, {}, nil
+    deadlines, ended, ended_count, plain, before, sequence, repairs = {}, {}, 0, {}, {}, nil, 0
     return reqs, containers
 end
 
@@ -155,8 +155,23 @@ function state.load_containers(ids)
     if n == 0 then return end
     local is, static = bulk.read(root .. ':is', missing), bulk.read(root .. ':c', missing)
     for i = 1, n do
-        if is[i] then containers[missing[i]] = parse_container(is[i], static[i]) end
+        if is[i] and static[i] then
+            containers[missing[i]] = parse_container(is[i], static[i])
+        elseif is[i] or static[i] then
+            state.drop_container_rows(missing[i])
+        end
     end
+end
+
+-- One of its two rows is gone, or it is listed without: what is left of it goes.
+function state.drop_container_rows(id)
+    for _, hash in ipairs({':is', ':c', ':uses'}) do state.later({'HDEL', hash, id}) end
+    state.repaired('the container ' .. id .. ' lacked a row')
+end
+
+-- Known in this call in place of a container that has no rows: nothing is written of it.
+function state.stand_in(id, name)
+    containers[id] = {'gone', name, FRESH, '', '', 0, 0, 'gone', FRESH, false, '', '', 0, 0, false, ''}
 end
 
 -- They, and the requests that they are leased to, whose ids are returned.
@@ -176,7 +191,17 @@ local function load_idle(ids, l)
     local missing, n = bulk.missing(containers, ids)
     if n == 0 then return end
     local static = bulk.read(root .. ':c', missing)
-    for i = 1, n do containers[missing[i]] = {'idle', l.pool, l.reuse, '', static[i], 0, 0, 'idle', l.reuse, false} end
+    for i = 1, n do
+        local id = missing[i]
+        if static[i] then
+            containers[id] = {'idle', l.pool, l.reuse, '', static[i], 0, 0, 'idle', l.reuse, false}
+        else
+            local p = pools[l.pool]
+            p.idle, pool_dirty[l.pool] = math.max(0, p.idle - 1), true
+            lists.take(l, id)
+            state.drop_container_rows(id)
+        end
+    end
 end
 
 -- The container of a lease: what it is follows from the lease.
@@ -297,8 +322,8 @@ function state.paused_key(reuse) return '\t' .. reuse end
 function state.move(id, c, to)
     local name = c[POOL]
     local p, from = pools[name], c[STATE]
-    if from then p[from] = p[from] - 1 end
-    if from == 'idle' and state.is_paused(c) then p.paused = p.paused - 1 end
+    if from then p[from] = math.max(0, p[from] - 1) end -- 0: its pool's row was lost (repair.lua)
+    if from == 'idle' and state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     c[STATE] = to
     if to == 'idle' then
@@ -389,6 +414,14 @@ function state.next_number()
 end
 
 function state.number_text(n) return string.format('%.0f', n) end
+
+function state.key(name) return root .. name end
+
+-- Something contradicted something else and is put right (repair.lua).
+function state.repaired(what)
+    repairs = repairs + 1
+    redis.log(redis.LOG_WARNING, 'warmpool repaired ' .. root .. ': ' .. what)
+end
 
 -- A single write at the flush's end, {'ZADD', ':active', score, member}, or before all others of it.
 function state.later(command) plain[#plain + 1] = command end
@@ -534,5 +567,6 @@ function state.flush()
     host_table.flush()
     if sequence then delivery.drawn = state.number_text(sequence) end -- delivery.keep() writes it
     write_each(plain)
+    if repairs > 0 then redis.call('HINCRBY', root .. ':meta', 'repaired', repairs) end
 end
 end

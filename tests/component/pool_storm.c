@@ -481,6 +481,8 @@ static void storm(unsigned seed, int calls) {
         if (call % 300 == 299) sweep();
     }
     expect_all_ends_well();
+    cr_assert_eq(test_redis_int(&slot.redis, "HEXISTS wp:{pool}:meta repaired"), 0,
+                 "nothing had to be put right");
     cr_log_info("assigned %d rejected %d lost %d doubled %d destroyed %d made %d continues %d",
                 world->assigned, world->rejected, world->lost, world->doubled, world->destroyed, world->made,
                 world->continues);

@@ -265,6 +265,13 @@ Test(wire_encode, the_slow_path_names_what_is_wrong) {
          "\"limits\":1}",
          "field limits must be record"},
         {WP_TOPIC_PREDICTION, "[", "malformed"},
+        {WP_TOPIC_CACHE, "{\"event_id\":\"e\",\"op\":\"set\",\"ttl_seconds\":123456789012345678901}",
+         "field ttl_seconds must be long, not 123456789012345678901"},
+        {WP_TOPIC_CACHE, "{\"event_id\":\"e\",\"op\":\"set\",\"op\":\"get\"}",
+         "the key \"op\" more than once: again at offset 27"},
+        {WP_TOPIC_CACHE, "{\"event_id\":\"\\ud800\",\"op\":\"set\"}", "a lone surrogate"},
+        {WP_TOPIC_USAGE, "{\"agent_id\":\"a\",\"philosophy\":\"p\",\"cpu_percent\":1e400}",
+         "field cpu_percent must be double, not 1e400"},
         {WP_TOPIC_METRICS, "{\"timestamp_ms\":1}", "field optimization_metrics is missing"},
     };
     struct wp_wire *wire = fixture_wire("avro", NULL, NULL);
@@ -287,10 +294,13 @@ Test(wire_encode, the_slow_path_names_what_is_wrong) {
 
 Test(wire_encode, any_value_of_a_cache_event_goes_through_the_slow_path) {
     struct wp_wire *wire = fixture_wire("avro", NULL, NULL);
-    static const char *const pairs[][2] = {{"\"value\":{\"a\": 1}", "\"value\":\"{\\\"a\\\":1}\""},
-                                           {"\"value\":[0.1]", "\"value\":\"[0.1]\""},
-                                           {"\"value_base64\":\"/w==\"", "\"value_base64\":\"/w==\""},
-                                           {"\"value_base64\":\"\"", "\"value\":\"\""}};
+    static const char *const pairs[][2] = {
+        {"\"value\":{\"a\": 1}", "\"value\":\"{\\\"a\\\": 1}\""},
+        {"\"value\":123456789012345678901234567890", "\"value\":\"123456789012345678901234567890\""},
+        {"\"value\":[1e400],\"unknown\":1e400", "\"value\":\"[1e400]\""},
+        {"\"value\":[0.1]", "\"value\":\"[0.1]\""},
+        {"\"value_base64\":\"/w==\"", "\"value_base64\":\"/w==\""},
+        {"\"value_base64\":\"\"", "\"value\":\"\""}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct wp_buf bytes = {0}, json = {0}, in = {0};
         struct wp_error error = {0};
@@ -305,6 +315,19 @@ Test(wire_encode, any_value_of_a_cache_event_goes_through_the_slow_path) {
         wp_buf_done(&json);
         wp_buf_done(&in);
     }
+    wp_wire_free(wire);
+}
+
+Test(wire_encode, json_that_is_shown_has_its_numbers_as_they_were_written) {
+    struct wp_wire *wire = fixture_wire("avro", NULL, NULL);
+    struct wp_buf out = {0};
+    struct wp_error error = {0};
+    static const char sent[] = "{ \"x\" : 123456789012345678901,\n\"value\": [ 1e400 , \"a \\\" b\" ] } ";
+    cr_expect_eq(wp_wire_decode_json(wire, WP_TOPIC_CACHE, wp_str(sent), &out, &error), WP_OK, "%s",
+                 error.text);
+    cr_expect(wp_str_is(wp_buf_str(&out), "{\"x\":123456789012345678901,\"value\":[1e400,\"a \\\" b\"]}"),
+              "%.*s", (int)out.len, out.data);
+    wp_buf_done(&out);
     wp_wire_free(wire);
 }
 

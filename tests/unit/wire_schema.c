@@ -156,13 +156,12 @@ Test(wire_schema, every_type_goes_from_json_and_back) {
         struct schema schema;
         struct wp_error error = {0};
         struct wp_buf datum = {0}, out = {0};
-        json_t *json = json_loads(pairs[i][1], JSON_DECODE_ANY, NULL);
+        struct scan json = scan_text(wp_str(pairs[i][1]));
         cr_assert_eq(parse(&schema, pairs[i][0], &error), WP_OK, "%s", error.text);
-        cr_assert_eq(datum_from_json(schema.type, json, &datum, &error), WP_OK, "%s: %s", pairs[i][0],
+        cr_assert_eq(datum_from_json(schema.type, &json, &datum, &error), WP_OK, "%s: %s", pairs[i][0],
                      error.text);
         cr_assert_eq(datum_to_json(schema.type, wp_buf_str(&datum), &out, &error), WP_OK, "%s", error.text);
         cr_expect(wp_str_is(wp_buf_str(&out), pairs[i][1]), "%.*s", (int)out.len, out.data);
-        json_decref(json);
         schema_done(&schema);
         wp_buf_done(&datum);
         wp_buf_done(&out);
@@ -186,12 +185,11 @@ Test(wire_schema, json_that_does_not_fit_is_refused) {
         struct schema schema;
         struct wp_error error = {0};
         struct wp_buf datum = {0};
-        json_t *json = json_loads(pairs[i][1], JSON_DECODE_ANY, NULL);
+        struct scan json = scan_text(wp_str(pairs[i][1]));
         cr_assert_eq(parse(&schema, pairs[i][0], &error), WP_OK, "%s", error.text);
-        cr_expect_eq(datum_from_json(schema.type, json, &datum, &error), WP_ERR_DATA, "%s %s", pairs[i][0],
+        cr_expect_eq(datum_from_json(schema.type, &json, &datum, &error), WP_ERR_DATA, "%s %s", pairs[i][0],
                      pairs[i][1]);
         cr_expect_eq(datum.len, 0);
-        json_decref(json);
         schema_done(&schema);
         wp_buf_done(&datum);
     }
@@ -222,6 +220,63 @@ Test(wire_schema, base64_is_that_of_the_rfc) {
 
 /* ---- the folder wire.schemas ---- */
 
+/* A writer's schema of acquire with one more field. */
+static void expect_folder_read(const char *more) {
+    char folder[] = "/tmp/warmpool-schemas-XXXXXX", path[256];
+    struct wp_config config;
+    struct wp_error error = {0};
+    struct wp_wire *wire = NULL;
+    cr_assert(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/odd.avsc", folder);
+    FILE *out = fopen(path, "we");
+    cr_assert(out);
+    fprintf(out,
+            "{\"type\":\"record\",\"name\":\"ContainerAcquire\",\"namespace\":\"warmpool\",\"fields\":["
+            "{\"name\":\"request_id\",\"type\":\"string\"},%s]}",
+            more);
+    fclose(out);
+    wp_config_init(&config);
+    cr_assert_eq(wp_config_set(&config, "wire.schemas", folder, &error), WP_OK);
+    cr_expect_eq(wp_wire_new(&wire, &config, &error), WP_OK, "%s: %s", more, error.text);
+    wp_wire_free(wire);
+    wp_config_done(&config);
+    unlink(path);
+    rmdir(folder);
+}
+
+/* Defaults, attributes and documents are not read of a writer's schema, so they may be what JSON allows. */
+Test(wire_schema, odd_but_legal_schemas_of_writers_are_read) {
+    static const char *const fields[] = {
+        "{\"name\":\"a\",\"type\":\"string\",\"default\":\"\\u0000\"}",
+        "{\"name\":\"a\",\"type\":\"bytes\",\"default\":\"\\u00ff\\u0000\"}",
+        "{\"name\":\"a\",\"type\":\"string\",\"default\":\"\\ud800\"}",
+        "{\"name\":\"a\",\"type\":\"double\",\"default\":1e400}",
+        "{\"name\":\"a\",\"type\":\"double\",\"default\":123456789012345678901234567890}",
+        "{\"name\":\"a\",\"type\":\"long\",\"unit\":123456789012345678901234567890,\"doc\":\"\\u0000\"}",
+        "{\"name\":\"a\",\"type\":[\"string\",\"null\"],\"default\":\"\\u0000\"}",
+        "{\"name\":\"a\",\"type\":{\"type\":\"map\",\"values\":\"string\"},\"default\":{\"\\u0000\":"
+        "\"\\u0000\"}}",
+        "{\"name\":\"a\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"],\"default\":"
+        "\"B\"},"
+        "\"aliases\":[\"b\"],\"order\":\"ignore\"}",
+        "{\"name\":\"a\",\"type\":{\"type\":\"fixed\",\"name\":\"other.F\",\"size\":2,\"aliases\":[\"x.y\"]},"
+        "\"default\":\"\\u0000\\u00ff\"}",
+        "{\"name\":\"a\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":4,\"scale\":"
+        "2}}",
+        "{\"name\":\"a\",\"type\":[\"null\",\"ContainerAcquire\"],\"default\":null}",
+        "{\"name\":\"a\",\"type\":[\"null\",\"warmpool.ContainerAcquire\"]},{\"name\":\"b\",\"type\":"
+        "{\"type\":\"array\",\"items\":\"ContainerAcquire\"},\"default\":[]}",
+        "{\"name\":\"a\",\"type\":{\"type\":\"record\",\"name\":\"Empty\",\"fields\":[]},\"default\":{}}",
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) expect_folder_read(fields[i]);
+    struct wp_buf huge = {0};
+    wp_buf_add_str(&huge, "{\"name\":\"a\",\"type\":\"string\",\"default\":\"");
+    for (int i = 0; i < 300000; i++) wp_buf_add_str(&huge, "x");
+    wp_buf_add(&huge, "\"}", 3);
+    expect_folder_read(huge.data);
+    wp_buf_done(&huge);
+}
+
 static void expect_folder_refused(const char *file, const char *text, const char *reason) {
     char folder[] = "/tmp/warmpool-schemas-XXXXXX", path[256];
     cr_assert(mkdtemp(folder));
@@ -237,7 +292,15 @@ static void expect_folder_refused(const char *file, const char *text, const char
     rmdir(folder);
 }
 
+/* One sentence names the file, what is wrong and what to do. */
 Test(wire_schema, a_folder_with_a_wrong_schema_stops_the_start) {
+    expect_folder_refused("m.avsc", "{\"type\":", "mend the file, or take it out of the folder wire.schemas");
+    expect_folder_refused("n.avsc", "\xef\xbb\xbf{}", "byte order mark");
+    expect_folder_refused("o.avsc", "{\"type\":\"record\",\"name\":\"R\",\"name\":\"S\",\"fields\":[]}",
+                          "an object has a key twice: name");
+    expect_folder_refused("p.avsc", "{\"type\":\"record\",\"name\":\"R\\u0000\",\"fields\":[]}", "U+0000");
+    expect_folder_refused("q.avsc", "{\"type\":\"record\",\"name\":\"a \\\"b\",\"fields\":[]}",
+                          "a character that Avro's names do not have");
     expect_folder_refused("a.avsc", "{", "schema a.avsc is no JSON");
     expect_folder_refused("cache.avsc", "\"int\"", "must be a record");
     expect_folder_refused("b.avsc", RECORD(""), "no topic has a record R");

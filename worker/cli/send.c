@@ -2,9 +2,9 @@
 #include "cli/command.h"
 #include "cli/kafka.h"
 #include "cli/options.h"
+#include "wire/scan.h"
 #include "wire/wire.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,12 +46,17 @@ struct sender {
     size_t sent, bad;
 };
 
-/* The key as JSON text knows it; NULL when the field is not there or no string. */
-static json_t *find_key(struct wp_str line, enum wp_topic topic) {
+/* The message's key: the characters of a field; ptr NULL when it is not there or no string. */
+static struct wp_str find_key(struct wp_str line, enum wp_topic topic, struct wp_arena *arena) {
     const char *field = key_field ? key_field : default_keys[topic];
-    json_t *object = json_loadb(line.ptr, line.len, JSON_ALLOW_NUL, NULL);
-    json_t *key = field ? json_incref(json_object_get(object, field)) : NULL;
-    json_decref(object);
+    struct scan in = scan_text(line);
+    struct scan_value name, value;
+    struct wp_str key = {NULL, 0};
+    scan_open(&in, '{');
+    while (field && !key.ptr && scan_member(&in, &name, &value)) {
+        if (wp_str_is(scan_string(&name, arena), field) && value.kind == SCAN_STRING && !value.lone)
+            key = scan_string(&value, arena);
+    }
     return key;
 }
 
@@ -59,10 +64,10 @@ static enum wp_err send_line(struct sender *sender, struct wp_str line, struct w
     wp_buf_reset(&sender->bytes);
     enum wp_err err = wp_wire_encode_json(sender->wire, sender->topic, line, &sender->bytes, error);
     if (err) return err;
-    json_t *field = find_key(line, sender->topic);
-    struct wp_str key = {json_string_value(field), json_string_length(field)};
+    struct wp_arena arena = {0};
+    struct wp_str key = find_key(line, sender->topic, &arena);
     err = wp_cli_producer_send(&sender->producer, sender->topic, key, wp_buf_str(&sender->bytes), error);
-    json_decref(field);
+    wp_arena_done(&arena);
     if (!err) sender->sent++;
     return err;
 }

@@ -71,9 +71,11 @@ static enum wp_err read_topics(const struct wp_config *config, const struct wp_p
 }
 
 static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kafka_message_t *message) {
-    json_t *object = wp_record_json(wire, topic, message);
-    bool written = text_json_line(object);
-    json_decref(object);
+    struct wp_buf line = {0};
+    wp_record_json(&line, wire, topic, message);
+    wp_buf_add(&line, "\n", 1);
+    bool written = fwrite(line.data, 1, line.len, stdout) == line.len && fflush(stdout) == 0;
+    wp_buf_done(&line);
     return written;
 }
 

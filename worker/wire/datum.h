@@ -13,9 +13,10 @@ enum wp_err datum_check(const struct type *type, struct wp_str datum, struct wp_
 enum wp_err datum_to_json(const struct type *type, struct wp_str datum, struct wp_buf *out,
                           struct wp_error *error) WP_MUST_CHECK;
 
-/* Appends the datum that the JSON value describes. Fields that are missing take their default; unknown ones
- * are ignored. `out` is as it was when this fails. */
-enum wp_err datum_from_json(const struct type *type, const json_t *json, struct wp_buf *out,
+/* Appends the datum that the value at `in` describes. Fields that are missing take their default; unknown
+ * ones are ignored. Bytes are a string's UTF-8, or the text of another value as it is written; so are the
+ * values of a map of strings. `out` is as it was when this fails. */
+enum wp_err datum_from_json(const struct type *type, struct scan *in, struct wp_buf *out,
                             struct wp_error *error) WP_MUST_CHECK;
 
 #endif

@@ -269,7 +269,8 @@ static bool read_word(struct scan *in, struct scan_value *value) {
         in->at += length;
         return true;
     }
-    return bad(in, in->at, "no value begins here");
+    bool mark = in->at == in->begin && in->end - in->at >= 3 && memcmp(in->at, "\xef\xbb\xbf", 3) == 0;
+    return bad(in, in->at, mark ? "it begins with a byte order mark (EF BB BF)" : "no value begins here");
 }
 
 static bool read_scalar(struct scan *in, struct scan_value *value) {

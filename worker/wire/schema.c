@@ -12,6 +12,7 @@ struct parser {
     const char *file;
     struct wp_error *error;
     enum wp_err err;
+    struct scan in; /* the text */
     struct type *named[NAMED_TYPES];
     size_t named_count;
     unsigned depth;
@@ -54,20 +55,70 @@ static void *keep(struct parser *parser, size_t size) {
     return at;
 }
 
-static const char *keep_text(struct parser *parser, const char *text) {
-    return wp_arena_copy(&parser->schema->arena, (struct wp_str){text, strlen(text) + 1}).ptr;
+static const char *keep_text(struct parser *parser, struct wp_str text) {
+    char *copy = keep(parser, text.len + 1);
+    memcpy(copy, text.ptr, text.len);
+    return copy;
+}
+
+/* A member of an object; kind SCAN_NULL when there is none. */
+static struct scan_value member(struct parser *parser, const struct scan_value *object, const char *name) {
+    struct scan in = scan_inside(&parser->in, object);
+    struct scan_value found = {.kind = SCAN_NULL}, key, value;
+    bool there = false;
+    if (!scan_open(&in, '{')) return found;
+    while (scan_member(&in, &key, &value)) {
+        if (!wp_str_is(scan_string(&key, &parser->schema->arena), name)) continue;
+        if (there) refuse(parser, "an object has a key twice", name);
+        there = true;
+        found = value;
+    }
+    return found;
+}
+
+static size_t count_items(struct parser *parser, const struct scan_value *array) {
+    struct scan in = scan_inside(&parser->in, array);
+    struct scan_value item;
+    size_t count = 0;
+    if (array->kind != SCAN_ARRAY || !scan_open(&in, '[')) return 0;
+    while (scan_item(&in, &item)) count++;
+    return count;
+}
+
+/* A word of the schema, owned by its arena; NULL: the value is no string. */
+static const char *word_of(struct parser *parser, const struct scan_value *value) {
+    if (value->kind != SCAN_STRING || value->lone) return NULL;
+    struct wp_str word = scan_string(value, &parser->schema->arena);
+    if (memchr(word.ptr, '\0', word.len))
+        return (void *)refuse(parser, "a name has the character U+0000", NULL);
+    return keep_text(parser, word);
+}
+
+/* Names are [A-Za-z_][A-Za-z0-9_]*, with dots where they are full ones. */
+static const char *name_of(struct parser *parser, const struct scan_value *value, bool dots) {
+    const char *name = word_of(parser, value);
+    if (!name || !*name) return NULL;
+    bool begins = true;
+    for (const char *at = name; *at; at++) {
+        char c = *at;
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!(letter || (!begins && c >= '0' && c <= '9') || (dots && !begins && c == '.')))
+            return (void *)refuse(parser, "a name has a character that Avro's names do not have", name);
+        begins = c == '.';
+    }
+    return name;
 }
 
 /* A name with a dot is full; any other stands in the namespace around it. */
 static const char *full_name(struct parser *parser, const char *name, const char *space) {
-    if (strchr(name, '.') || !space || !*space) return keep_text(parser, name);
+    if (strchr(name, '.') || !space || !*space) return name;
     size_t size = strlen(space) + 1 + strlen(name) + 1;
     char *full = wp_arena_alloc(&parser->schema->arena, size);
     snprintf(full, size, "%s.%s", space, name);
     return full;
 }
 
-static struct type *parse(struct parser *parser, const json_t *json, const char *space);
+static struct type *parse(struct parser *parser, const struct scan_value *json, const char *space);
 
 static struct type *new_type(struct parser *parser, enum avro_type kind) {
     struct type *type = keep(parser, sizeof *type);
@@ -85,44 +136,53 @@ static struct type *parse_word(struct parser *parser, const char *word, const ch
     return refuse(parser, "it uses a type that it does not define before", name);
 }
 
-static struct type *parse_union(struct parser *parser, const json_t *json, const char *space) {
+static struct type *parse_union(struct parser *parser, const struct scan_value *json, const char *space) {
     struct type *type = new_type(parser, TYPE_UNION);
-    type->count = json_array_size(json);
-    if (type->count == 0) return refuse(parser, "a union has no branch", NULL);
-    type->branches = keep(parser, type->count * sizeof(struct type *));
-    for (size_t i = 0; i < type->count; i++) {
-        type->branches[i] = parse(parser, json_array_get(json, i), space);
-        if (!type->branches[i]) return NULL;
-        if (type->branches[i]->kind == TYPE_UNION) return refuse(parser, "a union holds another one", NULL);
+    struct scan in = scan_inside(&parser->in, json);
+    struct scan_value branch;
+    type->branches = keep(parser, count_items(parser, json) * sizeof(struct type *));
+    for (scan_open(&in, '['); scan_item(&in, &branch); type->count++) {
+        struct type *of = parse(parser, &branch, space);
+        if (!of) return NULL;
+        if (of->kind == TYPE_UNION) return refuse(parser, "a union holds another one", NULL);
+        type->branches[type->count] = of;
     }
-    return type;
+    return type->count ? type : refuse(parser, "a union has no branch", NULL);
 }
 
-static struct type *parse_fields(struct parser *parser, struct type *type, const json_t *fields,
+static bool parse_field(struct parser *parser, struct type_field *field, const struct type *record,
+                        const struct scan_value *json, const char *space) {
+    struct scan_value name = member(parser, json, "name"), type = member(parser, json, "type");
+    field->name = name_of(parser, &name, false);
+    if (!field->name) return refuse(parser, "a record has a field without a name", record->name);
+    field->fallback = member(parser, json, "default");
+    field->has_fallback = field->fallback.text.ptr != NULL;
+    field->type = parse(parser, &type, space);
+    return field->type != NULL;
+}
+
+static struct type *parse_fields(struct parser *parser, struct type *type, const struct scan_value *fields,
                                  const char *space) {
-    if (!json_is_array(fields)) return refuse(parser, "a record has no list of fields", type->name);
-    type->count = json_array_size(fields);
-    type->fields = keep(parser, type->count * sizeof *type->fields);
-    for (size_t i = 0; i < type->count; i++) {
-        const json_t *field = json_array_get(fields, i);
-        const char *name = json_string_value(json_object_get(field, "name"));
-        if (!name) return refuse(parser, "a record has a field without a name", type->name);
-        type->fields[i].name = keep_text(parser, name);
-        type->fields[i].fallback = json_object_get(field, "default");
-        type->fields[i].type = parse(parser, json_object_get(field, "type"), space);
-        if (!type->fields[i].type) return NULL;
+    struct scan in = scan_inside(&parser->in, fields);
+    struct scan_value field;
+    if (fields->kind != SCAN_ARRAY) return refuse(parser, "a record has no list of fields", type->name);
+    type->fields = keep(parser, count_items(parser, fields) * sizeof *type->fields);
+    for (scan_open(&in, '['); scan_item(&in, &field); type->count++) {
+        if (!parse_field(parser, &type->fields[type->count], type, &field, space)) return NULL;
     }
     return type;
 }
 
-static struct type *parse_symbols(struct parser *parser, struct type *type, const json_t *symbols) {
-    type->count = json_array_size(symbols);
-    if (type->count == 0) return refuse(parser, "an enum has no symbol", type->name);
-    type->symbols = keep(parser, type->count * sizeof *type->symbols);
-    for (size_t i = 0; i < type->count; i++) {
-        const char *symbol = json_string_value(json_array_get(symbols, i));
-        if (!symbol) return refuse(parser, "an enum's symbol is no text", type->name);
-        type->symbols[i] = keep_text(parser, symbol);
+static struct type *parse_symbols(struct parser *parser, struct type *type,
+                                  const struct scan_value *symbols) {
+    struct scan in = scan_inside(&parser->in, symbols);
+    struct scan_value symbol;
+    size_t count = count_items(parser, symbols);
+    if (count == 0) return refuse(parser, "an enum has no symbol", type->name);
+    type->symbols = keep(parser, count * sizeof *type->symbols);
+    for (scan_open(&in, '['); scan_item(&in, &symbol); type->count++) {
+        type->symbols[type->count] = name_of(parser, &symbol, false);
+        if (!type->symbols[type->count]) return refuse(parser, "an enum's symbol is no text", type->name);
     }
     return type;
 }
@@ -137,11 +197,20 @@ static const char *space_of(struct parser *parser, const char *name) {
     return space;
 }
 
-static struct type *parse_named(struct parser *parser, const json_t *json, enum avro_type kind,
+static struct type *parse_fixed(struct parser *parser, struct type *type, const struct scan_value *size) {
+    int64_t bytes = -1;
+    bool whole = size->kind == SCAN_NUMBER && !size->fraction && scan_long(size, &bytes);
+    if (!whole || bytes < 0 || bytes > INT32_MAX)
+        return refuse(parser, "a fixed has no size in bytes", type->name);
+    type->count = (size_t)bytes;
+    return type;
+}
+
+static struct type *parse_named(struct parser *parser, const struct scan_value *json, enum avro_type kind,
                                 const char *space) {
-    const char *name = json_string_value(json_object_get(json, "name"));
-    const char *own_space = json_string_value(json_object_get(json, "namespace"));
-    if (!name || !*name) return refuse(parser, "it has a type without a name", kind_names[kind]);
+    struct scan_value name_value = member(parser, json, "name"), own = member(parser, json, "namespace");
+    const char *name = name_of(parser, &name_value, true), *own_space = word_of(parser, &own);
+    if (!name) return refuse(parser, "it has a type without a name", kind_names[kind]);
     if (parser->named_count == NAMED_TYPES) return refuse(parser, "it has more than 256 named types", NULL);
     struct type *type = new_type(parser, kind);
     type->name = full_name(parser, name, own_space ? own_space : space);
@@ -150,44 +219,45 @@ static struct type *parse_named(struct parser *parser, const json_t *json, enum 
             return refuse(parser, "it defines a type twice", type->name);
     }
     parser->named[parser->named_count++] = type;
-    if (kind == TYPE_ENUM) return parse_symbols(parser, type, json_object_get(json, "symbols"));
-    if (kind == TYPE_RECORD)
-        return parse_fields(parser, type, json_object_get(json, "fields"), space_of(parser, type->name));
-    const json_t *size = json_object_get(json, "size");
-    if (!json_is_integer(size) || json_integer_value(size) < 0 || json_integer_value(size) > INT32_MAX)
-        return refuse(parser, "a fixed has no size in bytes", type->name);
-    type->count = (size_t)json_integer_value(size);
-    return type;
+    struct scan_value body = member(parser, json,
+                                    kind == TYPE_ENUM     ? "symbols"
+                                    : kind == TYPE_RECORD ? "fields"
+                                                          : "size");
+    if (kind == TYPE_ENUM) return parse_symbols(parser, type, &body);
+    if (kind == TYPE_FIXED) return parse_fixed(parser, type, &body);
+    return parse_fields(parser, type, &body, space_of(parser, type->name));
 }
 
-static struct type *parse_object(struct parser *parser, const json_t *json, const char *space) {
-    const json_t *of = json_object_get(json, "type");
-    const char *word = json_string_value(of);
-    if (!word) return parse(parser, of, space);
+static struct type *parse_object(struct parser *parser, const struct scan_value *json, const char *space) {
+    struct scan_value of = member(parser, json, "type");
+    const char *word = word_of(parser, &of);
+    if (!word) return parse(parser, &of, space);
     if (strcmp(word, "record") == 0) return parse_named(parser, json, TYPE_RECORD, space);
     if (strcmp(word, "enum") == 0) return parse_named(parser, json, TYPE_ENUM, space);
     if (strcmp(word, "fixed") == 0) return parse_named(parser, json, TYPE_FIXED, space);
     bool array = strcmp(word, "array") == 0;
     if (!array && strcmp(word, "map") != 0) return parse_word(parser, word, space);
     struct type *type = new_type(parser, array ? TYPE_ARRAY : TYPE_MAP);
-    type->items = parse(parser, json_object_get(json, array ? "items" : "values"), space);
+    struct scan_value items = member(parser, json, array ? "items" : "values");
+    type->items = parse(parser, &items, space);
     return type->items ? type : NULL;
 }
 
-static struct type *parse(struct parser *parser, const json_t *json, const char *space) {
+static struct type *parse(struct parser *parser, const struct scan_value *json, const char *space) {
     if (parser->depth == DEEPEST_SCHEMA) return refuse(parser, "it is nested more than 64 deep", NULL);
     parser->depth++;
     struct type *type;
-    if (json_is_string(json))
-        type = parse_word(parser, json_string_value(json), space);
-    else if (json_is_array(json))
+    const char *word = word_of(parser, json);
+    if (word)
+        type = parse_word(parser, word, space);
+    else if (json->kind == SCAN_ARRAY)
         type = parse_union(parser, json, space);
-    else if (json_is_object(json))
+    else if (json->kind == SCAN_OBJECT)
         type = parse_object(parser, json, space);
     else
         type = refuse(parser, "a type is missing, or is neither text, list nor object", NULL);
     parser->depth--;
-    return type;
+    return parser->err ? NULL : type;
 }
 
 /* A record that contains itself, with no union, array or map between, has no finite value. */
@@ -298,34 +368,41 @@ uint64_t schema_crc64(struct wp_str bytes) {
 
 /* ---- all of it ---- */
 
+static enum wp_err read_text(struct parser *parser, struct wp_str text, struct scan_value *ret_json) {
+    struct wp_error inner;
+    parser->in = scan_text(wp_arena_copy(&parser->schema->arena, text));
+    if (scan_value(&parser->in, ret_json) && scan_ends(&parser->in)) return WP_OK;
+    scan_fail(&parser->in, &inner);
+    return wp_fail(parser->error, WP_ERR_CONFIG, "schema %s is no JSON: %s", parser->file, inner.text);
+}
+
+static void fingerprint(struct schema *schema) {
+    struct wp_buf canonical = {0};
+    write_canonical(schema->type, &canonical);
+    schema->fingerprint = schema_crc64(wp_buf_str(&canonical));
+    wp_buf_add(&canonical, "", 1);
+    schema->canonical = wp_arena_copy(&schema->arena, wp_buf_str(&canonical));
+    schema->canonical.len--;
+    wp_buf_done(&canonical);
+}
+
 enum wp_err schema_parse(struct schema *ret_schema, const char *name, struct wp_str text,
                          struct wp_error *error) {
-    json_error_t where;
     *ret_schema = (struct schema){0};
     struct parser parser = {.schema = ret_schema, .file = name, .error = error};
-    ret_schema->json = json_loadb(text.ptr, text.len, JSON_DECODE_ANY, &where);
-    if (!ret_schema->json)
-        return wp_fail(error, WP_ERR_CONFIG, "schema %s is no JSON: line %d: %s", name, where.line,
-                       where.text);
-    ret_schema->type = parse(&parser, ret_schema->json, NULL);
+    struct scan_value json;
+    parser.err = read_text(&parser, text, &json);
+    if (!parser.err) ret_schema->type = parse(&parser, &json, NULL);
     if (ret_schema->type && any_endless(&parser))
-        ret_schema->type = refuse(&parser, "a record contains itself without end", NULL);
-    if (!ret_schema->type) {
+        refuse(&parser, "a record contains itself without end", NULL);
+    if (parser.err)
         schema_done(ret_schema);
-        return parser.err;
-    }
-    struct wp_buf canonical = {0};
-    write_canonical(ret_schema->type, &canonical);
-    ret_schema->fingerprint = schema_crc64(wp_buf_str(&canonical));
-    wp_buf_add(&canonical, "", 1);
-    ret_schema->canonical = wp_arena_copy(&ret_schema->arena, wp_buf_str(&canonical));
-    ret_schema->canonical.len--;
-    wp_buf_done(&canonical);
-    return WP_OK;
+    else
+        fingerprint(ret_schema);
+    return parser.err;
 }
 
 void schema_done(struct schema *schema) {
-    json_decref(schema->json);
     wp_arena_done(&schema->arena);
     *schema = (struct schema){0};
 }

@@ -2,11 +2,11 @@
  * fingerprint (Avro specification 1.11). Immutable once parsed. */
 #ifndef WP_WIRE_SCHEMA_H
 #define WP_WIRE_SCHEMA_H
-#include <jansson.h>
 #include <stdint.h>
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/err.h"
+#include "wire/scan.h"
 
 enum avro_type {
     TYPE_NULL,
@@ -29,7 +29,8 @@ struct type;
 struct type_field {
     const char *name;
     struct type *type;
-    const json_t *fallback; /* the default; NULL when the field has none */
+    bool has_fallback;
+    struct scan_value fallback; /* the default, as it is written */
 };
 struct type {
     enum avro_type kind;
@@ -45,8 +46,7 @@ struct type {
 };
 
 struct schema {
-    struct wp_arena arena; /* of the whole tree */
-    json_t *json;          /* owned; the defaults live in it */
+    struct wp_arena arena; /* of the whole tree and the text, in which the defaults are */
     struct type *type;
     struct wp_str canonical; /* the Parsing Canonical Form, NUL-terminated */
     uint64_t fingerprint;

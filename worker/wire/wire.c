@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "wire/datum.h"
 #include "wire/fields.h"
+#include "wire/scan.h"
 #include "wire/text.h"
 #include "wire/validate.h"
 #include "wire/writers.h"
@@ -154,26 +155,6 @@ static void write_header(const struct wp_wire *wire, enum wp_topic topic, struct
     }
 }
 
-/* ---- JSON ---- */
-
-/* One object. jansson's message quotes the input after " near ": left out, it may be anything. */
-static enum wp_err parse_object(struct wp_str text, json_t **ret_json, struct wp_error *error) {
-    json_error_t where;
-    json_t *json = json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, &where);
-    if (!json) {
-        char *near = strstr(where.text, " near ");
-        if (near) *near = '\0';
-        return wp_fail(error, WP_ERR_DATA, "the JSON is malformed at line %d, column %d: %s", where.line,
-                       where.column, where.text);
-    }
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return wp_fail(error, WP_ERR_DATA, "the JSON must be one object");
-    }
-    *ret_json = json;
-    return WP_OK;
-}
-
 /* ---- the hot path ---- */
 
 static enum wp_err decode_avro(enum wp_topic topic, struct wp_str datum, union wp_event *event,
@@ -222,10 +203,10 @@ static enum wp_err has_schema(enum wp_topic topic, struct wp_error *error) {
 }
 
 /* By way of the datum, so that JSON has the schema's types, defaults and fields too. */
-static enum wp_err encode_as_json(const struct type *type, const json_t *json, struct wp_buf *out,
+static enum wp_err encode_as_json(const struct type *type, struct scan *in, struct wp_buf *out,
                                   struct wp_error *error) {
     struct wp_buf datum = {0};
-    enum wp_err err = datum_from_json(type, json, &datum, error);
+    enum wp_err err = datum_from_json(type, in, &datum, error);
     if (!err) err = datum_to_json(type, wp_buf_str(&datum), out, error);
     wp_buf_done(&datum);
     return err;
@@ -233,26 +214,26 @@ static enum wp_err encode_as_json(const struct type *type, const json_t *json, s
 
 enum wp_err wp_wire_encode_json(struct wp_wire *wire, enum wp_topic topic, struct wp_str json,
                                 struct wp_buf *out, struct wp_error *error) {
-    json_t *object = NULL;
+    struct scan in = scan_text(json);
     size_t before = out->len;
     enum wp_err err = has_schema(topic, error);
-    if (!err) err = parse_object(json, &object, error);
     if (err) return err;
     const struct type *type = wire->writers.current[topic].schema.type;
     write_header(wire, topic, out);
-    err = wire->write == WP_WIRE_JSON ? encode_as_json(type, object, out, error)
-                                      : datum_from_json(type, object, out, error);
+    err = wire->write == WP_WIRE_JSON ? encode_as_json(type, &in, out, error)
+                                      : datum_from_json(type, &in, out, error);
     if (err) out->len = before;
-    json_decref(object);
     return err;
 }
 
+/* One object, on one line, its numbers and strings as they were written. */
 static enum wp_err copy_json(struct wp_str text, struct wp_buf *out, struct wp_error *error) {
-    json_t *json = NULL;
-    enum wp_err err = parse_object(text, &json, error);
-    if (err) return err;
-    text_json(out, json);
-    json_decref(json);
+    struct scan in = scan_text(text);
+    struct scan_value json;
+    if (!scan_value(&in, &json) || !scan_ends(&in)) return scan_fail(&in, error);
+    if (json.kind != SCAN_OBJECT)
+        return wp_fail(error, WP_ERR_DATA, "the JSON must be one object, not %s", scan_kind_name(json.kind));
+    scan_compact(json.text, out);
     return WP_OK;
 }
 

@@ -84,9 +84,17 @@ static enum wp_err load_file(struct loader *loader, const char *path, const char
     text.len = fread(wp_buf_reserve(&text, LARGEST_FILE), 1, LARGEST_FILE, in);
     bool failed = ferror(in) != 0;
     fclose(in);
-    enum wp_err err = failed ? wp_fail(loader->error, WP_ERR_CONFIG, "schema %s cannot be read", path)
-                             : add_writer(loader, file, wp_buf_str(&text));
+    enum wp_err err = WP_OK;
+    if (failed)
+        err = wp_fail(loader->error, WP_ERR_CONFIG, "schema %s cannot be read", path);
+    else if (text.len == LARGEST_FILE)
+        err = wp_fail(loader->error, WP_ERR_CONFIG, "schema %s is larger than 1 MiB", path);
+    else
+        err = add_writer(loader, file, wp_buf_str(&text));
     wp_buf_done(&text);
+    if (err && loader->error)
+        err = wp_fail(loader->error, err, "%s: mend the file, or take it out of the folder wire.schemas (%s)",
+                      loader->error->text, loader->folder);
     return err;
 }
 

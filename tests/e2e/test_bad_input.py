@@ -196,10 +196,10 @@ class BadInput(unittest.TestCase):
         self.assertEqual((answer["hit"], bytes(answer["value"])), (True, value.encode()))
 
     def test_an_invalid_acquire_with_the_id_of_a_lease_changes_nothing(self):
-        self.assertEqual(self.client.acquire("held", "goods")["status"], "assigned")
-        self.refused_json("container-acquire", {"request_id": "held", "agent_id": "a", "philosophy": "goods", "timeout_ms": -5}, "timeout_ms")
-        self.assertEqual(len([r for r in self.client.read("container-assignment") if r["request_id"] == "held"]), 1)
-        self.client.send("container-release", {"request_id": "held", "philosophy": "goods"})
+        self.assertEqual(self.client.acquire("twice-used", "goods")["status"], "assigned")
+        self.refused_json("container-acquire", {"request_id": "twice-used", "agent_id": "a", "philosophy": "goods", "timeout_ms": -5}, "timeout_ms")
+        self.assertEqual(len([r for r in self.client.read("container-assignment") if r["request_id"] == "twice-used"]), 1)
+        self.client.send("container-release", {"request_id": "twice-used", "philosophy": "goods"})
 
     def test_an_acquire_without_a_readable_id_is_only_dead_lettered(self):
         before = len(self.client.read("container-assignment"))

@@ -32,7 +32,7 @@ local function begin(slot, time, map)
     agents.begin(slot, time, map)
 end
 
-local restore, restore_hungry
+local restore, restore_hungry, follow_policy
 
 local function add(offset, record)
     local n = records.n + 1
@@ -41,6 +41,7 @@ end
 
 -- Everything is decided and checked before the first write.
 local function finish(offset)
+    for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
     for _, name in ipairs(changed) do restore(offset, name) end
     if room_came then restore_hungry(offset) end
     predictor.publish_changed(offset, add, state.deadline)
@@ -277,6 +278,15 @@ local function is_enough(_, r, cid, c) return has(cid, c, r) end
 -- The first of a waiting list for whom the container is large enough.
 local function first_waiting(l, cid, c) return lists.first(l, LOOK, waiting_of_list, is_enough, cid, c) end
 
+local function would_use(id, r, cid, c) return state.key_of(r) == c[REUSE] and has(cid, c, r) end
+
+-- The same for a used container, by its key; while the waiting lists are of several policies also by looking.
+local function first_to_use(p, cid, c)
+    local rid, r = first_waiting(state.waiting_of(p, c[POOL], c[REUSE]), cid, c)
+    if not rid and p.mixed then rid, r = lists.first(p.wait_list, LOOK, waiting_of_list, would_use, cid, c) end
+    return rid, r
+end
+
 local function destroy(offset, id, c)
     state.move(id, c, 'ending')
     command(offset, 'destroy', id, c)
@@ -316,7 +326,7 @@ local function offer(offset, id, c, used, parts)
     local reusable = settings.pool_enabled and settings.warm_start and not p.draining
     local rid, r
     if p.waiting > 0 and (not used or reusable) then
-        rid, r = first_waiting(used and state.waiting_of(p, c[POOL], c[REUSE]) or p.wait_list, id, c)
+        if used then rid, r = first_to_use(p, id, c) else rid, r = first_waiting(p.wait_list, id, c) end
     end
     if rid then
         stop_waiting(r)

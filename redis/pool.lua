@@ -66,6 +66,11 @@ local function too_large(r)
     end
 end
 
+local function read_too_late(age_us, timeout_ms)
+    return string.format('timeout: it was read %d ms after it was sent, its timeout_ms is %d: the worker is behind (its lag), or clocks differ',
+        math.floor(age_us / 1000), timeout_ms)
+end
+
 local function acquire_one(e)
     local offset, id, name = e[1], e[6], e[8]
     local known, invalid = requests[id], e[14] or ''
@@ -86,9 +91,9 @@ local function acquire_one(e)
     if p.draining then return reject_draining(offset, id, r) end
     local large = too_large(r)
     if large then return reject(offset, id, r, large) end
-    if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, 'timeout') end
+    if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, read_too_late(now - sent, timeout)) end
     if r[CLAIM] then
-        if not some_host_claims() then return reject(offset, id, r, 'no host takes claims (host.claims)') end
+        if not some_host_claims() then return reject(offset, id, r, 'unavailable: no host takes claims (host.claims)') end
         state.later({'HSET', ':claims', id, e[15]})
     end
     if p.idle > 0 and settings.pool_enabled and settings.warm_start then
@@ -96,7 +101,7 @@ local function acquire_one(e)
         if cid then return lease(offset, id, r, p, cid, c, 'hot') end
     end
     p.active = now
-    if timeout == 0 then return reject(offset, id, r, 'timeout') end
+    if timeout == 0 then return reject(offset, id, r, 'timeout: no idle container may be had, and timeout_ms is 0') end
     if is_unavailable(p) then return reject_unavailable(offset, id, r, p) end
     start_waiting(id, r)
 end
@@ -262,12 +267,34 @@ local function expire(offset, id)
     destroy(offset, cid, c)
 end
 
+-- Why no container came for the philosophy's requests.
+local function why_none(name, p, r)
+    local up, claims = 0, 0
+    for _, h in pairs(host_table.all()) do
+        if is_up(h) then
+            up = up + 1
+            if h.claims then claims = claims + 1 end
+        end
+    end
+    if up == 0 then return 'no host is up (warmpool status names them)' end
+    if r[CLAIM] and claims == 0 then return 'no host that is up takes claims (host.claims)' end
+    if p.failures > 0 then return 'creates fail: ' .. p.why end
+    if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
+    if p.hungry then return 'no host has room for another container (host.capacity, host.memory_mb)' end
+    return string.format('%d containers are being made', p.creating)
+end
+
+local function waited_in_vain(id, r)
+    local ahead = redis.call('ZRANK', state.key(':wait:' .. r[POOL]), id) or 0
+    return string.format('timeout: %s; %d waited before it', why_none(r[POOL], state.pool(r[POOL]), r), ahead)
+end
+
 local function time_out(offset, id)
     local r = state.request(id)
     if r and (r[STATE] == 'b' or r[STATE] == 'w') then repair.pool(r[POOL]) end
-    if r and r[STATE] == 'b' then return give_up_binding(offset, id, r, 'timeout') end
+    if r and r[STATE] == 'b' then return give_up_binding(offset, id, r, 'timeout: its host has not made its container ready for it in time') end
     if not r or r[STATE] ~= 'w' then return state.not_due('timeout', id) end
-    reject_waiting(offset, id, r, 'timeout')
+    reject_waiting(offset, id, r, waited_in_vain(id, r))
 end
 
 -- Idle containers that have been idle, or there, for long enough go: at most STEP of them, and at most STEP are looked at.
@@ -493,11 +520,32 @@ local function expire_step(offset, name, p, left, was, before)
     end
 end
 
+-- pool.reuse has changed: used containers that are idle with a key of the former policy go, for nobody may have them any more.
+function follow_policy(offset, name)
+    local p = state.pool(name)
+    local policy, destroyed = state.policy_of(name), 0
+    state.each_idle_list(p, name, function(l)
+        local reuse = l.reuse:gsub('^\t', '') -- of one that is paused
+        while not state.is_key_of(policy, reuse) and destroyed < STEP do
+            local id, c = first_idle(l, false)
+            if not id then break end
+            destroy(offset, id, c)
+            destroyed, work = destroyed + 1, work + 1
+        end
+        return destroyed >= STEP
+    end)
+    if destroyed >= STEP then go_on(offset, name, 'reuse') end
+end
+
 -- The step that a `continue` names (go_on); false: it names none.
 function pool.go_on_with(offset, name, p, detail)
     local count = detail:match('^pre_warm (%d+)')
     if count then
         prewarm(offset, name, p, tonumber(count))
+        return true
+    end
+    if detail:find('^reuse') then
+        follow_policy(offset, name)
         return true
     end
     local left, was, before = detail:match('^expire (%d+) (%d+) (%d+)')

@@ -53,6 +53,7 @@ function state.begin(slot, time, map)
     lists.begin(slot)
     host_table.begin(slot)
     deadlines, ended, ended_count, plain, before, sequence, repairs = {}, {}, 0, {}, {}, nil, 0
+    state.policies_changed = {}
     return reqs, containers
 end
 
@@ -61,13 +62,27 @@ end
 -- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. It is an array
 -- of 16 bits' length, its first byte is 220; other rows begin with a string.
 
--- The reuse key of the container that a request gets: whom it may serve after it, by the pool's policy.
-function state.reuse_key(name, agent, tenant)
-    local policy = settings.reuses[name] or settings.reuse
+local POLICIES = {'same_tenant', 'same_agent', 'always', 'never'} -- of pool.reuse
+
+function state.policy_of(name) return settings.reuses[name] or settings.reuse end
+
+local function key_by(policy, agent, tenant)
     if policy == 'same_tenant' then return tenant end
     if policy == 'same_agent' then return '@' .. agent end
     return policy == 'always' and EVERYBODY or FRESH -- never: it is not reused at all
 end
+
+-- Whether the policy gives used containers such a reuse key.
+function state.is_key_of(policy, reuse)
+    local first = reuse:sub(1, 1)
+    if first == FRESH then return true end
+    if policy == 'same_agent' then return first == '@' end
+    if policy == 'always' then return reuse == EVERYBODY end
+    return policy == 'same_tenant' and first ~= '@' and first ~= EVERYBODY
+end
+
+-- The reuse key of the container that a request gets: whom it may serve after it, by the pool's policy.
+function state.reuse_key(name, agent, tenant) return key_by(state.policy_of(name), agent, tenant) end
 
 function state.key_of(r) return state.reuse_key(r[POOL], r[AGENT], r[TENANT]) end
 
@@ -255,13 +270,13 @@ local COUNTERS = {idle = true, leased = true, creating = true, resetting = true,
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
-        idle_due = 0}
+        idle_due = 0, policy = settings.reuse, mixed = false}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed = cmsgpack.unpack(raw)
     return p
 end
 
@@ -278,11 +293,26 @@ local function give_lists(p, name)
     p.name, p.wait_list, p.idle_by, p.wait_by = name, lists.of('wait:' .. name), {}, {}
 end
 
+-- pool.reuse may have changed since the pool's row was written: those that wait are then listed by keys of several policies (mixed, until
+-- nobody waits), and used containers that are idle have keys that nobody asks for any more (state.policies_changed).
+local function follow_policy(p, name)
+    local policy = state.policy_of(name)
+    if p.policy == policy then return end
+    if not p.new then
+        p.mixed = p.mixed or p.waiting > 0
+        state.policies_changed[#state.policies_changed + 1] = name
+    end
+    p.policy, pool_dirty[name] = policy, true
+end
+
 -- The pool; nil when there is none. (philosophies.lua makes it.)
 function state.pool(name)
     if pools[name] == nil then state.load_pools({name}) end
     local p = pools[name]
-    if p and not p.wait_list then give_lists(p, name) end
+    if p and not p.wait_list then
+        give_lists(p, name)
+        follow_policy(p, name)
+    end
     return p or nil
 end
 
@@ -299,6 +329,7 @@ function state.new_pool(name)
     local p = empty_pool()
     p.new, pools[name], pool_dirty[name] = true, p, true
     give_lists(p, name)
+    follow_policy(p, name)
     return p
 end
 
@@ -430,6 +461,13 @@ function state.first(command) before[#before + 1] = command end
 -- It stands among the deadlines without being what is due there.
 function state.not_due(name, id) lists.take(lists.of(name), id) end
 
+-- It is on the list of one of its keys.
+local function leave_waiting_lists(p, id, r)
+    lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
+    if not p.mixed then return end
+    for _, policy in ipairs(POLICIES) do lists.take(state.waiting_of(p, r[POOL], key_by(policy, r[AGENT], r[TENANT])), id) end
+end
+
 -- A request's places on the waiting lists and among the deadlines, by what it was and what it is.
 local function place_request(id, r, leases, waits)
     local is, was = r[STATE], r[WAS]
@@ -439,7 +477,7 @@ local function place_request(id, r, leases, waits)
     elseif was == 'w' then
         local p = state.pool(r[POOL])
         lists.take(p.wait_list, id)
-        lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
+        leave_waiting_lists(p, id, r)
     end
     if (was == 'w' or was == 'b') and is ~= 'w' and is ~= 'b' then lists.take(waits, id) end
     if is == 'l' then
@@ -507,7 +545,7 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed)
 end
 
 -- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.
@@ -541,6 +579,7 @@ local function flush_pools()
         local p = pools[name]
         if p then
             local n = #rows
+            if p.waiting == 0 then p.mixed = false end
             active[n + 1], active[n + 2] = lists.score(p.active), name
             rows[n + 1], rows[n + 2] = name, pack_pool(p)
         end

@@ -79,6 +79,52 @@ Test(pool_waiting, it_ends_with_its_timeout_and_not_before) {
     cr_assert_eq(pool_stat(&slot, NULL, "rejected"), 1);
 }
 
+static void expect_words(const char *id, const char *words) {
+    const char *reason = pool_answer_str(&slot, id, "reason");
+    cr_assert_str_eq(pool_reason(&slot, id), "timeout");
+    cr_assert(strstr(reason, words), "%s", reason);
+}
+
+static void time_out_all(void) {
+    pool_advance_time(&slot, 6);
+    pool_sweep_due(&slot);
+}
+
+Test(pool_waiting, a_timeout_says_that_no_host_is_up) {
+    pool_beat(&slot, "h1", 50, 0, "draining");
+    pool_acquire(&slot, .id = "r1", .timeout_ms = 5000);
+    pool_acquire(&slot, .id = "r2", .timeout_ms = 5000);
+    time_out_all();
+    expect_words("r1", "no host is up");
+    expect_words("r1", "0 waited before it");
+    expect_words("r2", "1 waited before it");
+}
+
+Test(pool_waiting, a_timeout_says_which_limit_it_met) {
+    pool_settings(&slot, "{'max_containers': 1}");
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1");
+    pool_acquire(&slot, .id = "r2", .timeout_ms = 5000);
+    time_out_all();
+    expect_words("r2", "pool.max_containers, 1");
+}
+
+Test(pool_waiting, a_timeout_says_what_the_engine_said) {
+    pool_acquire(&slot, .id = "r1", .timeout_ms = 5000);
+    pool_event(&slot, pool_commanded(&slot, "create", 0), "failed", "no such image: agents/react");
+    time_out_all();
+    expect_words("r1", "creates fail: no such image: agents/react");
+}
+
+Test(pool_waiting, a_timeout_says_that_hosts_are_full) {
+    pool_host(&slot, "h1", 1, 0);
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1");
+    pool_acquire(&slot, .id = "r2", .timeout_ms = 5000);
+    time_out_all();
+    expect_words("r2", "no host has room");
+}
+
 Test(pool_waiting, n_waiting_cause_n_creates) {
     struct test_events events = {0};
     for (int i = 0; i < 5; i++) {

@@ -105,8 +105,11 @@ def wanted(model, world, schedule, label):
     return work.completed(worker) <= worker.floor_acked
 
 
+RARE = ('the partition goes to another worker', 'Redis loses its last writes', 'the topic is made anew')
+
+
 def weight(label):
-    if label[0] in ('the partition goes to another worker', 'Redis loses its last writes', 'the topic is made anew') or label[1:2] == ('dies',):
+    if label[0] in RARE or label[1:2] == ('dies',):
         return 1
     return 4 if label[1:2] == ('loses',) else 12
 

@@ -454,9 +454,18 @@ function state.repaired(what)
     redis.log(redis.LOG_WARNING, 'warmpool repaired ' .. root .. ': ' .. what)
 end
 
+-- What Redis would refuse is refused before anything is written.
+local function checked(command)
+    for i = 1, #command do
+        local kind = type(command[i])
+        if kind ~= 'string' and kind ~= 'number' then error('a ' .. kind .. ' for ' .. command[1] .. ' ' .. tostring(command[2])) end
+    end
+    return command
+end
+
 -- A single write at the flush's end, {'ZADD', ':active', score, member}, or before all others of it.
-function state.later(command) plain[#plain + 1] = command end
-function state.first(command) before[#before + 1] = command end
+function state.later(command) plain[#plain + 1] = checked(command) end
+function state.first(command) before[#before + 1] = checked(command) end
 
 -- It stands among the deadlines without being what is due there.
 function state.not_due(name, id) lists.take(lists.of(name), id) end

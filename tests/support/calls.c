@@ -251,12 +251,18 @@ struct test_reply calls_topic(struct test_redis *redis, const char *function, co
     return calls_topic_on(redis->connection, function, partition, prev, floor, settings, events);
 }
 
-char *calls_topic_fails(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
+char *calls_topic_error(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
                         int64_t floor, const char *settings, struct test_events *events) {
     redisReply *reply = send_topic(redis->connection, function, partition, prev, floor, settings, events);
-    cr_assert(reply->type == REDIS_REPLY_ERROR, "%s was to fail", function);
-    char *text = wp_strdup(reply->str);
+    char *text = reply->type == REDIS_REPLY_ERROR ? wp_strdup(reply->str) : NULL;
     freeReplyObject(reply);
+    return text;
+}
+
+char *calls_topic_fails(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
+                        int64_t floor, const char *settings, struct test_events *events) {
+    char *text = calls_topic_error(redis, function, partition, prev, floor, settings, events);
+    cr_assert(text, "%s was to fail", function);
     return text;
 }
 

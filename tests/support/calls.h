@@ -8,7 +8,7 @@
  *     struct test_reply reply = calls_topic(&redis, "cache", "c/cache/0", 6, 0, "{'enabled': true, ...}",
  * &events); cr_assert_str_eq(record_str(&reply, 0, "value"), "..."); calls_reply_done(&reply);
  *
- * A failure of Redis or of the function fails the test, unless the call is calls_topic_fails. */
+ * A failure of Redis or of the function fails the test, unless the call is calls_topic_fails or _error. */
 #ifndef TEST_SUPPORT_CALLS_H
 #define TEST_SUPPORT_CALLS_H
 #include <jansson.h>
@@ -53,7 +53,10 @@ struct test_reply calls_topic(struct test_redis *redis, const char *function, co
 struct test_reply calls_topic_on(redisContext *connection, const char *function, const char *partition,
                                  int64_t prev, int64_t floor, const char *settings,
                                  struct test_events *events);
-/* For a call that must fail: its error, freed by the caller. */
+/* For a call that may fail: its error, freed by the caller, or NULL. */
+char *calls_topic_error(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
+                        int64_t floor, const char *settings, struct test_events *events);
+/* For a call that must fail: the same. */
 char *calls_topic_fails(struct test_redis *redis, const char *function, const char *partition, int64_t prev,
                         int64_t floor, const char *settings, struct test_events *events);
 void calls_reply_done(struct test_reply *reply);

@@ -28,9 +28,13 @@ static json_t *parse(const char *text) {
 }
 
 void pool_slot_start(struct pool_slot *slot) {
+    pool_slot_start_with(slot, &(struct test_redis_options){0});
+}
+
+void pool_slot_start_with(struct pool_slot *slot, const struct test_redis_options *options) {
     *slot = (struct pool_slot){.settings = parse(pool_default_settings)};
     for (int i = 0; i < POOL_TOPICS; i++) slot->last[i] = -1;
-    test_redis_start(&slot->redis);
+    test_redis_start_with(&slot->redis, options);
     calls_load(&slot->redis, WP_SLOT_POOL);
 }
 

@@ -18,6 +18,7 @@ struct pool_slot {
 };
 
 void pool_slot_start(struct pool_slot *slot); /* with the defaults of the configuration */
+void pool_slot_start_with(struct pool_slot *slot, const struct test_redis_options *options);
 void pool_slot_stop(struct pool_slot *slot);
 /* Settings to change, as JSON, ' may stand for ". */
 void pool_settings(struct pool_slot *slot, const char *changes);

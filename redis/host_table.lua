@@ -1,13 +1,17 @@
 -- The hosts of the {pool} slot: capacity and what is used of it, heartbeat, and which containers each has.
 --
---   :hosts    hash  host -> capacity and use;  :hc:<host> zset of its containers
+--   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there
+--   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; kept apart, because all hosts are read often
+--   :hc:<host>     zset  of its containers, by name
+--
+-- Uses bulk.lua.
 local host_table = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local root, hosts, dirty, members
+local root, hosts, dirty, members, own_images, image_changes
 
-function host_table.begin(slot) root, hosts, dirty, members = slot, nil, {}, {} end
+function host_table.begin(slot) root, hosts, dirty, members, own_images, image_changes = slot, nil, {}, {}, {}, {} end
 
 -- All of them, by name.
 function host_table.all()
@@ -17,7 +21,8 @@ function host_table.all()
         for i = 1, #rows, 2 do
             local h = {}
             h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.images = cmsgpack.unpack(rows[i + 1])
+                h.failures, h.retry_at, h.image, h.own = cmsgpack.unpack(rows[i + 1])
+            h.name = rows[i]
             hosts[rows[i]] = h
         end
     end
@@ -46,9 +51,36 @@ end
 
 -- Whether it has what a container of the pool is made of.
 function host_table.can_make(h, name)
-    local own = h.images[name]
-    if own == nil then own = h.image end
-    return own
+    if h.own == 0 then return h.image end
+    local key = h.name .. '\n' .. name
+    local has = own_images[key]
+    if has == nil then
+        local row = redis.call('HGET', root .. ':images:' .. h.name, name)
+        if row then has = row == '1' else has = h.image end
+        own_images[key] = has
+    end
+    return has
+end
+
+-- What a heartbeat says of its images. image: of philosophies that have none of their own; images: philosophy -> bool. Whether one is there
+-- that was not. Writes only what changed, with the flush.
+function host_table.set_images(h, image, images)
+    local key, came, count, set, gone = root .. ':images:' .. h.name, h.image == false and image, 0, {}, {}
+    local known, rows = {}, h.own > 0 and redis.call('HGETALL', key) or {}
+    for i = 1, #rows, 2 do known[rows[i]] = rows[i + 1] end
+    for name, has in pairs(images) do
+        local row = has and '1' or '0'
+        count = count + 1
+        if known[name] ~= row then
+            if has and known[name] == '0' then came = true end
+            set[#set + 1], set[#set + 2] = name, row
+        end
+        known[name] = nil
+    end
+    for name in pairs(known) do gone[#gone + 1] = name end
+    image_changes[key] = {set = set, gone = gone}
+    h.image, h.own = image, count
+    return came
 end
 
 -- A create on it ended: `failed`, and it is passed over for a while (until, us) as long as another one can do it.
@@ -63,7 +95,7 @@ end
 -- A host that is known by its containers alone, until it registers.
 function host_table.placeholder(name, time, ttl_us)
     host_table.put(name, {capacity = 0, memory_mb = 0, used = 0, memory_used = 0, beat = time, state = 'draining', runtime = '', ttl_us = ttl_us,
-        ending = 0, claims = false, failures = 0, retry_at = 0, image = true, images = {}})
+        ending = 0, claims = false, failures = 0, retry_at = 0, image = true, own = 0})
 end
 
 function host_table.is_registered(name)
@@ -73,6 +105,7 @@ end
 
 -- New, or changed by the caller.
 function host_table.put(name, h)
+    h.name = name
     host_table.all()[name] = h
     dirty[name] = true
 end
@@ -86,13 +119,18 @@ function host_table.flush()
         if h then
             rows[#rows + 1] = name
             rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.images)
+                h.failures, h.retry_at, h.image, h.own)
         else
             gone[#gone + 1] = name
+            redis.call('UNLINK', root .. ':images:' .. name)
         end
     end
     bulk.write('HSET', root .. ':hosts', rows)
     bulk.write('HDEL', root .. ':hosts', gone)
+    for key, changed in pairs(image_changes) do
+        bulk.write('HSET', key, changed.set)
+        bulk.write('HDEL', key, changed.gone)
+    end
     for name, changed in pairs(members) do
         local come, left = {}, {}
         for id, is in pairs(changed) do

@@ -1,12 +1,5 @@
 -- Functions that are no topic's: what hosts ask and say, what is due, and what is over.
 
--- Whether it can make of the pools what it could not.
-local function has_new_image(h, f)
-    if h.image == false and f.image ~= false then return true end
-    for name, has in pairs(f.images or {}) do if has and h.images[name] == false then return true end end
-    return false
-end
-
 -- beat: args = host, map. 1 when it brings what was not there; 2 when Redis does not know it although it has containers: nothing is done
 -- before what may be leased of them was looked up (recover.lua).
 function pool.beat(keys, args)
@@ -15,9 +8,10 @@ function pool.beat(keys, args)
     local f = cmsgpack.unpack(args[2])
     local h = host_table.all()[args[1]]
     if f.holds and not host_table.is_registered(args[1]) and pool.recovered(keys) == 0 then return 2 end
-    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb or has_new_image(h, f)
-    h = h or {used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0}
-    h.claims, h.image, h.images = f.claims or false, f.image ~= false, f.images or {}
+    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
+    h = h or {name = args[1], used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0, image = true, own = 0}
+    h.claims = f.claims or false
+    fresh = host_table.set_images(h, f.image ~= false, f.images or {}) or fresh
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
     state.flush()

@@ -376,6 +376,41 @@ Test(pool_steps, a_batch_of_ready_containers_is_taken_in_parts) {
     json_decref(rows);
 }
 
+/* Hosts that name an image for each of a thousand philosophies. */
+Test(pool_steps, images_of_many_philosophies_are_not_read_with_every_call) {
+    struct work work = {0};
+    json_t *beat = json_pack("{s:i s:i s:s s:s s:i s:b s:o}", "capacity", 100, "memory_mb", 0, "runtime",
+                             "docker", "state", "up", "ttl_ms", 15000, "image", 1, "images", json_object());
+    for (int i = 0; i < 1000; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "p%d", i);
+        json_object_set_new(json_object_get(beat, "images"), name, json_boolean(i % 2));
+    }
+    char *text = json_dumps(beat, 0);
+    for (int i = 0; i < 50; i++) {
+        char host[24];
+        snprintf(host, sizeof host, "many%d", i);
+        pool_beat_with(&slot, host, text);
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        begin_call();
+        cr_assert_eq(pool_beat_with(&slot, "many7", text), 0);
+        end_call(&work);
+    }
+    expect(&work, "a beat with 1000 images", 12, 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        char name[24];
+        struct test_events events = {0};
+        snprintf(name, sizeof name, "p%d", 2 * i + 1);
+        pool_add_request(&events, pool_next(&slot, POOL_ACQUIRE),
+                         &(struct pool_request){.id = name, .philosophy = name, .memory = 1000});
+        measure(&work, POOL_ACQUIRE, &events);
+    }
+    expect(&work, "an acquire with 51 hosts and their images", 120, 10);
+    json_decref(beat);
+    free(text);
+}
+
 Test(pool_steps, a_host_reads_its_containers_in_pages) {
     struct work work = {0};
     char after[200] = "";

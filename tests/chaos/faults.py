@@ -13,16 +13,18 @@ from system import pause
 SESSION_S = 6  # kafka.session.timeout.ms of the system: a worker that is frozen for longer comes back as a zombie
 
 
-class Faults:
-    """Breaks things one after the other until stop() is called; then everything runs again."""
+ANSWERS, ANSWERS_S = 200, 30  # so many come, but for no longer, before the next fault: what stands still is not tested
 
-    def __init__(self, system, history, seed):
-        self.system, self.history = system, history
+
+class Faults:
+    """Breaks things one after the other; finish() ends that. answers(): how many the client has had."""
+
+    def __init__(self, system, history, seed, answers):
+        self.system, self.history, self.answers = system, history, answers
         self.random = random.Random(f"faults {seed}")
         self.stopping, self.healed = threading.Event(), threading.Event()
         self.error = None
         self.down = set()   # names of workers that we have ended
-        self.lock = threading.Lock()
         self.counts = {}
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -37,7 +39,7 @@ class Faults:
                 if not deck:
                     deck = list(KINDS + PAIRS)
                     self.random.shuffle(deck)
-                self.breathe(self.random.uniform(1, 5))
+                self.work(self.random.uniform(1, 4))
                 self.one(deck.pop())
         except BaseException as error:  # told to the main thread
             self.error = error
@@ -53,6 +55,13 @@ class Faults:
                 with getattr(self, inner[0])() as more:
                     self.breathe(more)
             self.breathe(seconds)
+
+    def work(self, seconds):
+        """Lets the system work between two faults."""
+        wanted, end = self.answers() + ANSWERS, time.monotonic() + ANSWERS_S
+        while self.answers() < wanted and time.monotonic() < end and not self.stopping.is_set():
+            self.breathe(0.1)
+        self.breathe(seconds)
 
     def breathe(self, seconds):
         """Waits, and watches over the workers."""
@@ -157,6 +166,19 @@ class Faults:
             finally:
                 process.send_signal(signal.SIGCONT)
 
+    @contextmanager
+    def redis_refuses(self):
+        """It takes one write and refuses the next (NOREPLICAS), so that a call may be taken after the one before it was refused."""
+        with self.told("Redis refuses", "redis"):
+            yield self.flicker(time.monotonic() + self.random.uniform(1, 3))
+
+    def flicker(self, end):
+        while time.monotonic() < end:
+            for replicas in (1, 0):
+                self.system.redis.client.config_set("min-replicas-to-write", replicas)
+                time.sleep(self.random.choice((0, 0.001, 0.01, 0.05)))
+        return 0
+
     def broker_pid(self):
         with open(os.path.join(self.system.kafka.dir, "pid")) as file:
             return int(file.read())
@@ -202,7 +224,7 @@ class Faults:
             worker.wait_ready()
 
 
-KINDS = ("worker_killed", "worker_frozen", "worker_stopped", "worker_joins", "redis_killed", "redis_frozen", "kafka_killed",
-         "kafka_stopped", "kafka_frozen")
+KINDS = ("worker_killed", "worker_frozen", "worker_stopped", "worker_joins", "redis_killed", "redis_frozen", "redis_refuses",
+         "kafka_killed", "kafka_stopped", "kafka_frozen")
 PAIRS = (("redis_frozen", "worker_joins"), ("kafka_frozen", "worker_killed"), ("worker_frozen", "redis_killed"),
          ("redis_frozen", "worker_killed"), ("worker_frozen", "worker_killed"))

@@ -37,7 +37,7 @@ class JudgeClient:
         self.system, self.history, self.rate = system, history, rate
         self.random = random.Random(seed)
         self.run = uuid.uuid4().hex[:4]  # ids of two runs differ, so that a file cannot be mistaken for another
-        self.number = 0
+        self.number, self.answers = 0, 0
         self.failed, self.unconfirmed = [], 0
         self.acquires, self.cache_events = set(), set()  # not answered yet
         self.plans = {}      # of a request: what is done once it is assigned
@@ -200,6 +200,7 @@ class JudgeClient:
         data = message.value() or b""
         record = self.dead_letter(message) if topic == "dead-letter" else self.answer(topic, data)
         self.history.write("read", topic=topic, **place, bytes=digest(data), record=record)
+        self.answers += topic in ("container-assignment", "cache-result")
         if topic == "container-assignment":
             self.assigned(record)
         elif topic == "cache-result":

@@ -5,6 +5,7 @@ local EXPIRED_A_CALL, SWEPT_A_CALL = 20, 1000
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
 local ENVELOPE = 320                -- bytes of an answer beside what is counted in room_for_value: names of fields, framings
 local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
+local JSON_MOST = 6                -- bytes that a byte of a value takes as JSON, at most
 local TTL_MAX = 3155760000         -- a hundred years, so that times stay exact
 
 -- ---- the operations: event -> record, or nil when the call must end before this event ----
@@ -24,53 +25,46 @@ local function room_for_value(state, event)
     return (state.settings.answer_bytes or math.huge) - ENVELOPE - key - #event[3] - 2 * (#event[4] + #event[6] + #event[7])
 end
 
-local function count(text, set)
-    local _, found = text:gsub(set, '')
-    return found
+-- bytes: of the value; json: the most that it takes as JSON, where somebody has counted (no character takes more than six bytes).
+local function fits(state, event, bytes, json)
+    return (state.settings.answer_json and (json or JSON_MOST * bytes) or bytes) <= room_for_value(state, event)
 end
 
--- The most that a value takes as JSON: a string, or base64 when it is no UTF-8, which only bytes from 128 on can say.
-local function json_length(value)
-    local short = count(value, '["\\\n\r\t]')
-    local escaped = #value + short + 5 * (count(value, '[%z\1-\31]') - count(value, '[\n\r\t]'))
-    return value:find('[\128-\255]') and math.max(escaped, 4 * math.ceil(#value / 3)) or escaped
-end
-
--- value is a function, because most need not be looked at.
-local function fits(state, event, length, value)
-    local room = room_for_value(state, event)
-    if not state.settings.answer_json then return length <= room end
-    return 6 * length <= room or length <= room and json_length(value()) <= room
-end
-
-local ops = {}
-
-function ops.get(state, event, first)
+-- What a get finds: the live entry or nil, and why it is not given.
+local function look_up(state, event)
     local ns, key = store.namespace(state, event[6]), event[7]
     local entry = store.find(state, ns, key)
-    if not entry then
-        count_lookup(state, ns, 'misses')
-        return answer(event, false, false, false)
-    end
-    local length = entry[BYTES] - #key
-    if not first and state.value_bytes + length > VALUES_MAX then return nil end
-    local function value()
-        return entry.value or redis.call('HGET', state.slot .. ':v:' .. ns.name, key)
-    end
-    if not fits(state, event, length, value) then
-        count_lookup(state, ns, 'misses')
-        return answer(event, false, false, false, 'too_large')
-    end
-    state.value_bytes = state.value_bytes + length
-    count_lookup(state, ns, 'hits')
-    entry[COUNT], entry[LAST] = entry[COUNT] + 1, state.now
-    store.use(state, ns, key, entry)
+    if not entry then return nil end
+    if not fits(state, event, entry[BYTES] - #key, entry[JSON]) then return nil, 'too_large' end
+    return entry
+end
+
+local function found(state, event, entry)
+    local ns = store.namespace(state, event[6])
     local record = answer(event, true, entry.value or false, math.ceil((entry[EXPIRES] - state.now) / 1000000))
     if not entry.value then
         state.pending[ns] = state.pending[ns] or {}
         table.insert(state.pending[ns], record)
     end
     return record
+end
+
+local ops = {}
+
+function ops.get(state, event, first)
+    local ns, key = store.namespace(state, event[6]), event[7]
+    local entry, reason = look_up(state, event)
+    if not entry then
+        count_lookup(state, ns, 'misses')
+        return answer(event, false, false, false, reason)
+    end
+    local bytes = entry[BYTES] - #key
+    if not first and state.value_bytes + bytes > VALUES_MAX then return nil end
+    state.value_bytes = state.value_bytes + bytes
+    count_lookup(state, ns, 'hits')
+    entry[COUNT], entry[LAST] = entry[COUNT] + 1, state.now
+    store.use(state, ns, key, entry)
+    return found(state, event, entry)
 end
 
 local function ttl_of(state, event)
@@ -83,8 +77,7 @@ function ops.set(state, event, first)
     local old = store.find(state, ns, key)
     local bytes, ttl = #key + #value, ttl_of(state, event)
     local refused
-    if #value > state.settings.max_value_bytes or bytes > state.settings.max_bytes or
-            not fits(state, event, #value, function() return value end) then
+    if #value > state.settings.max_value_bytes or bytes > state.max_bytes or not fits(state, event, #value, event[11]) then
         refused = 'too_large'
     elseif ttl > 0 and not store.make_known(state, ns, true) then
         refused = 'too_many_namespaces'
@@ -101,7 +94,7 @@ function ops.set(state, event, first)
     if old then store.remove(state, ns, key, old) end -- nobody is to read a stale value
     if refused then return answer(event, old ~= nil, false, false, refused) end
     if ttl > 0 then
-        local entry = {state.now, state.now + ttl * 1000000, 0, state.now, bytes}
+        local entry = {state.now, state.now + ttl * 1000000, 0, state.now, bytes, event[11] or nil}
         entry.value = value
         ns.entries[key], ns.removed[key], ns.stored = entry, nil, true
         add_size(state, ns, 1, bytes)
@@ -118,13 +111,7 @@ function ops.invalidate(state, event)
 end
 
 function ops.clear(state, event)
-    local count = 0
-    if event[6] ~= '' then
-        count = store.clear(state, store.namespace(state, event[6]))
-    else
-        for _, name in ipairs(redis.call('HKEYS', state.slot .. ':ns')) do store.namespace(state, name) end
-        for _, ns in pairs(state.namespaces) do count = count + store.clear(state, ns) end
-    end
+    local count = event[6] == '' and store.clear_all(state) or store.clear(state, store.namespace(state, event[6]))
     return answer(event, count > 0, false, false, nil, count)
 end
 
@@ -178,6 +165,26 @@ local function apply_one(state, event, first)
     return answer(event, false, false, false, 'disabled')
 end
 
+-- Gets are not stored: what is asked again is read again, uncounted, and answered with what there is then.
+function cache.is_read(event) return event[5] == 'get' and event[6] ~= '' and event[7] ~= '' end
+
+-- reply.bytes: of what is answered again in this call. Returns records, and how many of the events they answer.
+function cache.reread(events, reply)
+    local state, records = store.open(frame.slot, frame.now, frame.settings), delivery.records()
+    prepare(state, events)
+    for i, event in ipairs(events) do
+        local entry, reason = nil, 'disabled'
+        if state.settings.enabled then entry, reason = look_up(state, event) end
+        local bytes = entry and entry[BYTES] or 0
+        if i > 1 and reply.bytes + bytes > VALUES_MAX then break end
+        reply.bytes = reply.bytes + bytes
+        records.n, records.offsets[i] = i, event[1]
+        records[i] = entry and found(state, event, entry) or answer(event, false, false, false, reason)
+    end
+    store.fetch_values(state)
+    return records, records.n
+end
+
 -- The topic function (delivery.lua): the batches one after the other, as if they were one.
 function cache.apply(batches, now, settings, slot)
     local state, all, lists, applied = store.open(slot, now, settings), {}, {}, {}
@@ -192,14 +199,16 @@ function cache.apply(batches, now, settings, slot)
     local first, enough = true, false
     for b, events in ipairs(batches) do
         if enough then break end
-        local records = delivery.records()
-        lists[b] = records
+        local records, reads = delivery.records(), {}
+        lists[b], records.reads = records, reads
         for i, event in ipairs(events) do
             local record = apply_one(state, event, first)
             enough = not record
             if enough then break end
-            records.n, records[i], records.offsets[i] = i, record, event[1]
+            delivery.add(records, event[1], record)
+            reads[i] = cache.is_read(event)
             applied[b], first = event[1], false
+            if records.bytes > events.room then break end
         end
     end
     store.save(state)

@@ -91,7 +91,7 @@ end
 function eviction.make_room(state, entries, bytes)
     local totals, removed = state.totals, 0
     while true do
-        local heavy = totals.bytes + bytes > state.settings.max_bytes
+        local heavy = totals.bytes + bytes > state.max_bytes
         if not heavy and totals.size + entries <= state.limit then return true end
         if state.budget <= 0 and heavy then return false end
         if state.budget <= 0 and removed >= entries then return true end

@@ -1,16 +1,9 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 3
-local function register(name, callback, flags)
-    redis.register_function{function_name = name, callback = callback, flags = flags}
-end
-
-register('wp_cache_v1', function(keys, args) return delivery.call(keys, args, cache.apply) end)
-register('wp_cache_positions_v1', delivery.positions, {'no-writes'})
-register('wp_cache_begin_v1', delivery.begin)
-register('wp_cache_skip_v1', delivery.skip)
+-- revision 4
+frame.register_slot('cache_')
+delivery.register('cache_')
+local topic = {apply = cache.apply, is_read = cache.is_read, reread = cache.reread}
+delivery.register_topic('cache', topic)
+frame.register('cache_replay', function(keys, args) return delivery.replay(keys, args, topic) end, {'no-writes', 'allow-oom'})
 -- It frees memory, so it may run when there is none left.
-register('wp_cache_sweep_v1', function(keys, args)
-    local now, settings = delivery.advance(keys[1], args[1])
-    delivery.keep(keys[1], now, args[1])
-    return cache.sweep(keys[1], now, settings)
-end, {'allow-oom'})
+frame.register('cache_sweep', function(keys) return cache.sweep(keys[1], frame.now, frame.settings) + delivery.sweep(keys[1]) end, {'allow-oom'})

@@ -1,14 +1,12 @@
 -- What the cache's public functions say. Reads only.
 local cache_stats = {}
 
-local function milliseconds(us) return math.floor(us / 1000) end
-
 function cache_stats.entry(slot, now, name, key)
     local packed = redis.call('HGET', slot .. ':m:' .. name, key)
     local entry = packed and cmsgpack.unpack(packed)
     if not entry or entry[EXPIRES] <= now then return {} end
-    return {created = milliseconds(entry[CREATED]), expires = milliseconds(entry[EXPIRES]), access_count = entry[COUNT],
-            last_accessed = milliseconds(entry[LAST]), bytes = entry[BYTES]}
+    return {created = frame.told(entry[CREATED]), expires = frame.told(entry[EXPIRES]), access_count = entry[COUNT],
+            last_accessed = frame.told(entry[LAST]), bytes = entry[BYTES]}
 end
 
 local function hit_rate(hits, misses)
@@ -25,6 +23,6 @@ function cache_stats.all(slot, now, settings)
     end
     return {size = totals.size, max_size = totals.limit > 0 and totals.limit or settings.max_entries or 0, hits = totals.hits,
             misses = totals.misses, hit_rate_percent = hit_rate(totals.hits, totals.misses), bytes = totals.bytes,
-            max_bytes = settings.max_bytes or 0, evictions = totals.evictions, expired = totals.expired,
-            now = milliseconds(now), namespaces = namespaces}
+            max_bytes = store.max_bytes(settings), evictions = totals.evictions, expired = totals.expired,
+            now = frame.told(now), namespaces = namespaces}
 end

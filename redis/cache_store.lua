@@ -10,7 +10,8 @@
 local store = {}
 
 local NAMESPACES_MAX, RESIZES_KEPT, EVICTED_A_CALL = 1000, 1000, 1000
-local CREATED, EXPIRES, COUNT, LAST, BYTES = 1, 2, 3, 4, 5 -- of an entry
+local CREATED, EXPIRES, COUNT, LAST, BYTES, JSON = 1, 2, 3, 4, 5, 6 -- of an entry; JSON: bytes of its value as JSON, nil: not counted
+local MEMORY_PART = 3 -- of Redis' maxmemory that keys and values may take: 1 in so many
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
 
 function store.totals(slot)
@@ -19,12 +20,19 @@ function store.totals(slot)
     return totals
 end
 
+-- The limit in bytes that is in force.
+function store.max_bytes(settings)
+    local most = settings.max_bytes or 0
+    return frame.maxmemory > 0 and math.min(most, math.floor(frame.maxmemory / MEMORY_PART)) or most
+end
+
 -- What a call works on.
 function store.open(slot, now, settings)
     local totals = store.totals(slot)
     return {
         slot = slot, now = now, settings = settings, totals = totals,
         limit = totals.limit > 0 and totals.limit or settings.max_entries,
+        max_bytes = store.max_bytes(settings),
         budget = EVICTED_A_CALL,          -- removals left to this call
         namespaces = {}, forgotten = {}, resized = {},
         uses = {}, used = 1,              -- what the batch used, in order, and the first that may still be there
@@ -39,7 +47,8 @@ end
 function store.namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
-        local row = redis.call('HGET', state.slot .. ':ns', name)
+        local row = state.rows and (state.rows[name] or false)
+        if row == nil then row = redis.call('HGET', state.slot .. ':ns', name) end
         local size, bytes, hits, misses = 0, 0, 0, 0
         if row then size, bytes, hits, misses = unpack(cmsgpack.unpack(row)) end
         ns = {name = name, known = row and true or false, size = size, bytes = bytes, hits = hits, misses = misses,
@@ -104,11 +113,11 @@ function store.make_known(state, ns, forget)
     return true
 end
 
--- Returns how many live entries went.
-function store.clear(state, ns)
+-- Returns how many live entries went. may_expire: whether some of it may have expired.
+function store.clear(state, ns, may_expire)
     if ns.size == 0 then return 0 end
     local expired = 0
-    if not ns.cleared then
+    if not ns.cleared and may_expire ~= false then
         expired = redis.call('ZCOUNT', state.slot .. ':exp:' .. ns.name, '-inf', state.now) - ns.expired_removed
     end
     local live = ns.size - expired
@@ -118,8 +127,19 @@ function store.clear(state, ns)
     return live
 end
 
+-- The same for all namespaces: what Redis has of them is read with two commands.
+function store.clear_all(state)
+    local rows, expiring, count = redis.call('HGETALL', state.slot .. ':ns'), {}, 0
+    state.rows = {}
+    for i = 1, #rows, 2 do state.rows[rows[i]] = rows[i + 1] end
+    for i = 1, #rows, 2 do store.namespace(state, rows[i]) end
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', state.slot .. ':exp', '-inf', frame.text(state.now))) do expiring[name] = true end
+    for name, ns in pairs(state.namespaces) do count = count + store.clear(state, ns, expiring[name] or false) end
+    return count
+end
+
 -- The values as they were before the batch: later ones are in the entries.
-local function fetch_values(state)
+function store.fetch_values(state)
     for ns, records in pairs(state.pending) do
         local keys = {}
         for i, record in ipairs(records) do keys[i] = record[7] end
@@ -142,7 +162,7 @@ local function save_entries(state, ns)
     for name, e in pairs(ns.entries) do
         if e and e.use then
             local n = #metas
-            metas[n + 1], metas[n + 2] = name, cmsgpack.pack({e[CREATED], e[EXPIRES], e[COUNT], e[LAST], e[BYTES]})
+            metas[n + 1], metas[n + 2] = name, cmsgpack.pack({e[CREATED], e[EXPIRES], e[COUNT], e[LAST], e[BYTES], e[JSON]})
             lru[n + 1], lru[n + 2] = e.use, name
             if e.value then
                 n = #values
@@ -164,7 +184,7 @@ local function save_entries(state, ns)
 end
 
 function store.save(state)
-    fetch_values(state)
+    store.fetch_values(state)
     local rows, totals, resized = {}, {}, {}
     for name, ns in pairs(state.namespaces) do
         if ns.moved then save_entries(state, ns) end

@@ -1,187 +1,337 @@
--- The delivery rules (docs/reliability.md): which events of a partition were applied, and what they answered.
--- Shared by both libraries. One hash a partition, `<slot>:d:<partition>`, with the fields
---   applied   last offset applied              floor    below it everything is finished
---   chunks    last offsets of the stored results, comma-separated, ascending
---   <offset>  the results of one call, as MessagePack, kept until floor passes <offset>
+-- The delivery rules (docs/reliability.md): which events of a partition were applied, and what they answered. Shared by both libraries;
+-- uses frame.lua and bulk.lua. One hash a partition, `<slot>:d:<partition>`, with the fields
+--   applied    last offset applied             floor   below it everything is finished
+--   generation how often the partition was accepted anew: a call of another generation is of another log
+--   chunks     "<last offset>:<bytes>,..." of the stored results, ascending
+--   <offset>   the results of one call, as MessagePack, kept until floor passes <offset>
+--   used       the number of the hour (frame.lua) in which it was used last; zset `<slot>:positions` has the partitions by it
 local delivery = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
--- `<slot>:meta` holds what belongs to no partition: `now`, the highest time seen, and `settings`, those of the last call (read
--- functions, which services call without settings, use them).
-local settings_raw, settings_map = nil, {}
+local CHUNKS_MAX = 512                -- results stored of a partition; each call reads and writes their list
+local RESULTS_BYTES = 8 * 1024 * 1024 -- the same in bytes, where settings.results_bytes says nothing
+local RESULTS_LEAST = 64 * 1024       -- that a partition may have in a small Redis
+local REPLY_BYTES = 8 * 1024 * 1024   -- of stored results in a reply; at least one of each partition is given
+local HOUR, UNUSED_HOURS, TRIMMED_A_CALL = 3600 * 1000000, 168, 10
 
-local function decode_settings(raw)
-    if raw ~= settings_raw then settings_raw, settings_map = raw, cmsgpack.unpack(raw) end
-    return settings_map
-end
+local text = frame.text
 
-local function time_not_before(seen)
-    local t = redis.call('TIME')
-    local now = t[1] * 1000000 + t[2]
-    seen = tonumber(seen or 0)
-    return seen > now and seen or now
-end
-
--- Redis' time in microseconds, never smaller than any seen before (a clock stepped back expires nothing twice), and the
--- settings of the last call (nil when there was none).
-function delivery.context(slot)
-    local meta = redis.call('HMGET', slot .. ':meta', 'now', 'settings', 'n')
-    delivery.number, delivery.drawn, delivery.settings_kept = meta[3] or '0', nil, meta[2]
-    return time_not_before(meta[1]), meta[2] and decode_settings(meta[2]) or nil
-end
-
--- The same for a function that writes, with the settings that it was given; it ends in keep().
-function delivery.advance(slot, raw)
-    local now = delivery.context(slot)
-    return now, decode_settings(raw)
-end
-
--- Keeps the time, the settings when they changed, and the last number that was drawn (state.lua).
-function delivery.keep(slot, now, raw)
-    local values, n = {'now', now}, 2
-    if raw ~= delivery.settings_kept then values[3], values[4], n = 'settings', raw, 4 end
-    if delivery.drawn then values[n + 1], values[n + 2] = 'n', delivery.drawn end
-    redis.call('HSET', slot .. ':meta', unpack(values))
-end
-
-local function read(slot, partition)
-    local key = slot .. ':d:' .. partition
-    local h = redis.call('HMGET', key, 'applied', 'floor', 'chunks')
-    return key, tonumber(h[1] or -1), tonumber(h[2] or -1), h[3] or ''
-end
+-- ---- results ----
 
 -- What a batch is answered with: n records, arrays or MessagePack already, and in `offsets` the event that each belongs to.
-function delivery.records() return {n = 0, offsets = {}} end
+-- bytes: about what they take, as far as add() was used. reads: number of a record -> true where it is not stored, but found anew.
+function delivery.records() return {n = 0, offsets = {}, bytes = 0} end
+
+local TABLE_BYTES = 512 -- of a record that is not packed yet, about
+
+function delivery.add(records, offset, record)
+    local n = records.n + 1
+    records.n, records[n], records.offsets[n] = n, record, offset
+    records.bytes = records.bytes + (type(record) == 'string' and #record or TABLE_BYTES)
+end
 
 -- A chunk: one array, of the offsets and then the records.
+local function pack_chunk(offsets, records, n)
+    return struct.pack('>BI4', 221, n + 1) .. cmsgpack.pack(offsets) .. table.concat(records, '', 1, n)
+end
+
+-- The chunk of all records, and the one that is stored, without those that are found anew (nil: nothing is).
 local function pack_records(records)
-    local n = records.n
+    local n, reads = records.n, records.reads
     for i = 1, n do
         if type(records[i]) == 'table' then records[i] = cmsgpack.pack(records[i]) end
     end
-    return struct.pack('>BI4', 221, n + 1) .. cmsgpack.pack(records.offsets) .. table.concat(records, '', 1, n)
+    local all = pack_chunk(records.offsets, records, n)
+    if not reads then return all, all end
+    local offsets, kept, m = {}, {}, 0
+    for i = 1, n do
+        if not reads[i] then m, offsets[m + 1], kept[m + 1] = m + 1, records.offsets[i], records[i] end
+    end
+    return all, m > 0 and pack_chunk(offsets, kept, m) or nil
 end
 
--- What the slot knows of a partition and what is new to it. Rule 2: a gap is refused; what was seen before is answered as stored.
-local function open(slot, partition, prev, given, packed)
-    local key, applied, floor, chunks = read(slot, partition)
-    local p = {key = key, a = math.max(applied, floor - 1), floor = floor, given = given, chunks = chunks}
-    p.gap = prev > p.a
-    p.reply = {p.gap and 0 or 1, p.a, floor}
-    if p.gap then return p end
-    local events = cmsgpack.unpack(packed)
-    if not events[1] then return p end
-    local first = 1
-    if events[1][1] <= p.a then
-        for last in chunks:gmatch('%d+') do
-            if tonumber(last) >= events[1][1] then p.reply[#p.reply + 1] = redis.call('HGET', key, last) end
-        end
-        while events[first] and events[first][1] <= p.a do first = first + 1 end
+-- ---- a partition ----
+
+local function read(slot, name)
+    local key = slot .. ':d:' .. name
+    local h = redis.call('HMGET', key, 'applied', 'floor', 'generation', 'chunks', 'used')
+    local p = {name = name, key = key, applied = tonumber(h[1] or -1), floor = tonumber(h[2] or -1), generation = tonumber(h[3] or 0),
+        used = h[5], chunks = {}, bytes = 0, write = {}}
+    for last, bytes in (h[4] or ''):gmatch('(%d+):(%d+)') do
+        p.chunks[#p.chunks + 1] = {last = tonumber(last), bytes = tonumber(bytes)}
+        p.bytes = p.bytes + tonumber(bytes)
     end
-    if first == 1 then
-        p.new = events
-    elseif events[first] then
-        p.new = {}
-        for i = first, #events do p.new[i - first + 1] = events[i] end
-    end
+    p.a = math.max(p.applied, p.floor - 1)
     return p
 end
 
--- Stores what was applied and moves the floor: one command, two when results go.
-local function close(p, records, last)
-    local write, n, reply = {}, 0, p.reply
-    if last then
-        p.a = last
-        write[1], write[2], n = 'applied', last, 2
-        if records.n > 0 then
-            local chunk = pack_records(records)
-            p.chunks = p.chunks == '' and tostring(last) or p.chunks .. ',' .. last
-            write[3], write[4], write[5], write[6], n = last, chunk, 'chunks', p.chunks, 6
-            reply[#reply + 1] = chunk
-        end
-    end
-    if p.given > p.floor then
-        p.floor = p.given
-        local cut, drop = 1, {}
-        for offset, past in p.chunks:gmatch('(%d+)(),?') do
-            if tonumber(offset) >= p.floor then break end
-            drop[#drop + 1], cut = offset, past + 1
-        end
-        write[n + 1], write[n + 2] = 'floor', p.floor
-        n = n + 2
-        if #drop > 0 then
-            write[n + 1], write[n + 2] = 'chunks', p.chunks:sub(cut)
-            n = n + 2
-            redis.call('HDEL', p.key, unpack(drop))
-        end
-    end
-    if n > 0 then redis.call('HSET', p.key, unpack(write)) end
-    reply[2], reply[3] = p.a, p.floor
+local function put(p, field, value)
+    local n = #p.write
+    p.write[n + 1], p.write[n + 2] = field, value
 end
 
--- A topic function's call: args = settings, then of each partition its name, prev, floor and events. Replies in the same order:
--- {1, applied, floor, chunk, ...} or, for a gap, {0, applied, floor} (applied: max(applied, floor - 1)); a gap refuses only its own.
+local function put_chunks(p)
+    local list = {}
+    for i, chunk in ipairs(p.chunks) do list[i] = text(chunk.last) .. ':' .. text(chunk.bytes) end
+    put(p, 'chunks', table.concat(list, ','))
+end
+
+-- The number of the hour, counting only hours in which positions were used: while no worker runs, none of them grows old.
+local function hour_number()
+    local hour, count = frame.hours:match('^(%d+) (%d+)$')
+    local current = text(math.floor(frame.now / HOUR))
+    if hour ~= current then
+        count = text(tonumber(count) + 1)
+        frame.hours = current .. ' ' .. count
+        redis.call('HSET', frame.slot .. ':meta', 'hours', frame.hours)
+    end
+    return count
+end
+
+local function use(p)
+    local number = hour_number()
+    if p.used == number then return end
+    put(p, 'used', number)
+    redis.call('ZADD', frame.slot .. ':positions', number, p.name)
+end
+
+-- The only writes to a partition, when all has gone well.
+local function save(p)
+    use(p)
+    if p.chunks_changed then put_chunks(p) end
+    bulk.write('HSET', p.key, p.write)
+    bulk.write('HDEL', p.key, p.gone or {})
+end
+
+-- Moves the floor, never back; results below it go.
+local function move_floor(p, floor)
+    if floor <= p.floor then return end
+    local kept, gone = {}, {}
+    for _, chunk in ipairs(p.chunks) do
+        if chunk.last < floor then
+            gone[#gone + 1], p.bytes = text(chunk.last), p.bytes - chunk.bytes
+        else
+            kept[#kept + 1] = chunk
+        end
+    end
+    p.floor, p.a = floor, math.max(p.a, floor - 1)
+    put(p, 'floor', text(floor))
+    if #gone > 0 then p.chunks, p.gone, p.chunks_changed = kept, gone, true end
+end
+
+-- Rule 2: a call for what is not known (Redis has forgotten it, or it is of another log) or that leaves a gap is refused. The reply, and
+-- whether the call is.
+local function reply_of(p, generation, prev)
+    if p.floor < 0 or p.generation ~= generation then return {0, -1, -1}, true end
+    if prev > p.a then return {0, p.a, p.floor}, true end
+    return {1, p.a, p.floor}, false
+end
+
+-- ---- what was applied before is answered as stored ----
+
+-- Of the events that were applied before: adds the chunks that cover them to the reply, up to REPLY_BYTES in all. p.told: up to where, when
+-- that is not all.
+local function answer_again(p, events, count, state)
+    local first, last, before = events[1][1], events[count][1], -1
+    for _, chunk in ipairs(p.chunks) do
+        if chunk.last >= first and before < last then
+            if #p.reply > 3 and state.bytes + chunk.bytes > REPLY_BYTES then
+                p.told = math.max(before, first - 1)
+                return
+            end
+            state.bytes = state.bytes + chunk.bytes
+            p.reply[#p.reply + 1] = redis.call('HGET', p.key, text(chunk.last))
+        end
+        before = chunk.last
+    end
+end
+
+-- Those of them that are pure reads and not finished are read again.
+local function read_again(p, events, count, topic, state)
+    local reads = {}
+    for i = 1, count do
+        local event = events[i]
+        if p.told and event[1] > p.told then break end
+        if event[1] >= p.floor and topic.is_read(event) then reads[#reads + 1] = event end
+    end
+    if #reads == 0 then return end
+    local records, answered = topic.reread(reads, state)
+    if records.n > 0 then p.reply[#p.reply + 1] = (pack_records(records)) end
+    if answered < #reads then p.told = reads[answered + 1][1] - 1 end
+end
+
+-- Splits a batch: p.new are the events to apply.
+local function take_events(p, packed, topic, state)
+    local events, known = cmsgpack.unpack(packed), 0
+    while events[known + 1] and events[known + 1][1] <= p.a do known = known + 1 end
+    if known > 0 then answer_again(p, events, known, state) end
+    if known > 0 and topic.is_read then read_again(p, events, known, topic, state) end
+    if known == #events or p.told then return end
+    p.new = events
+    if known > 0 then
+        p.new = {}
+        for i = known + 1, #events do p.new[i - known] = events[i] end
+    end
+end
+
+-- A small Redis has partitions enough for more than it holds.
+local function results_bytes()
+    local most = frame.settings.results_bytes or RESULTS_BYTES
+    return frame.maxmemory > 0 and math.min(most, math.max(RESULTS_LEAST, frame.maxmemory / 32)) or most
+end
+
+-- Whether the partition may have more results; p.new.room: bytes of them that are left. At least one event is applied when nothing is stored.
+local function has_room(p)
+    p.new.room = results_bytes() - p.bytes
+    return #p.chunks == 0 or (p.new.room > 0 and #p.chunks < CHUNKS_MAX)
+end
+
+-- Stores what was applied.
+local function store(p, records, last)
+    p.a = last
+    put(p, 'applied', text(last))
+    if records.n == 0 then return end
+    local all, stored = pack_records(records)
+    p.reply[#p.reply + 1] = all
+    if not stored then return end
+    p.chunks[#p.chunks + 1] = {last = last, bytes = #stored}
+    put(p, text(last), stored)
+    p.chunks_changed = true
+end
+
+-- ---- functions ----
+
+local function each(args, size, visit)
+    for i = 1, #args, size do visit(args, i) end
+end
+
+-- A topic function's call: args = of each partition its name, generation, prev, floor and events. Replies in the same order:
+-- {1, applied, floor, chunk, ...} (applied: how far this reply goes; less than the batch's last: it stopped early), or {0, applied, floor}
+-- for a gap and {0, -1, -1} for what is not known; a refusal concerns its own partition only.
 --
--- apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the offset
--- as [1], ascending, all new. It gives for each batch its records (delivery.records) and the last offset that it applied: less than the last one, or nil for none, when it stopped early to stay within bounds. It must not
--- write before it has checked everything.
-function delivery.call(keys, args, apply)
-    local slot, parts, batches, replies = keys[1], {}, {}, {}
-    for i = 2, #args, 4 do
-        local p = open(slot, args[i], tonumber(args[i + 1]), tonumber(args[i + 2]), args[i + 3])
+-- topic.apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the
+-- offset as [1], ascending, all new. It gives for each batch its records (delivery.records) and the last offset that it applied: less
+-- than the last one, or nil for none, when it stopped early to stay within bounds. It must not write before it has checked everything.
+-- topic.is_read(event), topic.reread(events, state) -> records, how many of them: of a topic whose pure reads are not stored, but read
+-- again; state.bytes: of values in the reply.
+function delivery.call(keys, args, topic)
+    local parts, batches, replies, state = {}, {}, {}, {bytes = 0}
+    each(args, 5, function(_, i)
+        local p = read(keys[1], args[i])
         parts[#parts + 1] = p
-        if p.new then
+        p.reply, p.gap = reply_of(p, tonumber(args[i + 1]), tonumber(args[i + 2]))
+        if p.gap then return end
+        move_floor(p, tonumber(args[i + 3])) -- before the bound is judged: what is finished makes room
+        take_events(p, args[i + 4], topic, state)
+        if p.new and has_room(p) then
             batches[#batches + 1] = p.new
             p.batch = #batches
         end
-    end
+    end)
     local records, applied = {}, {}
-    if #batches > 0 then
-        local now, settings = delivery.advance(slot, args[1])
-        records, applied = apply(batches, now, settings, slot)
-        delivery.keep(slot, now, args[1])
-    end
+    if #batches > 0 then records, applied = topic.apply(batches, frame.now, frame.settings, keys[1]) end
     for i, p in ipairs(parts) do
-        if not p.gap then close(p, p.batch and records[p.batch], p.batch and applied[p.batch]) end
+        if p.batch and applied[p.batch] then store(p, records[p.batch], applied[p.batch]) end
+        if not p.gap then
+            p.reply[2], p.reply[3] = p.told or p.a, p.floor
+            save(p)
+        end
         replies[i] = p.reply
     end
     return replies
 end
 
--- positions: args = partition names; reply = {applied, floor, ...}, -1 where there is none.
+-- replay: args as of a topic function. Answers what was applied before and applies nothing, so it may run when Redis is full: what is
+-- not answered cannot be finished, and what is not finished holds memory. Writes nothing.
+function delivery.replay(keys, args, topic)
+    local replies, state = {}, {bytes = 0}
+    each(args, 5, function(_, i)
+        local p = read(keys[1], args[i])
+        local refused
+        p.reply, refused = reply_of(p, tonumber(args[i + 1]), tonumber(args[i + 2]))
+        replies[#replies + 1] = p.reply
+        if refused then return end
+        take_events(p, args[i + 4], topic, state)
+        p.reply[2] = p.told or p.a
+    end)
+    return replies
+end
+
+-- floors: args = of each partition its name, generation, prev and floor. Replies as a topic function's, without chunks.
+function delivery.floors(keys, args)
+    local replies = {}
+    each(args, 4, function(_, i)
+        local p = read(keys[1], args[i])
+        local reply, refused = reply_of(p, tonumber(args[i + 1]), tonumber(args[i + 2]))
+        if not refused then
+            move_floor(p, tonumber(args[i + 3]))
+            reply[2], reply[3] = p.a, p.floor
+            save(p)
+        end
+        replies[#replies + 1] = reply
+    end)
+    return replies
+end
+
+-- positions: args = partition names; reply = {applied, floor, generation, ...}, -1, -1, 0 where there is none.
 function delivery.positions(keys, args)
     local reply = {}
-    for _, partition in ipairs(args) do
-        local _, applied, floor = read(keys[1], partition)
-        reply[#reply + 1] = applied
-        reply[#reply + 1] = floor
+    for _, name in ipairs(args) do
+        local p, n = read(keys[1], name), #reply
+        reply[n + 1], reply[n + 2], reply[n + 3] = p.applied, p.floor, p.generation
+        if p.floor >= 0 then save(p) end
     end
     return reply
 end
 
--- begin: args = partition, offset, and 'new' to set the floor only where there is none, or 'accept' to forget what was known
--- of the partition (its topic was made anew). Reply: the floor in force.
+-- begin: args = partition, offset, 'new' or 'accept', generation. new: sets the floor where there is none. accept: forgets what was known
+-- of the partition (its topic was made anew) unless somebody has done so since the caller looked: a late one changes nothing.
+-- Reply: {floor in force, generation, 1 = it was set / 0}.
 function delivery.begin(keys, args)
-    local key, _, floor = read(keys[1], args[1])
+    local p, generation = read(keys[1], args[1]), tonumber(args[4])
     if args[3] == 'accept' then
-        redis.call('DEL', key)
-        floor = -1
+        if p.generation ~= generation then return {p.floor, p.generation, 0} end
+        redis.call('UNLINK', p.key)
+        p.floor, p.generation, p.used = -1, p.generation + 1, false
+        put(p, 'generation', text(p.generation))
     end
-    if floor < 0 then
-        floor = tonumber(args[2])
-        redis.call('HSET', key, 'floor', floor)
-    end
-    return floor
+    if p.floor >= 0 then return {p.floor, p.generation, 0} end
+    p.floor = tonumber(args[2])
+    put(p, 'floor', text(p.floor))
+    save(p)
+    return {p.floor, p.generation, 1}
 end
 
--- skip: args = settings, partition, prev, floor, offset: rule 8, the event at offset failed inside its function and is
--- dead-lettered.
+-- skip: args = partition, generation, prev, floor, offset: rule 8, the event at offset failed inside its function and is dead-lettered.
 function delivery.skip(keys, args)
     local offset = tonumber(args[5])
     local events = cmsgpack.pack({{offset}})
-    return delivery.call(keys, {args[1], args[2], args[3], args[4], events}, function()
-        return {{n = 1, offsets = {offset}, {5, '', '', 'the function failed on this event'}}}, {offset}
-    end)
+    return delivery.call(keys, {args[1], args[2], args[3], args[4], events}, {apply = function()
+        local records = delivery.records()
+        delivery.add(records, offset, {5, '', '', 'the function failed on this event'})
+        return {records}, {offset}
+    end})
+end
+
+-- Forgets partitions that nobody has used for a week of hours in which others were: their topics are gone. How many.
+function delivery.sweep(slot)
+    local before = tonumber(hour_number()) - UNUSED_HOURS
+    local names = redis.call('ZRANGEBYSCORE', slot .. ':positions', '-inf', before, 'LIMIT', 0, TRIMMED_A_CALL)
+    for _, name in ipairs(names) do redis.call('UNLINK', slot .. ':d:' .. name) end
+    if #names > 0 then redis.call('ZREM', slot .. ':positions', unpack(names)) end
+    return #names
+end
+
+-- The functions of a slot that its partitions need; allow-oom: what frees memory is never refused for want of it.
+function delivery.register(prefix)
+    frame.register(prefix .. 'positions', delivery.positions, {'allow-oom'})
+    frame.register(prefix .. 'begin', delivery.begin, {'allow-oom'})
+    frame.register(prefix .. 'floors', delivery.floors, {'allow-oom'})
+    frame.register(prefix .. 'skip', delivery.skip, {'allow-oom'})
+end
+
+function delivery.register_topic(name, topic, flags)
+    frame.register(name, function(keys, args) return delivery.call(keys, args, topic) end, flags)
 end
 end

@@ -3,16 +3,15 @@
 -- beat: args = host, map. 1 when it brings what was not there; 2 when Redis does not know it although it has containers: nothing is done
 -- before what may be leased of them was looked up (recover.lua).
 function pool.beat(keys, args)
-    local time = delivery.context(keys[1])
-    begin(keys[1], time, {})
+    begin(keys[1], frame.now, frame.settings)
     local f = cmsgpack.unpack(args[2])
     local h = host_table.all()[args[1]]
     if f.holds and not host_table.is_registered(args[1]) and pool.recovered(keys) == 0 then return 2 end
-    local fresh = not h or h.state ~= f.state or time - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
+    local fresh = not h or h.state ~= f.state or frame.beat - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
     h = h or {name = args[1], used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0, image = true, own = 0}
     h.claims = f.claims or false
     fresh = host_table.set_images(h, f.image ~= false, f.images or {}) or fresh
-    h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, time, f.state, f.runtime, f.ttl_ms * 1000
+    h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, frame.beat, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
     state.flush()
     return fresh and 1 or 0
@@ -74,7 +73,7 @@ end
 
 -- {us until the next deadline (0: due, -1: none), hosts without a heartbeat...}
 function pool.due(keys)
-    local time = delivery.context(keys[1])
+    local time = frame.now
     state.begin(keys[1], time, {})
     local reply = {-1}
     for _, name in ipairs({'expiry', 'timeout', 'deadline'}) do
@@ -83,17 +82,14 @@ function pool.due(keys)
         if left and (reply[1] < 0 or left < reply[1]) then reply[1] = left end
     end
     for name, h in pairs(host_table.all()) do
-        if time - h.beat > h.ttl_us then reply[#reply + 1] = name end
+        if frame.beat - h.beat > h.ttl_us then reply[#reply + 1] = name end
     end
     return reply
 end
 
--- Removes what is over: bounded. args = settings.
-function pool.sweep(keys, args)
+-- Removes what is over: bounded.
+function pool.sweep(keys)
     local most = 1000
-    local time, map = delivery.advance(keys[1], args[1])
-    begin(keys[1], time, map)
-    local removed = agents.sweep(most)
-    delivery.keep(keys[1], time, args[1])
-    return removed + state.forget(most)
+    begin(keys[1], frame.now, frame.settings)
+    return agents.sweep(most) + state.forget(most) + delivery.sweep(keys[1])
 end

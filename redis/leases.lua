@@ -17,14 +17,14 @@ local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 local BIND_LEAST = 5 * SECOND -- that binding may take, whatever is left of the request's timeout
 
 local pack, struct_pack -- cmsgpack's and struct's, which are not there yet while the library is loaded
-local now, now_ms, settings, records, creates, continued
+local now, wall_ms, settings, records, creates, continued
 local work, lists_looked -- of WORK and LISTS
 local requests, containers -- those known in this call (state.lua)
 local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
     pool.root, pack, struct_pack = slot, cmsgpack.pack, struct.pack
-    now, now_ms, settings, creates, continued = time, math.floor(time / 1000), map, 0, {}
+    now, wall_ms, settings, creates, continued = time, math.floor(frame.wall / 1000), map, 0, {}
     changed, seen_changed, room_came, work, lists_looked = {}, {}, false, 0, 0
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
@@ -35,8 +35,7 @@ end
 local restore, restore_hungry, follow_policy
 
 local function add(offset, record)
-    local n = records.n + 1
-    records.n, records[n], records.offsets[n] = n, record, offset
+    delivery.add(records, offset, record)
 end
 
 -- Everything is decided and checked before the first write.
@@ -71,7 +70,7 @@ local function topic(prefetch, one)
             for i = 1, #events do
                 last = events[i][1]
                 enough = one(events[i]) or work >= WORK
-                if enough then break end
+                if enough or records.bytes > events.room then break end
             end
             applied[b] = last
         end
@@ -169,7 +168,7 @@ end
 local function hand_out(offset, id, r, p, cid, c, tier, parts, bind)
     local epoch = state.next_number()
     local wait = now - r[ARRIVED]
-    local startup, expires = r[AGE] + wait, r[LEASE_MS] > 0 and now_ms + r[LEASE_MS] or 0
+    local startup, expires = r[AGE] + wait, r[LEASE_MS] > 0 and wall_ms + r[LEASE_MS] or 0
     local warm = tier ~= 'cold'
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     state.touch_pool(r[POOL])
@@ -229,7 +228,7 @@ local function start_waiting(id, r, place)
     restore_later(r[POOL])
 end
 
-local function is_up(h) return h.state == 'up' and now - h.beat <= h.ttl_us end
+local function is_up(h) return h.state == 'up' and frame.beat - h.beat <= h.ttl_us end
 
 -- Whether the container is large enough for the request (false: for anybody), and its host is there to wake it or to give it a claim.
 local function has(id, c, r)

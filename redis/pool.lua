@@ -17,7 +17,7 @@ local function load_requests_and_pools(events, request, name)
     return names
 end
 
--- offset age timestamp whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid claim
+-- offset age_us record_age_ms whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid claim
 -- Idle containers that the batch may want of each list are read together.
 local function acquire_prefetch(events)
     local names = load_requests_and_pools(events, 6, 8)
@@ -85,7 +85,7 @@ local function acquire_one(e)
     if known then return reject(offset, id, r, 'cancelled: it was released before it was read') end
     local p = philosophies.pool(name)
     if not p then return reject(offset, id, r, philosophies.too_many()) end
-    local sent = e[3] < 0 and now or math.min(e[3] * 1000, now)
+    local sent = now - (e[3] < 0 and e[2] or e[3] * 1000)
     local timeout = e[10] or settings.timeout_ms
     r[DEADLINE] = sent + timeout * 1000
     if p.draining then return reject_draining(offset, id, r) end
@@ -400,7 +400,7 @@ local function drop_host(offset, name, detail)
     if away then return leave_unready(offset, name, h, after) end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- it came back
-    elseif detail ~= 'stopping' and now - h.beat <= h.ttl_us then
+    elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
         return
     end
     h.state = 'down'

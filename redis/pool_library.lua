@@ -1,26 +1,19 @@
+-- The functions of the {pool} slot that workers call (redis/README.md).
 -- revision 11
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
 -- and the heartbeats, without which every host would be taken for dead.
-local function topic(name, apply, flags)
-    redis.register_function({function_name = 'wp_' .. name .. '_v1', flags = flags or {},
-        callback = function(keys, args) return delivery.call(keys, args, apply) end})
-end
-local function plain(name, callback, flags)
-    redis.register_function({function_name = 'wp_' .. name .. '_v1', callback = callback, flags = flags or {}})
-end
-
-topic('acquire', pool.acquire)
-topic('release', pool.release, {'allow-oom'})
-topic('usage', pool.usage)
-topic('control', pool.control)
-topic('event', pool.event, {'allow-oom'})
-plain('positions', delivery.positions, {'no-writes'})
-plain('begin', delivery.begin, {'allow-oom'})
-plain('skip', delivery.skip, {'allow-oom'})
-plain('beat', pool.beat, {'allow-oom'})
-plain('desired', pool.desired, {'no-writes'})
-plain('owned', pool.owned, {'no-writes'})
-plain('recover', pool.recover, {'allow-oom'})
-plain('recovered', pool.recovered, {'no-writes'})
-plain('due', pool.due, {'no-writes'})
-plain('sweep', pool.sweep, {'allow-oom'})
+frame.register_slot('')
+delivery.register('')
+delivery.register_topic('acquire', {apply = pool.acquire})
+delivery.register_topic('release', {apply = pool.release}, {'allow-oom'})
+delivery.register_topic('usage', {apply = pool.usage})
+delivery.register_topic('control', {apply = pool.control})
+delivery.register_topic('event', {apply = pool.event}, {'allow-oom'})
+frame.register('replay', function(keys, args) return delivery.replay(keys, args, {}) end, {'no-writes', 'allow-oom'})
+frame.register('beat', pool.beat, {'allow-oom'})
+frame.register('desired', pool.desired, {'no-writes'})
+frame.register('owned', pool.owned, {'no-writes'})
+frame.register('recover', pool.recover, {'allow-oom'})
+frame.register('recovered', pool.recovered, {'no-writes'})
+frame.register('due', pool.due, {'no-writes'})
+frame.register('sweep', pool.sweep, {'allow-oom'})

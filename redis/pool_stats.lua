@@ -60,7 +60,8 @@ end
 -- args: where the page begins (the `next` of the one before; none: at the beginning) and about how many pools it has. `total` is of the
 -- page; what belongs to no pool, and the hosts, are on the first one.
 function pool_stats.all(keys, args)
-    local now, map = delivery.context(keys[1])
+    local refused, now, map = frame.look(keys[1])
+    if refused then return refused end
     map = map or no_settings()
     state.begin(keys[1], now, map)
     local cursor = (args[1] or ''):match('^%d+$') or '0'
@@ -78,7 +79,7 @@ function pool_stats.all(keys, args)
     end
     if cursor == '0' then add_former(keys[1], total) end
     total.warm_start_rate_percent = rate(total.warm_starts, total.warm_starts + total.cold_starts)
-    return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = math.floor(now / 1000),
+    return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = frame.told(now),
         tracked_agents = redis.call('HLEN', keys[1] .. ':agents'),
         repaired = tonumber(redis.call('HGET', keys[1] .. ':meta', 'repaired') or 0), hosts = cursor == '0' and hosts_of() or nil, total = total, pools = pools,
         next = next_cursor ~= '0' and next_cursor or nil})
@@ -87,7 +88,8 @@ end
 local function figures(t) return {cpu_percent = t[1], memory_mb = t[2], execution_time_seconds = t[3]} end
 
 function pool_stats.predict(keys, args)
-    local now, map = delivery.context(keys[1])
+    local refused, now, map = frame.look(keys[1])
+    if refused then return refused end
     if not map then return '{}' end
     predictor.begin(keys[1], now, map)
     local p = predictor.of(args[1])
@@ -107,7 +109,8 @@ local LEASES_MOST = 250 -- in one answer
 
 -- By when they end, those that never do last; from the start-th on.
 function pool_stats.leases(keys, args)
-    local now, map = delivery.context(keys[1])
+    local refused, now, map = frame.look(keys[1])
+    if refused then return refused end
     state.begin(keys[1], now, map or {})
     local start, most = tonumber(args[1]) or 0, math.min(LEASES_MOST, tonumber(args[2]) or LEASES_MOST)
     if start < 0 or most < 1 then return '[]' end
@@ -129,6 +132,8 @@ end
 
 -- What it holds is what its request says, and until there are figures it was seen when it got it (an epoch is a time in us).
 function pool_stats.agents(keys, args)
+    local refused = frame.look(keys[1])
+    if refused then return refused end
     local raw = redis.call('HGET', keys[1] .. ':agents', args[1])
     if not raw then return '{}' end
     state.begin(keys[1], 0, {})
@@ -138,5 +143,5 @@ function pool_stats.agents(keys, args)
     local r = request ~= '' and state.request(request)
     if r then name, seen = r[state.POOL], seen or state.lease_of(r) end
     return cjson.encode({agent_id = args[1], philosophy = name, container_id = r and r[state.CONTAINER] or '', request_id = request,
-        cpu_percent = figure(cpu), memory_mb = figure(memory), execution_time_seconds = figure(time), last_seen = math.floor((seen or 0) / 1000)})
+        cpu_percent = figure(cpu), memory_mb = figure(memory), execution_time_seconds = figure(time), last_seen = frame.told(seen or 0)})
 end

@@ -10,7 +10,7 @@ local function recover_lease(row)
     if state.request(id) or state.container(cid) then return 0 end
     local p = philosophies.pool(name)
     if not p then return 0 end
-    if not host_table.all()[host] then host_table.placeholder(host, now, PLACEHOLDER_TTL) end
+    if not host_table.all()[host] then host_table.placeholder(host, frame.beat, PLACEHOLDER_TTL) end
     local c = state.add_container(cid, name, host, cpu, memory)
     state.set_address(cid, c, address, image)
     state.move(cid, c, 'leased')
@@ -18,7 +18,7 @@ local function recover_lease(row)
     local r = {'l', name, agent, tenant, '', cid, '', false, false}
     r[ANSWER] = packed_answer(pack(agent, tenant), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
         pack('', 0, tier, nil, true)) -- perhaps it was given a claim: it is reset
-    r[LEASE_MS] = expires > 0 and math.max(1, expires - now_ms) or 0 -- one that has expired is said to be lost
+    r[LEASE_MS] = expires > 0 and math.max(1, expires - wall_ms) or 0 -- one that has expired is said to be lost
     p.active = now
     if agent ~= '' then agents.hold(agent, id) end
     state.put_request(id, r)
@@ -42,13 +42,12 @@ local function recover_waiting(event)
     set_hungry(name, p, true) -- no host is there yet: the first one that comes makes its container
 end
 
--- args = settings, 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease,
+-- args = 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease,
 -- w and an event of acquire whose timestamp is its age in ms, or e and the id of a request that ended. The number of leases that were put.
 function pool.recover(keys, args)
-    local time, map = delivery.advance(keys[1], args[1])
-    begin(keys[1], time, map)
+    begin(keys[1], frame.now, frame.settings)
     local leases = 0
-    for _, row in ipairs(cmsgpack.unpack(args[4])) do
+    for _, row in ipairs(cmsgpack.unpack(args[3])) do
         if row[1] == 'l' then
             leases = leases + recover_lease(row)
         elseif row[1] == 'w' then
@@ -59,8 +58,7 @@ function pool.recover(keys, args)
     end
     state.flush()
     agents.flush()
-    delivery.keep(keys[1], time, args[1])
-    if args[2] == 'end' then redis.call('HSET', keys[1] .. ':meta', 'recovered', state.number_text(time), 'covered', args[3]) end
+    if args[1] == 'end' then redis.call('HSET', keys[1] .. ':meta', 'recovered', state.number_text(now), 'covered', args[2]) end
     return leases
 end
 

@@ -439,7 +439,7 @@ function state.deadline(member, at) deadlines[member] = at or false end
 
 -- Grows for ever, also when Redis has forgotten: the larger of the last one plus 1 and the time in us.
 function state.next_number()
-    sequence = sequence or tonumber(delivery.number)
+    sequence = sequence or tonumber(frame.number)
     sequence = sequence < now and now or sequence + 1
     return sequence
 end
@@ -613,7 +613,7 @@ function state.flush()
     bulk.write('RPUSH', root .. ':ended', ended)
     if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
     host_table.flush()
-    if sequence then delivery.drawn = state.number_text(sequence) end -- delivery.keep() writes it
+    if sequence then frame.drawn = state.number_text(sequence) end -- the frame writes it
     write_each(plain)
     if repairs > 0 then redis.call('HINCRBY', root .. ':meta', 'repaired', repairs) end
 end

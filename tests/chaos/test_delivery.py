@@ -11,12 +11,12 @@ EVENT_KEY = "e[7]"  # redis/README.md
 
 def cache_library(body):
     """The cache's library with a higher revision, and `body` before its topic function is called with (keys, args)."""
-    text = "".join((ROOT / "redis" / name).read_text() + "\n" for name in ("delivery.lua", "bulk.lua", "cache_store.lua", "cache_eviction.lua",
+    text = "".join((ROOT / "redis" / name).read_text() + "\n" for name in ("frame.lua", "bulk.lua", "delivery.lua", "cache_store.lua", "cache_eviction.lua",
                                                                             "cache.lua", "cache_library.lua"))
-    assert "delivery.call(keys, args, apply)" not in body
-    return "#!lua name=wp_cache_v1\n-- revision 9999\n" + text.replace("function delivery.call(keys, args, apply)",
-        "local real_call\nfunction delivery.call(keys, args, apply)\n" + body + "\nreturn real_call(keys, args, apply)\nend\n"
-        "function real_call(keys, args, apply)")
+    assert "delivery.call(keys, args, topic)" not in body
+    return "#!lua name=wp_cache_v2\n-- revision 9999\n" + text.replace("function delivery.call(keys, args, topic)",
+        "local real_call\nfunction delivery.call(keys, args, topic)\n" + body + "\nreturn real_call(keys, args, topic)\nend\n"
+        "function real_call(keys, args, topic)")
 
 
 def send_sets(client, count, value="v"):
@@ -51,15 +51,15 @@ class PoisonousEvents(unittest.TestCase):
 
     def test_an_event_that_its_function_fails_on_goes_to_dead_letter(self):
         reason = self.failing("""
-            for i = 5, #args, 4 do
+            for i = 5, #args, 5 do
                 for _, e in ipairs(cmsgpack.unpack(args[i])) do if %s == 'k57' then error('poison') end end
             end""" % EVENT_KEY)
         self.assertIn("the function failed on this event", reason)
 
     def test_an_answer_that_cannot_be_read_goes_to_dead_letter(self):
         reason = self.failing("""
-            local real_apply = apply
-            apply = function(batches, ...)
+            local real_apply = topic.apply
+            topic = {is_read = topic.is_read, reread = topic.reread, apply = function(batches, ...)
                 local lists, applied = real_apply(batches, ...)
                 for b, events in ipairs(batches) do
                     for i, e in ipairs(events) do
@@ -67,7 +67,7 @@ class PoisonousEvents(unittest.TestCase):
                     end
                 end
                 return lists, applied
-            end""" % EVENT_KEY)
+            end}""" % EVENT_KEY)
         self.assertIn("not those of this convention", reason)
 
 

@@ -23,17 +23,42 @@ static void add_set_and_get(struct test_events *events) {
     event_add_cache(events, 7, "ssss---", "e7", "get", "tool", "k");
 }
 
-Test(cache_delivery, a_repeated_call_gives_the_same_bytes_and_is_no_second_access) {
+Test(cache_delivery, what_changed_something_is_answered_again_byte_for_byte) {
     struct test_events events = {0};
-    add_set_and_get(&events);
+    event_add_cache(&events, 3, "sssss--", "e3", "set", "tool", "k", "v");
     struct test_reply first = call(-1, 0, &events);
     cache_advance_time(&slot, 100);
-    add_set_and_get(&events);
+    event_add_cache(&events, 3, "sssss--", "e3", "set", "tool", "k", "v");
     struct test_reply again = call(-1, 0, &events);
-    cr_assert_eq(again.applied, 7);
+    cr_assert_eq(again.applied, 3);
     cr_assert_eq(again.stored.len, first.stored.len);
     cr_assert(memcmp(again.stored.data, first.stored.data, first.stored.len) == 0);
-    cr_assert_eq(cache_entry(&slot, "tool", "k", "access_count"), 1);
+    calls_reply_done(&first);
+    calls_reply_done(&again);
+}
+
+Test(cache_delivery, a_get_is_stored_nowhere_and_a_repeated_one_reads_again_and_is_no_second_access) {
+    struct test_events events = {0};
+    event_add_cache(&events, 2, "ssss---", "e2", "get", "tool", "k");
+    add_set_and_get(&events);
+    struct test_reply first = call(-1, 0, &events);
+    cr_assert_eq(test_redis_int(&slot.redis, "HEXISTS wp:{cache}:d:" CACHE_PARTITION " 7"), 1, "of the set");
+    redisReply *stored = test_redis_command(&slot.redis, "HGET wp:{cache}:d:" CACHE_PARTITION " 7");
+    json_t *chunk = calls_unpack(stored);
+    cr_assert_eq(json_array_size(chunk), 2, "the offsets and one record");
+    json_decref(chunk);
+    freeReplyObject(stored);
+    event_add_cache(&events, 8, "sssss--", "e8", "set", "tool", "k", "later");
+    struct test_reply more = call(7, 0, &events);
+    calls_reply_done(&more);
+    event_add_cache(&events, 2, "ssss---", "e2", "get", "tool", "k");
+    add_set_and_get(&events);
+    struct test_reply again = call(-1, 0, &events);
+    cr_assert_eq(again.applied, 8);
+    cr_assert_eq(again.count, 3);
+    for (size_t i = 0; i < 3; i++)
+        if (record_int(&again, i, "offset") == 7) cr_assert_str_eq(record_str(&again, i, "value"), "later");
+    cr_assert_eq(cache_entry(&slot, "tool", "k", "access_count"), 0, "a set begins it anew");
     cr_assert_eq(cache_stat(&slot, "hits"), 1);
     calls_reply_done(&first);
     calls_reply_done(&again);
@@ -59,7 +84,7 @@ Test(cache_delivery, a_gap_is_refused_and_writes_nothing) {
     struct test_reply reply = call(2, 0, &events);
     cr_assert_eq(reply.status, 0);
     cr_assert_eq(reply.applied, -1);
-    cr_assert_eq(test_redis_int(&slot.redis, "DBSIZE"), 0);
+    cr_assert_eq(test_redis_int(&slot.redis, "DBSIZE"), 3, "settings, the floor, and when it was used");
     calls_reply_done(&reply);
 }
 
@@ -80,35 +105,36 @@ Test(cache_delivery, what_is_finished_is_not_answered_again) {
 }
 
 Test(cache_delivery, partitions_begin_once_and_say_where_they_are) {
-    redisReply *reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "40", "new", NULL);
-    cr_assert_eq(reply->integer, 40);
+    redisReply *reply =
+        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "40", "new", "", NULL);
+    cr_assert_eq(reply->element[0]->integer, 40);
+    cr_assert_eq(reply->element[2]->integer, 1);
     freeReplyObject(reply);
-    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "50", "new", NULL);
-    cr_assert_eq(reply->integer, 40);
+    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "50", "new", "", NULL);
+    cr_assert_eq(reply->element[0]->integer, 40);
+    cr_assert_eq(reply->element[2]->integer, 0);
     freeReplyObject(reply);
-    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "0", "accept", NULL);
-    cr_assert_eq(reply->integer, 0);
+    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "0", "accept", "0", NULL);
+    cr_assert_eq(reply->element[0]->integer, 0);
+    cr_assert_eq(reply->element[1]->integer, 1, "another generation");
     freeReplyObject(reply);
     reply = calls_function(&slot.redis, WP_SLOT_CACHE, "positions", "c/cache/1", "c/cache/2", NULL);
-    cr_assert_eq(reply->elements, 4);
-    cr_assert_eq(reply->element[0]->integer, -1);
-    cr_assert_eq(reply->element[1]->integer, 0);
-    cr_assert_eq(reply->element[3]->integer, -1);
+    cr_assert_eq(reply->elements, 6);
+    static const long long expected[] = {-1, 0, 1, -1, -1, 0};
+    for (size_t i = 0; i < 6; i++) cr_expect_eq(reply->element[i]->integer, expected[i], "number %zu", i);
     freeReplyObject(reply);
 }
 
 Test(cache_delivery, a_skipped_event_is_dead_lettered_and_the_next_goes_on) {
-    struct wp_buf settings = {0};
-    calls_pack_json(&settings, slot.settings);
-    struct wp_str args[] = {wp_buf_str(&settings), wp_str(CACHE_PARTITION), wp_str("-1"), wp_str("0"),
-                            wp_str("0")};
+    freeReplyObject(
+        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", CACHE_PARTITION, "0", "new", "", NULL));
+    struct wp_str args[] = {wp_str(CACHE_PARTITION), wp_str("0"), wp_str("-1"), wp_str("0"), wp_str("0")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "skip", args, 5);
     cr_assert_eq(reply->element[0]->elements, 4);
     json_t *chunk = calls_unpack(reply->element[0]->element[3]);
     cr_assert_eq(json_integer_value(json_array_get(json_array_get(chunk, 1), 0)), 5);
     json_decref(chunk);
     freeReplyObject(reply);
-    wp_buf_done(&settings);
     slot.last = 0;
     cr_assert_not(cache_set(&slot, "tool", "k", "v", NO_TTL));
 }

@@ -91,6 +91,10 @@ static void start_host(struct world *world) {
     cr_assert_eq(wp_link_new(&world->link, &world->loop, &world->config, WP_SLOT_POOL, &world->stats, on_link,
                              world, &error),
                  WP_OK);
+    struct wp_buf settings = {0};
+    calls_pack_json(&settings, pool_default_settings);
+    wp_link_settings(world->link, "worker-1", 0, wp_buf_str(&settings));
+    wp_buf_done(&settings);
     cr_assert_eq(wp_host_new(&world->host, &world->loop, &world->config, &world->stats, world->link,
                              world->producer, world->wire, &error),
                  WP_OK, "%s", error.text);
@@ -112,6 +116,7 @@ static struct world *new_world(void) {
     wp_config_init(&world->config);
     test_redis_start(&world->redis);
     calls_load(&world->redis, WP_SLOT_POOL);
+    calls_settings(world->redis.connection, WP_SLOT_POOL, pool_default_settings);
     world->offsets[0] = world->offsets[1] = -1;
     set(world, "redis.url", world->redis.url);
     set(world, "host.name", HOST);
@@ -345,14 +350,12 @@ static void on_forgotten(void *ctx) {
 
 /* What a worker's engine does once it has looked up leases in Kafka: `rows` of them. */
 static void recover(struct world *world, const char *rows) {
-    struct wp_buf settings = {0}, packed = {0};
-    calls_pack_json(&settings, pool_default_settings);
+    struct wp_buf packed = {0};
     calls_pack_json(&packed, rows);
-    struct wp_str args[] = {wp_buf_str(&settings), WP_STR("end"), WP_STR("0"), wp_buf_str(&packed)};
-    redisReply *reply = calls_function_on(world->redis.connection, WP_SLOT_POOL, "recover", args, 4);
+    struct wp_str args[] = {WP_STR("end"), WP_STR("0"), wp_buf_str(&packed)};
+    redisReply *reply = calls_function_on(world->redis.connection, WP_SLOT_POOL, "recover", args, 3);
     cr_assert_eq(reply->type, REDIS_REPLY_INTEGER, "%s", reply->str);
     freeReplyObject(reply);
-    wp_buf_done(&settings);
     wp_buf_done(&packed);
 }
 

@@ -38,10 +38,9 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
         snprintf(w.error, sizeof w.error, "%s", error);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         snprintf(w.error, sizeof w.error, "%s", reply->str);
-    } else if (reply->type == REDIS_REPLY_INTEGER) {
-        w.floor = reply->integer;
-    } else if (reply->elements == 2) {
-        w.floor = reply->element[1]->integer;
+    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) { /* begin, positions */
+        int64_t first = reply->element[0]->integer, second = reply->element[1]->integer;
+        w.floor = first > second ? first : second;
     }
 }
 
@@ -75,6 +74,8 @@ static void open_link(void) {
     struct wp_error error;
     cr_assert_eq(wp_link_new(&w.link, &w.loop, &w.config, WP_SLOT_POOL, &w.stats, on_state, NULL, &error),
                  WP_OK, "%s", error.text);
+    const char *map = "\x80"; /* empty */
+    wp_link_settings(w.link, "worker-1", 1, wp_str(map));
 }
 
 static void end(void) {
@@ -88,8 +89,8 @@ static void end(void) {
 TestSuite(link, .init = begin, .fini = end, .timeout = TEST_LIMIT_S);
 
 static enum wp_err call_begin_of(const char *partition) {
-    const struct wp_str args[] = {wp_str(partition), WP_STR("7"), WP_STR("new")};
-    return wp_link_call(w.link, "begin", args, 3, on_reply, NULL);
+    const struct wp_str args[] = {wp_str(partition), WP_STR("7"), WP_STR("new"), WP_STR("")};
+    return wp_link_call(w.link, "begin", args, 4, on_reply, NULL);
 }
 static enum wp_err call_begin(void) {
     return call_begin_of("c/t/0");
@@ -265,9 +266,10 @@ Test(link, knows_what_is_the_servers_state_and_what_is_the_calls_fault) {
         "TRYAGAIN Multiple keys",      "NOAUTH Authentication required.",
         "NOPERM this user has no",     "UNKILLABLE Sorry",
         "MOVED 1 127.0.0.1:1",         "ASK 1 127.0.0.1:1",
-        "ERR Function not found",      "ERR max number of clients reached"};
-    static const char *const faults[] = {"ERR user_function:1: attempt to index",
-                                         "WRONGTYPE Operation against", "ERR wrong number of arguments"};
+        "ERR Function not found",      "ERR max number of clients reached",
+        "WRONGTYPE Operation against", "ERR wrong number of arguments",
+        "NOSETTINGS nobody has said",  "WRONGFORMAT the state"};
+    static const char *const faults[] = {"WPFN user_function:1: attempt to index"};
     for (size_t i = 0; i < sizeof transient / sizeof *transient; i++) {
         redisReply reply = {.type = REDIS_REPLY_ERROR, .str = (char *)(uintptr_t)transient[i]};
         cr_expect(wp_link_is_transient(&reply), "%s", transient[i]);

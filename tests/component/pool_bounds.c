@@ -129,24 +129,20 @@ Test(pool_bounds, a_full_redis_still_ends_leases_also_for_a_worker_that_begins) 
     pool_acquire(&slot, .id = "r1");
     fill();
     redisReply *reply =
-        calls_function(&slot.redis, WP_SLOT_POOL, "begin", "c/container-release/1", "5", "new", NULL);
-    cr_assert(reply->type == REDIS_REPLY_INTEGER && reply->integer == 5, "begin: %s", reply->str);
+        calls_function(&slot.redis, WP_SLOT_POOL, "begin", "c/container-release/1", "5", "new", "0", NULL);
+    cr_assert(reply->type == REDIS_REPLY_ARRAY && reply->element[0]->integer == 5, "begin: %s", reply->str);
     freeReplyObject(reply);
     pool_release(&slot, "r1");
     cr_assert_eq(pool_stat(&slot, "react", "leased"), 0);
-    struct wp_buf settings = {0};
-    char *text = json_dumps(slot.settings, 0), prev[24], offset[24];
-    calls_pack_json(&settings, text);
+    char prev[24], offset[24];
     snprintf(prev, sizeof prev, "%lld", (long long)slot.last[POOL_RELEASE]);
     snprintf(offset, sizeof offset, "%lld", (long long)slot.last[POOL_RELEASE] + 1);
-    struct wp_str args[] = {wp_buf_str(&settings), wp_str(pool_partition(POOL_RELEASE)), wp_str(prev),
-                            wp_str("0"), wp_str(offset)};
+    struct wp_str args[] = {wp_str(pool_partition(POOL_RELEASE)), wp_str("0"), wp_str(prev), wp_str("0"),
+                            wp_str(offset)};
     reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "skip", args, 5);
     cr_assert(reply->type == REDIS_REPLY_ARRAY, "skip: %s", reply->str);
     cr_assert_eq(reply->element[0]->element[0]->integer, 1);
     freeReplyObject(reply);
-    wp_buf_done(&settings);
-    free(text);
 }
 
 /* ---- predictions ---- */

@@ -25,12 +25,20 @@ static char *digest(void) {
     return text;
 }
 
+/* The time may go on: nothing else changes. */
+static char *digest_without_time(void) {
+    freeReplyObject(test_redis_command(&slot.redis, "HDEL wp:{pool}:meta now time beat"));
+    return digest();
+}
+
 Test(pool_delivery, a_gap_is_refused_and_writes_nothing) {
-    char *before = digest();
-    struct test_reply reply = acquire_from(3, 0, 4, 5);
+    struct test_reply reply = acquire_from(3, 0, 4, 5); /* begins it */
+    calls_reply_done(&reply);
+    char *before = digest_without_time();
+    reply = acquire_from(3, 0, 4, 5);
     cr_assert_eq(reply.status, 0);
     cr_assert_eq(reply.applied, -1);
-    char *after = digest();
+    char *after = digest_without_time();
     cr_assert_str_eq(before, after);
     free(before);
     free(after);
@@ -77,8 +85,9 @@ Test(pool_delivery, results_below_the_floor_go) {
 
 Test(pool_delivery, a_partition_begins_at_its_floor_and_may_begin_anew) {
     const char *partition = pool_partition(POOL_ACQUIRE);
-    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "40", "new", NULL);
-    cr_assert_eq(reply->integer, 40);
+    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "40", "new", "", NULL);
+    cr_assert_eq(reply->element[0]->integer, 40);
+    cr_assert_eq(reply->element[2]->integer, 1);
     freeReplyObject(reply);
     struct test_reply answer = acquire_from(39, 40, 40, 40);
     cr_assert_eq(answer.status, 1);
@@ -87,8 +96,8 @@ Test(pool_delivery, a_partition_begins_at_its_floor_and_may_begin_anew) {
     cr_assert_eq(reply->element[0]->integer, 40);
     cr_assert_eq(reply->element[1]->integer, 40);
     freeReplyObject(reply);
-    reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "0", "accept", NULL);
-    cr_assert_eq(reply->integer, 0);
+    reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "0", "accept", "0", NULL);
+    cr_assert_eq(reply->element[0]->integer, 0);
     freeReplyObject(reply);
     answer = acquire_from(-1, 0, 0, 0);
     cr_assert_eq(answer.status, 1);
@@ -96,14 +105,13 @@ Test(pool_delivery, a_partition_begins_at_its_floor_and_may_begin_anew) {
 }
 
 Test(pool_delivery, a_skipped_event_is_dead_lettered) {
-    struct wp_buf settings = {0};
-    calls_pack_json(&settings, "{'size': 1}");
-    struct wp_str args[] = {wp_buf_str(&settings), wp_str(pool_partition(POOL_ACQUIRE)), wp_str("-1"),
-                            wp_str("0"), wp_str("0")};
+    struct test_reply begun = acquire_from(3, 0, 4, 4);
+    calls_reply_done(&begun);
+    struct wp_str args[] = {wp_str(pool_partition(POOL_ACQUIRE)), wp_str("0"), wp_str("-1"), wp_str("0"),
+                            wp_str("0")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "skip", args, 5);
     cr_assert_eq(reply->element[0]->elements, 4);
     freeReplyObject(reply);
-    wp_buf_done(&settings);
     struct test_reply answer = acquire_from(0, 0, 1, 1);
     cr_assert_eq(answer.status, 1);
     calls_reply_done(&answer);
@@ -117,19 +125,19 @@ static size_t add_batch(struct wp_str *args, size_t count, const char *partition
     pool_add_request(&events, offset, &(struct pool_request){.id = id});
     *packed = events.packed;
     args[count] = wp_str(partition);
-    args[count + 1] = wp_str(prev);
-    args[count + 2] = wp_str("0");
-    args[count + 3] = wp_buf_str(packed);
-    return count + 4;
+    args[count + 1] = wp_str("0");
+    args[count + 2] = wp_str(prev);
+    args[count + 3] = wp_str("0");
+    args[count + 4] = wp_buf_str(packed);
+    freeReplyObject(calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "0", "new", "0", NULL));
+    return count + 5;
 }
 
 Test(pool_delivery, a_call_has_the_batches_of_several_partitions_and_a_gap_refuses_only_its_own) {
     pool_warm(&slot, "react", 3);
-    struct wp_buf settings = {0}, packed[3] = {0};
-    char *text = json_dumps(slot.settings, 0);
-    calls_pack_json(&settings, text);
-    struct wp_str args[13] = {wp_buf_str(&settings)};
-    size_t count = add_batch(args, 1, "c/container-acquire/1", "-1", &packed[0], 0, "first");
+    struct wp_buf packed[3] = {0};
+    struct wp_str args[15];
+    size_t count = add_batch(args, 0, "c/container-acquire/1", "-1", &packed[0], 0, "first");
     count = add_batch(args, count, "c/container-acquire/2", "5", &packed[1], 6, "gap");
     count = add_batch(args, count, "c/container-acquire/3", "-1", &packed[2], 4, "third");
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "acquire", args, count);
@@ -151,18 +159,12 @@ Test(pool_delivery, a_call_has_the_batches_of_several_partitions_and_a_gap_refus
     freeReplyObject(reply);
     cr_assert_eq(pool_stat(&slot, "react", "leased"), 2);
     pool_check(&slot.redis);
-    wp_buf_done(&settings);
-    free(text);
-}
-
-/* The time may go on: nothing else changes. */
-static char *digest_without_time(void) {
-    freeReplyObject(test_redis_command(&slot.redis, "HDEL wp:{pool}:meta now"));
-    return digest();
 }
 
 /* Events of which the last is no event. */
 static void expect_failure(enum pool_topic topic, struct test_events *events) {
+    freeReplyObject(
+        calls_function(&slot.redis, WP_SLOT_POOL, "begin", pool_partition(topic), "0", "new", "", NULL));
     char *before = digest_without_time(), *settings = json_dumps(slot.settings, 0);
     free(calls_topic_fails(&slot.redis, pool_function(topic), pool_partition(topic), slot.last[topic], 0,
                            settings, events));

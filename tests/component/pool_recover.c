@@ -30,7 +30,7 @@ static void add_lease(struct rows *rows, const char *id, const char *container, 
 
 static void add_waiting(struct rows *rows, const struct wp_acquire *acquire, int64_t age_ms) {
     union wp_event event = {.acquire = *acquire};
-    struct wp_meta meta = {.timestamp_ms = age_ms, .key = WP_STR("key"), .traceparent = WP_STR("")};
+    struct wp_meta meta = {.record_age_ms = age_ms, .key = WP_STR("key"), .traceparent = WP_STR("")};
     wp_pack_waiting(&rows->packed, &meta, &event);
     rows->count++;
 }
@@ -52,21 +52,16 @@ static void add_ended(struct rows *rows, const char *id) {
 
 /* How many leases were put; last: with it all is known; covered_us: see recover.lua. */
 static int64_t hand_over(struct rows *rows, bool last, const char *covered_us) {
-    char *text = json_dumps(slot.settings, 0);
-    struct wp_buf settings = {0}, all = {0};
-    calls_pack_json(&settings, text);
+    struct wp_buf all = {0};
     wp_pack_array(&all, rows->count);
     wp_buf_add(&all, rows->packed.data, rows->packed.len);
-    struct wp_str args[] = {wp_buf_str(&settings), last ? WP_STR("end") : WP_STR(""), wp_str(covered_us),
-                            wp_buf_str(&all)};
-    redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "recover", args, 4);
+    struct wp_str args[] = {last ? WP_STR("end") : WP_STR(""), wp_str(covered_us), wp_buf_str(&all)};
+    redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "recover", args, 3);
     cr_assert_eq(reply->type, REDIS_REPLY_INTEGER, "recover: %s", reply->str);
     int64_t leases = reply->integer;
     freeReplyObject(reply);
-    wp_buf_done(&settings);
     wp_buf_done(&all);
     wp_buf_done(&rows->packed);
-    free(text);
     *rows = (struct rows){0};
     pool_check(&slot.redis);
     return leases;
@@ -91,7 +86,7 @@ static void come_back(void) {
 }
 
 static bool is_refused(const char *function) {
-    redisReply *reply = redisCommand(slot.redis.connection, "FCALL_RO %s 1 wp:{pool} h1", function);
+    redisReply *reply = redisCommand(slot.redis.connection, "FCALL_RO %s 1 wp:{pool} %s h1", function, "");
     bool is = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOTREGISTERED", 13) == 0;
     freeReplyObject(reply);
     return is;
@@ -101,13 +96,13 @@ Test(pool_recover, a_host_with_containers_is_told_nothing_before_all_is_known) {
     struct rows rows = {0};
     forget();
     cr_assert_eq(pool_beat_with(&slot, "h1", KEEPS), 2);
-    cr_assert(is_refused("wp_owned_v1"));
-    cr_assert(is_refused("wp_desired_v1"));
+    cr_assert(is_refused("wp_owned_v2"));
+    cr_assert(is_refused("wp_desired_v2"));
     add_lease(&rows, "r1", "wp-react-1000", "red", 0);
     hand_over(&rows, false, "0");
     recover(&rows);
     cr_assert_eq(pool_beat_with(&slot, "h1", KEEPS), 1);
-    cr_assert(!is_refused("wp_owned_v1"));
+    cr_assert(!is_refused("wp_owned_v2"));
 }
 
 Test(pool_recover, what_was_leased_is_leased_to_the_same_request) {

@@ -35,6 +35,7 @@ static void expect_recommended(double cpu, double memory, double time) {
 }
 
 Test(predictor, what_nobody_told_settings_knows_nothing) {
+    test_redis_flush(&slot.redis);
     json_t *all = calls_public(&slot.redis, "wp_predict", "react", NULL);
     cr_assert(json_is_object(all) && json_object_size(all) == 0);
     json_decref(all);

@@ -83,12 +83,12 @@ Test(redis_conf, the_worker_runs_its_functions_and_nothing_else) {
     calls_reply_done(&slot.answer);
     calls_sweep(&redis, WP_SLOT_CACHE, slot.settings);
     freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "positions", CACHE_PARTITION, NULL));
-    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "7", "new", NULL));
-    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "9", "accept", NULL));
+    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "7", "new", "", NULL));
+    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "9", "accept", "0", NULL));
     json_decref(calls_public(&redis, "wp_cache_stats", NULL));
     json_decref(calls_public(&redis, "wp_cache_entry", "tool", "a", NULL));
     fine(c, "INFO");
-    fine(c, "FUNCTION LIST LIBRARYNAME wp_cache_v1 WITHCODE");
+    fine(c, "FUNCTION LIST LIBRARYNAME wp_cache_v2 WITHCODE");
     fine(c, "WAIT 0 0");
     fine(c, "SELECT 0");
     fine(c, "CLIENT SETNAME worker");
@@ -133,7 +133,7 @@ Test(redis_conf, services_only_read) {
     calls_load(&redis, WP_SLOT_CACHE);
     fine(service, "FCALL_RO wp_cache_stats 1 wp:{cache}");
     fine(service, "FCALL_RO wp_cache_entry 1 wp:{cache} tool a");
-    const char *never[] = {"HSET wp:{cache}:totals size 1", "FCALL wp_cache_begin_v1 1 wp:{cache} p 0 accept",
+    const char *never[] = {"HSET wp:{cache}:totals size 1", "FCALL wp_cache_begin_v2 1 wp:{cache} 0 p 0 accept 0",
                            "FCALL_RO wp_cache_stats 1 other:{cache}", "FUNCTION LIST", "HGET other a"};
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         cr_assert(refused(service, never[i]), "%s", never[i]);

@@ -1,5 +1,6 @@
 /* Owns the conveniences of the cache tests. */
 #include "support/cache_slot.h"
+#include "cache/cache_calls.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -7,6 +8,7 @@ void cache_slot_start(struct cache_slot *slot, const char *settings) {
     *slot = (struct cache_slot){.settings = settings, .last = -1};
     test_redis_start(&slot->redis);
     calls_load(&slot->redis, WP_SLOT_CACHE);
+    calls_settings(slot->redis.connection, WP_SLOT_CACHE, settings);
 }
 
 void cache_slot_stop(struct cache_slot *slot) {
@@ -16,7 +18,7 @@ void cache_slot_stop(struct cache_slot *slot) {
 
 static void add(struct cache_slot *slot, struct test_events *events, const char *id, const char *op,
                 const char *ns, const char *key, const char *value, int ttl, int count) {
-    event_begin_cache(events, slot->last + 1 + (int64_t)events->count, 7);
+    event_begin_cache(events, slot->last + 1 + (int64_t)events->count, 8);
     wp_pack_str(&events->packed, wp_str(id));
     wp_pack_str(&events->packed, wp_str(op));
     wp_pack_str(&events->packed, wp_str(ns));
@@ -33,6 +35,10 @@ static void add(struct cache_slot *slot, struct test_events *events, const char 
         wp_pack_int(&events->packed, count);
     else
         wp_pack_bool(&events->packed, false);
+    if (value)
+        wp_pack_int(&events->packed, wp_cache_json_bytes(wp_str(value)));
+    else
+        wp_pack_bool(&events->packed, false);
 }
 
 void cache_add(struct cache_slot *slot, struct test_events *events, const char *op, const char *ns,
@@ -45,7 +51,9 @@ void cache_add(struct cache_slot *slot, struct test_events *events, const char *
 void cache_send(struct cache_slot *slot, struct test_events *events) {
     int64_t last = slot->last + (int64_t)events->count;
     calls_reply_done(&slot->answer);
-    slot->answer = calls_topic(&slot->redis, "cache", CACHE_PARTITION, slot->last, 0, slot->settings, events);
+    int64_t floor = slot->last > RESULTS_KEPT ? slot->last - RESULTS_KEPT : 0;
+    slot->answer =
+        calls_topic(&slot->redis, "cache", CACHE_PARTITION, slot->last, floor, slot->settings, events);
     cr_assert_eq(slot->answer.status, 1);
     cr_assert_eq(slot->answer.applied, last, "the call ended early");
     cr_assert_eq(slot->answer.count, (size_t)(last - slot->last), "every event has one answer");

@@ -37,7 +37,17 @@ void event_add_cache(struct test_events *events, int64_t offset, const char *for
 /* The head of one alone, for a test that packs `fields` values itself, into events->packed. */
 void event_begin_cache(struct test_events *events, int64_t offset, uint32_t fields);
 
+/* ---- settings ---- */
+
+/* Says the slot's settings (JSON, ' may stand for "), unless those that were said last over this connection
+ * are the same. */
+void calls_settings(redisContext *connection, enum wp_slot slot, const char *settings);
+
 /* ---- topic functions ---- */
+
+/* As many results as a slot that sends one call after the other leaves unfinished: the functions bound them.
+ */
+enum { RESULTS_KEPT = 200 };
 
 struct test_reply {
     int64_t status, applied, floor; /* status 0: a gap */
@@ -46,7 +56,8 @@ struct test_reply {
     struct wp_buf stored; /* the bytes of the results, to compare a repeated one */
 };
 
-/* `settings` is JSON, ' may stand for ". `function` is a base name ("acquire"). */
+/* `settings` is JSON, ' may stand for ". `function` is a base name ("acquire"). A partition that the slot
+ * does not know begins at `floor`. */
 struct test_reply calls_topic(struct test_redis *redis, const char *function, const char *partition,
                               int64_t prev, int64_t floor, const char *settings, struct test_events *events);
 /* The same on another connection (a user with fewer rights, say). */
@@ -83,9 +94,10 @@ size_t record_find(const struct test_reply *reply, int64_t kind, size_t nth);
  * the caller's. */
 redisReply *calls_function(struct test_redis *redis, enum wp_slot slot, const char *base, ...)
     __attribute__((sentinel));
+/* Settings that Redis has forgotten are said again. */
 redisReply *calls_function_on(redisContext *connection, enum wp_slot slot, const char *base,
                               const struct wp_str *args, size_t count);
-/* A function that takes settings only ("sweep"). */
+/* The sweep of a slot. */
 int64_t calls_sweep(struct test_redis *redis, enum wp_slot slot, const char *settings);
 /* A public function ("cache_stats", "wp_cache_stats") with these arguments (strings up to a NULL);
  * json_decref is the caller's. */
@@ -100,8 +112,7 @@ json_t *calls_unpack_all(const char *bytes, size_t len);
 /* Settings as JSON to MessagePack. */
 void calls_pack_json(struct wp_buf *out, const char *text);
 
-/* Time is the larger of Redis' clock and the highest time seen, so a test moves it forward by writing what
- * was seen. */
+/* The slot's time goes on from what was seen, so a test moves it forward by writing that. */
 void calls_advance_time(struct test_redis *redis, enum wp_slot slot, double seconds);
 /* The slot's time in us: what a function called now would see, or a little less. */
 int64_t calls_now(struct test_redis *redis, enum wp_slot slot);

@@ -1,4 +1,6 @@
 /* Owns the loop of tests of ops/. */
+#include "cache/cache_calls.h"
+#include "pool/pool_calls.h"
 #include "support/limits.h"
 #include "support/ops_parts.h"
 #include <arpa/inet.h>
@@ -14,6 +16,18 @@ static void on_link(void *ctx, enum wp_slot slot, bool ready) {
 void ops_parts_set(struct ops_parts *parts, const char *key, const char *value) {
     struct wp_error error;
     cr_assert_eq(wp_config_set(&parts->config, key, value, &error), WP_OK, "%s", error.text);
+}
+
+/* As the pipeline does. */
+static void say_settings(struct ops_parts *parts) {
+    static void (*const pack[WP_SLOTS])(struct wp_buf *, const struct wp_config *) = {
+        [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
+    for (int i = 0; i < WP_SLOTS; i++) {
+        struct wp_buf settings = {0};
+        pack[i](&settings, &parts->config);
+        wp_link_settings(parts->ops.links[i], parts->ops.worker_id, 0, wp_buf_str(&settings));
+        wp_buf_done(&settings);
+    }
 }
 
 void ops_parts_start(struct ops_parts *parts, struct test_redis *redis) {
@@ -33,6 +47,7 @@ void ops_parts_start(struct ops_parts *parts, struct test_redis *redis) {
         cr_assert_eq(wp_link_new(&parts->ops.links[slot], &parts->loop, &parts->config, slot, &parts->stats,
                                  on_link, NULL, &error),
                      WP_OK, "%s", error.text);
+    say_settings(parts);
     OPS_WAIT(parts, wp_link_ready(parts->ops.links[0]) && wp_link_ready(parts->ops.links[1]));
 }
 

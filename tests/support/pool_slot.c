@@ -36,6 +36,7 @@ void pool_slot_start_with(struct pool_slot *slot, const struct test_redis_option
     for (int i = 0; i < POOL_TOPICS; i++) slot->last[i] = -1;
     test_redis_start_with(&slot->redis, options);
     calls_load(&slot->redis, WP_SLOT_POOL);
+    calls_settings(slot->redis.connection, WP_SLOT_POOL, pool_default_settings);
 }
 
 void pool_slot_stop(struct pool_slot *slot) {
@@ -113,7 +114,8 @@ void pool_send(struct pool_slot *slot, enum pool_topic topic, struct test_events
         *events = (struct test_events){.count = count};
         wp_buf_add(&events->packed, all.data, all.len);
         calls_reply_done(&slot->answer);
-        slot->answer = pool_call(slot, topic, slot->last[topic], 0, events);
+        int64_t kept = slot->last[topic] - RESULTS_KEPT;
+        slot->answer = pool_call(slot, topic, slot->last[topic], kept > 0 ? kept : 0, events);
         cr_assert_eq(slot->answer.status, 1);
         cr_assert(slot->answer.applied > slot->last[topic] || count == 0, "it does not get on");
         slot->last[topic] = slot->answer.applied;
@@ -154,7 +156,7 @@ void pool_add_request(struct test_events *events, int64_t offset, const struct p
     wp_pack_array(out, 15);
     wp_pack_int(out, offset);
     wp_pack_int(out, 1000);
-    wp_pack_int(out, r->sent_ms ? r->sent_ms : -1);
+    wp_pack_int(out, r->age_ms ? r->age_ms : -1);
     size_t whose = wp_pack_open(out);
     pack_text(out, r->agent);
     pack_text(out, tenant);

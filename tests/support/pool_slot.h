@@ -43,7 +43,7 @@ struct pool_request {
     const char *id, *agent, *philosophy, *tenant, *invalid, *claim; /* NULL: "", philosophy: "react" */
     int timeout_ms, lease_ms;
     double cpu, memory;
-    int64_t sent_ms; /* the broker's time, 0: unknown */
+    int64_t age_ms; /* since the broker appended it, 0: not known */
 };
 void pool_add_request(struct test_events *events, int64_t offset, const struct pool_request *request);
 /* What the call answered about that request: "assigned", "rejected", or "" (nothing). */

@@ -4,11 +4,28 @@
 #include "store/event_args.h"
 #include <stdlib.h>
 
+enum { JSON_COUNTED = 1024 }; /* values of so many bytes: of shorter ones any fits as JSON */
+
+int64_t wp_cache_json_bytes(struct wp_str value) {
+    int64_t escaped = (int64_t)value.len;
+    bool high = false;
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if (c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t')
+            escaped++;
+        else if (c < 32)
+            escaped += 5;
+        high |= c >= 128;
+    }
+    int64_t base64 = ((int64_t)value.len + 2) / 3 * 4;
+    return high && base64 > escaped ? base64 : escaped;
+}
+
 void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                    const char *invalid) {
     const struct wp_cache_event *e = &event->cache;
     (void)invalid;
-    wp_pack_array(out, 10);
+    wp_pack_array(out, 11);
     wp_pack_int(out, meta->offset);
     wp_pack_str(out, meta->key);
     wp_pack_str(out, meta->traceparent);
@@ -22,6 +39,8 @@ void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union w
         wp_pack_bool(out, false);
     wp_pack_optional_int(out, e->ttl_seconds);
     wp_pack_optional_int(out, e->count);
+    wp_pack_optional_int(out, e->has_value && e->value.len >= JSON_COUNTED ? wp_cache_json_bytes(e->value)
+                                                                           : WP_ABSENT);
 }
 
 /* false stands for an absent value; an empty string is a value. */

@@ -11,4 +11,8 @@ bool wp_read_cache_result(struct wp_unpack *in,
 /* The {cache} slot's settings, as a MessagePack map. */
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config);
 
+/* The most that a value takes as JSON: a string, or base64 when it is no UTF-8, which only bytes from 128 on
+ * can say. */
+int64_t wp_cache_json_bytes(struct wp_str value);
+
 #endif

@@ -35,7 +35,7 @@ struct accept {
 };
 
 struct look { /* at one partition: offsets, -1 = there is none */
-    int64_t low, high, committed, floor;
+    int64_t low, high, committed, floor, generation;
 };
 
 static enum wp_err kafka_failed(const struct accept *a, rd_kafka_resp_err_t err, struct wp_error *error) {
@@ -96,7 +96,9 @@ static enum wp_err look_at_redis(const struct accept *a, const char *name, struc
     struct wp_str arg = wp_str(name);
     enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "positions", &arg, 1, error);
     if (err) return err;
-    look->floor = reply->elements == 2 ? reply->element[1]->integer : -1;
+    bool known = reply->elements == 3;
+    look->floor = known ? reply->element[1]->integer : -1;
+    look->generation = known ? reply->element[2]->integer : 0;
     freeReplyObject(reply);
     return WP_OK;
 }
@@ -123,12 +125,15 @@ static enum wp_err commit(const struct accept *a, int32_t partition, int64_t off
         a->name, partition, rd_kafka_err2str(err), wp_settings_get(&a->config->kafka, "group.id"));
 }
 
-static enum wp_err begin(const struct accept *a, const char *name, int64_t offset, struct wp_error *error) {
-    char text[24];
+static enum wp_err begin(const struct accept *a, const char *name, int64_t offset, int64_t generation,
+                         struct wp_error *error) {
+    char text[24], seen[24];
     int len = snprintf(text, sizeof(text), "%" PRId64, offset);
-    const struct wp_str args[] = {wp_str(name), {text, (size_t)len}, WP_STR("accept")};
+    int seen_len = snprintf(seen, sizeof(seen), "%" PRId64, generation);
+    const struct wp_str args[] = {
+        wp_str(name), {text, (size_t)len}, WP_STR("accept"), {seen, (size_t)seen_len}};
     redisReply *reply = NULL;
-    enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "begin", args, 3, error);
+    enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "begin", args, 4, error);
     freeReplyObject(reply);
     return err;
 }
@@ -142,7 +147,7 @@ static enum wp_err accept_partition(const struct accept *a, int32_t partition, s
     /* A commit before the log's start would be taken for the next one to read. */
     if (offset >= 0 && look.committed >= 0 && look.committed < look.low)
         err = commit(a, partition, offset, error);
-    if (offset >= 0 && !err) err = begin(a, name, offset, error);
+    if (offset >= 0 && !err) err = begin(a, name, offset, look.generation, error);
     if (!err && offset < 0) printf("%s [%d]: well, left alone\n", a->name, partition);
     if (!err && offset >= 0)
         printf("%s [%d]: begins again at offset %" PRId64 "\n", a->name, partition, offset);

@@ -53,7 +53,7 @@ static bool permitted(struct probe *p, const char *format, const char *argument)
 static void check_permissions(struct probe *p) {
     const char *mend = "give it the rights of redis/users.acl";
     bool load = permitted(p, "FUNCTION LOAD %s", "");
-    bool list = permitted(p, "FUNCTION LIST LIBRARYNAME %s", "wp_pool_v1");
+    bool list = permitted(p, "FUNCTION LIST LIBRARYNAME %s", "wp_pool_v2");
     bool call = permitted(p, "FCALL wp_check_no_such_function 1 %s", p->root);
     if (!load || !list)
         wp_check_say(p->check, WP_CHECK_FAILED, "redis user",

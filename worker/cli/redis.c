@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_ARGS = 8, FIRST_ARG = 4 };
+enum { MOST_ARGS = 8, FIRST_ARG = 5 };
 
 static enum wp_err explain(const char *name, const redisReply *reply, const redisContext *redis,
                            struct wp_error *error) {
@@ -24,15 +24,16 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
     const struct wp_function *function = wp_function_find(slot, base);
     wp_assert(count <= MOST_ARGS);
     char *root = wp_redis_root(config, slot);
+    size_t first = function->timed ? FIRST_ARG : FIRST_ARG - 1; /* how much time has passed: not known */
     const char *argv[FIRST_ARG + MOST_ARGS] = {function->read_only ? "FCALL_RO" : "FCALL", function->name,
-                                               "1", root};
+                                               "1", root, ""};
     size_t lengths[FIRST_ARG + MOST_ARGS];
     for (size_t i = 0; i < FIRST_ARG; i++) lengths[i] = strlen(argv[i]);
     for (size_t i = 0; i < count; i++) {
-        argv[FIRST_ARG + i] = args[i].ptr;
-        lengths[FIRST_ARG + i] = args[i].len;
+        argv[first + i] = args[i].ptr;
+        lengths[first + i] = args[i].len;
     }
-    redisReply *reply = redisCommandArgv(redis, (int)(FIRST_ARG + count), argv, lengths);
+    redisReply *reply = redisCommandArgv(redis, (int)(first + count), argv, lengths);
     free(root);
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
         enum wp_err err = explain(function->name, reply, redis, error);

@@ -4,6 +4,7 @@
 #define WP_CORE_STATS_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/append_clock.h"
 #include "core/histogram.h"
 
 enum wp_outcome {               /* of one consumed event */
@@ -29,6 +30,7 @@ struct wp_stats {
     uint64_t redis_calls, redis_errors, redis_reconnects, redis_gaps, partition_restarts;
     uint64_t produce_errors, producer_rebuilds;
     struct wp_histogram redis_call; /* us, send to reply */
+    struct wp_append_clock append_clock; /* the broker's clock, as its append times show it */
     int64_t started_us;             /* wp_clock_us() at start */
     int partitions;                 /* input partitions owned now */
     struct wp_health kafka, redis,

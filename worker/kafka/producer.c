@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "kafka/admin.h"
 #include "kafka/producer.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 #define TICK_MS 100
@@ -98,6 +99,10 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     } else {
         producer->stats->records[(uintptr_t)rd_kafka_topic_opaque(message->rkt)]++;
         producer->backoff_ms = BACKOFF_MIN_MS;
+        rd_kafka_timestamp_type_t type;
+        int64_t appended_ms = rd_kafka_message_timestamp(message, &type);
+        if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
+            wp_append_clock_measured(&producer->stats->append_clock, appended_ms, wp_clock_us());
     }
     if (message->_private) producer->delivered(producer->ctx, message->_private, !message->err);
 }

@@ -3,9 +3,7 @@
  * the heap is trimmed. An error is noted, the round goes on with its next step, and the loop with its next
  * round. The loop's thread. */
 #include "ops/optimizer.h"
-#include "cache/cache_calls.h"
 #include "core/log.h"
-#include "pool/pool_calls.h"
 #include "pool/pool_pages.h"
 #include <inttypes.h>
 #include <malloc.h>
@@ -22,7 +20,6 @@ struct optimizer {
     struct wp_ops *ops;
     uv_timer_t timer;
     struct optimizer_result result;
-    struct wp_buf settings[WP_SLOTS]; /* MessagePack, what a sweep goes by */
     enum step step;
     int sweeps; /* sent to this slot in this round */
     int64_t collected;
@@ -118,11 +115,11 @@ static void next_step(struct optimizer *optimizer, enum step step) {
     for (; step <= STEP_TRIM_POOLS; step++) {
         enum wp_slot slot = step == STEP_SWEEP_CACHE ? WP_SLOT_CACHE : WP_SLOT_POOL;
         bool sweep = step != STEP_TRIM_POOLS;
-        struct wp_str arg = sweep ? wp_buf_str(&optimizer->settings[slot]) : wp_str(optimizer->page);
+        struct wp_str page = wp_str(optimizer->page);
         optimizer->sweeps = step == optimizer->step ? optimizer->sweeps + 1 : 1;
         optimizer->step = step;
-        optimizer->asking =
-            wp_link_call(links[slot], sweep ? "sweep" : "pool_stats", &arg, 1, on_reply, optimizer) == WP_OK;
+        optimizer->asking = wp_link_call(links[slot], sweep ? "sweep" : "pool_stats", &page, sweep ? 0 : 1,
+                                         on_reply, optimizer) == WP_OK;
         if (optimizer->asking) return;
         note_failure(optimizer, wp_link_reason(links[slot]));
     }
@@ -142,8 +139,6 @@ struct optimizer *optimizer_new(struct wp_ops *ops) {
     struct optimizer *optimizer = wp_calloc(1, sizeof *optimizer);
     optimizer->ops = ops;
     optimizer->result.enabled = ops->config->memory.enabled;
-    wp_pack_pool_settings(&optimizer->settings[WP_SLOT_POOL], ops->config);
-    wp_pack_cache_settings(&optimizer->settings[WP_SLOT_CACHE], ops->config);
     uv_timer_init(ops->loop, &optimizer->timer);
     optimizer->timer.data = optimizer;
     return optimizer;
@@ -171,7 +166,6 @@ const struct optimizer_result *optimizer_result(const struct optimizer *optimize
 /* The last of handle and answer frees. */
 static void release(struct optimizer *optimizer) {
     if (!optimizer->closed || optimizer->asking) return;
-    for (int i = 0; i < WP_SLOTS; i++) wp_buf_done(&optimizer->settings[i]);
     free(optimizer);
 }
 

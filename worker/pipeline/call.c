@@ -30,7 +30,7 @@ struct draft { /* a call that is being put together */
     bool alone; /* takes no more parts */
     struct part parts[MAX_PARTS];
     size_t from[MAX_PARTS], len[MAX_PARTS]; /* of its events in pipeline->body */
-    char prev[MAX_PARTS][24], floor[MAX_PARTS][24];
+    char generation[MAX_PARTS][24], prev[MAX_PARTS][24], floor[MAX_PARTS][24];
 };
 
 /* ---- answers ---- */
@@ -87,8 +87,10 @@ static bool apply_answer(const struct part *part, const redisReply *answer) {
     }
     if (upto > p->acked) p->acked = upto;
     if (floor > p->floor_acked) p->floor_acked = floor;
-    if (applied < part->last)
-        p->dirty = true; /* it stopped early to stay within bounds: the rest goes again */
+    if (applied < part->last) { /* it stopped early to stay within bounds: the rest goes again */
+        p->dirty = true;
+        if (upto < part->first) back_off(p);
+    }
     partition_answered(p, part->first, upto);
     return true;
 }
@@ -109,7 +111,7 @@ static void on_answer(const struct part *part, const redisReply *answer) {
         on_function_error(part, "the function's reply is not that of this convention", false);
     } else if (answer->element[0]->integer == 0) { /* a gap */
         p->pipeline->stats->redis_gaps++;
-        if (answer->element[1]->integer < p->acked)
+        if (answer->element[1]->integer < p->acked || answer->element[2]->integer < 0)
             partition_restart(p, "Redis knows less than it had acknowledged");
         else
             p->dirty = true;
@@ -146,7 +148,10 @@ static bool pack_event(struct partition *p, struct event *event) {
     const struct wp_record_in *record = event->record;
     struct wp_meta meta = {.offset = event->offset,
                            .read_us = event->read_us,
-                           .timestamp_ms = record->timestamp_ms,
+                           .record_age_ms = record->append_time
+                                                ? wp_append_clock_age_ms(&pipeline->stats->append_clock,
+                                                                         record->timestamp_ms, wp_clock_us())
+                                                : -1,
                            .key = record->key,
                            .traceparent = record->traceparent};
     union wp_event decoded;
@@ -203,6 +208,7 @@ static void add_part(struct draft *draft, const struct part *part, size_t from, 
     draft->parts[i] = *part;
     draft->from[i] = from;
     draft->len[i] = len;
+    snprintf(draft->generation[i], sizeof draft->generation[i], "%lld", (long long)p->generation);
     snprintf(draft->prev[i], sizeof draft->prev[i], "%lld", (long long)p->sent);
     snprintf(draft->floor[i], sizeof draft->floor[i], "%lld", (long long)p->floor);
     if (part->last >= part->first) p->sent = part->last;
@@ -243,19 +249,21 @@ static void add_batch(struct draft *draft, struct partition *p) {
 /* False: the link went away in between; what it was to carry goes again when it is back. */
 static bool send_draft(struct wp_pipeline *pipeline, enum wp_topic topic, struct draft *draft) {
     enum wp_slot slot = wp_handlers[topic].slot;
-    struct wp_str args[1 + 4 * MAX_PARTS] = {wp_buf_str(&pipeline->settings[slot])};
+    struct wp_str args[5 * MAX_PARTS];
+    size_t each = draft->events > 0 ? 5 : 4; /* floors carry no events */
     struct call *call = wp_calloc(1, sizeof *call + draft->count * sizeof call->parts[0]);
     *call = (struct call){.pipeline = pipeline, .topic = topic, .count = draft->count};
     for (size_t i = 0; i < draft->count; i++) {
-        struct wp_str *arg = &args[1 + 4 * i];
+        struct wp_str *arg = &args[each * i];
         arg[0] = wp_str(draft->parts[i].p->name);
-        arg[1] = wp_str(draft->prev[i]);
-        arg[2] = wp_str(draft->floor[i]);
-        arg[3] = (struct wp_str){pipeline->body.data + draft->from[i], draft->len[i]};
+        arg[1] = wp_str(draft->generation[i]);
+        arg[2] = wp_str(draft->prev[i]);
+        arg[3] = wp_str(draft->floor[i]);
+        if (each > 4) arg[4] = (struct wp_str){pipeline->body.data + draft->from[i], draft->len[i]};
         call->parts[i] = draft->parts[i];
     }
     call->parts[0].single = draft->count == 1 && call->parts[0].first == call->parts[0].last;
-    if (wp_link_call(pipeline->links[slot], draft->function, args, 1 + 4 * draft->count, on_reply, call)) {
+    if (wp_link_call(pipeline->links[slot], draft->function, args, each * draft->count, on_reply, call)) {
         for (size_t i = 0; i < draft->count; i++) draft->parts[i].p->dirty = true;
         free(call);
         return false;
@@ -297,17 +305,15 @@ void topic_send(struct wp_pipeline *pipeline, enum wp_topic topic) {
 void topic_tell_floors(struct wp_pipeline *pipeline, enum wp_topic topic) {
     const struct wp_handler *handler = &wp_handlers[topic];
     struct draft draft;
-    draft.function = handler->function;
-    draft.count = 0;
+    draft.function = "floors";
+    draft.count = draft.events = 0;
     if (!wp_link_ready(pipeline->links[handler->slot])) return;
-    wp_buf_reset(&pipeline->body);
-    wp_buf_add(&pipeline->body, "\x90", 1); /* no events */
     for (struct partition *p = pipeline->partitions; p && draft.count < MAX_PARTS; p = p->next) {
         if (p->base.topic != topic || p->state != PARTITION_RUNNING || p->floor <= p->floor_acked ||
             p->calls > 0 || p->dirty)
             continue;
         struct part part = {.p = p, .epoch = p->epoch, .first = 1, .last = 0};
-        add_part(&draft, &part, 0, 1);
+        add_part(&draft, &part, 0, 0);
     }
     if (draft.count > 0) (void)send_draft(pipeline, topic, &draft);
 }
@@ -325,10 +331,11 @@ static void on_verified(void *ctx, const redisReply *reply, const char *error) {
     struct partition *p = question->p;
     (void)error;
     if (p->state == PARTITION_RUNNING && question->epoch == p->epoch && reply &&
-        reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         int64_t applied = reply->element[0]->integer, floor = reply->element[1]->integer;
         int64_t known = applied > floor - 1 ? applied : floor - 1;
-        if (known < question->acked || floor < question->floor_acked)
+        if (known < question->acked || floor < question->floor_acked ||
+            reply->element[2]->integer != p->generation)
             partition_restart(p, "Redis knows less than it had acknowledged");
     }
     partition_release(p);

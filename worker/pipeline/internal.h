@@ -17,7 +17,6 @@ struct wp_pipeline {
     struct recovery *recovery;
     struct partition *partitions;
     int calls[WP_TOPICS_IN];          /* under way, of each topic */
-    struct wp_buf settings[WP_SLOTS]; /* MessagePack, the same for every call */
     struct wp_buf body;               /* scratch: the events of a call */
     struct wp_arena arena;            /* scratch: one decoded event */
     uv_timer_t tick;

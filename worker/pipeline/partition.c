@@ -73,6 +73,8 @@ void partition_take(struct partition *p, struct wp_record_in *record) {
     struct event *event = wp_calloc(1, sizeof *event);
     *event =
         (struct event){.partition = p, .record = record, .offset = record->offset, .read_us = wp_clock_us()};
+    if (record->append_time)
+        wp_append_clock_seen(&p->pipeline->stats->append_clock, record->timestamp_ms, event->read_us);
     window_add(p, event);
     if (!p->paused && p->count >= (size_t)p->pipeline->config->worker.window) {
         p->paused = true;

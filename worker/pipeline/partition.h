@@ -43,6 +43,7 @@ struct partition {
     size_t first, count, capacity;
     size_t unsent; /* index from first of the first QUEUED event */
 
+    int64_t generation;  /* how often it was accepted anew: the slot refuses calls of another */
     int64_t acked, sent; /* last offset acknowledged by the slot, last one sent to it */
     int64_t floor,
         floor_acked; /* completed prefix (first offset not finished); what the slot has acknowledged of it */

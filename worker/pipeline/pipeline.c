@@ -239,9 +239,14 @@ bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, i
 }
 
 void wp_pipeline_configure(struct wp_pipeline *pipeline) {
-    for (int i = 0; i < WP_SLOTS; i++) wp_buf_reset(&pipeline->settings[i]);
-    wp_pack_pool_settings(&pipeline->settings[WP_SLOT_POOL], pipeline->config);
-    wp_pack_cache_settings(&pipeline->settings[WP_SLOT_CACHE], pipeline->config);
+    static void (*const pack[WP_SLOTS])(struct wp_buf *, const struct wp_config *) = {
+        [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
+    for (int i = 0; i < WP_SLOTS; i++) {
+        struct wp_buf settings = {0};
+        pack[i](&settings, pipeline->config);
+        wp_link_settings(pipeline->links[i], pipeline->config->worker.id, wp_clock_wall_ms(), wp_buf_str(&settings));
+        wp_buf_done(&settings);
+    }
 }
 
 enum wp_err wp_pipeline_new(struct wp_pipeline **ret_engine, uv_loop_t *loop, const struct wp_config *config,
@@ -257,7 +262,7 @@ enum wp_err wp_pipeline_new(struct wp_pipeline **ret_engine, uv_loop_t *loop, co
     wp_pipeline_configure(pipeline);
     pipeline->publisher = publisher_new(pipeline);
     pipeline->recovery =
-        recovery_new(loop, config, links[WP_SLOT_POOL], wire, &pipeline->settings[WP_SLOT_POOL]);
+        recovery_new(loop, config, links[WP_SLOT_POOL], wire);
     uv_timer_init(loop, &pipeline->tick);
     pipeline->tick.data = pipeline;
     uv_timer_start(&pipeline->tick, on_tick, TICK_MS, TICK_MS);
@@ -282,7 +287,6 @@ void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), voi
 
 static void on_closed(uv_handle_t *handle) {
     struct wp_pipeline *pipeline = handle->data;
-    for (int i = 0; i < WP_SLOTS; i++) wp_buf_done(&pipeline->settings[i]);
     wp_buf_done(&pipeline->body);
     wp_arena_done(&pipeline->arena);
     free(pipeline);

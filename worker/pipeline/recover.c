@@ -14,7 +14,6 @@ struct recovery {
     const struct wp_config *config;
     struct wp_link *link;
     struct wp_wire *wire;
-    const struct wp_buf *settings;
     uv_timer_t tick;
     struct recover_logs *logs;         /* NULL unless they are read */
     struct recover_requests *requests; /* NULL unless it is under way */
@@ -67,12 +66,11 @@ static void hand_over(struct recovery *r) {
     wp_pack_array(&all, count);
     wp_buf_add(&all, rows.data, rows.len);
     int length = snprintf(covered, sizeof covered, "%lld", (long long)r->covered_ms * 1000);
-    const struct wp_str args[] = {wp_buf_str(r->settings),
-                                  recover_requests_count(r->requests) > 0 ? WP_STR("") : WP_STR("end"),
+    const struct wp_str args[] = {recover_requests_count(r->requests) > 0 ? WP_STR("") : WP_STR("end"),
                                   {covered, (size_t)length},
                                   wp_buf_str(&all)};
     r->pins++;
-    if (wp_link_call(r->link, "recover", args, 4, on_handed_over, r) != WP_OK) {
+    if (wp_link_call(r->link, "recover", args, 3, on_handed_over, r) != WP_OK) {
         r->pins--;
         end(r); /* whoever waits for it asks again */
     }
@@ -101,10 +99,10 @@ static void on_tick(uv_timer_t *timer) {
 }
 
 struct recovery *recovery_new(uv_loop_t *loop, const struct wp_config *config, struct wp_link *link,
-                              struct wp_wire *wire, const struct wp_buf *settings) {
+                              struct wp_wire *wire) {
     struct recovery *r = wp_calloc(1, sizeof *r);
     *r = (struct recovery){
-        .loop = loop, .config = config, .link = link, .wire = wire, .settings = settings, .pins = 1};
+        .loop = loop, .config = config, .link = link, .wire = wire, .pins = 1};
     uv_timer_init(loop, &r->tick);
     r->tick.data = r;
     return r;

@@ -10,9 +10,9 @@
 
 struct recovery;
 
-/* Borrows all but `settings`, which it reads when it calls Redis (MessagePack, as of every call). */
+/* Borrows all. */
 struct recovery *recovery_new(uv_loop_t *loop, const struct wp_config *config, struct wp_link *link,
-                              struct wp_wire *wire, const struct wp_buf *settings);
+                              struct wp_wire *wire);
 /* Begins, unless it is under way; when it could not be done to its end it waits to be asked again. */
 void recovery_start(struct recovery *recovery);
 void recovery_free(struct recovery *recovery); /* NULL is fine; run the loop once more afterwards */

@@ -65,10 +65,12 @@ static void on_begun(void *ctx, const redisReply *reply, const char *error) {
     struct partition *p = q->p;
     (void)error;
     if (still_wanted(q)) {
-        if (reply && reply->type == REDIS_REPLY_INTEGER)
-            begin_at(p, q->start, reply->integer);
+        bool done = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
+        if (done) p->generation = reply->element[1]->integer;
+        if (done && reply->element[2]->integer == 1)
+            begin_at(p, q->start, reply->element[0]->integer);
         else
-            look_again(p, LOOK_AGAIN_US);
+            look_again(p, done ? 0 : LOOK_AGAIN_US); /* done: somebody else has begun it */
     }
     partition_release(p);
     free(q);
@@ -83,16 +85,16 @@ static void call(struct partition *p, const char *function, const struct wp_str 
     free(q);
 }
 
-static void begin(struct partition *p, int64_t start, const char *how) {
+static void begin(struct partition *p, int64_t start) {
     char offset[24];
     int n = snprintf(offset, sizeof offset, "%lld", (long long)start);
-    const struct wp_str args[] = {wp_str(p->name), {offset, (size_t)n}, wp_str(how)};
-    call(p, "begin", args, 3, on_begun, ask(p, start));
+    const struct wp_str args[] = {wp_str(p->name), {offset, (size_t)n}, WP_STR("new"), WP_STR("")};
+    call(p, "begin", args, 4, on_begun, ask(p, start));
 }
 
 /* Nobody has worked on it yet: from the beginning, and the slot is told so first. */
 static void begin_anew(struct partition *p) {
-    begin(p, p->base.low, "new");
+    begin(p, p->base.low);
 }
 
 /* Redis has forgotten it: what was committed is not done again, if it is still there. */
@@ -103,7 +105,7 @@ static void begin_forgotten(struct partition *p) {
     wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
            wp_topics[p->base.topic].name, p->base.number, (long long)start,
            "Redis remembers nothing of it: it goes on at what was committed");
-    begin(p, start, "accept");
+    begin(p, start);
 }
 
 static void on_recovered(void *ctx, const redisReply *reply, const char *error) {
@@ -167,9 +169,10 @@ static void on_positions(void *ctx, const redisReply *reply, const char *error) 
     struct partition *p = q->p;
     (void)error;
     if (still_wanted(q)) {
-        if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2)
+        if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+            p->generation = reply->element[2]->integer;
             decide(p, reply->element[1]->integer);
-        else
+        } else
             look_again(p, LOOK_AGAIN_US);
     }
     partition_release(p);

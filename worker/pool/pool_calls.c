@@ -32,7 +32,7 @@ void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_array(out, plain ? 9 : 15);
     wp_pack_int(out, meta->offset);
     wp_pack_int(out, wp_meta_age(meta));
-    wp_pack_int(out, meta->timestamp_ms);
+    wp_pack_int(out, meta->record_age_ms);
     size_t whose = wp_pack_open(out);
     wp_pack_str(out, e->agent_id);
     wp_pack_str(out, tenant);

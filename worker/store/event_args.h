@@ -6,8 +6,8 @@
 
 struct wp_meta { /* of one consumed record */
     int64_t offset;
-    int64_t timestamp_ms; /* the broker's (LogAppendTime), -1 when unknown */
-    int64_t read_us;      /* wp_clock_us() when it was taken */
+    int64_t record_age_ms; /* since the broker appended it, -1: not known */
+    int64_t read_us;       /* wp_clock_us() when it was taken */
     struct wp_str key, traceparent;
 };
 

@@ -1,23 +1,27 @@
 /* Owns the table of function libraries and how their text is put together. Pure. */
 #include "store/library.h"
 #include "core/embedded.h"
+#include <stdlib.h>
 
 static const struct wp_library libraries[] = {
-    {"wp_pool_v1",
+    {"wp_pool_v2",
      WP_SLOT_POOL,
-     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua",
+     {"frame.lua", "bulk.lua", "delivery.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua",
       "philosophies.lua", "repair.lua", "agents.lua", "leases.lua", "capacity.lua", "pool.lua", "recover.lua",
       "hosts.lua", "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
-     {"delivery.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
+     {"frame.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
       "pool_stats.lua", "pool_public.lua"}},
-    {"wp_cache_v1",
+    {"wp_pool_v1", WP_SLOT_POOL, {"pool_v1_library.lua"}},
+    {"wp_cache_v2",
      WP_SLOT_CACHE,
-     {"delivery.lua", "bulk.lua", "cache_store.lua", "cache_eviction.lua", "cache.lua", "cache_library.lua"}},
+     {"frame.lua", "bulk.lua", "delivery.lua", "cache_store.lua", "cache_eviction.lua", "cache.lua",
+      "cache_library.lua"}},
     {"wp_cache",
      WP_SLOT_CACHE,
-     {"delivery.lua", "bulk.lua", "cache_store.lua", "cache_stats.lua", "cache_public.lua"}},
+     {"frame.lua", "bulk.lua", "cache_store.lua", "cache_stats.lua", "cache_public.lua"}},
+    {"wp_cache_v1", WP_SLOT_CACHE, {"cache_v1_library.lua"}},
 };
 
 static const struct wp_embedded *find_file(const char *name) {
@@ -38,15 +42,30 @@ const struct wp_library *wp_library_of_slot(enum wp_slot slot, int number) {
     return NULL;
 }
 
-/* The revision stands at the top, so that it is found without reading the code. */
-void wp_library_text(const struct wp_library *library, struct wp_buf *out) {
-    wp_buf_printf(out, "#!lua name=%s\n-- revision %d\n", library->name,
-                  wp_library_revision_of(last_file(library)->text));
+static void add_files(const struct wp_library *library, struct wp_buf *out) {
     for (int i = 0; i < WP_LIBRARY_FILES && library->files[i]; i++) {
         const struct wp_embedded *file = find_file(library->files[i]);
         wp_buf_add(out, file->text, file->size);
         wp_buf_add_str(out, "\n");
     }
+}
+
+/* FNV-1a. */
+uint64_t wp_library_hash(struct wp_str text) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* Revision and hash stand at the top, so that they are found without reading the code. */
+void wp_library_text(const struct wp_library *library, struct wp_buf *out) {
+    struct wp_buf files = {0};
+    add_files(library, &files);
+    wp_buf_printf(out, "#!lua name=%s\n-- revision %d hash %016llx\n", library->name,
+                  wp_library_revision_of(last_file(library)->text),
+                  (unsigned long long)wp_library_hash(wp_buf_str(&files)));
+    wp_buf_add(out, files.data, files.len);
+    wp_buf_done(&files);
 }
 
 static int read_number(const char *at) {
@@ -55,11 +74,31 @@ static int read_number(const char *at) {
     return value;
 }
 
-int wp_library_revision_of(const char *text) {
-    static const char mark[] = "-- revision ";
+static const char mark[] = "-- revision ";
+
+/* What follows the mark on the first line that begins with it, or NULL. */
+static const char *after_mark(const char *text) {
     for (const char *line = text; line; line = strchr(line, '\n')) {
         if (*line == '\n') line++;
-        if (strncmp(line, mark, sizeof mark - 1) == 0) return read_number(line + sizeof mark - 1);
+        if (strncmp(line, mark, sizeof mark - 1) == 0) return line + sizeof mark - 1;
     }
-    return 0;
+    return NULL;
+}
+
+int wp_library_revision_of(const char *text) {
+    const char *at = after_mark(text);
+    return at ? read_number(at) : 0;
+}
+
+uint64_t wp_library_hash_of(const char *text) {
+    static const char word[] = " hash ";
+    const char *at = after_mark(text);
+    if (!at) return 0;
+    at += strspn(at, "0123456789");
+    return strncmp(at, word, sizeof word - 1) == 0 ? strtoull(at + sizeof word - 1, NULL, 16) : 0;
+}
+
+bool wp_library_is_newer(const char *text, const char *other) {
+    int mine = wp_library_revision_of(text), theirs = wp_library_revision_of(other);
+    return mine != theirs ? mine > theirs : wp_library_hash_of(text) > wp_library_hash_of(other);
 }

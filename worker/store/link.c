@@ -1,9 +1,9 @@
 /* Owns one asynchronous connection to a Redis primary: its state, the queue of calls under way, reconnecting.
  * The loop's thread.
  *
- *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries) -> READY
- *     ^         |             |                        |                          |
- *     +---------+-------------+----- failure, backoff -+--------------------------+
+ *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries, settings) -> READY
+ *     ^         |             |                        |                                    |
+ *     +---------+-------------+----- failure, backoff -+------------------------------------+
  */
 #include "store/link.h"
 #include "core/clock.h"
@@ -17,7 +17,7 @@
 #include <hiredis/async.h>
 #include <stdlib.h>
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000, WATCH_MS = 250 };
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000, WATCH_MS = 250, TICK_US = 1000000, LOADS_MAX = 5 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_READY, LINK_CLOSED };
 
@@ -27,7 +27,16 @@ struct call { /* in the order sent; hiredis answers in that order */
     wp_link_reply reply;
     void *ctx;
     int64_t sent_us;
+    bool writes;
     redisReply *kept; /* with redis.wait_replicas: the answer, until WAIT has answered too */
+};
+
+struct settings { /* what the slot is told of the configuration, at each connection */
+    struct wp_buf map;
+    char *owner;
+    int64_t read_ms;
+    char hash[17];
+    bool in_force;
 };
 
 struct wp_link {
@@ -43,6 +52,9 @@ struct wp_link {
     redisAsyncContext *redis;
     enum link_state state;
     int loading; /* number of the library being looked at */
+    int loads;   /* how often it was loaded */
+    struct settings settings;
+    int64_t acked_us; /* when the last acknowledged call that writes was sent; 0: there was none */
     struct call *oldest, **youngest;
     uv_timer_t retry, watch;
     int64_t state_since_us;
@@ -55,6 +67,7 @@ static const char too_few_replicas[] = "fewer replicas than redis.wait_replicas 
 
 static void connect_now(struct wp_link *link);
 static void load_next(struct wp_link *link);
+static void be_ready(struct wp_link *link);
 
 bool wp_link_ready(const struct wp_link *link) {
     return link->state == LINK_READY;
@@ -143,18 +156,30 @@ static void on_loaded(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_link *link = data;
     if (failed(link, redis, reply, "loading the function library (needs FUNCTION LOAD in the user's ACL)"))
         return;
-    link->loading++;
-    load_next(link);
+    load_next(link); /* looks again: another worker may have loaded its own since */
 }
 
-/* FUNCTION LIST WITHCODE: [[library_name, N, engine, LUA, functions, [...], library_code, TEXT]] */
-static int revision_loaded(const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) return -1;
+/* FUNCTION LIST WITHCODE: [[library_name, N, engine, LUA, functions, [...], library_code, TEXT]]; "" when
+ * there is none. */
+static const char *text_loaded(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) return "";
     const redisReply *library = reply->element[0];
     for (size_t i = 0; i + 1 < library->elements; i += 2)
         if (library->element[i]->str && strcmp(library->element[i]->str, "library_code") == 0)
-            return wp_library_revision_of(library->element[i + 1]->str);
-    return -1;
+            return library->element[i + 1]->str ? library->element[i + 1]->str : "";
+    return "";
+}
+
+static void load(struct wp_link *link, const struct wp_library *library, struct wp_str text, int replaced) {
+    const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", text.ptr};
+    const size_t lengths[] = {8, 4, 7, text.len};
+    if (++link->loads > LOADS_MAX) {
+        drop(link, "another worker keeps loading other function libraries: end the older one");
+        return;
+    }
+    wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name,
+           wp_library_revision_of(text.ptr), replaced);
+    redisAsyncCommandArgv(link->redis, on_loaded, link, 4, argv, lengths);
 }
 
 static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
@@ -168,18 +193,78 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
     struct wp_buf text = {0};
     wp_library_text(library, &text);
     wp_buf_add(&text, "", 1);
-    int ours = wp_library_revision_of(text.data), loaded = revision_loaded(reply);
-    if (loaded >= ours) {
-        link->loading++;
-        load_next(link);
+    const char *loaded = text_loaded(reply);
+    if (wp_library_is_newer(text.data, loaded)) {
+        load(link, library, (struct wp_str){text.data, text.len - 1}, wp_library_revision_of(loaded));
     } else {
-        const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", text.data};
-        const size_t lengths[] = {8, 4, 7, text.len - 1};
-        wp_log(WP_LOG_INFO, "redis_library_loaded", "library=%s revision=%d replaced=%d", library->name, ours,
-               loaded);
-        redisAsyncCommandArgv(redis, on_loaded, link, 4, argv, lengths);
+        link->loading++;
+        link->loads = 0;
+        load_next(link);
     }
     wp_buf_done(&text);
+}
+
+/* ---- settings ---- */
+
+/* {1 = ours are in force / 0, hash in force, ms, format} */
+static void note_settings(struct wp_link *link, const redisReply *reply) {
+    struct settings *settings = &link->settings;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) return;
+    settings->in_force = reply->element[0]->integer == 1;
+    if (!settings->in_force)
+        wp_log(
+            WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s reason=%s",
+            link->slot == WP_SLOT_POOL ? "pool" : "cache", settings->hash, reply->element[1]->str,
+            "another worker has read another configuration since; this one goes by it too: give all workers "
+            "the same and restart them");
+}
+
+static void on_settings_kept(redisAsyncContext *redis, void *data_reply, void *data) {
+    struct wp_link *link = data;
+    if (failed(link, redis, data_reply, "its settings")) return;
+    note_settings(link, data_reply);
+    be_ready(link);
+}
+
+static struct wp_str elapsed_text(const struct wp_link *link, char *buffer, size_t size) {
+    if (!link->acked_us) return WP_STR("");
+    int length = snprintf(buffer, size, "%lld", (long long)(wp_clock_us() - link->acked_us));
+    return (struct wp_str){buffer, (size_t)length};
+}
+
+static void send_settings(struct wp_link *link) {
+    const struct settings *settings = &link->settings;
+    const struct wp_function *f = wp_function_find(link->slot, "settings");
+    char elapsed[24];
+    struct wp_str passed = elapsed_text(link, elapsed, sizeof elapsed);
+    redisAsyncCommand(link->redis, on_settings_kept, link, "FCALL %s 1 %s %b %s %lld %s %b", f->name,
+                      link->root, passed.ptr, passed.len, settings->owner, (long long)settings->read_ms,
+                      settings->hash, settings->map.data, settings->map.len);
+}
+
+static void on_settings_changed(void *ctx, const redisReply *reply, const char *error) {
+    (void)error;
+    if (reply && reply->type != REDIS_REPLY_ERROR) note_settings(ctx, reply);
+}
+
+void wp_link_settings(struct wp_link *link, const char *owner, int64_t read_ms, struct wp_str map) {
+    struct settings *settings = &link->settings;
+    wp_buf_reset(&settings->map);
+    wp_buf_add(&settings->map, map.ptr, map.len);
+    free(settings->owner);
+    settings->owner = wp_strdup(owner);
+    settings->read_ms = read_ms;
+    snprintf(settings->hash, sizeof settings->hash, "%016llx", (unsigned long long)wp_library_hash(map));
+    if (link->state != LINK_READY) return;
+    char read[24];
+    int length = snprintf(read, sizeof read, "%lld", (long long)read_ms);
+    const struct wp_str args[] = {wp_str(owner), {read, (size_t)length}, wp_str(settings->hash), map};
+    if (wp_link_call(link, "settings", args, 4, on_settings_changed, link))
+        return; /* it went away in between: they are sent when it is back */
+}
+
+bool wp_link_settings_in_force(const struct wp_link *link) {
+    return link->settings.in_force;
 }
 
 static void on_replicas(redisAsyncContext *redis, void *data_reply, void *data) {
@@ -193,21 +278,28 @@ static void on_replicas(redisAsyncContext *redis, void *data_reply, void *data) 
         set_state(link, LINK_READY);
 }
 
-static void load_next(struct wp_link *link) {
-    const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
-    if (library)
-        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE",
-                          library->name);
-    else if (link->config->redis.wait_replicas > 0)
+static void be_ready(struct wp_link *link) {
+    if (link->config->redis.wait_replicas > 0)
         send_wait(link, on_replicas, link);
     else
         set_state(link, LINK_READY);
 }
 
+static void load_next(struct wp_link *link) {
+    const struct wp_library *library = wp_library_of_slot(link->slot, link->loading);
+    if (library)
+        redisAsyncCommand(link->redis, on_listed, link, "FUNCTION LIST LIBRARYNAME %s WITHCODE",
+                          library->name);
+    else if (link->settings.map.len > 0)
+        send_settings(link);
+    else
+        be_ready(link);
+}
+
 static void on_selected(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_link *link = data;
     if (failed(link, redis, reply, "selecting the database")) return;
-    link->loading = 0;
+    link->loading = link->loads = 0;
     set_state(link, LINK_LOADING);
     load_next(link);
 }
@@ -258,6 +350,19 @@ static void connect_now(struct wp_link *link) {
     redisAsyncSetConnectCallback(redis, on_connected); /* last: an error in it is told by calling back */
 }
 
+static void on_ticked(void *ctx, const redisReply *reply, const char *error) {
+    (void)ctx, (void)reply, (void)error;
+}
+
+/* A worker that has nothing to say keeps the slot's time all the same, so that a clock that is set is noticed
+ * within a second. */
+static void tick(struct wp_link *link) {
+    if (link->state != LINK_READY || link->oldest || link->settings.map.len == 0 ||
+        wp_clock_us() - link->acked_us < TICK_US)
+        return;
+    if (wp_link_call(link, "tick", NULL, 0, on_ticked, link)) return; /* it is being looked for already */
+}
+
 /* A call without an answer for redis.timeout_ms, or a connection that does not come up: start over. */
 static void on_watch(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
@@ -266,6 +371,7 @@ static void on_watch(uv_timer_t *timer) {
         drop(link, "no answer within redis.timeout_ms");
     else if (link->redis && link->state != LINK_READY && link->state_since_us < limit)
         drop(link, "no connection within redis.timeout_ms");
+    tick(link);
 }
 
 enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config,
@@ -299,28 +405,20 @@ enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct
     return WP_OK;
 }
 
-/* What is retried, never dead-lettered: the fault is the server's state, not the event. */
+/* An error that a function raised about its events begins so; any other is the server's state. */
 bool wp_link_is_transient(const redisReply *reply) {
-    static const char *const prefixes[] = {"LOADING",
-                                           "READONLY",
-                                           "OOM",
-                                           "MASTERDOWN",
-                                           "BUSY",
-                                           "NOREPLICAS",
-                                           "MISCONF",
-                                           "CLUSTERDOWN",
-                                           "TRYAGAIN",
-                                           "NOAUTH",
-                                           "NOPERM",
-                                           "UNKILLABLE",
-                                           "MOVED",
-                                           "ASK",
-                                           "ERR Function not found",
-                                           "ERR max number of clients"};
-    if (reply->type != REDIS_REPLY_ERROR) return false;
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (strncmp(reply->str, prefixes[i], strlen(prefixes[i])) == 0) return true;
-    return false;
+    static const char about_events[] = "WPFN ";
+    return reply->type == REDIS_REPLY_ERROR &&
+           strncmp(reply->str, about_events, sizeof about_events - 1) != 0;
+}
+
+/* What is mended by connecting anew, which loads the libraries and sends the settings; NULL: nothing is. */
+static const char *mended_anew(const struct wp_link *link, const redisReply *reply) {
+    if (!reply || reply->type != REDIS_REPLY_ERROR) return NULL;
+    if (strncmp(reply->str, "ERR Function not found", 22) == 0)
+        return "its functions are gone; they are loaded again";
+    bool asks = strncmp(reply->str, "NOSETTINGS", 10) == 0 || strncmp(reply->str, "WRONGFORMAT", 11) == 0;
+    return asks && link->settings.map.len > 0 ? reply->str : NULL;
 }
 
 static void finish(struct call *call, const redisReply *reply, const char *why) {
@@ -328,6 +426,7 @@ static void finish(struct call *call, const redisReply *reply, const char *why) 
     link->stats->redis_calls++;
     if (reply) wp_histogram_add(&link->stats->redis_call, wp_clock_us() - call->sent_us);
     if (!reply || reply->type == REDIS_REPLY_ERROR) link->stats->redis_errors++;
+    if (reply && reply->type != REDIS_REPLY_ERROR && call->writes) link->acked_us = call->sent_us;
     call->reply(call->ctx, reply, reply ? NULL : why);
     if (call->kept) freeReplyObject(call->kept);
     free(call);
@@ -338,10 +437,8 @@ static void on_reply(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_link *link = call->link;
     wp_assert(take_oldest(link) == call);
     finish(call, reply, link->reason[0] ? link->reason : "the connection to Redis was lost");
-    const redisReply *r = reply;
-    if (r && r->type == REDIS_REPLY_ERROR && link->redis == redis &&
-        strncmp(r->str, "ERR Function not found", 22) == 0)
-        drop(link, "its functions are gone; they are loaded again");
+    const char *why = mended_anew(link, reply);
+    if (why && link->redis == redis) drop(link, why);
 }
 
 /* hiredis frees an answer when its callback returns, so it is copied to outlive it. */
@@ -380,18 +477,22 @@ static void on_waited(redisAsyncContext *redis, void *data_reply, void *data) {
 
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
                          wp_link_reply reply, void *ctx) {
-    enum { MAX_ARGS = 144 };
+    enum { MAX_ARGS = 168 };
     if (link->state != LINK_READY || !link->redis) return WP_ERR_REDIS;
-    wp_assert(count + 4 <= MAX_ARGS);
     const struct wp_function *f = wp_function_find(link->slot, function);
-    const char *argv[MAX_ARGS] = {f->read_only ? "FCALL_RO" : "FCALL", f->name, "1", link->root};
-    size_t lengths[MAX_ARGS] = {f->read_only ? 8 : 5, strlen(f->name), 1, strlen(link->root)};
+    char elapsed[24];
+    struct wp_str passed = elapsed_text(link, elapsed, sizeof elapsed);
+    size_t first = f->timed ? 5 : 4;
+    wp_assert(count + first <= MAX_ARGS);
+    const char *argv[MAX_ARGS] = {f->read_only ? "FCALL_RO" : "FCALL", f->name, "1", link->root, passed.ptr};
+    size_t lengths[MAX_ARGS] = {f->read_only ? 8 : 5, strlen(f->name), 1, strlen(link->root), passed.len};
     for (size_t i = 0; i < count; i++)
-        argv[4 + i] = args[i].ptr ? args[i].ptr : "", lengths[4 + i] = args[i].len;
+        argv[first + i] = args[i].ptr ? args[i].ptr : "", lengths[first + i] = args[i].len;
     struct call *call = wp_calloc(1, sizeof *call);
-    *call = (struct call){.link = link, .reply = reply, .ctx = ctx, .sent_us = wp_clock_us()};
+    *call = (struct call){
+        .link = link, .reply = reply, .ctx = ctx, .sent_us = wp_clock_us(), .writes = !f->read_only};
     bool wait = !f->read_only && link->config->redis.wait_replicas > 0;
-    if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(4 + count),
+    if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(first + count),
                               argv, lengths) != REDIS_OK) {
         free(call);
         return WP_ERR_REDIS;
@@ -406,6 +507,8 @@ static void on_closed(uv_handle_t *handle) {
     struct wp_link *link = handle->data;
     if (--link->open_handles > 0) return;
     wp_redis_url_done(&link->url);
+    wp_buf_done(&link->settings.map);
+    free(link->settings.owner);
     free(link->root);
     free(link);
 }

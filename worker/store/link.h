@@ -7,6 +7,7 @@
 #include <uv.h>
 #include "core/config.h"
 #include "core/stats.h"
+#include "core/str.h"
 
 enum wp_slot { WP_SLOT_POOL, WP_SLOT_CACHE, WP_SLOTS };
 
@@ -29,8 +30,13 @@ const char *wp_link_reason(const struct wp_link *link);
  * ("acquire"). */
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
                          wp_link_reply reply, void *ctx) WP_MUST_CHECK;
-/* True for what is retried and never dead-lettered: LOADING, READONLY, OOM, NOSCRIPT-like "Function not
- * found", ... */
+/* What the slot is to know of the configuration (a MessagePack map), who says so and when it was read (ms
+ * since 1970). Sent at once and with each connection, before it is ready. Copied. */
+void wp_link_settings(struct wp_link *link, const char *owner, int64_t read_ms, struct wp_str map);
+/* False: another worker has read another configuration later, and the slot goes by that. */
+bool wp_link_settings_in_force(const struct wp_link *link);
+/* True for what is retried and never dead-lettered: every error that the function did not raise about its
+ * events. */
 bool wp_link_is_transient(const redisReply *reply);
 void wp_link_free(
     struct wp_link *link); /* fails what is under way; NULL is fine; run the loop once more afterwards */

@@ -30,6 +30,7 @@ def options_of(words):
     parser.add_argument("--floor", type=int, default=COPY_FLOOR,
                         help="messages a second of the copy loop below which a round is not counted: the machine is busy elsewhere")
     parser.add_argument("--fsync", choices=["always", "everysec"], default="always", help="of Redis; Kafka itself never waits for its disk")
+    parser.add_argument("--python-codec", choices=["hand", "fastavro"], default="hand", help="how the Python worker reads and writes messages")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FIGURES)}; or containers, for those of a Docker engine")
     options = parser.parse_args(words)
     for name in options.names:
@@ -41,8 +42,7 @@ def options_of(words):
 def main():
     options = options_of(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    bench = Bench(options.fsync, options.scale)
-    bench.floor = options.floor
+    bench = Bench(options.fsync, options.scale, options.floor, options.python_codec)
     results = {}
     try:
         bench.open()

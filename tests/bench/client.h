@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WAIT_MS = 60000, POLL_MS = 10 };
+enum { WAIT_MS = 120000, POLL_MS = 10 };
 
 extern struct wp_config bench_config; /* topics.prefix and wire.write */
 extern struct wp_wire *bench_wire;

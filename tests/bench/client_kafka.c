@@ -9,7 +9,7 @@ struct wp_wire *bench_wire;
 rd_kafka_t *bench_producer;
 const char *bench_brokers;
 
-enum { ASK_MS = 5000, TOPIC_MS = 10000, MAKE_MS = 30000 };
+enum { ASK_MS = 10000, TOPIC_MS = 60000, MAKE_MS = 60000 };
 
 _Noreturn void die(const char *what) {
     fprintf(stderr, "bench_client: %s\n", what);

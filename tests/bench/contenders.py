@@ -46,7 +46,7 @@ class Contender:
         self.start_copy_loop(topics, redis=(self.bench.redis_socket,))
 
     def start_python_worker(self, _, containers, philosophies, __):
-        self.start_python(self.bench.redis_socket, "--containers", containers, "--philosophies", philosophies)
+        self.start_python(self.bench.redis_socket, "--containers", containers, "--philosophies", philosophies, "--codec", self.bench.python_codec)
 
     def start_python_copy_loop(self, *_):
         self.start_python("--copy", self.prefix + OUTPUT)

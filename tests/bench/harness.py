@@ -32,8 +32,9 @@ def die_with_parent():
 
 
 class Bench:
-    def __init__(self, fsync="always", scale=1.0):
-        self.fsync, self.scale = fsync, scale
+    def __init__(self, fsync="always", scale=1.0, floor=0, python_codec="hand"):
+        """floor: messages a second of the copy loop below which a round is not counted."""
+        self.fsync, self.scale, self.floor, self.python_codec = fsync, scale, floor, python_codec
         self.dir = tempfile.mkdtemp(prefix="warmpool-bench-")
         self.children, self.prefixes = [], []
         self.run_number = 0
@@ -207,10 +208,8 @@ class Bench:
 
     def warm_worker(self, prefix, philosophies, containers, *options):
         """A worker with that many containers, all idle."""
-        each = containers // philosophies
-        worker = self.worker(prefix, f"pool.size={each}", f"pool.max_containers={each}", "pool.timeout_ms=600000",
-                             "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(philosophies)), *options)
-        self.wait(lambda: self.pool(prefix)["available"] >= each * philosophies, "the pool", 120)
+        worker = self.worker(prefix, *pool_options(philosophies, containers), *options)
+        self.wait(lambda: self.pool(prefix)["available"] >= containers // philosophies * philosophies, "the pool", 600)
         return worker
 
     def check_warm(self, prefix, acquires):
@@ -218,6 +217,13 @@ class Bench:
         if total["warm_starts"] < acquires * 0.99:
             raise NotMeasured(f"of {acquires} acquires only {total['warm_starts']} were warm, {total['cold_starts']} cold and "
                               f"{total['rejected']} rejected: this is not what was meant")
+
+
+def pool_options(philosophies, containers):
+    """Philosophies p0, p1, ... of so many containers each, and no more."""
+    each = containers // philosophies
+    return (f"pool.size={each}", f"pool.max_containers={each}", "pool.timeout_ms=600000",
+            "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(philosophies)))
 
 
 # --- what can be seen of a process ---

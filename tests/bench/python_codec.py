@@ -1,5 +1,5 @@
-"""The hot messages of python_worker.py, read and written by hand: fastavro takes 4 to 20 us for what takes 1 to 3 us here, and a worker
-that is slower than half of a copy loop would be no contender. fastavro says at the start whether both agree."""
+"""The messages of python_worker.py, in two ways: by fastavro, and by hand, which takes a fraction of the time (an assignment 3 us
+instead of 19). check() says whether both agree."""
 import io, json, os, struct
 
 import fastavro
@@ -94,7 +94,7 @@ def read_usage(data):
         return philosophy, *struct.unpack_from("<xdxdxd", data, at)
     cpu, at = read_optional(read_double, data, at)
     memory, at = read_optional(read_double, data, at)
-    return philosophy, cpu or 0, memory or 0, read_optional(read_double, data, at)[0] or 0
+    return philosophy, cpu, memory, read_optional(read_double, data, at)[0]
 
 
 def read_cache(data):
@@ -104,7 +104,7 @@ def read_cache(data):
     namespace, at = read_optional(read_text, data, at)
     key, at = read_optional(read_text, data, at)
     value, at = read_optional(read_bytes, data, at)
-    return event, op, namespace or "default", key or "", value, read_optional(read_long, data, at)[0]
+    return event, op, namespace, key, value, read_optional(read_long, data, at)[0]
 
 
 READ = {"container-acquire": read_acquire, "container-release": read_release, "usage-record": read_usage, "cache": read_cache}
@@ -140,15 +140,71 @@ def write_assignment(request, agent, philosophy, container, epoch, expires, end)
 
 def write_cache_result(event, op, namespace, key, hit, value, ttl):
     value = NULL if value is None else SOME + written(len(value)) + value
-    return b"".join((HEADS["cache-result"], text(event), text(op), text(namespace), text(key), b"\x01" if hit else b"\x00", value, SOME, written(ttl),
+    return b"".join((HEADS["cache-result"], text(event), text(op), text(namespace or "default"), text(key), b"\x01" if hit else b"\x00", value, SOME, written(ttl),
                      NULL, NULL))
 
 
+# --- the same by fastavro ---
+
+
+def decode_by_fastavro(topic, data):
+    if not data.startswith(HEADS[topic]):
+        return decode(topic, data)
+    stream = io.BytesIO(data)
+    stream.seek(HEAD)
+    record = fastavro.schemaless_reader(stream, SCHEMAS[topic])
+    return tuple(record[field] for field in FIELDS[topic])
+
+
+def needs_of(mean):
+    return {name: need * 1.2 for name, need in zip(NEEDS, mean)}
+
+
+def assignment_by_fastavro(request, agent, philosophy, container, epoch, expires, mean):
+    needs = needs_of(mean)
+    return encode("container-assignment", {
+        "request_id": request, "agent_id": agent, "philosophy": philosophy, "status": "assigned" if container else "rejected",
+        "container_id": container or None, "host": "python", "warm_start": True, "startup_time_ms": 0.0, "wait_ms": 0.0, "lease_epoch": epoch,
+        "lease_expires_at": expires, "limits": {"cpu_percent": 50.0, "memory_mb": 256.0}, "requirements": needs, "recommended": needs,
+        "confidence": mean[3] / 100, "basis": "default", "tier": "hot"})
+
+
+def cache_result_by_fastavro(event, op, namespace, key, hit, value, ttl):
+    return encode("cache-result", {"event_id": event, "op": op, "namespace": namespace or "default", "key": key, "hit": hit, "value": value,
+                                   "ttl_seconds": ttl})
+
+
 def write_prediction(philosophy, mean):
-    *needs, samples = mean
-    needs = {name: need * 1.2 for name, need in zip(NEEDS, needs)}
-    return encode("prediction", {"philosophy": philosophy, "requirements": needs, "recommended": needs, "confidence": samples / 100,
-                                 "samples": samples, "basis": "default"})
+    needs = needs_of(mean)
+    return encode("prediction", {"philosophy": philosophy, "requirements": needs, "recommended": needs, "confidence": mean[3] / 100,
+                                 "samples": mean[3], "basis": "default"})
+
+
+class ByHand:
+    """What is the same for all acquires of a batch is written once."""
+    decode = staticmethod(decode)
+    cache_result = staticmethod(write_cache_result)
+
+    def begin(self, expires, means):
+        self.expires = written(expires)
+        self.ends = {name: assignment_end(mean) for name, mean in means.items()}
+
+    def assignment(self, request, agent, philosophy, container, epoch):
+        return write_assignment(request, agent, philosophy, container, epoch, self.expires, self.ends[philosophy])
+
+
+class ByFastavro:
+    decode = staticmethod(decode_by_fastavro)
+    cache_result = staticmethod(cache_result_by_fastavro)
+
+    def begin(self, expires, means):
+        self.expires, self.means = expires, means
+
+    def assignment(self, request, agent, philosophy, container, epoch):
+        return assignment_by_fastavro(request, agent, philosophy, container, epoch, self.expires, self.means[philosophy])
+
+
+CODECS = {"hand": ByHand, "fastavro": ByFastavro}
 
 
 def agree(ours, theirs):
@@ -157,17 +213,18 @@ def agree(ours, theirs):
 
 
 def check():
-    acquire = {"request_id": "r-1", "agent_id": "a" * 200, "philosophy": "p"}
-    agree(decode("container-acquire", encode("container-acquire", acquire)), tuple(acquire.values()))
-    agree(decode("container-release", encode("container-release", {"request_id": "r-1", "philosophy": "p"})), ("r-1", "p"))
-    for usage in ({"cpu_percent": 1.5, "memory_usage_mb": 2.5, "execution_time": 3.5}, {"cpu_percent": None, "memory_usage_mb": 2.5, "execution_time": 3.5}):
-        agree(decode("usage-record", encode("usage-record", {"agent_id": "a", "philosophy": "p", **usage})), ("p", *(figure or 0 for figure in usage.values())))
-    event = {"event_id": "c-1", "op": "set", "namespace": "tool", "key": "k", "value": b"v" * 1000, "ttl_seconds": 600}
-    agree(decode("cache", encode("cache", event)), tuple(event.values()))
-    needs = dict(zip(NEEDS, (1.2, 2.4, 3.5999999999999996)))
-    record = {"request_id": "r", "agent_id": "a", "philosophy": "p", "status": "assigned", "container_id": "c", "host": "python", "warm_start": True,
-              "startup_time_ms": 0.0, "wait_ms": 0.0, "lease_epoch": 1 << 50, "lease_expires_at": 9, "limits": {"cpu_percent": 50.0, "memory_mb": 256.0},
-              "requirements": needs, "recommended": needs, "confidence": 0.04, "basis": "default", "tier": "hot"}
-    agree(write_assignment("r", "a", "p", "c", 1 << 50, written(9), assignment_end((1, 2, 3, 4))), encode("container-assignment", record))
-    result = {"event_id": "c-1", "op": "get", "namespace": "tool", "key": "k", "hit": True, "value": b"v" * 1000, "ttl_seconds": 600}
-    agree(write_cache_result(*result.values()), encode("cache-result", result))
+    hand, theirs = ByHand(), ByFastavro()
+    for topic, record in (("container-acquire", {"request_id": "r-1", "agent_id": "a" * 200, "philosophy": "p"}),
+                          ("container-release", {"request_id": "r-1", "philosophy": "p"}),
+                          ("usage-record", {"agent_id": "a", "philosophy": "p", "cpu_percent": 1.5, "memory_usage_mb": 2.5, "execution_time": 3.5}),
+                          ("usage-record", {"agent_id": "a", "philosophy": "p", "memory_usage_mb": 2.5}),
+                          ("cache", {"event_id": "c-1", "op": "set", "namespace": "tool", "key": "k", "value": b"v" * 1000, "ttl_seconds": 600}),
+                          ("cache", {"event_id": "c-1", "op": "get", "key": "k"})):
+        data = encode(topic, record)
+        agree(hand.decode(topic, data), theirs.decode(topic, data))
+    for codec in (hand, theirs):
+        codec.begin(9, {"p": (1, 2, 3, 4)})
+    for container in ("c-1", None):
+        agree(hand.assignment("r", "a", "p", container, 1 << 50), theirs.assignment("r", "a", "p", container, 1 << 50))
+    result = ("c-1", "get", "tool", "k", True, b"v" * 1000, 600)
+    agree(hand.cache_result(*result), theirs.cache_result(*result))

@@ -3,12 +3,12 @@
 records and cache events in a simple form, with the same durability: one Lua script a batch changes Redis (python_worker.lua), the
 producer is idempotent, and offsets are committed after delivery.
 
-usage: python_worker.py BROKERS PREFIX GROUP REDIS-SOCKET [--containers N --philosophies N]
+usage: python_worker.py BROKERS PREFIX GROUP REDIS-SOCKET [--containers N --philosophies N] [--codec hand|fastavro]
        python_worker.py BROKERS PREFIX GROUP --copy OUTPUT          a bare copy loop: what Python can do at all
 
 It reads the four topics of PREFIX until SIGTERM, and prints a line when it has its partitions. What makes it fast: batches without
-waiting for more, one JSON argument a call, hot messages read and written by hand (python_codec.py), reports of failed deliveries only,
-a flush before each commit instead of a look at every delivery.
+waiting for more, one JSON argument a call, reports of failed deliveries only, a flush before each commit instead of a look at every
+delivery, and with `--codec hand` messages that are read and written by hand (python_codec.py).
 """
 import argparse, json, os, signal, time
 
@@ -75,8 +75,9 @@ class Loop:
 
 
 class Worker:
-    def __init__(self, loop, prefix, redis_socket):
+    def __init__(self, loop, prefix, redis_socket, codec_name):
         self.loop, self.prefix, self.root = loop, prefix, prefix + "py"
+        self.codec = codec.CODECS[codec_name]()
         self.topic_of = {prefix + topic: topic for topic in codec.TOPICS}
         self.redis = redis.Redis(unix_socket_path=redis_socket)
         here = os.path.dirname(os.path.abspath(__file__))
@@ -95,31 +96,33 @@ class Worker:
         events, values, records, used = [], [], [], set()
         for message in messages:
             topic = self.topic_of[message.topic()]
-            record = codec.decode(topic, message.value())
+            record = self.codec.decode(topic, message.value())
             records.append(record)
             if topic == "container-acquire":
                 events.append(("acquire", record[0], record[2]))
             elif topic == "container-release":
                 events.append(("release", *record))
             elif topic == "usage-record":
-                events.append(("usage", *record))
+                events.append(("usage", record[0], *(figure or 0 for figure in record[1:])))
                 used.add(record[0])
             else:
                 events.append(self.cache_event(record, values))
         answers, found = self.call(events, values, self.due(used))
         for message, event, record, answer in zip(messages, events, records, answers):
             if event[0] == "acquire":
-                self.loop.producer.produce(self.prefix + "container-assignment", self.assignment(record, answer), message.key())
+                # an empty pool is a rejection: this worker makes no containers
+                self.loop.producer.produce(self.prefix + "container-assignment", self.codec.assignment(*record, *answer), message.key())
             elif answer:
                 self.loop.producer.produce(self.prefix + "cache-result", self.cache_result(event, record, answer, found), message.key())
 
     @staticmethod
     def cache_event(record, values):
         _, op, namespace, key, value, ttl = record
+        name = f"{namespace or 'default'}:{key}"
         if op == "get":
-            return ("get", f"{namespace}:{key}")
+            return ("get", name)
         values.append(value)
-        return ("set", f"{namespace}:{key}", ttl or CACHE_TTL.get(namespace, DEFAULT_TTL))
+        return ("set", name, ttl or CACHE_TTL.get(namespace, DEFAULT_TTL))
 
     def due(self, philosophies):
         """Those of which a prediction is to be published: one a second, at most."""
@@ -130,24 +133,16 @@ class Worker:
 
     def call(self, events, values, due):
         reply, *found = self.script(keys=[self.root], args=[json.dumps([events, due]), *values])
-        answers, self.now, self.means = json.loads(reply)
-        self.ends = {name: codec.assignment_end(mean) for name, mean in self.means.items()} if self.means else {}
-        self.expires = codec.written(self.now + LEASE_MS)
+        answers, now, means = json.loads(reply)
+        self.codec.begin(now + LEASE_MS, means or {})
         for philosophy in due:
-            record = codec.write_prediction(philosophy, self.means[philosophy])
-            self.loop.producer.produce(self.prefix + "prediction", record, philosophy)
+            self.loop.producer.produce(self.prefix + "prediction", codec.write_prediction(philosophy, means[philosophy]), philosophy)
         return answers, iter(found)
 
-    def assignment(self, record, answer):
-        """An empty pool is a rejection: this worker makes no containers."""
-        container, epoch = answer
-        return codec.write_assignment(*record, container, epoch, self.expires, self.ends[record[2]])
-
-    @staticmethod
-    def cache_result(event, record, answer, found):
+    def cache_result(self, event, record, answer, found):
         hit, ttl = answer
         value = next(found) if hit and event[0] == "get" else None
-        return codec.write_cache_result(*record[:4], hit, value, ttl)
+        return self.codec.cache_result(*record[:4], hit, value, ttl)
 
 
 def copy_to(loop, output):
@@ -166,13 +161,14 @@ def main():
     parser.add_argument("--copy")
     parser.add_argument("--containers", type=int, default=0)
     parser.add_argument("--philosophies", type=int, default=1)
+    parser.add_argument("--codec", choices=codec.CODECS, default="hand")
     options = parser.parse_args()
     codec.check()
     loop = Loop(options.brokers, options.group, [options.prefix + topic for topic in codec.TOPICS])
     if options.copy:
         loop.run(copy_to(loop, options.copy))
     else:
-        worker = Worker(loop, options.prefix, options.redis_socket)
+        worker = Worker(loop, options.prefix, options.redis_socket, options.codec)
         worker.fill(options.containers, options.philosophies)
         loop.run(worker.handle)
 

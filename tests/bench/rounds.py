@@ -67,3 +67,5 @@ def table(results):
     for name, result in results.items():
         shown = {key: value for key, value in result.items() if key not in ("targets", "rounds", "counted_rounds")}
         print(f"{name}: " + ", ".join(f"{key} {value:,}" for key, value in shown.items() if isinstance(value, (int, float))))
+        for kind, message in result.get("messages", {}).items():
+            print(f"{name}: {kind} is the message {message}")

@@ -2,7 +2,7 @@
 through a million events that were waiting for it."""
 import streams
 from contenders import Contender
-from harness import memory_mb
+from harness import memory_mb, pool_options
 from rounds import in_turn, measure, ratio
 
 BACKLOG = 1_000_000
@@ -14,8 +14,7 @@ BACKLOG_TARGETS = [("rss_mb", " MB", 64, True)]
 def rate_of(bench, workers):
     contender = Contender(bench, "warmpool", bench.new_prefix(), containers=streams.CONTAINERS, philosophies=streams.PHILOSOPHIES)
     for _ in range(workers - 1):
-        bench.worker(contender.prefix, f"kafka.group.id={contender.group}", f"pool.size={streams.CONTAINERS}", "pool.prewarm=", "pool.timeout_ms=600000",
-                     f"pool.max_containers={streams.CONTAINERS}")
+        bench.worker(contender.prefix, f"kafka.group.id={contender.group}", *pool_options(streams.PHILOSOPHIES, streams.CONTAINERS))
     pairs = bench.count(PAIRS)
     result = bench.client(contender.prefix, "pairs", pairs, streams.PHILOSOPHIES, streams.WINDOW, 0, contender.outputs[0])
     bench.check_warm(contender.prefix, pairs)

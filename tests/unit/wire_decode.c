@@ -257,6 +257,44 @@ Test(wire_decode, hostile_datums_are_refused) {
     expect_bad_datum("\x02r\x02p\x00", 5, "ends in the middle");
 }
 
+Test(wire_decode, a_malformed_datum_is_named_by_field_and_place) {
+    expect_bad_datum("\x02r\x02p\x04", 5,
+                     "malformed in field container_id at its byte 5: a union has no branch");
+    expect_bad_datum("\x02r\x0ap", 4,
+                     "malformed in field philosophy at its byte 3: a length goes past the end");
+    expect_bad_datum("\x02r\x02p\x00\x01x", 7, "malformed at its byte 6: bytes follow its end");
+}
+
+static void expect_avro_refused(const struct wp_acquire *acquire, const char *reason) {
+    struct wp_buf bytes = {0};
+    wp_wire_encode(wire, WP_TOPIC_ACQUIRE, acquire, &bytes);
+    cr_expect_eq(decode(WP_TOPIC_ACQUIRE, bytes.data, bytes.len), WP_ERR_DATA);
+    expect_reason(reason);
+    wp_buf_done(&bytes);
+}
+
+/* As of JSON (tests/unit/wire_json.c). */
+Test(wire_decode, what_strings_of_avro_cannot_have_is_named_with_its_place) {
+    struct wp_acquire acquire = {.request_id = WP_STR("r"),
+                                 .agent_id = WP_STR("a"),
+                                 .philosophy = WP_STR("p"),
+                                 .timeout_ms = WP_ABSENT,
+                                 .lease_ms = WP_ABSENT,
+                                 .cpu_percent = NAN,
+                                 .memory_mb = NAN};
+    acquire.agent_id = WP_STR("ab\0");
+    expect_avro_refused(
+        &acquire, "field agent_id must be 1 to 256 bytes of UTF-8 without control characters, not a text "
+                  "with the control character U+0000 at byte 2");
+    acquire.agent_id = WP_STR("a\xed\xa0\x80");
+    expect_avro_refused(&acquire, "the byte 0xed, which is no UTF-8, at byte 1");
+    acquire.agent_id = WP_STR("a");
+    acquire.claim = WP_STR("\4\2k\2v\2k\2w\0");
+    expect_avro_refused(&acquire, "field claim must have each key once, but that of its entry 2");
+    acquire.claim = WP_STR("\2\2k\2\xff\0");
+    expect_avro_refused(&acquire, "field claim must have values of UTF-8, not one like that of its entry 1");
+}
+
 Test(wire_decode, what_is_not_a_number_is_refused) {
     struct wp_buf bytes = fixture_read("wire/usage-record+one.avro");
     memcpy(bytes.data + bytes.len - 8, "\0\0\0\0\0\0\xf8\x7f", 8);

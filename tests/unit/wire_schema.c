@@ -168,6 +168,16 @@ Test(wire_schema, every_type_goes_from_json_and_back) {
     }
 }
 
+Test(wire_schema, a_map_that_has_a_key_twice_is_refused) {
+    static const char once[] = "\4\2a\2\2b\4", twice[] = "\4\2a\2\2a\4";
+    char *json = to_json("{\"type\":\"map\",\"values\":\"int\"}", once, sizeof once);
+    cr_expect_str_eq(json, "{\"a\":1,\"b\":2}");
+    free(json);
+    json = to_json("{\"type\":\"map\",\"values\":\"int\"}", twice, sizeof twice);
+    cr_expect(strstr(json, "a map has a key twice"), "%s", json);
+    free(json);
+}
+
 Test(wire_schema, json_that_does_not_fit_is_refused) {
     static const char *const pairs[][2] = {
         {"\"int\"", "2147483648"},

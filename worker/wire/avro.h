@@ -7,7 +7,8 @@
 
 struct avro_reader {
     const unsigned char *at, *end;
-    const char *why; /* what was malformed; NULL while all is well */
+    const char *why;             /* what was malformed; NULL while all is well */
+    const unsigned char *bad_at; /* and where that was seen */
 };
 
 static inline struct avro_reader avro_reader(struct wp_str datum) {
@@ -18,6 +19,7 @@ static inline size_t avro_left(const struct avro_reader *in) {
     return (size_t)(in->end - in->at);
 }
 static inline void avro_bad(struct avro_reader *in, const char *why) {
+    if (!in->why) in->bad_at = in->at;
     if (!in->why) in->why = why;
     in->at = in->end;
 }

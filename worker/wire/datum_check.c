@@ -1,6 +1,7 @@
 /* Walks a datum of any schema with bounds checks. Pure; any thread. */
 #include "wire/avro.h"
 #include "wire/datum.h"
+#include "wire/keys.h"
 
 #define DEEPEST_DATUM 64
 #define FREE_STEPS 4096 /* values that a datum of any size may have */
@@ -15,17 +16,25 @@ struct walk {
 
 static void walk_value(struct walk *walk, const struct type *type);
 
+static void walk_key(struct walk *walk, struct keys *keys) {
+    struct wp_str key = avro_read_bytes(&walk->in);
+    if (!wp_str_is_utf8(key)) avro_bad(&walk->in, "a map's key is not UTF-8");
+    if (!walk->in.why) keys_add(keys, key, 0);
+}
+
 static void walk_items(struct walk *walk, const struct type *type) {
+    struct keys keys = {0};
     uint64_t count;
     while ((count = avro_read_block(&walk->in)) > 0) {
         if (count > walk->steps)
             avro_bad(&walk->in, "an array or map claims more items than its bytes can hold");
         for (; count > 0 && !walk->in.why; count--) {
-            if (type->kind == TYPE_MAP && !wp_str_is_utf8(avro_read_bytes(&walk->in)))
-                avro_bad(&walk->in, "a map's key is not UTF-8");
+            if (type->kind == TYPE_MAP) walk_key(walk, &keys);
             walk_value(walk, type->items);
         }
     }
+    if (keys_repeated(&keys)) avro_bad(&walk->in, "a map has a key twice");
+    keys_done(&keys);
 }
 
 static void walk_plain(struct avro_reader *in, const struct type *type) {
@@ -86,5 +95,6 @@ enum wp_err datum_check(const struct type *type, struct wp_str datum, struct wp_
     walk_value(&walk, type);
     if (!walk.in.why && avro_left(&walk.in) > 0) avro_bad(&walk.in, "bytes follow its end");
     if (!walk.in.why) return WP_OK;
-    return wp_fail(error, WP_ERR_DATA, "the Avro datum is malformed: %s", walk.in.why);
+    return wp_fail(error, WP_ERR_DATA, "the Avro datum is malformed at its byte %zu: %s",
+                   (size_t)(walk.in.bad_at - (const unsigned char *)datum.ptr), walk.in.why);
 }

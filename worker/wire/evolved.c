@@ -118,6 +118,16 @@ static bool map_value(const struct field *field, avro_value_t *value, struct wp_
     }
 }
 
+static enum wp_err wrong(const struct field *field, const avro_value_t *value, struct wp_error *error) {
+    static const char *const expected[] = {
+        [FIELD_STRING] = "string or bytes", [FIELD_BYTES] = "bytes or string",
+        [FIELD_LONG] = "long or int",       [FIELD_DOUBLE] = "a number",
+        [FIELD_BOOL] = "boolean",           [FIELD_MAP] = "a map of strings"};
+    return wp_fail(error, WP_ERR_DATA,
+                   "field %s must be %s in the writer's schema and have a value that is in its range, not %s",
+                   field->name, expected[field->kind], avro_schema_type_name(avro_value_get_schema(value)));
+}
+
 static enum wp_err map_record(const struct fields *fields, avro_value_t *record, struct wp_arena *arena,
                               void *event, struct wp_error *error) {
     enum wp_err first = WP_OK;
@@ -130,10 +140,7 @@ static enum wp_err map_record(const struct fields *fields, avro_value_t *record,
             value = branch;
         }
         if (there && avro_value_get_type(&value) != AVRO_NULL) {
-            if (!map_value(field, &value, arena, event) && !first)
-                first = wp_fail(error, WP_ERR_DATA,
-                                "field %s has a type or value that cannot be read as the current schema's",
-                                field->name);
+            if (!map_value(field, &value, arena, event) && !first) first = wrong(field, &value, error);
         } else if (!field->optional && !field->fallback && !first) {
             first = wp_fail(error, WP_ERR_DATA, "field %s is missing", field->name);
         }

@@ -48,8 +48,9 @@ void fields_clear(const struct fields *fields, void *event);
 /* The error of a number that is not 0 to field->max; seen: as it was written. */
 enum wp_err field_out_of_range(const struct field *field, const char *seen, struct wp_error *error);
 
-/* The datum from *in into the struct; check in->why after it. Strings borrow. Clear first. */
-void fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event);
+/* The datum from *in into the struct. Strings borrow. Clear first. Returns the field in which it is malformed
+ * (then in->why says how), or NULL. */
+const char *fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event);
 void fields_write_avro(const struct fields *fields, const void *event, struct wp_buf *out);
 
 /* Of an input: the fields of the one object that the text is. Strings borrow from the text, or from the arena

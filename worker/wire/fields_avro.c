@@ -37,8 +37,10 @@ static void read_one(const struct field *field, struct avro_reader *in, void *ev
 }
 
 /* What could not be read stays as it was cleared. */
-void fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event) {
-    for (size_t i = 0; i < fields->count && !in->why; i++) read_one(&fields->list[i], in, event);
+const char *fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event) {
+    size_t i = 0;
+    while (i < fields->count && !in->why) read_one(&fields->list[i++], in, event);
+    return in->why && i > 0 ? fields->list[i - 1].name : NULL;
 }
 
 static void write_one(const struct field *field, const void *event, struct wp_buf *out) {

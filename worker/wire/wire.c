@@ -160,10 +160,12 @@ static void write_header(const struct wp_wire *wire, enum wp_topic topic, struct
 static enum wp_err decode_avro(enum wp_topic topic, struct wp_str datum, union wp_event *event,
                                struct wp_error *error) {
     struct avro_reader in = avro_reader(datum);
-    fields_read_avro(&topic_fields[topic], &in, event);
+    const char *field = fields_read_avro(&topic_fields[topic], &in, event);
     if (!in.why && avro_left(&in) > 0) avro_bad(&in, "bytes follow its end");
     if (!in.why) return WP_OK;
-    return wp_fail(error, WP_ERR_DATA, "the Avro datum is malformed: %s", in.why);
+    return wp_fail(error, WP_ERR_DATA, "the Avro datum is malformed%s%s at its byte %zu: %s",
+                   field ? " in field " : "", field ? field : "",
+                   (size_t)(in.bad_at - (const unsigned char *)datum.ptr), in.why);
 }
 
 static enum wp_err decode_body(const struct frame *frame, enum wp_topic topic, struct wp_arena *arena,

@@ -7,7 +7,6 @@ import argparse
 import os
 import random
 import sys
-import tempfile
 import time
 
 from checker import KINDS, check
@@ -15,7 +14,7 @@ from faults import SESSION_S, Faults
 from history import Writer, load as load_history
 from judge_client import SENT_TOPICS, JudgeClient
 from load import chaos_system, group_positions
-from system import Worker
+from system import ROOT, Worker
 
 RATE = 150         # events a second
 SETTLE_S = 120     # after the load, for what is still owed
@@ -154,14 +153,15 @@ def main():
     parser.add_argument("--minutes", type=float, default=2, help="of load (2)")
     parser.add_argument("--seed", type=int, help="of the events and the faults; drawn and printed when it is not given")
     parser.add_argument("--rate", type=int, default=RATE, help=f"events a second ({RATE})")
-    parser.add_argument("--history", help="where to write the history, and the workers' logs beside it")
+    parser.add_argument("--history", help="where to write the history, and the workers' logs beside it (.cache/chaos/SEED.jsonl)")
     parser.add_argument("--check", metavar="HISTORY", help="judge a history that is there, and run nothing")
     options = parser.parse_args()
     if options.check:
         judgement = check(load_history(options.check))
         return report(judgement, count_faults(options.check), 0)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10 ** 6)
-    path = options.history or os.path.join(tempfile.mkdtemp(prefix="warmpool-judge-"), "history.jsonl")
+    path = options.history or str(ROOT / ".cache" / "chaos" / f"{seed}.jsonl")
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     print(f"seed: {seed}\nhistory: {path}", flush=True)
     faults = play(options.minutes, seed, path, options.rate)
     return report(check(load_history(path)), faults, options.minutes)

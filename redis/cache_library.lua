@@ -1,9 +1,12 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 4
+-- revision 5
 frame.register_slot('cache_')
 delivery.register('cache_')
 local topic = {apply = cache.apply, is_read = cache.is_read, reread = cache.reread}
 delivery.register_topic('cache', topic)
 frame.register('cache_replay', function(keys, args) return delivery.replay(keys, args, topic) end, {'no-writes', 'allow-oom'})
 -- It frees memory, so it may run when there is none left.
-frame.register('cache_sweep', function(keys) return cache.sweep(keys[1], frame.now, frame.settings) + delivery.sweep(keys[1]) end, {'allow-oom'})
+frame.register('cache_sweep', function(keys)
+    frame.keep_maxmemory()
+    return cache.sweep(keys[1], frame.now, frame.settings) + delivery.sweep(keys[1])
+end, {'allow-oom'})

@@ -74,12 +74,13 @@ end
 -- A logical time as clients are told it: by Redis' clock, ms.
 function frame.told(us) return math.floor((us + frame.wall - frame.now) / 1000) end
 
--- An error of redis.call is Redis' (a table), as is a lack of memory; all others are about the events.
+-- An error of redis.call is Redis' and begins with its code, as does a lack of memory; all others are about the events. (Redis' pcall
+-- makes a text of either.)
 local function failure(why)
-    if type(why) == 'table' then return redis.error_reply(why.err or 'ERR failed') end
-    why = tostring(why)
+    why = tostring(type(why) == 'table' and why.err or why):gsub('[\r\n]', ' ')
+    if why:find('^%u%u+ ') then return redis.error_reply(why) end
     if why:find('not enough memory', 1, true) then return redis.error_reply('OOM ' .. why) end
-    return redis.error_reply('WPFN ' .. why:gsub('[\r\n]', ' '))
+    return redis.error_reply('WPFN ' .. why)
 end
 
 local function is_error(reply) return type(reply) == 'table' and reply.err ~= nil end
@@ -110,7 +111,11 @@ local function maxmemory()
     return type(text) == 'string' and text:match('maxmemory:(%d+)') or '0'
 end
 
-function frame.keep_maxmemory() redis.call('HSET', frame.slot .. ':meta', 'maxmemory', maxmemory()) end
+function frame.keep_maxmemory()
+    local most = maxmemory()
+    frame.maxmemory = tonumber(most)
+    redis.call('HSET', frame.slot .. ':meta', 'maxmemory', most)
+end
 
 -- settings: args = elapsed_us, worker, read_at_ms, hash, map. Those that were read last are in force, so two workers that differ do not
 -- undo each other. Reply: {1 = these are in force / 0, hash in force, TIME in ms, format}.

@@ -5,6 +5,8 @@
 --           a line feed (ids have none), cpu, memory, time (NaN: none), seen, placed (us) as doubles of 8 bytes each, and philosophy
 --   :seen   zset of those who hold nothing by when they were seen, brought up to date (`placed`) when that is a tenth of agents_ttl or
 --           10 s ago; an id may stay there while it holds a container, and is passed over
+--
+-- Uses bulk.lua.
 local agents = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all

@@ -1,4 +1,7 @@
 -- Room: creating containers, on which host, and who makes way. Everything that changes what waits or what is there ends in restore().
+--
+-- Takes from leases.lua: the call's bounds and counts (CREATES, HUNGRY, creates, work), size_of(), total(), is_up(), oldest_idle(),
+-- destroy(), command(), go_on(); from predictor.lua: limits of containers; from state.lua, host_table.lua and lists.lua their tables.
 
 local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
 

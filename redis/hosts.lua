@@ -1,4 +1,7 @@
 -- Functions that are no topic's: what hosts ask and say, what is due, and what is over.
+--
+-- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from state.lua, host_table.lua and agents.lua their
+-- tables; from recover.lua: whether what Redis has forgotten was put back.
 
 -- beat: args = host, map. 1 when it brings what was not there; 2 when Redis does not know it although it has containers: nothing is done
 -- before what may be leased of them was looked up (recover.lua).

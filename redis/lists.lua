@@ -1,6 +1,6 @@
 -- Ordered lists (sorted sets) of the {pool} slot, read lazily from their head: item(l, i) is the i-th member that was there when the
 -- function began or was added since; members removed meanwhile are still seen, and are told apart by what they are. Changes are
--- written by flush().
+-- written by flush(). Uses bulk.lua.
 local lists = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all

@@ -1,5 +1,10 @@
--- The topics' functions (leases.lua has their frame): what each event does, by leases.lua and capacity.lua. Fields are as redis/README.md
--- has them; those at an event's end may be missing.
+-- The topics' functions: what each event of acquire, release, usage, control and container-event does. Fields are as redis/README.md has
+-- them; those at an event's end may be missing.
+--
+-- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP, WORK), add(), go_on(), answers, leases, waiting and
+-- idle containers; from capacity.lua: prewarm(), restore_hungry(), destroy_oldest_idle(), set_hungry(); from philosophies.lua: which pools
+-- there may be; from repair.lua: what becomes of rows that contradict others. What an event changes is in the tables of state.lua until
+-- finish() writes it.
 
 local function load_requests_and_pools(events, request, name)
     local ids, names, seen = {}, {}, {}

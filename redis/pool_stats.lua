@@ -1,6 +1,7 @@
--- What the pool's public functions say, as JSON. Reads only.
+-- What the public functions of the {pool} slot say, as JSON, in pages. Reads only.
+--
+-- Uses state.lua (rows of pools, requests, containers), host_table.lua, predictor.lua and agents.lua.
 local pool_stats = {}
-
 
 local function round2(x) return math.floor(x * 100 + 0.5) / 100 end
 

@@ -3,6 +3,8 @@
 --   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was, `placed`
 --   :sampled zset of philosophies by when they were last placed here (us): with a sample, but not again within an hour
 --   :h:P     list of samples: cpu, memory, time in millionths (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
+--
+-- Uses bulk.lua; remove() also state.lua.
 local predictor = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all

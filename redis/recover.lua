@@ -1,5 +1,8 @@
 -- What a worker found in Kafka after Redis had forgotten everything (docs/reliability.md): leases that are still on, requests that
 -- wait, and those that ended lately. Their containers are leased again; what else hosts have is nobody's.
+--
+-- Takes from leases.lua: begin(), the fields of requests and containers, packed_answer(), start_waiting(); from capacity.lua: set_hungry();
+-- from philosophies.lua: the pool of a philosophy; from host_table.lua: hosts that have not come back yet.
 
 -- A tenant that is not known is empty: no request has it, so nobody gets such a container after its lease (pool.release destroys it).
 local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its containers count as dead

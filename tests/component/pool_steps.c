@@ -266,6 +266,26 @@ Test(pool_steps, a_waiting_list_of_requests_that_nothing_fits_costs_little) {
     expect(&work, "acquire behind 4000 that are too large", 60, 40);
 }
 
+/* Many pools want room on a full host, whose idle containers are of another pool, each of a reuse key of its
+ * own, and too few of them make way for all. */
+Test(pool_steps, many_pools_that_want_room_take_turns) {
+    struct work work = {0};
+    idle_of_many_keys(LARGE);
+    pool_host(&slot, "h1", LARGE, 0);
+    acquire_many(LARGE, 900, false, true, 3600000, 0);
+    for (int i = 0; i < ROUNDS; i++) measure_event(&work, "h1", "host_up", "");
+    expect(&work, "host_up with 900 pools that want room", 900, 140);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct test_events events = {0};
+        char id[24];
+        snprintf(id, sizeof id, "more%d", i);
+        pool_add_request(&events, pool_next(&slot, POOL_ACQUIRE),
+                         &(struct pool_request){.id = id, .philosophy = "p2500", .memory = 9, .cpu = 9});
+        measure(&work, POOL_ACQUIRE, &events);
+    }
+    expect(&work, "acquire for which another pool makes room", 900, 10);
+}
+
 /* ---- what is due ---- */
 
 Test(pool_steps, leases_and_requests_that_are_over_end_in_steps) {

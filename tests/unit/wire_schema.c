@@ -309,6 +309,8 @@ Test(wire_schema, a_folder_with_a_wrong_schema_stops_the_start) {
     expect_folder_refused("o.avsc", "{\"type\":\"record\",\"name\":\"R\",\"name\":\"S\",\"fields\":[]}",
                           "an object has a key twice: name");
     expect_folder_refused("p.avsc", "{\"type\":\"record\",\"name\":\"R\\u0000\",\"fields\":[]}", "U+0000");
+    expect_folder_refused("r.avsc", "{\"type\":\"record\",\"name\":\"R\",\"namespace\":\"a]\",\"fields\":[]}",
+                          "a character that Avro's names do not have: a]");
     expect_folder_refused("q.avsc", "{\"type\":\"record\",\"name\":\"a \\\"b\",\"fields\":[]}",
                           "a character that Avro's names do not have");
     expect_folder_refused("a.avsc", "{", "schema a.avsc is no JSON");

@@ -14,8 +14,9 @@ struct scan scan_text(struct wp_str text) {
 }
 
 struct scan scan_inside(const struct scan *outer, const struct scan_value *value) {
-    return (struct scan){
-        .begin = outer->begin, .at = value->text.ptr, .end = value->text.ptr + value->text.len};
+    const char *at =
+        value->text.ptr ? value->text.ptr : outer->end; /* of a value that is not there: nothing */
+    return (struct scan){.begin = outer->begin, .at = at, .end = at + value->text.len};
 }
 
 static bool bad(struct scan *in, const char *at, const char *why) {

@@ -27,7 +27,8 @@ struct scan_value {
 };
 
 struct scan scan_text(struct wp_str text);
-/* Inside a value that was read before: offsets stay those of the whole text. */
+/* Inside a value that was read before (or, of a zeroed one, nothing): offsets stay those of the whole text.
+ */
 struct scan scan_inside(const struct scan *outer, const struct scan_value *value);
 
 /* The next value, whole. False: malformed, in->why says how, and in->at where. */

@@ -106,6 +106,7 @@ static const char *name_of(struct parser *parser, const struct scan_value *value
             return (void *)refuse(parser, "a name has a character that Avro's names do not have", name);
         begins = c == '.';
     }
+    if (begins) return (void *)refuse(parser, "a name ends with a dot", name);
     return name;
 }
 
@@ -210,6 +211,7 @@ static struct type *parse_named(struct parser *parser, const struct scan_value *
                                 const char *space) {
     struct scan_value name_value = member(parser, json, "name"), own = member(parser, json, "namespace");
     const char *name = name_of(parser, &name_value, true), *own_space = word_of(parser, &own);
+    if (own_space && *own_space) own_space = name_of(parser, &own, true); /* an empty one is none */
     if (!name) return refuse(parser, "it has a type without a name", kind_names[kind]);
     if (parser->named_count == NAMED_TYPES) return refuse(parser, "it has more than 256 named types", NULL);
     struct type *type = new_type(parser, kind);

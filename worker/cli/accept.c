@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
-#include "pipeline/handler.h"
+#include "pipeline/topic_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -169,7 +169,7 @@ static int run(const struct wp_config *config, const char *topic) {
         wp_fail(&error, WP_ERR_CONFIG, "%s is no input topic; one is %s", topic, wp_topics[0].name);
         return wp_options_fail(&command, WP_EXIT_USAGE, &error);
     }
-    a.slot = wp_handlers[a.topic].slot;
+    a.slot = topic_table[a.topic].slot;
     a.name = wp_topic_full_name(config, a.topic);
     int code = accept_all(&a, &error) ? wp_options_fail(&command, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
     if (a.cluster) rd_kafka_mem_free(a.kafka, a.cluster);

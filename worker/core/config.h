@@ -52,13 +52,14 @@ struct wp_config {
     } wire;
 
     struct {
-        char *id;         /* worker.id: empty = host name and process id; when set it is also Kafka's
-                             group.instance.id */
-        int64_t batch;    /* worker.batch: 500 events in one call */
-        int64_t window;   /* worker.window: 4096 events of a partition taken and not finished */
-        int64_t calls;    /* worker.calls: 4 calls of a topic in flight */
-        int64_t sweep_ms; /* worker.sweep_interval_ms: 100 */
-        int64_t stop_ms;  /* worker.stop_timeout_ms: 10000, to finish on SIGTERM */
+        char *id;             /* worker.id: empty = host name and process id; when set it is also Kafka's
+                                 group.instance.id */
+        int64_t batch;        /* worker.batch: 500 events in one call */
+        int64_t window;       /* worker.window: 4096 events of a partition taken and not finished */
+        int64_t window_bytes; /* worker.window_bytes: 64 MB of all partitions taken and not finished */
+        int64_t calls;        /* worker.calls: 4 calls of a topic in flight */
+        int64_t sweep_ms;     /* worker.sweep_interval_ms: 100 */
+        int64_t stop_ms;      /* worker.stop_timeout_ms: 10000, to finish on SIGTERM */
     } worker;
 
     struct {

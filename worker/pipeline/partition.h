@@ -1,79 +1,52 @@
-/* One assigned partition of an input topic: its window of events, its chain of calls, its floor. Internal to
- * pipeline/.
- *
- * An event's way: QUEUED -> SENT (in a call) -> ANSWERED (its records are on their way) -> DONE. A call that
- * failed puts its events back to QUEUED. A partition that starts again forgets its window; reports about
- * forgotten events free them. */
+/* An assigned partition of an input topic: Kafka's side of it (the base), its delivery rules (delivery/), and
+ * the items that are in its window. The loop's thread. */
 #ifndef WP_PIPELINE_PARTITION_H
 #define WP_PIPELINE_PARTITION_H
-#include "pipeline/pipeline.h"
-
-enum { PARTITION_RETRY_MS = 20 }; /* the first wait after a refusal; it doubles */
-
-enum event_state { EVENT_QUEUED, EVENT_SENT, EVENT_ANSWERED, EVENT_DONE };
-
-struct event {
-    struct partition *partition; /* NULL: forgotten */
-    struct wp_record_in *record; /* owned until it is done */
-    int64_t offset, read_us;
-    enum event_state state;
-    unsigned outstanding; /* records not confirmed yet */
-    unsigned attempts;    /* calls that failed on this event (rule 8) */
-    bool dead, answered;  /* went to dead-letter; carried an assignment */
-};
-
-enum partition_state {
-    PARTITION_LOOKING, /* asking Kafka and Redis where to begin */
-    PARTITION_RUNNING,
-    PARTITION_BLOCKED, /* cannot begin: `reason`; looked at again every few seconds */
-    PARTITION_GONE,    /* revoked; freed with its last call */
-};
+#include "delivery/delivery.h"
+#include "pipeline/context.h"
+#include "pipeline/topic_table.h"
 
 struct partition {
-    struct wp_consumer_partition base; /* first: the consumer's side of it */
-    struct wp_pipeline *pipeline;
-    struct partition *next;
-    const struct wp_handler *handler;
-    char *name; /* "<cluster>/<topic>/<n>", as Redis knows it */
-    enum partition_state state;
-    unsigned epoch; /* grows with each start: late replies of an older one are ignored */
-    char reason[512];
-
-    struct event **window; /* ring of owned events in offset order */
-    size_t first, count, capacity;
-    size_t unsent; /* index from first of the first QUEUED event */
-
-    int64_t generation;  /* how often it was accepted anew: the slot refuses calls of another */
-    int64_t acked, sent; /* last offset acknowledged by the slot, last one sent to it */
-    int64_t floor,
-        floor_acked; /* completed prefix (first offset not finished); what the slot has acknowledged of it */
-    int calls;       /* under way */
-    int references;  /* calls of any kind that hold a pointer to this */
-    bool dirty;      /* a call failed: drain, then send again from `acked` */
-    bool paused;     /* the window is full */
-    int64_t single_until; /* after a function error: one event a call up to this offset (rule 8) */
-    int64_t look_at_us;   /* LOOKING and BLOCKED: when to look (again); 0 = the answer is awaited */
-    int64_t retry_at_us;  /* not before (backoff after transient refusals) */
-    int retry_ms;
+    struct wp_consumer_partition base; /* first: the consumer's side */
+    const struct pipeline_context *context;
+    struct partition *next; /* of the pipeline's list */
+    const struct topic_row *row;
+    struct wp_delivery
+        *delivery; /* NULL: revoked; freed when the last call and record that name it have ended */
+    char *name;    /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
+    int64_t
+        accepted; /* how often the partition was accepted anew: the slot refuses calls of another number */
+    bool slot_is_full;    /* the latest call was refused for want of memory in Redis */
+    int64_t commit_asked; /* the latest commit that was not answered yet; -1: none */
+    unsigned commit_generation;
+    unsigned references; /* of the list, calls under way and records that are not confirmed */
 };
 
-struct partition *partition_new(struct wp_pipeline *pipeline, enum wp_topic topic);
-void partition_take(struct partition *p, struct wp_record_in *record); /* takes the record */
-void partition_end_reached(struct partition *p); /* nothing is left to read before base.position */
-void partition_event_done(struct event *event);  /* its last record is confirmed */
-void partition_forget(struct partition *p);      /* drops the window and starts a new epoch */
-void partition_restart(struct partition *p, const char *why); /* forget, then begin by rule 6 */
-/* The sent events from first to last are answered: those without a record are done. */
-void partition_answered(struct partition *p, int64_t first, int64_t last);
-void partition_release(struct partition *p); /* one reference less; frees a GONE one without */
-struct event *partition_find(const struct partition *p, int64_t offset);
-static inline struct event *partition_at(const struct partition *p, size_t i) {
-    return p->window[(p->first + i) % p->capacity];
-}
+/* An event of the window, and the token of its records. */
+struct item {
+    struct partition *partition;
+    struct wp_record_in *record; /* NULL once the event has left the window */
+    int64_t offset;
+    int64_t read_us; /* wp_clock_us() when it was taken */
+    unsigned generation;
+    unsigned references; /* of the window, and of records that are not confirmed */
+    bool answers;        /* one of its records is an acquire's answer */
+};
 
-/* start.c: rule 6. */
-void partition_look(struct partition *p);
-void partition_looked(struct partition *p);
-void partition_block(struct partition *p, const char *format, ...) WP_PRINTF(2, 3);
+struct partition *partition_new(const struct pipeline_context *context, enum wp_topic topic,
+                                struct wp_delivery_budget *budget);
+void partition_retire(struct partition *p); /* it is revoked: what comes about it later is ignored */
+void partition_hold(struct partition *p);
+void partition_release(struct partition *p);
+
+void partition_take(struct partition *p, struct wp_record_in *record); /* takes the record */
+/* A record of the item is on its way to Kafka: one more reference. */
+void item_hold(struct item *item);
+/* It has arrived, or not. Returns true when the partition starts again because of that. */
+bool item_delivered(struct item *item, bool ok);
+/* Forgets the window and begins again by rule 6. */
+void partition_restart(struct partition *p, const char *why);
+/* The same, told: the delivery core has decided it. */
+void partition_restarted(struct partition *p, const char *why);
 
 #endif

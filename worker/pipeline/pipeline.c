@@ -1,165 +1,221 @@
-/* Owns the set of partitions and the pipeline's clock: what happens now and then. The loop's thread. */
+/* Owns the set of assigned partitions, and does what the delivery core of each says, when something happened
+ * and now and then. The loop's thread. */
 #include "pipeline/pipeline.h"
 #include "cache/cache_calls.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "pipeline/call.h"
-#include "pipeline/internal.h"
+#include "pipeline/calls.h"
+#include "pipeline/recover.h"
+#include "pipeline/start.h"
 #include "pool/pool_calls.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    TICK_MS = 20,
-    COMMIT_US = 500000,
-    TELL_US = 50000 /* floors are told before a commit: it needs them */,
-    VERIFY_US = 3000000,
-    MAX_PARTITIONS = 4096
+enum { TICK_MS = 20, FLUSH_US = 450000 /* floors and commits */, VERIFY_US = 3000000, LIST_MAX = 256 };
+
+struct wp_pipeline {
+    struct pipeline_context context;
+    struct publisher *publisher;
+    struct records *records;
+    struct calls *calls;
+    struct starter starter;
+    struct recovery *recovery;
+    struct partition *partitions;
+    struct wp_delivery_budget budget; /* of all partitions together */
+    uv_timer_t tick;
+    int64_t next_flush_us, next_verify_us;
+    bool stopping;
+    void (*idle)(void *ctx);
+    void *idle_ctx;
 };
 
 static struct partition *of(struct wp_consumer_partition *base) {
-    return (struct partition *)base;
+    return (struct partition *)base; /* its first member */
 }
 
-/* Looks together at all partitions that are due. */
-static void look_at_due(struct wp_pipeline *pipeline, int64_t now) {
-    struct wp_consumer_partition *list[MAX_PARTITIONS];
-    size_t count = 0;
-    for (struct partition *p = pipeline->partitions; p && count < MAX_PARTITIONS; p = p->next) {
-        bool waiting = p->state == PARTITION_LOOKING || p->state == PARTITION_BLOCKED;
-        if (!waiting || p->look_at_us == 0 || p->look_at_us > now ||
-            !wp_link_ready(pipeline->links[p->handler->slot]))
-            continue;
-        p->look_at_us = 0;
-        list[count++] = &p->base;
+/* ---- what the delivery cores say ---- */
+
+struct work { /* what can be asked for several partitions at once */
+    struct wp_consumer_partition *unknown[LIST_MAX];
+    struct wp_commit commits[LIST_MAX];
+    size_t unknown_count, commit_count;
+};
+
+static void do_work(struct wp_pipeline *pipeline, struct work *work) {
+    if (work->unknown_count)
+        wp_consumer_query_offsets(pipeline->context.consumer, work->unknown, work->unknown_count);
+    if (work->commit_count) wp_consumer_commit(pipeline->context.consumer, work->commits, work->commit_count);
+    work->unknown_count = work->commit_count = 0;
+}
+
+static void carry_out(struct wp_pipeline *pipeline, struct partition *p, const struct wp_effect *effect,
+                      struct work *work) {
+    struct wp_consumer *consumer = pipeline->context.consumer;
+    switch (effect->kind) {
+    case WP_EFFECT_FIND_START:
+        work->unknown[work->unknown_count++] = &p->base;
+        break;
+    case WP_EFFECT_SEEK:
+        wp_consumer_start(consumer, &p->base, effect->offset);
+        break;
+    case WP_EFFECT_PAUSE:
+        wp_consumer_pause(consumer, &p->base);
+        break;
+    case WP_EFFECT_RESUME:
+        wp_consumer_resume(consumer, &p->base);
+        break;
+    case WP_EFFECT_TELL_FLOOR:
+        calls_tell_floor(pipeline->calls, p, effect->prev, effect->offset);
+        break;
+    case WP_EFFECT_COMMIT:
+        p->commit_asked = effect->offset;
+        p->commit_generation = wp_delivery_generation(p->delivery);
+        work->commits[work->commit_count++] = (struct wp_commit){&p->base, effect->offset};
+        break;
+    case WP_EFFECT_DEAD_LETTER:
+        records_dead_letter(pipeline->records, effect->item, wp_str(effect->text), 2);
+        break;
     }
-    if (count > 0) wp_consumer_query_offsets(pipeline->consumer, list, count);
+    if (work->unknown_count == LIST_MAX || work->commit_count == LIST_MAX) do_work(pipeline, work);
 }
 
-static int64_t committable(const struct partition *p) {
-    return p->floor < p->floor_acked ? p->floor : p->floor_acked;
+static void serve(struct wp_pipeline *pipeline, struct partition *p, int64_t now_us, bool flush,
+                  struct work *work) {
+    struct wp_effect effect;
+    while (wp_delivery_next(p->delivery, now_us, flush, &effect)) carry_out(pipeline, p, &effect, work);
 }
 
-/* Every running partition gets a commit, also one without a record: tools that scale by lag need it. */
-static size_t gather_commits(struct wp_pipeline *pipeline, struct wp_commit *list, size_t most) {
-    size_t count = 0;
-    for (struct partition *p = pipeline->partitions; p && count < most; p = p->next) {
-        if (p->state != PARTITION_RUNNING || p->base.committing || committable(p) <= p->base.committed)
-            continue;
-        list[count++] = (struct wp_commit){&p->base, committable(p)};
+/* One partition, of which something has changed. */
+static void serve_one(struct wp_pipeline *pipeline, struct partition *p) {
+    struct work work;
+    work.unknown_count = work.commit_count = 0;
+    serve(pipeline, p, wp_clock_us(), false, &work);
+    do_work(pipeline, &work);
+}
+
+/* What has become of the latest commit: the consumer says so in the base. */
+static void note_commit(struct partition *p, int64_t now_us) {
+    if (p->base.committing || p->commit_asked < 0) return;
+    bool ok = p->base.committed >= p->commit_asked;
+    wp_delivery_committed(p->delivery, p->commit_generation, p->commit_asked, ok, now_us);
+    p->commit_asked = -1;
+}
+
+static void serve_all(struct wp_pipeline *pipeline, int64_t now_us, bool flush) {
+    struct work work;
+    work.unknown_count = work.commit_count = 0;
+    for (struct partition *p = pipeline->partitions; p; p = p->next) {
+        bool waits_for_slot = wp_delivery_state(p->delivery) != WP_DELIVERY_RUNNING &&
+                              !wp_link_ready(pipeline->context.links[p->row->slot]);
+        if (waits_for_slot) continue;
+        note_commit(p, now_us);
+        serve(pipeline, p, now_us, flush, &work);
     }
-    return count;
+    do_work(pipeline, &work);
 }
 
-static void commit_floors(struct wp_pipeline *pipeline) {
-    struct wp_commit list[256];
-    size_t count = gather_commits(pipeline, list, 256);
-    if (count > 0) wp_consumer_commit(pipeline->consumer, list, count);
+static void send_all(struct wp_pipeline *pipeline) {
+    for (int topic = 0; topic < WP_TOPICS_IN; topic++) calls_send(pipeline->calls, (enum wp_topic)topic);
 }
+
+/* ---- now and then ---- */
 
 static void update_health(struct wp_pipeline *pipeline) {
-    struct wp_health *health = &pipeline->stats->state;
+    struct wp_health *health = &pipeline->context.stats->state;
     int partitions = 0;
     health->ready = true;
     health->reason[0] = '\0';
     for (struct partition *p = pipeline->partitions; p; p = p->next) {
         partitions++;
-        if (p->state != PARTITION_BLOCKED || !health->ready) continue;
+        if (wp_delivery_state(p->delivery) != WP_DELIVERY_BLOCKED || !health->ready) continue;
         health->ready = false;
-        snprintf(health->reason, sizeof health->reason, "%s", p->reason);
+        (void)snprintf(health->reason, sizeof health->reason, "%s", wp_delivery_reason(p->delivery));
     }
-    pipeline->stats->partitions = partitions;
+    pipeline->context.stats->partitions = partitions;
 }
 
 static bool is_idle(const struct wp_pipeline *pipeline) {
     for (const struct partition *p = pipeline->partitions; p; p = p->next)
-        if (p->state == PARTITION_RUNNING && (p->count > 0 || p->floor > p->floor_acked || p->calls > 0))
+        if (wp_delivery_state(p->delivery) == WP_DELIVERY_RUNNING && !wp_delivery_is_settled(p->delivery))
             return false;
     return publisher_waiting(pipeline->publisher) == 0;
 }
 
-static void send_all(struct wp_pipeline *pipeline) {
-    for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_send(pipeline, (enum wp_topic)topic);
+static void end_when_idle(struct wp_pipeline *pipeline) {
+    void (*idle)(void *) = pipeline->idle;
+    if (!pipeline->stopping || !idle || !is_idle(pipeline)) return;
+    pipeline->idle = NULL;
+    idle(pipeline->idle_ctx);
 }
 
 static void on_tick(uv_timer_t *timer) {
     struct wp_pipeline *pipeline = timer->data;
-    int64_t now = wp_clock_us();
-    if (!pipeline->consumer) return;
-    look_at_due(pipeline, now);
+    int64_t now_us = wp_clock_us();
+    if (!pipeline->context.consumer) return;
+    bool flush = pipeline->stopping || now_us >= pipeline->next_flush_us;
+    if (flush) pipeline->next_flush_us = now_us + FLUSH_US;
     send_all(pipeline);
-    if (pipeline->stopping || now >= pipeline->next_commit_us - TELL_US)
-        for (int topic = 0; topic < WP_TOPICS_IN; topic++) topic_tell_floors(pipeline, (enum wp_topic)topic);
-    if (now >= pipeline->next_verify_us) {
-        for (struct partition *p = pipeline->partitions; p; p = p->next) partition_verify(p);
-        pipeline->next_verify_us = now + VERIFY_US;
-    }
-    if (now >= pipeline->next_commit_us || pipeline->stopping) {
-        pipeline->next_commit_us = now + COMMIT_US;
-        commit_floors(pipeline);
+    serve_all(pipeline, now_us, flush);
+    if (now_us >= pipeline->next_verify_us) {
+        for (struct partition *p = pipeline->partitions; p; p = p->next) calls_verify(pipeline->calls, p);
+        pipeline->next_verify_us = now_us + VERIFY_US;
     }
     update_health(pipeline);
-    if (pipeline->stopping && pipeline->idle && is_idle(pipeline)) {
-        void (*idle)(void *) = pipeline->idle;
-        pipeline->idle = NULL;
-        idle(pipeline->idle_ctx);
-    }
+    end_when_idle(pipeline);
 }
+
+/* ---- what the consumer says ---- */
 
 static struct wp_consumer_partition *on_assigned(void *ctx, enum wp_topic topic, int32_t number) {
     struct wp_pipeline *pipeline = ctx;
-    struct partition *p = partition_new(pipeline, topic);
+    struct partition *p = partition_new(&pipeline->context, topic, &pipeline->budget);
     (void)number;
+    if (pipeline->stopping) wp_delivery_stop(p->delivery);
     p->next = pipeline->partitions;
     pipeline->partitions = p;
-    partition_look(p);
     return &p->base;
 }
 
 static void on_rebalanced(void *ctx) {
     struct wp_pipeline *pipeline = ctx;
     update_health(pipeline);
-    if (pipeline->consumer) look_at_due(pipeline, wp_clock_us());
-}
-
-static void give_up(struct wp_pipeline *pipeline, struct partition *p) {
-    struct partition **at = &pipeline->partitions;
-    while (*at != p) at = &(*at)->next;
-    *at = p->next;
-    partition_forget(p);
-    p->state = PARTITION_GONE;
-    partition_release(p);
+    if (pipeline->context.consumer) serve_all(pipeline, wp_clock_us(), false);
 }
 
 /* What is not committed in time is done again by the next owner, which is harmless. */
 static void commit_revoked(struct wp_pipeline *pipeline, struct wp_consumer_partition *const *list,
                            size_t count) {
-    struct wp_commit commits[256];
-    size_t n = 0;
-    for (size_t i = 0; i < count && n < 256; i++) {
-        struct partition *p = of(list[i]);
-        if (p->state == PARTITION_RUNNING && committable(p) > p->base.committed)
-            commits[n++] = (struct wp_commit){&p->base, committable(p)};
-    }
-    if (n > 0) wp_consumer_commit(pipeline->consumer, commits, n);
+    struct work work;
+    work.unknown_count = work.commit_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (wp_delivery_state(of(list[i])->delivery) == WP_DELIVERY_RUNNING)
+            serve(pipeline, of(list[i]), wp_clock_us(), true, &work);
+    do_work(pipeline, &work);
+}
+
+static void retire(struct wp_pipeline *pipeline, struct partition *p) {
+    struct partition **at = &pipeline->partitions;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    partition_retire(p);
 }
 
 static void on_revoked(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost) {
     struct wp_pipeline *pipeline = ctx;
     if (!lost) commit_revoked(pipeline, list, count);
-    for (size_t i = 0; i < count; i++) give_up(pipeline, of(list[i]));
+    for (size_t i = 0; i < count; i++) retire(pipeline, of(list[i]));
     wp_log(WP_LOG_INFO, "partitions_revoked", "count=%zu lost=%d", count, lost);
     update_health(pipeline);
 }
 
 static void on_record(void *ctx, struct wp_consumer_partition *base, struct wp_record_in *record) {
-    (void)ctx;
     partition_take(of(base), record);
+    serve_one(ctx, of(base)); /* a full window pauses */
 }
 
 static void on_end_reached(void *ctx, struct wp_consumer_partition *base) {
     (void)ctx;
-    partition_end_reached(of(base));
+    wp_delivery_at_position(of(base)->delivery, base->position);
 }
 
 static void on_batch_end(void *ctx) {
@@ -168,27 +224,22 @@ static void on_batch_end(void *ctx) {
 
 static void on_out_of_range(void *ctx, struct wp_consumer_partition *base, const char *why) {
     struct partition *p = of(base);
+    char reason[512];
     (void)ctx;
-    if (p->state != PARTITION_RUNNING) return;
-    partition_forget(p);
     const char *topic = wp_topics[base->topic].name;
-    partition_block(p,
-                    "topic %s: %s: it was made anew, or records were deleted before they were read; run "
-                    "`warmpool accept %s` to begin "
-                    "again at its first record",
-                    topic, why, topic);
+    if (!wp_delivery_restart(p->delivery, wp_clock_us(), 0)) return;
+    (void)snprintf(reason, sizeof reason,
+                   "topic %s: %s: it was made anew, or records were deleted before they were read; run "
+                   "`warmpool accept %s` to "
+                   "begin again at its first record",
+                   topic, why, topic);
+    wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s", topic, base->number, reason);
+    wp_delivery_block(p->delivery, wp_delivery_generation(p->delivery), reason, wp_clock_us());
 }
 
 static void on_offsets(void *ctx, struct wp_consumer_partition *base, const char *error) {
-    struct partition *p = of(base);
-    (void)ctx;
-    if (!error) {
-        partition_looked(p);
-        return;
-    }
-    wp_log(WP_LOG_WARN, "offsets_unknown", "topic=%s partition=%d error=%s", wp_topics[base->topic].name,
-           base->number, error);
-    p->look_at_us = wp_clock_us() + COMMIT_US;
+    struct wp_pipeline *pipeline = ctx;
+    start_partition(&pipeline->starter, of(base), error);
 }
 
 const struct wp_consumer_handler wp_pipeline_consumer_handler = {.assigned = on_assigned,
@@ -200,103 +251,109 @@ const struct wp_consumer_handler wp_pipeline_consumer_handler = {.assigned = on_
                                                                  .out_of_range = on_out_of_range,
                                                                  .offsets = on_offsets};
 
+/* ---- what the producer and the links say ---- */
+
 void wp_pipeline_delivered(void *ctx, void *token, bool ok) {
+    (void)ctx;
+    if (token) (void)item_delivered(token, ok);
+}
+
+static void on_too_large(void *ctx, void *token, const char *reason) {
     struct wp_pipeline *pipeline = ctx;
-    struct event *event = token;
-    if (!event) return;
-    if (!ok && event->partition) {
-        struct partition *p = event->partition;
-        event->outstanding--;
-        partition_restart(
-            p, "a record could not be delivered to Kafka"); /* frees an event without outstanding records */
-        p->look_at_us += COMMIT_US;                         /* what failed will hardly do better at once */
-        return;
-    }
-    if (--event->outstanding > 0) return;
-    if (event->partition) {
-        if (event->state == EVENT_ANSWERED) partition_event_done(event);
-    } else {
-        pipeline->forgotten--;
-        partition_event_done(event);
-    }
+    records_replace(pipeline->records, token, reason);
+}
+
+static void on_dropped(void *ctx, void *token) {
+    wp_pipeline_delivered(ctx, token, false);
 }
 
 void wp_pipeline_link_state(struct wp_pipeline *pipeline, enum wp_slot slot, bool ready) {
     if (!ready) return;
     for (struct partition *p = pipeline->partitions; p; p = p->next)
-        if (p->handler->slot == slot) partition_verify(p);
+        if (p->row->slot == slot) calls_verify(pipeline->calls, p);
     send_all(pipeline);
 }
 
-void wp_pipeline_recover(struct wp_pipeline *pipeline) {
+static void recover(void *ctx) {
+    struct wp_pipeline *pipeline = ctx;
     if (!pipeline->stopping) recovery_start(pipeline->recovery);
 }
 
-bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition) {
-    const struct partition *p = pipeline->partitions;
-    while (p && (p->base.topic != topic || p->base.number != partition)) p = p->next;
-    return p && p->state == PARTITION_RUNNING;
+void wp_pipeline_recover(struct wp_pipeline *pipeline) {
+    recover(pipeline);
 }
+
+bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition) {
+    for (const struct partition *p = pipeline->partitions; p; p = p->next)
+        if (p->row->topic == topic && p->base.number == partition)
+            return wp_delivery_state(p->delivery) == WP_DELIVERY_RUNNING;
+    return false;
+}
+
+/* ---- life ---- */
 
 void wp_pipeline_configure(struct wp_pipeline *pipeline) {
     static void (*const pack[WP_SLOTS])(struct wp_buf *, const struct wp_config *) = {
         [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
     for (int i = 0; i < WP_SLOTS; i++) {
         struct wp_buf settings = {0};
-        pack[i](&settings, pipeline->config);
-        wp_link_settings(pipeline->links[i], pipeline->config->worker.id, wp_clock_wall_ms(), wp_buf_str(&settings));
+        pack[i](&settings, pipeline->context.config);
+        wp_link_settings(pipeline->context.links[i], pipeline->context.config->worker.id, wp_clock_wall_ms(),
+                         wp_buf_str(&settings));
         wp_buf_done(&settings);
     }
 }
 
-enum wp_err wp_pipeline_new(struct wp_pipeline **ret_engine, uv_loop_t *loop, const struct wp_config *config,
-                            struct wp_stats *stats, struct wp_wire *wire,
+enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
+                            const struct wp_config *config, struct wp_stats *stats, struct wp_wire *wire,
                             struct wp_link *const links[WP_SLOTS], struct wp_error *error) {
     (void)error;
     struct wp_pipeline *pipeline = wp_calloc(1, sizeof *pipeline);
-    pipeline->loop = loop;
-    pipeline->config = config;
-    pipeline->stats = stats;
-    pipeline->wire = wire;
-    for (int i = 0; i < WP_SLOTS; i++) pipeline->links[i] = links[i];
+    struct pipeline_context *context = &pipeline->context;
+    *context = (struct pipeline_context){.loop = loop, .config = config, .stats = stats, .wire = wire};
+    for (int i = 0; i < WP_SLOTS; i++) context->links[i] = links[i];
+    const struct publisher_callbacks callbacks = {on_too_large, on_dropped, pipeline};
+    pipeline->budget.limit = (size_t)config->worker.window_bytes;
+    pipeline->publisher = publisher_new(context, &callbacks);
+    pipeline->records = records_new(context, pipeline->publisher);
+    pipeline->calls = calls_new(context, pipeline->records, pipeline->publisher, &pipeline->partitions);
+    pipeline->starter = (struct starter){context, recover, pipeline};
+    pipeline->recovery = recovery_new(loop, config, links[WP_SLOT_POOL], wire);
     wp_pipeline_configure(pipeline);
-    pipeline->publisher = publisher_new(pipeline);
-    pipeline->recovery =
-        recovery_new(loop, config, links[WP_SLOT_POOL], wire);
     uv_timer_init(loop, &pipeline->tick);
     pipeline->tick.data = pipeline;
     uv_timer_start(&pipeline->tick, on_tick, TICK_MS, TICK_MS);
     update_health(pipeline);
-    *ret_engine = pipeline;
+    *ret_pipeline = pipeline;
     return WP_OK;
 }
 
 void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
                         struct wp_producer *producer) {
-    pipeline->consumer = consumer;
-    pipeline->producer = producer;
+    pipeline->context.consumer = consumer;
+    pipeline->context.producer = producer;
 }
 
 void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), void *ctx) {
     pipeline->stopping = true;
     pipeline->idle = idle;
     pipeline->idle_ctx = ctx;
-    for (struct partition *p = pipeline->partitions; p; p = p->next)
-        if (p->state == PARTITION_RUNNING) wp_consumer_pause(pipeline->consumer, &p->base);
+    for (struct partition *p = pipeline->partitions; p; p = p->next) {
+        wp_delivery_stop(p->delivery);
+        if (pipeline->context.consumer) serve_one(pipeline, p);
+    }
 }
 
 static void on_closed(uv_handle_t *handle) {
-    struct wp_pipeline *pipeline = handle->data;
-    wp_buf_done(&pipeline->body);
-    wp_arena_done(&pipeline->arena);
-    free(pipeline);
+    free(handle->data);
 }
 
 void wp_pipeline_free(struct wp_pipeline *pipeline) {
     if (!pipeline) return;
-    pipeline->freed = true;
-    while (pipeline->partitions) give_up(pipeline, pipeline->partitions);
+    while (pipeline->partitions) retire(pipeline, pipeline->partitions);
     publisher_free(pipeline->publisher);
+    calls_free(pipeline->calls);
+    records_free(pipeline->records);
     recovery_free(pipeline->recovery);
     uv_close((uv_handle_t *)&pipeline->tick, on_closed);
 }

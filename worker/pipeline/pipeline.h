@@ -1,21 +1,24 @@
-/* The pipeline, from a consumed record to its confirmed answers (docs/reliability.md has the rules):
+/* The pipeline: a record from Kafka, to its confirmed answers (docs/architecture.md has the way,
+ * docs/reliability.md the rules):
  *
- *   consumer -> partition window -> one call of the topic's function -> records -> producer -> complete ->
- * floor -> commit
+ *   kafka/consumer -> partition's window (delivery/) -> call of the topic's function -> records ->
+ * kafka/producer
+ *                  -> confirmed -> floor -> commit
  *
  * One thread: the loop's. */
 #ifndef WP_PIPELINE_PIPELINE_H
 #define WP_PIPELINE_PIPELINE_H
-#include "kafka/producer.h"
 #include "kafka/consumer.h"
-#include "pipeline/handler.h"
+#include "kafka/producer.h"
+#include "store/link.h"
+#include "wire/wire.h"
 
 struct wp_pipeline;
 
 /* Borrows all that it is given. consumer and producer are handed over by wp_pipeline_attach, because they
  * need the pipeline's callbacks. */
-enum wp_err wp_pipeline_new(struct wp_pipeline **ret_engine, uv_loop_t *loop, const struct wp_config *config,
-                            struct wp_stats *stats, struct wp_wire *wire,
+enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
+                            const struct wp_config *config, struct wp_stats *stats, struct wp_wire *wire,
                             struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
 /* Reads again what it hands to Redis of the configuration: when that changed before the first event. */
 void wp_pipeline_configure(struct wp_pipeline *pipeline);
@@ -31,7 +34,8 @@ void wp_pipeline_recover(struct wp_pipeline *pipeline);
 
 /* True while this worker handles that partition. */
 bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition);
-/* Takes no more; `idle` is called once when all that was taken is finished and its floor acknowledged. */
+/* Takes no more and adopts no partition; `idle` is called once when all that was taken is finished and
+ * committed. */
 void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), void *ctx);
 void wp_pipeline_free(struct wp_pipeline *pipeline); /* NULL is fine; run the loop once more afterwards */
 

@@ -1,20 +1,27 @@
-/* Records to Kafka: what a call answered, and dead letters. What the producer cannot take now is kept in
- * order and tried again. Internal to pipeline/. */
+/* Records on their way to Kafka, in order: what the producer cannot take now waits here and is tried again.
+ * The loop's thread. */
 #ifndef WP_PIPELINE_PUBLISH_H
 #define WP_PIPELINE_PUBLISH_H
-#include "pipeline/partition.h"
+#include "pipeline/context.h"
 
 struct publisher;
-struct publisher *publisher_new(struct wp_pipeline *pipeline);
-void publisher_free(struct publisher *publisher);
 
-/* Publishes the records of `chunk` that belong to events of this partition between first and last that are
- * SENT, and counts them in their `outstanding`. False when the chunk is not MessagePack of this convention.
- */
-bool publish_chunk(struct partition *p, struct wp_str chunk, int64_t first, int64_t last);
-/* The event's own bytes to dead-letter. */
-void publish_dead(struct partition *p, struct event *event, struct wp_str reason);
-/* True while records wait for the producer: no new calls then. */
+struct publisher_callbacks { /* both are given the record's token, which is the callee's again */
+    /* Kafka will never take the record, for this reason: something else has to be published in its place. */
+    void (*too_large)(void *ctx, void *token, const char *reason);
+    /* It was still waiting when the publisher ended. */
+    void (*dropped)(void *ctx, void *token);
+    void *ctx;
+};
+
+struct publisher *publisher_new(const struct pipeline_context *context,
+                                const struct publisher_callbacks *callbacks);
+void publisher_free(struct publisher *publisher); /* NULL is fine; run the loop once more afterwards */
+
+/* Copies what has to wait; takes record->headers. A command goes to the partition of its key, the host. A
+ * dead letter that is too large is cut. */
+void publisher_send(struct publisher *publisher, struct wp_record *record);
+/* So much waits that nothing more should be asked for. */
 bool publisher_is_full(const struct publisher *publisher);
 size_t publisher_waiting(const struct publisher *publisher);
 

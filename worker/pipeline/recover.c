@@ -101,8 +101,7 @@ static void on_tick(uv_timer_t *timer) {
 struct recovery *recovery_new(uv_loop_t *loop, const struct wp_config *config, struct wp_link *link,
                               struct wp_wire *wire) {
     struct recovery *r = wp_calloc(1, sizeof *r);
-    *r = (struct recovery){
-        .loop = loop, .config = config, .link = link, .wire = wire, .pins = 1};
+    *r = (struct recovery){.loop = loop, .config = config, .link = link, .wire = wire, .pins = 1};
     uv_timer_init(loop, &r->tick);
     r->tick.data = r;
     return r;

@@ -1,203 +1,182 @@
-/* Owns where a partition begins: delivery rule 6. The loop's thread. */
+/* Asks the state slot and carries out delivery/begin.h's decision. The loop's thread. */
+#include "pipeline/start.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "pipeline/pipeline.h"
-#include "pipeline/internal.h"
+#include "delivery/begin.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_AGAIN_US = 500000, BLOCKED_LOOK_US = 2000000 };
-
-struct question { /* to Redis about a partition that begins */
+struct question { /* to the slot, about a partition that begins */
+    const struct starter *starter;
     struct partition *p;
-    unsigned epoch;
+    unsigned generation;
+    struct wp_begin_facts facts;
     int64_t start;
 };
 
-void partition_look(struct partition *p) {
-    p->state = PARTITION_LOOKING;
-    p->look_at_us = wp_clock_us();
+static void ask_again(const struct question *q) {
+    wp_delivery_ask_again(q->p->delivery, q->generation, wp_clock_us());
 }
 
-static void look_again(struct partition *p, int64_t after_us) {
-    p->look_at_us = wp_clock_us() + after_us;
+static void end(struct question *q) {
+    partition_release(q->p);
+    free(q);
 }
 
-void partition_block(struct partition *p, const char *format, ...) {
-    char reason[sizeof p->reason];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    if (p->state != PARTITION_BLOCKED || strcmp(reason, p->reason) != 0)
-        wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s",
-               wp_topics[p->base.topic].name, p->base.number, reason);
-    memcpy(p->reason, reason, sizeof reason);
-    p->state = PARTITION_BLOCKED;
-    look_again(p, BLOCKED_LOOK_US);
+static bool is_wanted(const struct question *q) {
+    return q->p->delivery && wp_delivery_state(q->p->delivery) != WP_DELIVERY_RUNNING &&
+           wp_delivery_generation(q->p->delivery) == q->generation;
 }
 
-static void begin_at(struct partition *p, int64_t start, int64_t floor) {
-    p->acked = p->sent = start - 1;
-    p->floor = start;
-    p->floor_acked = floor;
-    p->reason[0] = '\0';
-    p->paused = false;
-    p->state = PARTITION_RUNNING;
-    wp_consumer_start(p->pipeline->consumer, &p->base, start);
-    wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
-           (long long)start, (long long)floor, (long long)p->base.committed);
+static void call(struct question *q, const char *function, const struct wp_str *args, size_t count,
+                 wp_link_reply reply) {
+    if (!wp_link_call(q->p->context->links[q->p->row->slot], function, args, count, reply, q)) return;
+    ask_again(q);
+    end(q);
 }
 
-static struct question *ask(struct partition *p, int64_t start) {
-    struct question *q = wp_calloc(1, sizeof *q);
-    *q = (struct question){.p = p, .epoch = p->epoch, .start = start};
-    p->references++;
-    return q;
-}
-
-static bool still_wanted(const struct question *q) {
-    return (q->p->state == PARTITION_LOOKING || q->p->state == PARTITION_BLOCKED) && q->epoch == q->p->epoch;
-}
-
-static void on_begun(void *ctx, const redisReply *reply, const char *error) {
-    struct question *q = ctx;
+static void begin_at(const struct question *q, int64_t floor) {
     struct partition *p = q->p;
+    wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
+           (long long)q->start, (long long)floor, (long long)q->facts.committed);
+    wp_delivery_begin(p->delivery, q->generation, q->start, floor, q->facts.committed);
+}
+
+static void block(const struct question *q, const char *reason) {
+    struct partition *p = q->p;
+    if (strcmp(reason, wp_delivery_reason(p->delivery)) != 0)
+        wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s",
+               wp_topics[p->row->topic].name, p->base.number, reason);
+    wp_delivery_block(p->delivery, q->generation, reason, wp_clock_us());
+}
+
+static void on_floor_set(void *ctx, const redisReply *reply, const char *error) {
+    struct question *q = ctx;
     (void)error;
-    if (still_wanted(q)) {
-        bool done = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
-        if (done) p->generation = reply->element[1]->integer;
-        if (done && reply->element[2]->integer == 1)
-            begin_at(p, q->start, reply->element[0]->integer);
-        else
-            look_again(p, done ? 0 : LOOK_AGAIN_US); /* done: somebody else has begun it */
+    bool done = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
+    if (is_wanted(q) && done && reply->element[2]->integer == 1) {
+        q->p->accepted = reply->element[1]->integer;
+        begin_at(q, reply->element[0]->integer);
+    } else if (is_wanted(q)) { /* not answered, or another worker was faster */
+        ask_again(q);
     }
-    partition_release(p);
-    free(q);
+    end(q);
 }
 
-/* Calls, and looks again later when that is not possible. */
-static void call(struct partition *p, const char *function, const struct wp_str *args, size_t count,
-                 wp_link_reply reply, struct question *q) {
-    if (!wp_link_call(p->pipeline->links[p->handler->slot], function, args, count, reply, q)) return;
-    look_again(p, LOOK_AGAIN_US);
-    partition_release(p);
-    free(q);
-}
-
-static void begin(struct partition *p, int64_t start) {
+static void set_floor(struct question *q, const struct wp_begin *begin) {
     char offset[24];
-    int n = snprintf(offset, sizeof offset, "%lld", (long long)start);
-    const struct wp_str args[] = {wp_str(p->name), {offset, (size_t)n}, WP_STR("new"), WP_STR("")};
-    call(p, "begin", args, 4, on_begun, ask(p, start));
+    q->start = begin->start;
+    int len = snprintf(offset, sizeof offset, "%lld", (long long)begin->start);
+    const struct wp_str args[] = {wp_str(q->p->name), {offset, (size_t)len}, WP_STR("new"), WP_STR("")};
+    if (begin->forgotten)
+        wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
+               wp_topics[q->p->row->topic].name, q->p->base.number, (long long)begin->start,
+               "Redis remembers nothing of it: it goes on at what was committed");
+    call(q, "begin", args, 4, on_floor_set);
 }
 
-/* Nobody has worked on it yet: from the beginning, and the slot is told so first. */
-static void begin_anew(struct partition *p) {
-    begin(p, p->base.low);
-}
-
-/* Redis has forgotten it: what was committed is not done again, if it is still there. */
-static void begin_forgotten(struct partition *p) {
-    const struct wp_consumer_partition *look = &p->base;
-    bool known = look->committed >= look->low && look->committed <= look->high;
-    int64_t start = known ? look->committed : look->low;
-    wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
-           wp_topics[p->base.topic].name, p->base.number, (long long)start,
-           "Redis remembers nothing of it: it goes on at what was committed");
-    begin(p, start);
-}
+static void carry_out(struct question *q);
 
 static void on_recovered(void *ctx, const redisReply *reply, const char *error) {
     struct question *q = ctx;
-    struct partition *p = q->p;
+    char reason[512];
     (void)error;
-    if (still_wanted(q)) {
-        if (!reply || reply->type != REDIS_REPLY_INTEGER) {
-            look_again(p, LOOK_AGAIN_US);
-        } else if (reply->integer == 1) {
-            begin_forgotten(p);
-        } else {
-            partition_block(
-                p,
-                "Redis remembers nothing of topic %s, but its consumer group has committed offset %lld: "
-                "Redis "
-                "has lost its data (or redis.url or redis.prefix is wrong); leases are being rebuilt from "
-                "container-assignment",
-                wp_topics[p->base.topic].name, (long long)p->base.committed);
-            look_again(p, LOOK_AGAIN_US);
-            wp_pipeline_recover(p->pipeline);
-        }
+    if (is_wanted(q) && reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
+        q->facts.recovered = true;
+        carry_out(q);
+        return;
     }
-    partition_release(p);
-    free(q);
+    if (is_wanted(q) && reply && reply->type == REDIS_REPLY_INTEGER) {
+        (void)snprintf(reason, sizeof reason,
+                       "Redis remembers nothing of topic %s, but its consumer group has committed offset "
+                       "%lld: Redis has "
+                       "lost its data (or redis.url or redis.prefix is wrong); leases are being rebuilt from "
+                       "container-assignment",
+                       wp_topics[q->p->row->topic].name, (long long)q->facts.committed);
+        block(q, reason);
+        q->starter->recover(q->starter->ctx);
+    } else if (is_wanted(q)) {
+        ask_again(q);
+    }
+    end(q);
 }
 
-/* Not before what Kafka tells is back in Redis. */
-static void ask_whether_recovered(struct partition *p) {
-    call(p, "recovered", NULL, 0, on_recovered, ask(p, 0));
+static void block_out_of_log(const struct question *q, int64_t start) {
+    char reason[512];
+    const char *topic = wp_topics[q->p->row->topic].name;
+    (void)snprintf(
+        reason, sizeof reason,
+        "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, or "
+        "records "
+        "were deleted before they were read; run `warmpool accept %s` to begin again at its first record",
+        topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start, topic);
+    block(q, reason);
 }
 
-static void decide(struct partition *p, int64_t floor) {
-    const struct wp_consumer_partition *look = &p->base;
-    const char *topic = wp_topics[p->base.topic].name;
-    if (floor < 0 && look->committed < 0) {
-        begin_anew(p);
+static void carry_out(struct question *q) {
+    struct wp_begin begin = wp_begin_decide(&q->facts);
+    switch (begin.kind) {
+    case WP_BEGIN_SET_FLOOR:
+        set_floor(q, &begin);
         return;
-    }
-    if (floor < 0) {
-        if (p->handler->slot == WP_SLOT_POOL)
-            ask_whether_recovered(p);
-        else
-            begin_forgotten(p);
+    case WP_BEGIN_RECOVER:
+        call(q, "recovered", NULL, 0, on_recovered);
         return;
+    case WP_BEGIN_AT:
+        q->start = begin.start;
+        begin_at(q, q->facts.floor);
+        break;
+    case WP_BEGIN_BLOCKED:
+        block_out_of_log(q, begin.start);
+        break;
     }
-    int64_t start = look->committed >= 0 && look->committed < floor ? look->committed : floor;
-    if (look->high < floor || start < look->low) {
-        partition_block(p,
-                        "topic %s has offsets %lld to %lld, but offset %lld comes next: it was made anew, or "
-                        "records were deleted before "
-                        "they were read; run `warmpool accept %s` to begin again at its first record",
-                        topic, (long long)look->low, (long long)look->high, (long long)start, topic);
-        return;
-    }
-    begin_at(p, start, floor);
+    end(q);
 }
 
 static void on_positions(void *ctx, const redisReply *reply, const char *error) {
     struct question *q = ctx;
-    struct partition *p = q->p;
     (void)error;
-    if (still_wanted(q)) {
-        if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
-            p->generation = reply->element[2]->integer;
-            decide(p, reply->element[1]->integer);
-        } else
-            look_again(p, LOOK_AGAIN_US);
+    if (is_wanted(q) && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        q->facts.floor = reply->element[1]->integer;
+        q->p->accepted = reply->element[2]->integer;
+        carry_out(q);
+        return;
     }
-    partition_release(p);
-    free(q);
+    if (is_wanted(q)) ask_again(q);
+    end(q);
 }
 
 static bool name_partition(struct partition *p) {
-    const char *cluster = wp_consumer_cluster_id(p->pipeline->consumer);
-    if (!cluster) return false;
-    char *topic = wp_topic_full_name(p->pipeline->config, p->base.topic);
+    const char *cluster = wp_consumer_cluster_id(p->context->consumer);
+    if (p->name || !cluster) return p->name != NULL;
+    char *topic = wp_topic_full_name(p->context->config, p->row->topic);
     struct wp_buf name = {0};
     wp_buf_printf(&name, "%s/%s/%d", cluster, topic, p->base.number);
     wp_buf_add(&name, "", 1);
     free(topic);
-    free(p->name);
     p->name = name.data;
     return true;
 }
 
-void partition_looked(struct partition *p) {
-    if (p->state != PARTITION_LOOKING && p->state != PARTITION_BLOCKED) return;
-    if (!p->name && !name_partition(p)) {
-        look_again(p, LOOK_AGAIN_US);
+void start_partition(const struct starter *starter, struct partition *p, const char *error) {
+    unsigned generation = wp_delivery_generation(p->delivery);
+    if (error || !name_partition(p)) {
+        if (error)
+            wp_log(WP_LOG_WARN, "partition_not_known", "topic=%s partition=%d error=%s",
+                   wp_topics[p->row->topic].name, p->base.number, error);
+        wp_delivery_ask_again(p->delivery, generation, wp_clock_us());
         return;
     }
+    struct question *q = wp_calloc(1, sizeof *q);
+    *q = (struct question){.starter = starter,
+                           .p = p,
+                           .generation = generation,
+                           .facts = {.committed = p->base.committed,
+                                     .low = p->base.low,
+                                     .high = p->base.high,
+                                     .floor = -1,
+                                     .recovered = p->row->slot != WP_SLOT_POOL}};
     const struct wp_str name = wp_str(p->name);
-    call(p, "positions", &name, 1, on_positions, ask(p, 0));
+    partition_hold(p);
+    call(q, "positions", &name, 1, on_positions);
 }

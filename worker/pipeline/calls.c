@@ -1,0 +1,340 @@
+/* Owns the calls under way: which batches go together, and what their answers mean to each partition. */
+#include "pipeline/calls.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARTS_MAX = 32, ARGS_EACH = 5, BODY_BYTES_MAX = 4 << 20 };
+
+struct calls {
+    const struct pipeline_context *context;
+    struct records *records;
+    struct publisher *publisher;
+    struct partition **partitions;
+    unsigned under_way[WP_TOPICS_IN];
+    unsigned references; /* of its owner, and of all calls under way */
+    bool ended;
+    struct wp_buf body;    /* scratch: the events of a call */
+    struct wp_arena arena; /* scratch: one decoded event */
+};
+
+struct part { /* one partition's batch in a call */
+    struct partition *p;
+    struct wp_batch batch;
+};
+
+struct call {
+    struct calls *calls;
+    enum wp_topic topic;
+    size_t count;
+    struct part parts[];
+};
+
+struct draft { /* a call that is being put together */
+    size_t count;
+    uint32_t events;
+    bool alone, skip;
+    bool replay; /* Redis is full: only what was applied before can be answered */
+    struct part parts[PARTS_MAX];
+    size_t from[PARTS_MAX], len[PARTS_MAX]; /* of its events in calls->body */
+};
+
+struct calls *calls_new(const struct pipeline_context *context, struct records *records,
+                        struct publisher *publisher, struct partition **partitions) {
+    struct calls *calls = wp_calloc(1, sizeof *calls);
+    *calls = (struct calls){.context = context,
+                            .records = records,
+                            .publisher = publisher,
+                            .partitions = partitions,
+                            .references = 1};
+    return calls;
+}
+
+static void release(struct calls *calls) {
+    if (--calls->references > 0) return;
+    wp_buf_done(&calls->body);
+    wp_arena_done(&calls->arena);
+    free(calls);
+}
+
+void calls_free(struct calls *calls) {
+    if (!calls) return;
+    calls->ended = true;
+    release(calls);
+}
+
+static struct wp_link *link_of(const struct partition *p) {
+    return p->context->links[p->row->slot];
+}
+
+/* ---- answers ---- */
+
+static bool publish_chunks(struct calls *calls, const struct part *part, const redisReply *answer) {
+    int64_t applied = answer->element[1]->integer;
+    for (size_t i = 3; i < answer->elements; i++) {
+        const redisReply *chunk = answer->element[i];
+        if (chunk->type != REDIS_REPLY_STRING) return false;
+        if (!records_publish(calls->records, part->p, &part->batch, applied,
+                             (struct wp_str){chunk->str, chunk->len}))
+            return false;
+        if (!part->p->delivery) return true; /* revoked meanwhile */
+    }
+    return true;
+}
+
+static void refuse(const struct part *part, enum wp_refusal why, int64_t applied, const char *text) {
+    struct partition *p = part->p;
+    if (why == WP_REFUSAL_FAILED || why == WP_REFUSAL_UNREADABLE)
+        wp_log(WP_LOG_ERROR, "function_failed", "partition=%s first=%lld last=%lld error=%s", p->name,
+               (long long)part->batch.first, (long long)part->batch.last, text);
+    if (wp_delivery_refused(p->delivery, &part->batch, why, applied, text, wp_clock_us()))
+        partition_restarted(p, "Redis knows less than it had acknowledged");
+}
+
+/* A slot that has no floor of the partition, or another generation of it, does not know it: it says so by a
+ * floor of -1. */
+static void on_gap(const struct part *part, int64_t applied, int64_t floor) {
+    part->p->context->stats->redis_gaps++;
+    refuse(part, floor < 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_GAP, applied, "");
+}
+
+/* answer: the part's own, or the error reply of the whole call, or NULL. */
+static void on_answer(struct calls *calls, const struct part *part, const redisReply *answer) {
+    struct partition *p = part->p;
+    if (!answer) { /* the connection was lost: wp_pipeline_link_state goes on */
+        refuse(part, WP_REFUSAL_LOST, 0, "");
+    } else if (wp_link_is_transient(answer)) {
+        p->slot_is_full = strncmp(answer->str, "OOM", 3) == 0;
+        refuse(part, WP_REFUSAL_NOT_NOW, 0, answer->str);
+    } else if (answer->type == REDIS_REPLY_ERROR) {
+        refuse(part, WP_REFUSAL_FAILED, 0, answer->str);
+    } else if (answer->type != REDIS_REPLY_ARRAY || answer->elements < 3) {
+        refuse(part, WP_REFUSAL_FAILED, 0, "the function's reply is not that of this convention");
+    } else if (answer->element[0]->integer == 0) {
+        on_gap(part, answer->element[1]->integer, answer->element[2]->integer);
+    } else if (!publish_chunks(calls, part, answer)) {
+        bool whole = answer->element[1]->integer >= part->batch.last;
+        refuse(part, whole ? WP_REFUSAL_UNREADABLE : WP_REFUSAL_FAILED, 0,
+               "the function's records are not those of this convention");
+    } else if (p->delivery) {
+        wp_delivery_answered(p->delivery, &part->batch, answer->element[1]->integer,
+                             answer->element[2]->integer, wp_clock_us());
+    }
+}
+
+static void on_reply(void *ctx, const redisReply *reply, const char *error) {
+    struct call *call = ctx;
+    struct calls *calls = call->calls;
+    (void)error;
+    bool whole = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == call->count;
+    calls->under_way[call->topic]--;
+    for (size_t i = 0; i < call->count; i++) {
+        const struct part *part = &call->parts[i];
+        if (!calls->ended && part->p->delivery) on_answer(calls, part, whole ? reply->element[i] : reply);
+        partition_release(part->p);
+    }
+    if (!calls->ended) calls_send(calls, call->topic);
+    free(call);
+    release(calls);
+}
+
+/* ---- batches ---- */
+
+/* Decodes the item's event into the body. False: it went to dead-letter instead. */
+static bool pack_event(struct calls *calls, struct partition *p, struct item *item) {
+    const struct wp_record_in *record = item->record;
+    struct wp_meta meta = {.offset = item->offset,
+                           .read_us = item->read_us,
+                           .record_age_ms = -1,
+                           .key = record->key,
+                           .traceparent = record->traceparent};
+    if (record->append_time)
+        meta.record_age_ms =
+            wp_append_clock_age_ms(&calls->context->stats->append_clock, record->timestamp_ms, wp_clock_us());
+    union wp_event decoded;
+    struct wp_error error = {0};
+    memset(&decoded, 0, sizeof decoded);
+    wp_arena_reset(&calls->arena);
+    bool valid = wp_wire_decode(calls->context->wire, p->row->topic, record->value, &calls->arena, &decoded,
+                                &error) == WP_OK;
+    /* An acquire that is not valid is answered all the same, when it can be seen who asks. */
+    if (valid || (p->row->topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0)) {
+        p->row->pack(&calls->body, &meta, &decoded, valid ? NULL : error.text);
+        return true;
+    }
+    records_dead_letter(calls->records, item, wp_str(error.text), 1);
+    return false;
+}
+
+static void set_count(char *array32, uint32_t count) {
+    for (int i = 0; i < 4; i++) array32[1 + i] = (char)(count >> (24 - 8 * i));
+}
+
+/* The partition's next events, at most so many, packed as a MessagePack array. */
+static void gather(struct calls *calls, struct partition *p, uint32_t most, struct wp_batch *batch) {
+    size_t head = calls->body.len;
+    int64_t offset;
+    void *item;
+    wp_buf_add(&calls->body, "\xdd\0\0\0\0", 5); /* array 32; its length follows when it is known */
+    while (batch->count < most && calls->body.len - head <= BODY_BYTES_MAX &&
+           wp_delivery_batch_next(p->delivery, batch, &offset, &item)) {
+        if (batch->skip || pack_event(calls, p, item)) continue;
+        wp_delivery_batch_refuse(p->delivery, batch, offset);
+    }
+    set_count(calls->body.data + head, batch->count);
+    if (!batch->skip) return;
+    char digits[24]; /* a skip names the offset alone */
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)batch->first);
+    calls->body.len = head;
+    wp_buf_add(&calls->body, digits, (size_t)len);
+}
+
+/* The next batch of the partition, if it has one and the call has room. An event that a function failed on
+ * goes in a call of its own, so that it harms no other. */
+static void add_batch(struct calls *calls, struct draft *draft, struct partition *p) {
+    uint32_t batch_max = (uint32_t)calls->context->config->worker.batch;
+    struct part part = {.p = p};
+    size_t from = calls->body.len;
+    if (draft->alone || draft->count == PARTS_MAX || draft->events >= batch_max || from > BODY_BYTES_MAX)
+        return;
+    if (!wp_delivery_batch_open(p->delivery, wp_clock_us(), &part.batch)) return;
+    if (draft->count > 0 && (part.batch.alone || p->slot_is_full != draft->replay)) return;
+    gather(calls, p, batch_max - draft->events, &part.batch);
+    if (part.batch.count == 0) {
+        calls->body.len = from;
+        return;
+    }
+    wp_delivery_batch_sent(p->delivery, &part.batch);
+    draft->alone = part.batch.alone;
+    draft->skip = part.batch.skip;
+    draft->replay = p->slot_is_full;
+    p->slot_is_full = false; /* the call after this one tries again to do something new */
+    draft->events += part.batch.count;
+    draft->from[draft->count] = from;
+    draft->len[draft->count] = calls->body.len - from;
+    draft->parts[draft->count++] = part;
+}
+
+/* False: the link went away in between; what the call was to carry goes again when it is back. */
+static bool send_draft(struct calls *calls, enum wp_topic topic, const struct draft *draft) {
+    const struct topic_row *row = &topic_table[topic];
+    const char *function = draft->skip ? "skip" : draft->replay ? "replay" : row->function;
+    struct wp_str args[ARGS_EACH * PARTS_MAX];
+    char numbers[PARTS_MAX][3][24];
+    struct call *call = wp_calloc(1, sizeof *call + draft->count * sizeof call->parts[0]);
+    *call = (struct call){.calls = calls, .topic = topic, .count = draft->count};
+    memcpy(call->parts, draft->parts, draft->count * sizeof call->parts[0]);
+    for (size_t i = 0; i < draft->count; i++) {
+        const struct part *part = &draft->parts[i];
+        const int64_t values[3] = {part->p->accepted, part->batch.prev, part->batch.floor};
+        args[ARGS_EACH * i] = wp_str(part->p->name);
+        for (size_t k = 0; k < 3; k++) {
+            (void)snprintf(numbers[i][k], sizeof numbers[i][k], "%lld", (long long)values[k]);
+            args[ARGS_EACH * i + 1 + k] = wp_str(numbers[i][k]);
+        }
+        args[ARGS_EACH * i + 4] = (struct wp_str){calls->body.data + draft->from[i], draft->len[i]};
+    }
+    if (wp_link_call(calls->context->links[row->slot], function, args, ARGS_EACH * draft->count, on_reply,
+                     call)) {
+        for (size_t i = 0; i < draft->count; i++) refuse(&draft->parts[i], WP_REFUSAL_LOST, 0, "");
+        free(call);
+        return false;
+    }
+    calls->under_way[topic]++;
+    calls->references++;
+    for (size_t i = 0; i < draft->count; i++) partition_hold(draft->parts[i].p);
+    return true;
+}
+
+/* Another partition begins the next call, so that none waits for ever behind the others. */
+static void move_to_end(struct partition **list, struct partition *last) {
+    struct partition **end = list;
+    while (*end) end = &(*end)->next;
+    if (!last->next) return;
+    *end = *list;
+    *list = last->next;
+    last->next = NULL;
+}
+
+void calls_send(struct calls *calls, enum wp_topic topic) {
+    struct wp_link *link = calls->context->links[topic_table[topic].slot];
+    while (calls->under_way[topic] < (unsigned)calls->context->config->worker.calls && wp_link_ready(link) &&
+           !publisher_is_full(calls->publisher)) {
+        struct draft draft;
+        draft.count = draft.events = 0;
+        draft.alone = draft.skip = draft.replay = false;
+        wp_buf_reset(&calls->body);
+        for (struct partition *p = *calls->partitions; p; p = p->next)
+            if (p->row->topic == topic) add_batch(calls, &draft, p);
+        if (draft.count == 0 || !send_draft(calls, topic, &draft)) return;
+        move_to_end(calls->partitions, draft.parts[draft.count - 1].p);
+    }
+}
+
+/* ---- floors and rule 7 ---- */
+
+struct question { /* to the slot, about one partition */
+    struct partition *p;
+    struct wp_delivery_known known; /* when it was asked */
+};
+
+static void on_floor(void *ctx, const redisReply *reply, const char *error) {
+    struct question *question = ctx;
+    struct partition *p = question->p;
+    (void)error;
+    const redisReply *answer =
+        reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 ? reply->element[0] : NULL;
+    bool taken = answer && answer->type == REDIS_REPLY_ARRAY && answer->elements >= 3 &&
+                 answer->element[0]->integer == 1;
+    if (p->delivery && taken)
+        wp_delivery_floor_acked(p->delivery, question->known.generation, answer->element[2]->integer);
+    else if (p->delivery)
+        wp_delivery_floor_lost(p->delivery, question->known.generation, wp_clock_us());
+    partition_release(p);
+    free(question);
+}
+
+static void on_verified(void *ctx, const redisReply *reply, const char *error) {
+    struct question *question = ctx;
+    struct partition *p = question->p;
+    (void)error;
+    if (p->delivery && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        bool same = reply->element[2]->integer == p->accepted;
+        int64_t applied = same ? reply->element[0]->integer : -1,
+                floor = same ? reply->element[1]->integer : -1;
+        if (wp_delivery_verify(p->delivery, &question->known, applied, floor, wp_clock_us()))
+            partition_restarted(p, same ? "Redis knows less than it had acknowledged"
+                                        : "it was accepted anew (warmpool accept)");
+    }
+    partition_release(p);
+    free(question);
+}
+
+static void ask(struct partition *p, const char *function, const struct wp_str *args, size_t count,
+                wp_link_reply reply) {
+    struct question *question = wp_calloc(1, sizeof *question);
+    *question = (struct question){p, wp_delivery_known(p->delivery)};
+    partition_hold(p);
+    if (wp_link_call(link_of(p), function, args, count, reply, question))
+        reply(question, NULL, "not connected");
+}
+
+void calls_tell_floor(struct calls *calls, struct partition *p, int64_t prev, int64_t floor) {
+    char numbers[3][24];
+    const int64_t values[3] = {p->accepted, prev, floor};
+    struct wp_str args[4] = {wp_str(p->name)};
+    (void)calls;
+    for (size_t k = 0; k < 3; k++) {
+        (void)snprintf(numbers[k], sizeof numbers[k], "%lld", (long long)values[k]);
+        args[1 + k] = wp_str(numbers[k]);
+    }
+    ask(p, "floors", args, 4, on_floor);
+}
+
+void calls_verify(struct calls *calls, struct partition *p) {
+    const struct wp_str name = wp_str(p->name ? p->name : "");
+    (void)calls;
+    if (wp_delivery_state(p->delivery) == WP_DELIVERY_RUNNING) ask(p, "positions", &name, 1, on_verified);
+}

@@ -1,0 +1,23 @@
+/* Calls of the topics' functions: one carries the batches of several partitions of a topic, and its reply one
+ * answer for each (redis/README.md). The loop's thread. */
+#ifndef WP_PIPELINE_CALLS_H
+#define WP_PIPELINE_CALLS_H
+#include "pipeline/records.h"
+
+struct calls;
+
+/* Borrows all. partitions: where the pipeline's list begins; a sent batch moves its partition to the list's
+ * end. */
+struct calls *calls_new(const struct pipeline_context *context, struct records *records,
+                        struct publisher *publisher, struct partition **partitions);
+/* No answer is looked at any more; freed when the last call has ended. */
+void calls_free(struct calls *calls);
+
+/* Sends what the topic's partitions have, in as many calls as may be under way. */
+void calls_send(struct calls *calls, enum wp_topic topic);
+/* Tells the slot a floor that no batch carries. */
+void calls_tell_floor(struct calls *calls, struct partition *p, int64_t prev, int64_t floor);
+/* Rule 7: compares what the slot knows of the partition with what it has acknowledged. */
+void calls_verify(struct calls *calls, struct partition *p);
+
+#endif

@@ -8,6 +8,8 @@
 #include "wire/text.h"
 #include <stdlib.h>
 
+enum { FIRST_MS = 300 }; /* the first record comes early: its append time shows what Kafka's clock says */
+
 struct metrics {
     struct wp_ops *ops;
     uv_timer_t timer;
@@ -37,6 +39,7 @@ static void judge(struct wp_ops *ops) {
     struct warnings now = {0};
     warnings_find(&now, ops->config, ops->shared.pool, ops->shared.cache);
     warnings_find_not_ready(&now, ops->stats);
+    warnings_find_differences(&now, ops->stats);
     warnings_log(&ops->warnings, &now);
     warnings_done(&ops->warnings);
     ops->warnings = now;
@@ -64,7 +67,8 @@ struct metrics *metrics_new(struct wp_ops *ops) {
 
 void metrics_start(struct metrics *metrics) {
     uint64_t interval = (uint64_t)metrics->ops->config->metrics.interval * 1000;
-    uv_timer_start(&metrics->timer, on_timer, interval, interval);
+    uint64_t first = interval < FIRST_MS ? interval : FIRST_MS;
+    uv_timer_start(&metrics->timer, on_timer, first, interval);
 }
 
 void metrics_stop(struct metrics *metrics) {

@@ -19,6 +19,7 @@ static struct warning *add(struct warnings *all, const char *code, const char *s
     return warning;
 }
 
+#define CLOCK_SKEW_MAX 1.0 /* s */
 #define SAY(field, ...) snprintf(field, sizeof field, __VA_ARGS__)
 
 static void check_cache(struct warnings *all, const json_t *cache) {
@@ -168,6 +169,31 @@ static bool has(const struct warnings *all, const struct warning *wanted) {
             strcmp(all->list[i].subject, wanted->subject) == 0)
             return true;
     return false;
+}
+
+/* Nothing expires by these clocks: it is whoever compares times of the two that is misled. */
+static void check_clocks(struct warnings *all, const struct wp_stats *stats) {
+    const struct wp_append_clock *kafka = &stats->append_clock, *redis = &stats->redis_clock;
+    if (!kafka->measured || !redis->measured) return;
+    double skew = (double)(kafka->offset_ms - redis->offset_ms) / 1000;
+    if (fabs(skew) <= CLOCK_SKEW_MAX) return;
+    struct warning *warning = add(all, "clocks_differ", "worker");
+    warning->figure = skew;
+    warning->target = CLOCK_SKEW_MAX;
+    SAY(warning->message, "Kafka's clock (append times) is %.1f s %s Redis' (TIME)", fabs(skew),
+        skew > 0 ? "ahead of" : "behind");
+    SAY(warning->advice,
+        "Set the clocks of both machines by NTP. Timeouts and leases go by what passes, so they hold "
+        "meanwhile; times in records are by either clock.");
+}
+
+void warnings_find_differences(struct warnings *ret, const struct wp_stats *stats) {
+    check_clocks(ret, stats);
+    if (!stats->settings_differ) return;
+    struct warning *warning = add(ret, "settings_differ", "worker");
+    SAY(warning->message,
+        "another worker has read another configuration later than this one, and Redis goes by that");
+    SAY(warning->advice, "Give all workers the same configuration and restart those that have an older one.");
 }
 
 void warnings_log(const struct warnings *before, const struct warnings *now) {

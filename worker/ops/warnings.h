@@ -30,6 +30,8 @@ void warnings_find(struct warnings *ret, const struct wp_config *config, const j
                    const json_t *cache);
 /* Adds what this worker waits for. */
 void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats);
+/* Adds clocks that differ, and settings that are not those in force. */
+void warnings_find_differences(struct warnings *ret, const struct wp_stats *stats);
 /* One line for each that is new, one for each that is over; none for those that stay. */
 void warnings_log(const struct warnings *before, const struct warnings *now);
 void warnings_done(struct warnings *warnings);

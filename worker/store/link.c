@@ -17,7 +17,14 @@
 #include <hiredis/async.h>
 #include <stdlib.h>
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000, WATCH_MS = 250, TICK_US = 1000000, LOADS_MAX = 5 };
+enum {
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MAX_MS = 2000,
+    WATCH_MS = 250,
+    TICK_US = 1000000,
+    TICK_MAX_US = 10000000,
+    LOADS_MAX = 5
+};
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_READY, LINK_CLOSED };
 
@@ -54,7 +61,8 @@ struct wp_link {
     int loading; /* number of the library being looked at */
     int loads;   /* how often it was loaded */
     struct settings settings;
-    int64_t acked_us; /* when the last acknowledged call that writes was sent; 0: there was none */
+    int64_t ticked_us; /* when a tick was sent last */
+    int64_t acked_us;  /* when the last acknowledged call that writes was sent; 0: there was none */
     struct call *oldest, **youngest;
     uv_timer_t retry, watch;
     int64_t state_since_us;
@@ -206,11 +214,19 @@ static void on_listed(redisAsyncContext *redis, void *data_reply, void *data) {
 
 /* ---- settings ---- */
 
+static void note_time(struct wp_link *link, int64_t time_ms) {
+    if (link->slot == WP_SLOT_POOL)
+        wp_append_clock_measured(&link->stats->redis_clock, time_ms, wp_clock_us());
+}
+
 /* {1 = ours are in force / 0, hash in force, ms, format} */
 static void note_settings(struct wp_link *link, const redisReply *reply) {
     struct settings *settings = &link->settings;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) return;
     settings->in_force = reply->element[0]->integer == 1;
+    unsigned bit = 1u << link->slot;
+    link->stats->settings_differ = (link->stats->settings_differ & ~bit) | (settings->in_force ? 0 : bit);
+    note_time(link, reply->element[2]->integer);
     if (!settings->in_force)
         wp_log(
             WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s reason=%s",
@@ -351,15 +367,19 @@ static void connect_now(struct wp_link *link) {
 }
 
 static void on_ticked(void *ctx, const redisReply *reply, const char *error) {
-    (void)ctx, (void)reply, (void)error;
+    (void)error;
+    if (reply && reply->type == REDIS_REPLY_INTEGER) note_time(ctx, reply->integer);
 }
 
 /* A worker that has nothing to say keeps the slot's time all the same, so that a clock that is set is noticed
- * within a second. */
+ * within a second; a busy one asks now and then what Redis' clock says. */
 static void tick(struct wp_link *link) {
-    if (link->state != LINK_READY || link->oldest || link->settings.map.len == 0 ||
-        wp_clock_us() - link->acked_us < TICK_US)
+    int64_t now = wp_clock_us();
+    bool silent = !link->oldest && now - link->acked_us >= TICK_US;
+    if (link->state != LINK_READY || link->settings.map.len == 0 ||
+        !(silent || now - link->ticked_us >= TICK_MAX_US))
         return;
+    link->ticked_us = now;
     if (wp_link_call(link, "tick", NULL, 0, on_ticked, link)) return; /* it is being looked for already */
 }
 

@@ -9,15 +9,7 @@
 #include <stdio.h>
 #include "core/buf.h"
 #include "core/err.h"
-
-struct wp_setting { /* one of an open family: kafka.*, cache.ttl.NAMESPACE, pool.size.PHILOSOPHY */
-    char *key;      /* without the family's prefix */
-    char *value;
-};
-struct wp_settings {
-    struct wp_setting *list;
-    size_t count;
-};
+#include "core/settings.h"
 
 enum wp_wire_format { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
 enum wp_tuning { WP_TUNING_OFF, WP_TUNING_ADVISE, WP_TUNING_APPLY };
@@ -205,12 +197,6 @@ enum wp_err wp_config_load_environment(struct wp_config *config, char **environm
                                        struct wp_error *error) WP_MUST_CHECK;
 /* Cross-field checks (prewarm <= size, floors <= ceilings, ...). Call once after all sources. */
 enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
-
-/* NULL when the family has no such key. */
-const char *wp_settings_get(const struct wp_settings *settings, const char *key);
-int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t preset);
-void wp_settings_set(struct wp_settings *settings, const char *key, const char *value);
-void wp_settings_done(struct wp_settings *settings);
 
 int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy);
 

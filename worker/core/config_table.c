@@ -1,7 +1,8 @@
-/* The one table of parameters. It feeds the INI file, the environment, -o, --help and docs/configuration.md.
- * Constant. */
+/* The one table of parameters, and how a key is found in it. It feeds the INI file, the environment, -o,
+ * --help and docs/configuration.md. Constant: any thread. */
 #include "core/config_table.h"
 #include <stddef.h>
+#include <string.h>
 
 #define AT(field) offsetof(struct wp_config, field)
 #define TEXT(k, f, preset, least, most, text)                                                                \
@@ -204,3 +205,64 @@ const struct wp_param wp_params[] = {
     {0},
 };
 /* clang-format on */
+
+/* ---- finding a parameter ---- */
+
+bool wp_param_is_family(const struct wp_param *param) {
+    return param->type == WP_PARAM_TEXTS || param->type == WP_PARAM_INTS;
+}
+
+size_t wp_param_prefix(const struct wp_param *param) {
+    return (size_t)(strrchr(param->key, '.') - param->key) + 1;
+}
+
+const struct wp_param *wp_param_find(const char *key, const char **ret_member) {
+    *ret_member = NULL;
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        if (!wp_param_is_family(param)) {
+            if (strcmp(param->key, key) == 0) return param;
+            continue;
+        }
+        size_t prefix = wp_param_prefix(param);
+        if (strncmp(param->key, key, prefix) != 0 || !wp_str_is_name(wp_str(key + prefix))) continue;
+        *ret_member = key + prefix;
+        return param;
+    }
+    return NULL;
+}
+
+#define KEY_MAX 80
+
+static size_t smallest(size_t a, size_t b, size_t c) {
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein's distance, a row at a time. */
+static size_t distance(const char *a, const char *b) {
+    size_t row[KEY_MAX + 1];
+    size_t length = strnlen(b, KEY_MAX);
+    for (size_t j = 0; j <= length; j++) row[j] = j;
+    for (size_t i = 0; a[i] && i < KEY_MAX; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < length; j++) {
+            size_t above = row[j + 1];
+            row[j + 1] = smallest(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
+            diagonal = above;
+        }
+    }
+    return row[length];
+}
+
+const struct wp_param *wp_param_nearest(const char *key) {
+    const struct wp_param *nearest = wp_params;
+    size_t least = KEY_MAX;
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        size_t found = distance(key, param->key);
+        if (found >= least) continue;
+        least = found;
+        nearest = param;
+    }
+    return nearest;
+}

@@ -1,4 +1,4 @@
-#include "cli/replay.h"
+#include "cli/replay_report.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* `warmpool replay TRACE`: the subcommand around replay_run.c. */
-#include "cli/replay.h"
+#include "cli/replay_report.h"
+#include "cli/replay_run.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "wire/text.h"

@@ -1,5 +1,5 @@
 /* How a replay's result is told: the live line, the closing table, the closing JSON. */
-#include "cli/replay.h"
+#include "cli/replay_report.h"
 
 #include <math.h>
 

@@ -1,7 +1,8 @@
 /* The replay's loop: owns the clients, the state of every run and the times at which something is due. */
 #include "cli/due.h"
 #include "cli/kafka.h"
-#include "cli/replay.h"
+#include "cli/replay_run.h"
+#include "cli/replay_report.h"
 #include "core/clock.h"
 #include "wire/wire.h"
 
@@ -360,7 +361,8 @@ static enum wp_err open_clients(struct replay *r, const struct wp_config *config
     static const enum wp_topic out[] = {WP_TOPIC_ASSIGNMENT, WP_TOPIC_CACHE_RESULT, WP_TOPIC_PREDICTION,
                                         WP_TOPIC_DEAD_LETTER};
     enum wp_err err = wp_wire_new(&r->wire, config, r->error);
-    if (!err) err = wp_cli_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
+    if (!err)
+        err = wp_cli_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
     if (!err)
         err = wp_reader_open(&r->reader, config, out, sizeof(out) / sizeof(out[0]), WP_READ_FROM_END, 10000,
                              r->error);

@@ -6,7 +6,7 @@
  * Knows the window alone. */
 #ifndef WP_DELIVERY_CHAIN_H
 #define WP_DELIVERY_CHAIN_H
-#include "delivery/delivery.h"
+#include "delivery/batch.h"
 #include "delivery/window.h"
 
 struct chain {

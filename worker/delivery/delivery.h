@@ -15,6 +15,7 @@
 #ifndef WP_DELIVERY_DELIVERY_H
 #define WP_DELIVERY_DELIVERY_H
 #include "core/err.h"
+#include "delivery/batch.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -105,16 +106,6 @@ void wp_delivery_at_position(struct wp_delivery *d, int64_t offset);
 
 /* ---- calls of the slot's function ---- */
 
-struct wp_batch { /* one partition's share of a call */
-    unsigned generation;
-    int64_t prev, floor; /* arguments of the call */
-    int64_t first, last; /* offsets of its events */
-    int64_t last_before; /* `last` without the event that batch_next gave last */
-    uint32_t count;
-    bool alone; /* must be the only batch of its call: an event that a function failed on (rule 8) */
-    bool skip;  /* its one event is to be skipped: the function fails on it again and again */
-};
-
 /* Whether something may be sent now, and the batch's beginning. */
 bool wp_delivery_batch_open(struct wp_delivery *d, int64_t now_us, struct wp_batch *ret_batch);
 /* The next event of the batch, its item; false: the batch is complete. */
@@ -133,14 +124,6 @@ void *wp_delivery_waits(struct wp_delivery *d, const struct wp_batch *batch, int
 void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t floor,
                           int64_t now_us);
 
-enum wp_refusal {
-    WP_REFUSAL_LOST,       /* no answer: whether it ran is unknown */
-    WP_REFUSAL_NOT_NOW,    /* the infrastructure refuses (LOADING, OOM, ...): later again */
-    WP_REFUSAL_GAP,        /* `applied` is what the slot has */
-    WP_REFUSAL_UNKNOWN,    /* the slot has no floor of the partition, or another generation of it */
-    WP_REFUSAL_FAILED,     /* the function raised an error on this batch (rule 8) */
-    WP_REFUSAL_UNREADABLE, /* it was applied, but its records cannot be read and never will be */
-};
 /* text: what the function said. Returns true when the slot knows less than it had acknowledged: the partition
  * starts again (rule 7). */
 bool wp_delivery_refused(struct wp_delivery *d, const struct wp_batch *batch, enum wp_refusal why,

@@ -1,7 +1,10 @@
 /* A synchronous connection for the command line tools and `check`. The worker uses store/link.h. */
 #ifndef WP_STORE_CONNECT_H
 #define WP_STORE_CONNECT_H
-#include "store/link.h"
+#include <hiredis/hiredis.h>
+#include "core/config.h"
+#include "core/str.h"
+#include "store/slot.h"
 
 /* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is redisFree'd by
  * the caller. */

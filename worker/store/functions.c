@@ -1,5 +1,7 @@
 /* Owns the table of Redis functions. */
 #include "store/functions.h"
+#include <string.h>
+#include "core/err.h"
 
 static const struct wp_function functions[] = {
     {"acquire", WP_SLOT_POOL, "wp_acquire_v2", false, true},

@@ -1,7 +1,8 @@
 /* The Redis functions that the worker calls: one table of base name, slot and full name (redis/README.md). */
 #ifndef WP_STORE_FUNCTIONS_H
 #define WP_STORE_FUNCTIONS_H
-#include "store/link.h"
+#include <stdbool.h>
+#include "store/slot.h"
 
 struct wp_function {
     const char *base;

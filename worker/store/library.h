@@ -2,8 +2,9 @@
  * its revision and hash, by which a worker decides whether to replace the one that Redis has. Pure. */
 #ifndef WP_STORE_LIBRARY_H
 #define WP_STORE_LIBRARY_H
+#include <stdint.h>
 #include "core/buf.h"
-#include "store/link.h"
+#include "store/slot.h"
 
 #define WP_LIBRARY_FILES 18
 

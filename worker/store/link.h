@@ -7,9 +7,8 @@
 #include <uv.h>
 #include "core/config.h"
 #include "core/stats.h"
+#include "store/slot.h"
 #include "core/str.h"
-
-enum wp_slot { WP_SLOT_POOL, WP_SLOT_CACHE, WP_SLOTS };
 
 struct wp_link;
 

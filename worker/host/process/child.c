@@ -1,5 +1,5 @@
-/* From a specification to a running program. No state; wp_child_start belongs to the loop's thread,
- * wp_child_become to the new process, which calls the kernel only.
+/* Both ends of the status pipe: wp_child_become runs in the new process and calls the kernel only, the rest
+ * on the loop's thread. No state.
  *
  * One pipe tells both things: its close-on-exec copy vanishes when the program runs, or carries a NUL and
  * errno when it does not; with notify a second copy is the program's WARMPOOL_READY_FD, on which it writes a
@@ -14,8 +14,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "host/process/guard.h"
-#include "host/process/keeper.h"
 
 #define STATUS_FD 4 /* of the child */
 #define VARIABLES_MAX 64
@@ -31,7 +29,7 @@ static _Noreturn void fail(int status_fd) {
     int why = errno;
     memcpy(failure.why, &why, sizeof why);
     ssize_t put = write(status_fd, &failure, sizeof failure);
-    (void)put; /* the worker is gone, and the keeper will be here soon */
+    (void)put; /* it fails when the worker is gone: then this process is killed soon */
     _exit(127);
 }
 
@@ -58,51 +56,28 @@ static bool limit_memory(uint64_t bytes) {
     return bytes == 0 || setrlimit(RLIMIT_DATA, &limit) == 0;
 }
 
-static void list_variables(const struct guard *guard, char **list) {
+static void list_variables(struct wp_str variables, char **list) {
     size_t count = 0;
-    for (char *at = guard->variables; at < guard->variables + guard->variables_len && count < VARIABLES_MAX;
-         at += strlen(at) + 1)
-        list[count++] = at;
+    const char *end = variables.ptr + variables.len;
+    for (const char *at = variables.ptr; at < end && count < VARIABLES_MAX; at += strlen(at) + 1)
+        list[count++] = (char *)(uintptr_t)at;
     list[count] = NULL;
 }
 
-_Noreturn void wp_child_become(const struct guard *guard) {
-    int status_fd = fcntl(guard->status_fd, F_DUPFD_CLOEXEC, SCRATCH_FD); /* out of the way of 0 to 4 */
-    if (status_fd < 0) fail(guard->status_fd);
+_Noreturn void wp_child_become(const struct wp_child_spec *spec, int pipe_fd) {
+    int status_fd = fcntl(pipe_fd, F_DUPFD_CLOEXEC, SCRATCH_FD); /* out of the way of 0 to 4 */
+    if (status_fd < 0) fail(pipe_fd);
     if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(status_fd);
     default_signals();
-    if (!place_descriptors(status_fd, guard->notify)) fail(status_fd);
+    if (!place_descriptors(status_fd, spec->notify)) fail(status_fd);
     sigset_t none;
     sigemptyset(&none);
-    if (!limit_memory(guard->data_bytes) || sigprocmask(SIG_SETMASK, &none, NULL) != 0) fail(STATUS_FD);
-    char *const arguments[] = {"sh", "-c", (char *)(uintptr_t)guard->command, NULL};
+    if (!limit_memory(spec->data_bytes) || sigprocmask(SIG_SETMASK, &none, NULL) != 0) fail(STATUS_FD);
+    char *const arguments[] = {"sh", "-c", (char *)(uintptr_t)spec->command, NULL};
     char *variables[VARIABLES_MAX + 1];
-    list_variables(guard, variables);
+    list_variables(spec->variables, variables);
     execve("/bin/sh", arguments, variables);
     fail(STATUS_FD);
-}
-
-enum wp_err wp_child_start(struct wp_child *ret_child, const struct wp_keeper *keeper,
-                           const struct wp_child_spec *spec, struct wp_error *error) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        return wp_fail(error, WP_ERR_SYSTEM, "no pipe for a new process: %s; raise the limit of open files",
-                       strerror(errno));
-    }
-    fcntl(ends[0], F_SETFL, O_NONBLOCK); /* the program gets an ordinary, blocking descriptor */
-    struct wp_keeper_order order = {.data_bytes = spec->data_bytes,
-                                    .notify = spec->notify,
-                                    .status_fd = ends[1],
-                                    .variables = spec->variables.ptr,
-                                    .variables_len = spec->variables.len};
-    struct wp_child child = {.status_fd = ends[0]};
-    enum wp_err err = wp_keeper_make(keeper, &order, &child.guard, &child.program, error);
-    close(ends[1]);
-    if (err)
-        close(ends[0]);
-    else
-        *ret_child = child;
-    return err;
 }
 
 enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno) {

@@ -1,31 +1,25 @@
-/* Starts a container's program: the keeper forks, the new process gets a group of its own, limits, clean
- * signals and descriptors, and runs /bin/sh -c. The status pipe tells how that went: see wp_child_status. */
+/* The way from a fresh process to a container's program: a process group of its own, limits, clean signals
+ * and descriptors, then /bin/sh -c. The status pipe tells how that went: see wp_child_status. Knows nothing
+ * of who forks: guard.c and keeper.c call it. */
 #ifndef WP_HOST_CHILD_H
 #define WP_HOST_CHILD_H
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/str.h"
-#include "host/process/keeper.h"
 
 #define WP_CHILD_READY_FD 3 /* WARMPOOL_READY_FD; goes nowhere when nobody waits for a line */
 
-struct wp_child_spec {
+struct wp_child_spec {       /* of a container's program; all borrowed */
+    const char *command;     /* of /bin/sh -c */
     struct wp_str variables; /* "NAME=value\0NAME=value\0": its environment */
     uint64_t data_bytes;     /* limit of its writable private memory (RLIMIT_DATA); 0 = none */
     bool notify;             /* it says by a line that it is ready */
 };
 
-struct wp_child {
-    pid_t guard;   /* our child: gone when nothing of the container is left (host/keeper.h) */
-    pid_t program; /* the guard's child, and number of its group */
-    int status_fd; /* non-blocking, close-on-exec, owned by the caller */
-};
-
-enum wp_err wp_child_start(struct wp_child *ret_child, const struct wp_keeper *keeper,
-                           const struct wp_child_spec *spec, struct wp_error *error) WP_MUST_CHECK;
-struct guard;
-_Noreturn void wp_child_become(const struct guard *guard); /* the rest of the way, in the new process */
+/* Turns the calling process into the program; pipe_fd: its end of the status pipe. Calls the kernel only, as
+ * the fork of a process with threads has to. */
+_Noreturn void wp_child_become(const struct wp_child_spec *spec, int pipe_fd);
 
 enum wp_child_status {
     WP_CHILD_SILENT, /* nothing new */

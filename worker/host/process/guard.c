@@ -1,28 +1,25 @@
-/* A guard's process: see host/keeper.h. No state but the program's number and how it ended. Descendants that
- * lose their parent become the guard's children, in whatever session they are, so "kill all children until
- * there is none" reaches each of them. */
+/* A guard's process: see host/process/keeper.h. No state but the program's number and how it ended.
+ * Descendants that lose their parent become the guard's children, in whatever session they are, so "kill all
+ * children until there is none" reaches each of them. */
 #include "host/process/guard.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "host/process/child.h"
-#include "host/process/keeper.h"
 
-pid_t guard_start(const struct guard *guard, int *ret_errno) {
+pid_t guard_start(pid_t worker, const struct wp_child_spec *spec, int status_fd, int *ret_errno) {
     prctl(PR_SET_NAME, "warmpool-guard");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || prctl(PR_SET_PDEATHSIG, WP_GUARD_KILL) != 0) {
         *ret_errno = errno;
         return -1;
     }
-    if (getppid() != guard->worker) _exit(1); /* it went before it could be told */
+    if (getppid() != worker) _exit(1); /* it went before it could be told */
     long program = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
-    if (program == 0) wp_child_become(guard);
+    if (program == 0) wp_child_become(spec, status_fd);
     if (program < 0) *ret_errno = errno;
     if (program > 0)
         setpgid((pid_t)program,

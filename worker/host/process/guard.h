@@ -2,23 +2,15 @@
  * behind. Runs in the guard's process; calls the kernel only. */
 #ifndef WP_HOST_GUARD_H
 #define WP_HOST_GUARD_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <signal.h>
 #include <sys/types.h>
+#include "host/process/child.h"
 
-struct guard {
-    pid_t worker;
-    const char *command;
-    char *variables; /* "NAME=value\0..." */
-    size_t variables_len;
-    uint64_t data_bytes;
-    bool notify;
-    int status_fd;
-};
+#define WP_GUARD_KILL SIGUSR1 /* to a guard: kill everything below */
 
-/* All signals are blocked. Becomes the reaper of its descendants; 0 or less with *ret_errno: no program. */
-pid_t guard_start(const struct guard *guard, int *ret_errno);
+/* All signals are blocked. Becomes the reaper of its descendants; 0 or less with *ret_errno: no program. Ends
+ * when `worker`, its parent, does. status_fd: borrowed, the program's end of the status pipe. */
+pid_t guard_start(pid_t worker, const struct wp_child_spec *spec, int status_fd, int *ret_errno);
 /* Ends as the program did, when nothing of it is left. */
 _Noreturn void guard_watch(pid_t program);
 

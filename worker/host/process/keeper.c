@@ -3,6 +3,7 @@
  * own are bare system calls, because the C library's would take locks. */
 #include "host/process/keeper.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -58,10 +59,10 @@ static void say(int socket, pid_t guard, pid_t program, int why) {
     (void)put; /* the worker is gone: so is everything, soon */
 }
 
-static _Noreturn void be_guard(int socket, const struct guard *guard) {
+static _Noreturn void be_guard(int socket, pid_t worker, const struct wp_child_spec *spec, int status_fd) {
     int why = 0;
-    pid_t program = guard_start(guard, &why);
-    close(guard->status_fd);
+    pid_t program = guard_start(worker, spec, status_fd, &why);
+    close(status_fd);
     say(socket, getpid(), program, why);
     close(socket);
     if (program <= 0) _exit(127);
@@ -73,15 +74,16 @@ static _Noreturn void keep(int socket, pid_t worker, const char *command) {
     static char variables[128 * 1024];
     struct order order;
     size_t len;
-    struct guard guard = {.worker = worker, .command = command, .variables = variables};
-    while (receive(socket, &order, variables, sizeof variables, &len, &guard.status_fd)) {
-        guard.data_bytes = order.data_bytes;
-        guard.notify = order.notify;
-        guard.variables_len = len;
+    int status_fd;
+    while (receive(socket, &order, variables, sizeof variables, &len, &status_fd)) {
+        struct wp_child_spec spec = {.command = command,
+                                     .variables = {variables, len},
+                                     .data_bytes = order.data_bytes,
+                                     .notify = order.notify};
         long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
-        if (made == 0) be_guard(socket, &guard);
+        if (made == 0) be_guard(socket, worker, &spec, status_fd);
         if (made < 0) say(socket, 0, 0, errno);
-        close(guard.status_fd);
+        close(status_fd);
     }
     _exit(0);
 }
@@ -124,10 +126,10 @@ enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command, s
     return WP_OK;
 }
 
-static bool send_order(int socket, const struct wp_keeper_order *order) {
-    struct order head = {order->data_bytes, order->notify};
+static bool send_order(int socket, const struct wp_child_spec *spec, int status_fd) {
+    struct order head = {spec->data_bytes, spec->notify};
     struct iovec parts[] = {{&head, sizeof head},
-                            {(void *)(uintptr_t)order->variables, order->variables_len}};
+                            {(void *)(uintptr_t)spec->variables.ptr, spec->variables.len}};
     union control control = {.bytes = {0}};
     struct msghdr message = {.msg_iov = parts,
                              .msg_iovlen = 2,
@@ -136,19 +138,20 @@ static bool send_order(int socket, const struct wp_keeper_order *order) {
     struct cmsghdr *rider = CMSG_FIRSTHDR(&message);
     rider->cmsg_level = SOL_SOCKET;
     rider->cmsg_type = SCM_RIGHTS;
-    rider->cmsg_len = CMSG_LEN(sizeof order->status_fd);
-    memcpy(CMSG_DATA(rider), &order->status_fd, sizeof order->status_fd);
+    rider->cmsg_len = CMSG_LEN(sizeof status_fd);
+    memcpy(CMSG_DATA(rider), &status_fd, sizeof status_fd);
     ssize_t put;
     do put = sendmsg(socket, &message, MSG_NOSIGNAL);
     while (put < 0 && errno == EINTR);
     return put >= 0;
 }
 
-enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keeper_order *order,
-                           pid_t *ret_guard, pid_t *ret_program, struct wp_error *error) {
+/* The numbers of guard and program into *ret_child. */
+static enum wp_err send_and_wait(const struct wp_keeper *keeper, const struct wp_child_spec *spec,
+                                 int status_fd, struct wp_child *ret_child, struct wp_error *error) {
     struct reply reply = {0};
     ssize_t got = -1;
-    if (send_order(keeper->fd, order)) {
+    if (send_order(keeper->fd, spec, status_fd)) {
         do got = recv(keeper->fd, &reply, sizeof reply, 0);
         while (got < 0 && errno == EINTR);
     }
@@ -158,13 +161,31 @@ enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keepe
         return wp_fail(error, WP_ERR_SYSTEM, "the keeper made no process: %s", strerror(why));
     }
     if (reply.program > 0) {
-        *ret_guard = reply.guard;
-        *ret_program = reply.program;
+        ret_child->guard = reply.guard;
+        ret_child->program = reply.program;
         return WP_OK;
     }
     if (reply.guard > 0) waitpid(reply.guard, NULL, 0);
     return wp_fail(error, WP_ERR_SYSTEM, "no new process: %s; raise the limit of processes",
                    strerror(reply.why));
+}
+
+enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_child_spec *spec,
+                           struct wp_child *ret_child, struct wp_error *error) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return wp_fail(error, WP_ERR_SYSTEM, "no pipe for a new process: %s; raise the limit of open files",
+                       strerror(errno));
+    }
+    fcntl(ends[0], F_SETFL, O_NONBLOCK); /* the program gets an ordinary, blocking descriptor */
+    struct wp_child child = {.status_fd = ends[0]};
+    enum wp_err err = send_and_wait(keeper, spec, ends[1], &child, error);
+    close(ends[1]);
+    if (err)
+        close(ends[0]);
+    else
+        *ret_child = child;
+    return err;
 }
 
 bool wp_keeper_ended(struct wp_keeper *keeper) {

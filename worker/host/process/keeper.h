@@ -11,13 +11,10 @@
  * program's group; WP_GUARD_KILL, or the end of the worker, kills everything below the guard. */
 #ifndef WP_HOST_KEEPER_H
 #define WP_HOST_KEEPER_H
-#include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include "core/err.h"
-
-#define WP_GUARD_KILL SIGUSR1
+#include "host/process/child.h"
 
 struct wp_keeper {
     pid_t pid; /* 0: none */
@@ -28,17 +25,16 @@ struct wp_keeper {
 enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command,
                             struct wp_error *error) WP_MUST_CHECK;
 
-struct wp_keeper_order {
-    uint64_t data_bytes;   /* limit of the program's writable private memory (RLIMIT_DATA); 0 = none */
-    bool notify;           /* it says by a line that it is ready */
-    int status_fd;         /* see host/child.h; borrowed */
-    const char *variables; /* "NAME=value\0NAME=value\0": its environment */
-    size_t variables_len;
+struct wp_child {
+    pid_t guard;   /* our child: gone when nothing of the container is left */
+    pid_t program; /* the guard's child, and number of its group */
+    int status_fd; /* our end of the status pipe: non-blocking, close-on-exec, owned by the caller */
 };
 
-/* Blocks for the moment that two forks take. The guard is the caller's child, to be reaped by it. */
-enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_keeper_order *order,
-                           pid_t *ret_guard, pid_t *ret_program, struct wp_error *error) WP_MUST_CHECK;
+/* Blocks for the moment that two forks take. The guard is the caller's child, to be reaped by it. The command
+ * is the keeper's: that of the spec is not used. */
+enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_child_spec *spec,
+                           struct wp_child *ret_child, struct wp_error *error) WP_MUST_CHECK;
 /* True when the keeper has ended by itself (it was killed): reaped, and another one is to be started. The
  * guards live on. */
 bool wp_keeper_ended(struct wp_keeper *keeper);

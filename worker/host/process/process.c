@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/process/child.h"
+#include "host/process/guard.h"
 #include "host/process/keeper.h"
 #include "host/notices.h"
 
@@ -264,7 +265,7 @@ static enum wp_err start_child(struct container *container, struct wp_error *err
     struct wp_child_spec spec = {.variables = wp_buf_str(&variables),
                                  .data_bytes = data_bytes(container->limits.memory_mb),
                                  .notify = runtime->wait_for_line};
-    enum wp_err err = wp_child_start(&container->child, &runtime->keeper, &spec, error);
+    enum wp_err err = wp_keeper_make(&runtime->keeper, &spec, &container->child, error);
     wp_buf_done(&variables);
     return err;
 }

@@ -1,6 +1,6 @@
 /* Programs that the docker driver runs inside a container. */
+#include "host/docker/exec.h"
 #include <string.h>
-#include "host/docker/internal.h"
 
 static void after_exit(struct container *container, const struct wp_docker_client_answer *answer) {
     json_t *exec = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;

@@ -1,8 +1,9 @@
 /* What the docker driver does with a container that is ready: pause, resume, a command in it. */
+#include "host/docker/handout.h"
 #include <stdlib.h>
 #include <string.h>
 #include "core/log.h"
-#include "host/docker/internal.h"
+#include "host/docker/exec.h"
 
 static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = wp_docker_find(runtime, id);

@@ -1,9 +1,9 @@
 /* Which of the images that containers are made of the engine has. */
+#include "host/docker/images.h"
 #include <stdlib.h>
 #include <string.h>
 #include "core/log.h"
 #include "host/definition.h"
-#include "host/docker/internal.h"
 
 struct image {
     struct wp_runtime *runtime;

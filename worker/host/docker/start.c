@@ -1,17 +1,18 @@
 /* The docker driver's way from a create to a container that may be handed out. */
+#include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>
 #include "core/clock.h"
 #include "host/claims.h"
 #include "host/definition.h"
-#include "host/docker/internal.h"
+#include "host/docker/exec.h"
+#include "host/docker/images.h"
 
 #define PROBE_MS 25    /* between two looks at one that is not ready */
 #define CONFLICT_MS 50 /* between two tries to create one whose name is taken by nobody */
 #define CONFLICTS 200
 
-/* --- until it is ready ------------------------------------------------------------------------------------
- */
+/* ---- until it is ready ---- */
 
 static void look(struct container *container);
 
@@ -137,8 +138,7 @@ void wp_docker_probe(struct container *container) {
     look(container);
 }
 
-/* --- making -----------------------------------------------------------------------------------------------
- */
+/* ---- making ---- */
 
 static void after_start(struct container *container, const struct wp_docker_client_answer *answer) {
     container->started_us = wp_clock_us();

@@ -1,11 +1,13 @@
 /* What the docker driver hears of its containers: the engine's events, and its list after each gap of them
  * and at every reconcile. */
+#include "host/docker/watch.h"
 #include <stdlib.h>
 #include <string.h>
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/definition.h"
-#include "host/docker/internal.h"
+#include "host/docker/images.h"
+#include "host/docker/start.h"
 
 #define ABANDONED_US 10000000
 
@@ -17,8 +19,7 @@ struct listing { /* of a reconcile; waits for the engine's answer */
     uint64_t changes; /* runtime->changes when it was asked for */
 };
 
-/* --- deaths -----------------------------------------------------------------------------------------------
- */
+/* ---- deaths ---- */
 
 static void die(struct container *container, const char *detail) {
     if (container->phase == RUNNING)
@@ -96,8 +97,7 @@ void wp_docker_watch(struct wp_runtime *runtime) {
     free(filters);
 }
 
-/* --- what there is
- * ------------------------------------------------------------------------------------------ */
+/* ---- what there is ---- */
 
 /* One that we do not know: of a worker before us. Ready or not, it has to be seen again. */
 static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,

@@ -1,8 +1,20 @@
-/* Inside the docker driver: docker.c (what is known of containers, their end, the verbs), docker_start.c
- * (from a create until it is ready), docker_watch.c (events, and what the engine says there is). One thread:
- * the loop's. */
-#ifndef WP_HOST_DOCKER_INTERNAL_H
-#define WP_HOST_DOCKER_INTERNAL_H
+/* The docker driver's ground: the table of containers, their phases, one call to the engine at a time for
+ * each, and their removal. It calls none of the other files of this folder but the client; those above it are
+ *
+ *   exec.c, images.c   a program in a container; which images the engine has
+ *   start.c            from the queue until a container is ready
+ *   handout.c          pause, resume and the reset command of one that is ready
+ *   watch.c            the engine's events and lists
+ *   docker.c           the verbs of the driver, open and close
+ *
+ *   QUEUED -> MAKING -> PROBING -> RUNNING
+ *      |        |          |          |
+ *      v        +----------+----------+-> REMOVING -> gone, told as `over`: FAILED, DIED or GONE
+ *     GONE
+ *
+ * One thread: the loop's. */
+#ifndef WP_HOST_DOCKER_TABLE_H
+#define WP_HOST_DOCKER_TABLE_H
 #include <jansson.h>
 #include <uthash.h>
 #include "host/docker/client.h"
@@ -44,21 +56,22 @@ struct container {
     UT_hash_handle hh;
 };
 
-struct image;    /* docker_images.c */
-struct stranger; /* docker_watch.c */
+struct image;    /* images.c */
+struct stranger; /* watch.c */
 
 struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     struct wp_docker_client *engine;
     struct wp_notices notices;
-    struct stranger *strangers; /* by name: docker_watch.c */
+    struct stranger *strangers; /* by name: watch.c */
     struct image *images;       /* owned: of the philosophies that have their own, then that of the rest */
     char *filters;              /* owned: our labels, as the engine's filters, escaped for a URL */
     char *claims_source; /* owned: this host's in host.claims, as the engine has it; NULL until the volume was
                             asked for */
-    int making, creates;
-    struct container *containers; /* by id */
+    int making, creates; /* under way, and at most */
+    void (*on_room)(struct wp_runtime *runtime); /* one more may be made: start.c begins with the queue */
+    struct container *containers;                /* by id */
     struct container *queue;
     uint64_t changes;
     uv_timer_t events_retry;
@@ -69,11 +82,12 @@ struct wp_runtime {
     int handles;
 };
 
-/* docker.c */
 struct container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
 const char *wp_docker_text(const json_t *json, const char *key); /* empty when there is none */
 struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
                                 enum phase phase);
+/* The one place where a phase changes: counts those being made, takes it out of the queue, stops its timer.
+ */
 void wp_docker_set_phase(struct container *container, enum phase phase);
 /* Whether what was inspected has the labels of this host. */
 bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_docker_client_answer *inspected);
@@ -83,36 +97,9 @@ void wp_docker_ask(struct container *container, const char *method, char *path, 
 /* The same, of a container's own port: wp_docker_client_reach. */
 void wp_docker_reach(struct container *container, const char *url, bool connect_only,
                      void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
-/* It goes, and this is what will be said of it then. */
+/* Begins to remove it; when it is gone, `over` and `detail` are published. */
 void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
-/* Nothing is left of it: says what it was ended as. */
-void wp_docker_be_over(struct container *container);
-
-/* docker_exec.c: runs a program in the container and waits for its end; code: of its exit, -1 when it could
- * not be run or did not end within docker.timeout_ms (why says it then). */
-void wp_docker_exec(struct container *container, const char *const argv[],
-                    void (*over)(struct container *container, int code, const char *why));
-
-/* docker_images.c: which images are missing at the engine */
-void wp_docker_images_open(struct wp_runtime *runtime);
-void wp_docker_images_look(struct wp_runtime *runtime); /* asks the engine */
-void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy);
-bool wp_docker_can_make(struct wp_runtime *runtime, const char *philosophy);
-
-/* docker_handout.c: verbs of one that is ready */
-void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id);
-void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id);
-void wp_docker_run(struct wp_runtime *runtime, struct wp_str id, const char *command);
-
-/* docker_start.c */
-void wp_docker_forget_strangers(struct wp_runtime *runtime);
-void wp_docker_start_queued(struct wp_runtime *runtime); /* as many as may be made at once */
-void wp_docker_probe(struct container *container);       /* it runs: until it is ready */
-
-/* docker_watch.c */
-char *wp_docker_filters(const struct wp_config *config, bool events); /* our labels, for a URL; owned */
-void wp_docker_watch(struct wp_runtime *runtime);
-void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
-                    void *ctx);
+/* The one place where a container leaves the table; it is in no queue any more. */
+void wp_docker_forget(struct container *container);
 
 #endif

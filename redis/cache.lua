@@ -1,7 +1,7 @@
 -- The cache's operations and its batches (delivery.lua calls them), on the entries of cache_store.lua.
 local cache = {}
 
-local EXPIRED_A_CALL, SWEPT_A_CALL = 20, 1000
+local EXPIRED_A_CALL = 20
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
 local ENVELOPE = 320                -- bytes of an answer beside what is counted in room_for_value: names of fields, framings
 local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
@@ -219,9 +219,7 @@ end
 function cache.sweep(slot, now, settings)
     local state = store.open(slot, now, settings)
     local before = state.totals.size
-    for _ = 1, SWEPT_A_CALL do
-        if not eviction.remove_expired(state) then break end
-    end
+    while state.budget > 0 and eviction.remove_expired(state) do end
     eviction.make_room(state, 0, 0)
     if state.totals.size < before then store.save(state) end
     return before - state.totals.size

@@ -2,6 +2,8 @@
 -- in the order of `lru` or `exp`, over all namespaces.
 local eviction = {}
 
+local NAMESPACE_WORK = 20
+
 local function insert(sources, source)
     local low, high = 1, #sources + 1
     while low < high do
@@ -53,6 +55,10 @@ local function next_victim(state, order, limit)
         if not source or source.score > limit then return nil end
         table.remove(walk.sources, 1)
         source.ns = store.namespace(state, source.name)
+        if source.from == 0 then
+            if walk.opened then state.budget = state.budget - NAMESPACE_WORK end
+            walk.opened = true
+        end
         if not source.ns.cleared and (source.key or advance(state, order, source)) then
             local ns, key = source.ns, source.key
             if advance(state, order, source) then insert(walk.sources, source) end
@@ -65,7 +71,10 @@ end
 -- The next expired entry goes; false when there is none.
 function eviction.remove_expired(state)
     local ns, key, entry = next_victim(state, 'exp', state.now)
-    if ns then store.remove(state, ns, key, entry) end
+    if ns then
+        store.remove(state, ns, key, entry)
+        state.budget = state.budget - 1
+    end
     return ns ~= nil
 end
 
@@ -80,7 +89,7 @@ local function evict(state)
     end
     if ns then
         store.remove(state, ns, key, entry)
-        state.totals.evictions = state.totals.evictions + 1
+        state.totals.evictions, state.budget = state.totals.evictions + 1, state.budget - 1
     end
     return ns ~= nil
 end
@@ -96,6 +105,6 @@ function eviction.make_room(state, entries, bytes)
         if state.budget <= 0 and heavy then return false end
         if state.budget <= 0 and removed >= entries then return true end
         if not eviction.remove_expired(state) and not evict(state) then return not heavy end
-        removed, state.budget = removed + 1, state.budget - 1
+        removed = removed + 1
     end
 end

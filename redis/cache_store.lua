@@ -9,7 +9,8 @@
 -- held is only read until then, so a failure leaves nothing half done.
 local store = {}
 
-local NAMESPACES_MAX, RESIZES_KEPT, EVICTED_A_CALL = 1000, 1000, 1000
+local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
+local WORK = 500 -- of a call's removals: one each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace that they are sought in
 local CREATED, EXPIRES, COUNT, LAST, BYTES, JSON = 1, 2, 3, 4, 5, 6 -- of an entry; JSON: bytes of its value as JSON, nil: not counted
 local MEMORY_PART = 3 -- of Redis' maxmemory that keys and values may take: 1 in so many
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
@@ -33,7 +34,7 @@ function store.open(slot, now, settings)
         slot = slot, now = now, settings = settings, totals = totals,
         limit = totals.limit > 0 and totals.limit or settings.max_entries,
         max_bytes = store.max_bytes(settings),
-        budget = EVICTED_A_CALL,          -- removals left to this call
+        budget = WORK,                    -- of removals, what is left to this call
         namespaces = {}, forgotten = {}, resized = {},
         uses = {}, used = 1,              -- what the batch used, in order, and the first that may still be there
         pending = {}, value_bytes = 0,    -- records whose values are fetched at the end, and the bytes of all values
@@ -183,16 +184,35 @@ local function save_entries(state, ns)
     if ns.stored then save_head(state, 'exp', ns) end
 end
 
+-- Namespaces of which nothing is left, all with a few commands.
+local function drop_entries(state, names)
+    local keys, n = {}, 0
+    for _, name in ipairs(names) do
+        for _, what in ipairs({':v:', ':m:', ':lru:', ':exp:'}) do
+            n = n + 1
+            keys[n] = state.slot .. what .. name
+        end
+    end
+    for i = 1, n, bulk.MOST do redis.call('UNLINK', unpack(keys, i, math.min(i + bulk.MOST - 1, n))) end
+    bulk.write('ZREM', state.slot .. ':lru', names)
+    bulk.write('ZREM', state.slot .. ':exp', names)
+end
+
 function store.save(state)
     store.fetch_values(state)
-    local rows, totals, resized = {}, {}, {}
+    local rows, totals, resized, dropped = {}, {}, {}, {}
     for name, ns in pairs(state.namespaces) do
-        if ns.moved then save_entries(state, ns) end
+        if ns.cleared and ns.size == 0 then
+            dropped[#dropped + 1] = name
+        elseif ns.moved then
+            save_entries(state, ns)
+        end
         if ns.known then
             rows[#rows + 1] = name
             rows[#rows + 1] = cmsgpack.pack({ns.size, ns.bytes, ns.hits, ns.misses})
         end
     end
+    drop_entries(state, dropped)
     for i, name in ipairs(TOTALS) do totals[2 * i - 1], totals[2 * i] = name, state.totals[name] end
     for id, at in pairs(state.resized) do
         resized[#resized + 1] = at

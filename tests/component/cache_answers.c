@@ -236,7 +236,7 @@ Test(cache_answers, a_thousand_namespaces_are_enough) {
 
 /* ---- time, sweeps, bounds ---- */
 
-Test(cache_answers, a_sweep_removes_what_has_expired_a_thousand_at_a_time) {
+Test(cache_answers, a_sweep_removes_what_has_expired_some_at_a_time) {
     slot.settings = CACHE_SETTINGS(5000);
     for (int n = 0; n < 3; n++) {
         struct test_events events = {0};
@@ -249,8 +249,11 @@ Test(cache_answers, a_sweep_removes_what_has_expired_a_thousand_at_a_time) {
     }
     cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 0);
     cache_advance_time(&slot, 11);
-    cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 1000);
-    cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 500);
+    for (int64_t left = 1500; left > 0;) {
+        int64_t swept = calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings);
+        cr_assert(swept > 0 && swept <= 500);
+        left -= swept;
+    }
     cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 0);
     cr_assert_eq(cache_stat(&slot, "size"), 0);
     cr_assert_eq(cache_stat(&slot, "expired"), 1500);

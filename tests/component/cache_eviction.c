@@ -189,10 +189,11 @@ Test(cache_eviction, a_resize_far_down_goes_on_in_later_calls_and_sweeps) {
     slot.settings = CACHE_SETTINGS(10000);
     fill("tool", 3500);
     cr_assert_eq(cache_resize(&slot, "down", 10), 10);
-    cr_assert_eq(cache_stat(&slot, "size"), 2500);
-    cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 1000);
+    cr_assert_eq(cache_stat(&slot, "size"), 3000);
+    cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 500);
     cr_assert_null(cache_get(&slot, "tool", "key0"), "any call goes on");
-    cr_assert_eq(cache_stat(&slot, "size"), 500);
+    cr_assert_eq(cache_stat(&slot, "size"), 2000);
+    for (int i = 0; i < 3; i++) cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 500);
     cache_set(&slot, "tool", "new", "1", NO_TTL);
     cr_assert_eq(cache_stat(&slot, "size"), 10);
     cr_assert(has("tool", "new") && has("tool", "key3499"));
@@ -210,7 +211,7 @@ Test(cache_eviction, sets_while_a_resize_goes_on_never_grow_the_cache) {
         cache_add(&slot, &events, "set", "tool", key, "v", NO_TTL, 0);
     }
     cache_send(&slot, &events);
-    cr_assert_eq(cache_stat(&slot, "size"), 2000);
+    cr_assert_eq(cache_stat(&slot, "size"), 2500);
     cr_assert(has("tool", "new99"));
 }
 
@@ -236,7 +237,7 @@ Test(cache_eviction, a_large_value_over_many_small_entries_takes_a_bounded_step_
     cache_set(&slot, "t", "large", value, NO_TTL);
     cr_assert_str_eq(cache_reason(&slot), "no_room");
     cr_assert_leq(cache_stat(&slot, "bytes"), 20000);
-    cache_set(&slot, "t", "large", value, NO_TTL);
+    for (int i = 0; i < 5 && cache_reason(&slot)[0]; i++) cache_set(&slot, "t", "large", value, NO_TTL);
     cr_assert_str_eq(cache_reason(&slot), "");
     cr_assert(has("t", "large"));
     cr_assert_leq(cache_stat(&slot, "bytes"), 20000);

@@ -35,10 +35,10 @@ struct world {
     int count;
 };
 
-static void on_delivered(void *ctx, void *token, bool ok) {
+static void on_delivered(void *ctx, void *token, const struct wp_report *report) {
     (void)ctx;
     (void)token;
-    (void)ok;
+    (void)report;
 }
 
 static void on_link(void *ctx, enum wp_slot slot, bool ready) {

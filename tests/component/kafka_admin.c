@@ -143,9 +143,9 @@ static pid_t start_broker(const char *file, const char *prefix) {
     exit(wp_cli_broker(7, argv));
 }
 
-static void delivered(void *ctx, void *token, bool ok) {
+static void delivered(void *ctx, void *token, const struct wp_report *report) {
     (void)token;
-    *(int *)ctx += ok ? 1 : 1000;
+    *(int *)ctx += report->ok ? 1 : 1000;
 }
 
 Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = TEST_LIMIT_S) {
@@ -170,7 +170,7 @@ Test(broker, serves_source_and_sink_and_ends_at_sigterm, .timeout = TEST_LIMIT_S
     bus_fill(&reader.config, WP_TOPIC_ACQUIRE, 1, 200);
     reader_subscribe(&reader);
     RUN_UNTIL(&loop, reader.messages == 200);
-    cr_expect(reader.stats.kafka.ready);
+    RUN_UNTIL(&loop, reader.stats.kafka.ready);
 
     struct wp_producer *producer;
     int reports = 0;

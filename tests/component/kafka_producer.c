@@ -20,10 +20,10 @@ struct writer {
     size_t delivered, failed;
 };
 
-static void on_delivered(void *ctx, void *token, bool ok) {
+static void on_delivered(void *ctx, void *token, const struct wp_report *report) {
     struct writer *writer = ctx;
     writer->reports[(uintptr_t)token - 1]++;
-    if (ok)
+    if (report->ok)
         writer->delivered++;
     else
         writer->failed++;

@@ -4,8 +4,8 @@
 #include <criterion/criterion.h>
 #include "kafka/admin.h"
 
-static void on_delivered(void *ctx, void *token, bool ok) {
-    (void)ctx, (void)token, (void)ok;
+static void on_delivered(void *ctx, void *token, const struct wp_report *report) {
+    (void)ctx, (void)token, (void)report;
 }
 
 static rd_kafka_t *open_reader(const struct wp_config *config) {

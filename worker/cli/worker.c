@@ -1,6 +1,7 @@
 /* `warmpool worker`: owns the loop and the list of what is started on it, in order, and of what is stopped,
  * in reverse. */
 #include "kafka/admin.h"
+#include "kafka/health.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "core/clock.h"
@@ -102,9 +103,7 @@ static void on_topics(uv_work_t *work, int status) {
         return;
     }
     const char *reason = w->topics_err ? w->topics_error.text : error.text;
-    w->stats.kafka.ready = false;
-    snprintf(w->stats.kafka.reason, sizeof w->stats.kafka.reason, "%s", reason);
-    wp_log(WP_LOG_WARN, "kafka_not_ready", "error=%s", reason);
+    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, reason);
     uv_timer_start(&w->retry, on_retry, TOPICS_RETRY_MS, 0);
 }
 

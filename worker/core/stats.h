@@ -15,6 +15,8 @@ enum wp_outcome {               /* of one consumed event */
 
 #define WP_STATS_TOPICS 16 /* >= WP_TOPICS of wire/topics.h; indexes are enum wp_topic */
 
+#define WP_STATS_TROUBLES 8 /* >= WP_TROUBLES of kafka/health.h */
+
 struct wp_health {
     bool ready;
     char reason[512]; /* why not, one sentence; empty when ready */
@@ -37,6 +39,7 @@ struct wp_stats {
     int partitions;                 /* input partitions owned now */
     struct wp_health kafka, redis,
         state; /* state: Redis holds the memory that Kafka's commits say it should */
+    char kafka_troubles[WP_STATS_TROUBLES][300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */
     double memory_released_mb;                     /* sum over all rounds */
 };

@@ -61,6 +61,7 @@ static void out_of_range(struct wp_consumer *consumer, struct wp_consumer_partit
 }
 
 static void reach_end(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset) {
+    wp_watch_partition(&consumer->watch, p, RD_KAFKA_RESP_ERR_NO_ERROR);
     if (offset <= p->position) return;
     p->position = offset;
     consumer->handler->end_reached(consumer->ctx, p);
@@ -73,7 +74,7 @@ static void hand_over_error(struct wp_consumer *consumer, struct wp_consumer_par
     else if (taken->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
         out_of_range(consumer, p);
     else
-        wp_watch_not_ready(&consumer->watch, rd_kafka_err2str(taken->err));
+        wp_watch_partition(&consumer->watch, p, taken->err);
 }
 
 /* Takes the list's records. The handler may pause the partition (the rest is held) or start it again (the
@@ -90,6 +91,7 @@ static void hand_over(struct wp_consumer *consumer, struct wp_consumer_partition
             return;
         } else if (taken->record) {
             p->position = taken->offset + 1;
+            p->trouble[0] = '\0';
             consumer->handler->record(consumer->ctx, p, taken->record);
         } else {
             hand_over_error(consumer, p, taken);
@@ -132,10 +134,10 @@ static void serve_callbacks(struct wp_consumer *consumer) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->client.rk, 0);
         if (!message) return;
         wp_assert(message->err);
-        wp_watch_not_ready(&consumer->watch, rd_kafka_message_errstr(message));
+        wp_watch_error(&consumer->watch, message->err, rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
-    wake(consumer);
+    if (!consumer->watch.fenced) wake(consumer); /* then every poll gives an error */
 }
 
 static bool takes(const struct wp_consumer_partition *p) {
@@ -218,9 +220,22 @@ static void on_tick(uv_timer_t *timer) {
     turn(timer->data);
 }
 
+/* A fetch error is told once: whether it is over is found by asking. One query at a time. */
+static void query_troubled(struct wp_consumer *consumer) {
+    for (size_t i = 0; i < consumer->table.count; i++) {
+        struct wp_consumer_partition *p = consumer->table.list[i];
+        if (*p->trouble && p->state == WP_PARTITION_RUNNING && !p->asking) {
+            p->asking = true;
+            wp_offset_query(&consumer->queries, &p, 1);
+            return;
+        }
+    }
+}
+
 static void on_watch(uv_timer_t *timer) {
     struct wp_consumer *consumer = timer->data;
     wp_watch_tick(&consumer->watch);
+    query_troubled(consumer);
 }
 
 /* ---- what the parts tell ---- */
@@ -238,11 +253,13 @@ static void on_revoked(void *ctx, struct wp_consumer_partition *const *list, siz
     struct wp_consumer *consumer = ctx;
     consumer->handler->revoked(consumer->ctx, list, count, lost);
     count_partitions(consumer);
+    wp_watch_left(&consumer->watch);
 }
 
-static void on_rebalanced(void *ctx) {
+static void on_rebalanced(void *ctx, bool joined) {
     struct wp_consumer *consumer = ctx;
     count_partitions(consumer);
+    if (joined) wp_watch_joined(&consumer->watch);
     consumer->handler->rebalanced(consumer->ctx);
 }
 
@@ -255,7 +272,9 @@ static const struct wp_group_user group_user = {
 
 static void on_offsets(void *ctx, struct wp_consumer_partition *p, const char *error) {
     struct wp_consumer *consumer = ctx;
-    consumer->handler->offsets(consumer->ctx, p, error);
+    bool for_us = p->asking;
+    p->asking = false;
+    if (!for_us || p->state != WP_PARTITION_RUNNING) consumer->handler->offsets(consumer->ctx, p, error);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list,
@@ -324,7 +343,6 @@ static void release(struct wp_consumer *consumer) {
     free(consumer->batch);
     free(consumer->taken);
     wp_partitions_done(&consumer->table);
-    wp_watch_done(&consumer->watch);
     free(consumer);
 }
 
@@ -413,8 +431,11 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
     open_handles(consumer);
     wp_group_init(&consumer->group, &consumer->client, &consumer->table, &group_user, consumer,
                   consumer->wake_fd);
-    consumer->queries = (struct wp_offset_queries){
-        .client = &consumer->client, .table = &consumer->table, .answer = on_offsets, .ctx = consumer};
+    consumer->queries = (struct wp_offset_queries){.client = &consumer->client,
+                                                   .table = &consumer->table,
+                                                   .config = config,
+                                                   .answer = on_offsets,
+                                                   .ctx = consumer};
     wp_watch_init(&consumer->watch, &consumer->client, &consumer->table, stats, config);
     *ret_consumer = consumer;
     return WP_OK;

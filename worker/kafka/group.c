@@ -65,7 +65,7 @@ static void on_assign(struct wp_group *group, rd_kafka_topic_partition_list_t *l
     log_failure("kafka_assign_failed", assign(group, list));
     (void)rd_kafka_pause_partitions(group->client->rk, list);
     wp_log(WP_LOG_INFO, "kafka_assigned", "partitions=%d owned=%zu", list->cnt, group->table->count);
-    group->user->rebalanced(group->ctx);
+    group->user->rebalanced(group->ctx, true);
 }
 
 static void on_revoke(struct wp_group *group, const rd_kafka_topic_partition_list_t *list) {
@@ -82,7 +82,7 @@ static void on_revoke(struct wp_group *group, const rd_kafka_topic_partition_lis
     take_away(group, known, count, lost);
     log_failure("kafka_unassign_failed", unassign(group, list));
     free(known);
-    group->user->rebalanced(group->ctx);
+    group->user->rebalanced(group->ctx, false);
 }
 
 void wp_group_rebalance(struct wp_group *group, rd_kafka_resp_err_t err,

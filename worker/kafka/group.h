@@ -8,8 +8,8 @@
 struct wp_group_user {
     struct wp_consumer_partition *(*assigned)(void *ctx, enum wp_topic topic, int32_t number);
     void (*revoked)(void *ctx, struct wp_consumer_partition *const *list, size_t count, bool lost);
-    void (*rebalanced)(void *ctx);
-    void (*started)(void *ctx); /* a partition is running: there may be something to take */
+    void (*rebalanced)(void *ctx, bool joined); /* joined: after an assignment; false: after a revocation */
+    void (*started)(void *ctx);                 /* a partition is running: there may be something to take */
 };
 
 struct wp_group {

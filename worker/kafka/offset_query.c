@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include "core/buf.h"
 #include "core/err.h"
+#include "kafka/health.h"
 
 #define COMMITS_TIMEOUT_MS 5000
 #define ENDS_TIMEOUT_MS 2000
-#define REASON_MAX 160
+#define REASON_MAX 200
 
 struct asked { /* one partition */
     struct wp_consumer_partition *p;
@@ -28,8 +29,10 @@ struct query {
 
 /* ---- in the thread pool ---- */
 
-static void fail(struct asked *asked, rd_kafka_resp_err_t err) {
-    (void)snprintf(asked->error, sizeof(asked->error), "%s", rd_kafka_err2str(err));
+static void fail(const struct query *query, int i, rd_kafka_resp_err_t err) {
+    struct asked *asked = &query->asked[i];
+    wp_kafka_explain(asked->error, sizeof(asked->error), err, query->queries->config,
+                     query->list->elems[i].topic);
 }
 
 static void fail_all(struct query *query, const char *what, rd_kafka_resp_err_t err) {
@@ -43,13 +46,13 @@ static void note_leader(struct query *query, const rd_kafka_metadata_topic_t *to
         const rd_kafka_topic_partition_t *item = &query->list->elems[i];
         struct asked *asked = &query->asked[i];
         if (strcmp(item->topic, topic->topic) != 0) continue;
-        if (topic->err) fail(asked, topic->err);
+        if (topic->err) fail(query, i, topic->err);
         for (int n = 0; n < topic->partition_cnt; n++) {
             const rd_kafka_metadata_partition_t *partition = &topic->partitions[n];
             if (partition->id != item->partition) continue;
             asked->leader = partition->leader;
             if (partition->leader < 0)
-                fail(asked, partition->err ? partition->err : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+                fail(query, i, partition->err ? partition->err : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
         }
     }
 }
@@ -69,13 +72,16 @@ static bool find_leaders(struct query *query, rd_kafka_t *rk) {
 static bool find_commits(struct query *query, rd_kafka_t *rk) {
     rd_kafka_resp_err_t err = rd_kafka_committed(rk, query->list, COMMITS_TIMEOUT_MS);
     if (err) {
-        fail_all(query, "the group's commits", err);
+        if (wp_kafka_fault(err) == WP_FAULT_REFUSED)
+            for (int i = 0; i < query->list->cnt; i++) fail(query, i, err);
+        else
+            fail_all(query, "the group's commits", err);
         return false;
     }
     for (int i = 0; i < query->list->cnt; i++) {
         const rd_kafka_topic_partition_t *item = &query->list->elems[i];
         query->asked[i].committed = item->offset >= 0 ? item->offset : -1;
-        if (item->err) fail(&query->asked[i], item->err);
+        if (item->err) fail(query, i, item->err);
     }
     return true;
 }
@@ -89,11 +95,11 @@ static void find_ends(struct query *query, rd_kafka_t *rk) {
         rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
             rk, item->topic, item->partition, &asked->low, &asked->high, ENDS_TIMEOUT_MS);
         if (!err) continue;
-        fail(asked, err);
+        fail(query, i, err);
         if (err != RD_KAFKA_RESP_ERR__TIMED_OUT) continue;
         for (int other = i + 1; other < count; other++)
             if (query->asked[other].leader == asked->leader && !*query->asked[other].error)
-                fail(&query->asked[other], err);
+                fail(query, other, err);
     }
 }
 

@@ -8,8 +8,9 @@
 typedef void (*wp_offset_answer)(void *ctx, struct wp_consumer_partition *p, const char *error);
 
 struct wp_offset_queries {
-    struct wp_client *client;    /* borrowed */
-    struct wp_partitions *table; /* borrowed */
+    struct wp_client *client;       /* borrowed */
+    struct wp_partitions *table;    /* borrowed */
+    const struct wp_config *config; /* borrowed */
     wp_offset_answer answer;
     void *ctx;
     char *cluster_id; /* by librdkafka; NULL until it is known */

@@ -40,9 +40,10 @@ struct wp_consumer_partition {
     bool committing; /* a commit is under way */
     enum wp_partition_state state;
     /* The latest error of this partition alone (no leader, no right to read it); empty: none. */
-    char trouble[160];
+    char trouble[200];
 
     /* Not for others. */
+    bool asking;             /* whether its trouble is over, by an offset query of the consumer's own */
     uint64_t assignment;     /* this assignment's number: late answers carry an older one */
     rd_kafka_queue_t *queue; /* its own fetch queue, not forwarded: not draining it is the pause */
     bool fetching;           /* resumed in librdkafka; resuming twice would replay what was prefetched */

@@ -6,27 +6,36 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "kafka/admin.h"
-#include "kafka/producer.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "kafka/admin.h"
+#include "kafka/client.h"
+#include "kafka/health.h"
+#include "kafka/producer.h"
 
 #define TICK_MS 100
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 #define METADATA_TIMEOUT_MS 5000
-#define METADATA_AGAIN_MS 1000 /* until all output topics are known */
+#define METADATA_AGAIN_MS 1000 /* until all topics are known */
+#define METADATA_FRESH_MS 5000 /* afterwards: partitions are added to topics that are in use */
+#define WAIT_MIN_MS 500        /* before a record that failed is sent again */
+#define WAIT_MAX_MS 30000      /* when Kafka goes on refusing it */
 #define FLUSH_STEP_MS 10
 
 struct client {
+    struct wp_client base;
     struct wp_producer *producer;
-    rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     rd_kafka_topic_t *topics[WP_TOPICS];
     bool fatal;
-    int works; /* in the thread pool with this client */
-    uv_work_t destroy;
     struct client *next; /* of the retired ones */
+};
+
+struct refusal {      /* of the records of one topic */
+    char reason[300]; /* empty: the latest record was taken */
+    int64_t wait_ms;
+    uint64_t again_at; /* loop time before which a further failure is of the same attempt */
 };
 
 struct wp_producer {
@@ -39,10 +48,12 @@ struct wp_producer {
     struct client *retired;
     size_t pending;
     int32_t partitions[WP_TOPICS];
+    struct refusal refusals[WP_TOPICS];
+    char broken[300]; /* why a new client would not do better: a right is missing */
     int wake_fd;
     uv_poll_t poll;
     uv_timer_t tick;
-    int open_handles, works;
+    int open_handles, clients; /* clients: not destroyed yet */
     int64_t backoff_ms;
     uint64_t rebuild_at, metadata_at; /* loop time in ms */
     bool asking, freed;
@@ -51,34 +62,66 @@ struct wp_producer {
 /* ---- the end of a client: destroying blocks until its threads have ended ---- */
 
 static void release(struct wp_producer *producer) {
-    if (!producer->freed || producer->open_handles > 0 || producer->works > 0) return;
+    if (!producer->freed || producer->open_handles > 0 || producer->clients > 0) return;
     close(producer->wake_fd);
     free(producer);
 }
 
-static void destroy_run(uv_work_t *work) {
-    struct client *client = work->data;
-    rd_kafka_destroy(client->rk);
-}
-
-static void destroy_done(uv_work_t *work, int status) {
-    (void)status;
-    struct client *client = work->data;
+static void on_client_closed(void *ctx) {
+    struct client *client = ctx;
     struct wp_producer *producer = client->producer;
     free(client);
-    producer->works--;
+    producer->clients--;
     release(producer);
 }
 
-static void producer_close(struct client *client) {
-    for (int i = 0; i < WP_TOPICS; i++) {
-        if (client->topics[i]) rd_kafka_topic_destroy(client->topics[i]);
-    }
+static void close_client(struct client *client) {
+    for (int i = 0; i < WP_TOPICS; i++) rd_kafka_topic_destroy(client->topics[i]);
     rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(client->queue);
-    client->destroy.data = client;
-    client->producer->works++;
-    wp_assert(uv_queue_work(client->producer->loop, &client->destroy, destroy_run, destroy_done) == 0);
+    wp_client_close(&client->base, on_client_closed, client);
+}
+
+/* ---- what becomes of records ---- */
+
+static void say_troubles(struct wp_producer *producer) {
+    const char *reason = producer->broken;
+    for (int i = 0; i < WP_TOPICS && !*reason; i++) reason = producer->refusals[i].reason;
+    wp_kafka_trouble(producer->stats, WP_TROUBLE_PRODUCER, reason);
+}
+
+/* The records of one attempt fail together, and count once. */
+static int64_t refused(struct wp_producer *producer, enum wp_topic topic, rd_kafka_resp_err_t err,
+                       const char *name) {
+    struct refusal *refusal = &producer->refusals[topic];
+    uint64_t now = uv_now(producer->loop);
+    if (wp_kafka_fault(err) != WP_FAULT_REFUSED) return WAIT_MIN_MS;
+    if (refusal->wait_ms == 0 || now >= refusal->again_at) {
+        refusal->wait_ms = refusal->wait_ms == 0 ? WAIT_MIN_MS : 2 * refusal->wait_ms;
+        if (refusal->wait_ms > WAIT_MAX_MS) refusal->wait_ms = WAIT_MAX_MS;
+        refusal->again_at = now + (uint64_t)refusal->wait_ms;
+    }
+    wp_kafka_explain(refusal->reason, sizeof(refusal->reason), err, producer->config, name);
+    say_troubles(producer);
+    return refusal->wait_ms;
+}
+
+static void taken(struct wp_producer *producer, enum wp_topic topic) {
+    struct refusal *refusal = &producer->refusals[topic];
+    producer->stats->records[topic]++;
+    producer->backoff_ms = BACKOFF_MIN_MS;
+    if (!*refusal->reason && !*producer->broken) return;
+    refusal->reason[0] = producer->broken[0] = '\0';
+    refusal->wait_ms = 0;
+    say_troubles(producer);
+}
+
+static int64_t note_append_time(struct wp_producer *producer, const rd_kafka_message_t *message) {
+    rd_kafka_timestamp_type_t type;
+    int64_t append_ms = rd_kafka_message_timestamp(message, &type);
+    if (type != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME) return -1;
+    wp_append_clock_measured(&producer->stats->append_clock, append_ms, wp_clock_us());
+    return append_ms;
 }
 
 /* ---- callbacks of librdkafka, from rd_kafka_poll ---- */
@@ -87,24 +130,21 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     (void)rk;
     struct client *client = opaque;
     struct wp_producer *producer = client->producer;
+    enum wp_topic topic = (enum wp_topic)(uintptr_t)rd_kafka_topic_opaque(message->rkt);
+    const char *name = rd_kafka_topic_name(message->rkt);
+    struct wp_report report = {.ok = !message->err, .append_ms = -1};
     producer->pending--;
     if (producer->freed) return;
     if (message->err) {
         producer->stats->produce_errors++;
-        bool too_large = message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; /* the topic was changed */
-        wp_log(too_large ? WP_LOG_ERROR : WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s%s",
-               rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err),
-               too_large ? "; raise its max.message.bytes, or start this worker again, which then sends less"
-                         : "");
+        report.wait_ms = refused(producer, topic, message->err, name);
+        wp_log(WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s", name,
+               rd_kafka_err2str(message->err));
     } else {
-        producer->stats->records[(uintptr_t)rd_kafka_topic_opaque(message->rkt)]++;
-        producer->backoff_ms = BACKOFF_MIN_MS;
-        rd_kafka_timestamp_type_t type;
-        int64_t appended_ms = rd_kafka_message_timestamp(message, &type);
-        if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
-            wp_append_clock_measured(&producer->stats->append_clock, appended_ms, wp_clock_us());
+        taken(producer, topic);
+        report.append_ms = note_append_time(producer, message);
     }
-    if (message->_private) producer->delivered(producer->ctx, message->_private, !message->err);
+    if (message->_private) producer->delivered(producer->ctx, message->_private, &report);
 }
 
 static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) {
@@ -115,6 +155,10 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
     wp_log(WP_LOG_ERROR, "kafka_producer_fatal", "error=%s reason=%s", rd_kafka_err2name(cause),
            cause ? why : reason);
     client->fatal = true;
+    if (wp_kafka_fault(cause) != WP_FAULT_REFUSED) return;
+    struct wp_producer *producer = client->producer;
+    wp_kafka_explain(producer->broken, sizeof(producer->broken), cause, producer->config, NULL);
+    say_troubles(producer);
 }
 
 /* ---- making one ---- */
@@ -122,10 +166,10 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
 static void open_topics(struct client *client, const struct wp_config *config) {
     /* Inputs, too: hosts and sweepers publish events. */
     for (int i = 0; i < WP_TOPICS; i++) {
-        rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(client->rk);
+        rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(client->base.rk);
         rd_kafka_topic_conf_set_opaque(conf, (void *)(uintptr_t)i);
         char *name = wp_topic_full_name(config, (enum wp_topic)i);
-        client->topics[i] = rd_kafka_topic_new(client->rk, name, conf);
+        client->topics[i] = rd_kafka_topic_new(client->base.rk, name, conf);
         wp_assert(client->topics[i]);
         free(name);
     }
@@ -140,15 +184,17 @@ static struct client *client_new(struct wp_producer *producer, struct wp_error *
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);
     char why[256];
-    client->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)); /* owns conf when it succeeds */
-    if (!client->rk) {
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)); /* owns conf when it succeeds */
+    if (!rk) {
         rd_kafka_conf_destroy(conf);
         free(client);
         (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no producer of these properties: %s",
                       why);
         return NULL;
     }
-    client->queue = rd_kafka_queue_get_main(client->rk);
+    wp_client_init(&client->base, producer->loop, rk);
+    producer->clients++;
+    client->queue = rd_kafka_queue_get_main(rk);
     uint64_t one = 1;
     rd_kafka_queue_io_event_enable(client->queue, producer->wake_fd, &one, sizeof(one));
     open_topics(client, producer->config);
@@ -157,52 +203,46 @@ static struct client *client_new(struct wp_producer *producer, struct wp_error *
 
 /* ---- partitions: asked for at the start, so that the first record does not wait for metadata ---- */
 
-struct question {
-    uv_work_t work;
-    struct client *client;
+struct partitions_query {
+    struct wp_client_work work;
     int32_t partitions[WP_TOPICS];
 };
 
-static void ask_run(uv_work_t *work) {
-    struct question *question = work->data;
+static void ask_run(struct wp_client_work *work) {
+    struct partitions_query *query = (struct partitions_query *)work;
+    const struct client *client = (const struct client *)work->client;
     const rd_kafka_metadata_t *metadata;
     /* 0: of the topics opened here, all in one request. */
-    if (rd_kafka_metadata(question->client->rk, 0, NULL, &metadata, METADATA_TIMEOUT_MS)) return;
+    if (rd_kafka_metadata(work->client->rk, 0, NULL, &metadata, METADATA_TIMEOUT_MS)) return;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         for (int t = 0; t < WP_TOPICS; t++) {
-            if (strcmp(rd_kafka_topic_name(question->client->topics[t]), metadata->topics[i].topic) == 0)
-                question->partitions[t] = metadata->topics[i].partition_cnt;
+            if (strcmp(rd_kafka_topic_name(client->topics[t]), metadata->topics[i].topic) == 0)
+                query->partitions[t] = metadata->topics[i].partition_cnt;
         }
     }
     rd_kafka_metadata_destroy(metadata);
 }
 
-static void ask_done(uv_work_t *work, int status) {
-    struct question *question = work->data;
-    struct wp_producer *producer = question->client->producer;
+static void ask_done(struct wp_client_work *work, bool wanted) {
+    struct partitions_query *query = (struct partitions_query *)work;
+    struct wp_producer *producer = ((struct client *)work->client)->producer;
     bool complete = true;
-    for (int i = 0; i < WP_TOPICS && status == 0; i++) {
-        if (question->partitions[i] > 0) producer->partitions[i] = question->partitions[i];
+    for (int i = 0; i < WP_TOPICS && wanted; i++) {
+        if (query->partitions[i] > 0) producer->partitions[i] = query->partitions[i];
         complete = complete && producer->partitions[i] > 0;
     }
     producer->asking = false;
-    producer->metadata_at = complete ? UINT64_MAX : uv_now(producer->loop) + METADATA_AGAIN_MS;
-    question->client->works--;
-    producer->works--;
-    if (producer->freed && question->client->works == 0) producer_close(question->client);
-    free(question);
-    release(producer);
+    producer->metadata_at = uv_now(producer->loop) + (complete ? METADATA_FRESH_MS : METADATA_AGAIN_MS);
+    free(query);
 }
 
 static void ask_partitions(struct wp_producer *producer) {
     if (producer->asking || !producer->current || uv_now(producer->loop) < producer->metadata_at) return;
-    struct question *question = wp_calloc(1, sizeof(*question));
-    question->client = producer->current;
-    question->work.data = question;
+    struct partitions_query *query = wp_calloc(1, sizeof(*query));
+    query->work.run = ask_run;
+    query->work.done = ask_done;
     producer->asking = true;
-    question->client->works++;
-    producer->works++;
-    wp_assert(uv_queue_work(producer->loop, &question->work, ask_run, ask_done) == 0);
+    wp_client_run(&producer->current->base, &query->work);
 }
 
 /* ---- rebuilding ---- */
@@ -213,7 +253,7 @@ static void retire(struct wp_producer *producer) {
     producer->current = NULL;
     client->next = producer->retired;
     producer->retired = client;
-    rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_purge(client->base.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     producer->stats->producer_rebuilds++;
     producer->rebuild_at = uv_now(producer->loop) + (uint64_t)producer->backoff_ms;
     producer->backoff_ms =
@@ -237,17 +277,17 @@ void wp_producer_renew(struct wp_producer *producer) {
     rebuild(producer);
 }
 
-static void bury_retired(struct wp_producer *producer) {
+static void end_retired(struct wp_producer *producer) {
     struct client **at = &producer->retired;
     while (*at) {
         struct client *client = *at;
-        rd_kafka_poll(client->rk, 0);
-        if (rd_kafka_outq_len(client->rk) > 0 || client->works > 0) {
+        rd_kafka_poll(client->base.rk, 0);
+        if (rd_kafka_outq_len(client->base.rk) > 0) {
             at = &client->next;
             continue;
         }
         *at = client->next;
-        producer_close(client);
+        close_client(client);
     }
 }
 
@@ -255,9 +295,9 @@ static void turn(struct wp_producer *producer) {
     uint64_t count;
     ssize_t got = read(producer->wake_fd, &count, sizeof(count));
     wp_assert(got == sizeof(count) || errno == EAGAIN);
-    if (producer->current) rd_kafka_poll(producer->current->rk, 0);
+    if (producer->current) rd_kafka_poll(producer->current->base.rk, 0);
     if (producer->current && producer->current->fatal) retire(producer);
-    bury_retired(producer);
+    end_retired(producer);
     if (!producer->current && uv_now(producer->loop) >= producer->rebuild_at) rebuild(producer);
     ask_partitions(producer);
 }
@@ -311,8 +351,8 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void end(struct client *client) {
-    rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    if (client->works == 0) producer_close(client);
+    rd_kafka_purge(client->base.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    close_client(client);
 }
 
 void wp_producer_free(struct wp_producer *producer) {
@@ -352,7 +392,7 @@ static rd_kafka_resp_err_t produce(const struct client *client, const struct wp_
         return failed ? rd_kafka_last_error() : RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     rd_kafka_resp_err_t err =
-        rd_kafka_producev(client->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record->partition),
+        rd_kafka_producev(client->base.rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record->partition),
                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                           RD_KAFKA_V_VALUE(value, record->value.len), RD_KAFKA_V_KEY(key, record->key.len),
                           RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(record->token), RD_KAFKA_V_END);
@@ -392,13 +432,13 @@ size_t wp_producer_flush(struct wp_producer *producer, int timeout_ms) {
     uint64_t end_at = uv_hrtime() / 1000000 + (uint64_t)timeout_ms;
     do {
         if (producer->current)
-            (void)rd_kafka_flush(producer->current->rk, producer->pending > 0 ? FLUSH_STEP_MS : 0);
-        bury_retired(producer);
+            (void)rd_kafka_flush(producer->current->base.rk, producer->pending > 0 ? FLUSH_STEP_MS : 0);
+        end_retired(producer);
     } while (producer->pending > 0 && uv_hrtime() / 1000000 < end_at &&
              (producer->current || producer->retired));
     return producer->pending;
 }
 
 rd_kafka_t *wp_producer_client(struct wp_producer *producer) {
-    return producer->current ? producer->current->rk : NULL;
+    return producer->current ? producer->current->base.rk : NULL;
 }

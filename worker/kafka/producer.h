@@ -10,9 +10,14 @@
 
 struct wp_producer;
 
-/* delivered: `token` as given to wp_producer_send; ok is false when the record is certainly or possibly not
- * written. */
-typedef void (*wp_producer_delivered)(void *ctx, void *token, bool ok);
+struct wp_report {     /* of one record's delivery */
+    bool ok;           /* false: the record is certainly or possibly not written */
+    int64_t append_ms; /* when the broker appended it, by the broker's clock; -1: not known (not ok, or the
+                          topic has CreateTime) */
+    int64_t wait_ms;   /* not ok: how long to wait before it is sent again; grows while Kafka refuses it */
+};
+/* `token` as given to wp_producer_send. */
+typedef void (*wp_producer_delivered)(void *ctx, void *token, const struct wp_report *report);
 
 enum wp_err wp_producer_new(struct wp_producer **ret_producer, uv_loop_t *loop,
                             const struct wp_config *config, struct wp_stats *stats,
@@ -37,7 +42,8 @@ enum wp_err wp_producer_send(struct wp_producer *producer, struct wp_record *rec
 void wp_producer_renew(struct wp_producer *producer);
 /* Records handed over and not reported yet. */
 size_t wp_producer_pending(const struct wp_producer *producer);
-/* Partitions of a topic, 0 until it is known; never blocks. For the partition of a host's commands. */
+/* Partitions of a topic, 0 until it is known, at most some seconds old; never blocks. For the partition of a
+ * host's commands. */
 int32_t wp_producer_partitions(struct wp_producer *producer, enum wp_topic topic);
 /* Blocks until all is reported or the time is over; returns what is left. */
 size_t wp_producer_flush(struct wp_producer *producer, int timeout_ms);

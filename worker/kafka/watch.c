@@ -1,69 +1,180 @@
-/* Health of the consumer's Kafka and lag of its partitions. The probe blocks, so it runs in the thread pool.
- */
+/* Health of the consumer's Kafka and lag of its partitions. What blocks runs in the thread pool. */
 #include "kafka/watch.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "core/log.h"
 
 #define PROBE_TIMEOUT_MS 2000
+#define GROUP_TIMEOUT_MS 5000
+#define REJOIN_MS 45000 /* a rebalance that takes longer is a trouble */
+#define REASON_MAX 300
+
+static const char *setting(const struct wp_watch *watch, const char *key, const char *otherwise) {
+    const char *value = wp_settings_get(&watch->config->kafka, key);
+    return value ? value : otherwise;
+}
+
+static void brokers_trouble(struct wp_watch *watch, const char *reason) {
+    char text[REASON_MAX];
+    (void)snprintf(text, sizeof(text), "Kafka at %s: %s", setting(watch, "bootstrap.servers", ""), reason);
+    wp_kafka_trouble(watch->stats, WP_TROUBLE_BROKERS, text);
+}
+
+static void not_joined(struct wp_watch *watch, const char *reason) {
+    char text[REASON_MAX];
+    (void)snprintf(text, sizeof(text), "group %s (kafka.group.id): %s",
+                   setting(watch, "group.id", "warmpool"), reason);
+    wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
+}
 
 void wp_watch_init(struct wp_watch *watch, struct wp_client *client, const struct wp_partitions *table,
                    struct wp_stats *stats, const struct wp_config *config) {
-    const char *brokers = wp_settings_get(&config->kafka, "bootstrap.servers");
-    *watch = (struct wp_watch){.client = client, .table = table, .stats = stats};
-    watch->brokers = wp_strdup(brokers ? brokers : "");
-    (void)snprintf(stats->kafka.reason, sizeof(stats->kafka.reason), "Kafka at %s: connecting",
-                   watch->brokers);
+    *watch = (struct wp_watch){.client = client, .table = table, .stats = stats, .config = config};
+    brokers_trouble(watch, "connecting");
+    not_joined(watch, "not joined yet");
 }
 
-void wp_watch_done(struct wp_watch *watch) {
-    free(watch->brokers);
-    watch->brokers = NULL;
+/* ---- the group ---- */
+
+void wp_watch_joined(struct wp_watch *watch) {
+    watch->joined = true;
+    wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, NULL);
 }
 
-/* ---- health ---- */
-
-/* One line for a change, none for a repetition. */
-static void set_health(struct wp_watch *watch, bool ready, const char *reason) {
-    struct wp_health *health = &watch->stats->kafka;
-    if (health->ready == ready && strcmp(health->reason, reason) == 0) return;
-    bool was_ready = health->ready;
-    health->ready = ready;
-    (void)snprintf(health->reason, sizeof(health->reason), "%s", reason);
-    if (ready)
-        wp_log(WP_LOG_INFO, "kafka_ready", "brokers=%s", watch->brokers);
-    else
-        wp_log(WP_LOG_WARN, was_ready ? "kafka_away" : "kafka_not_ready", "brokers=%s reason=%s",
-               watch->brokers, reason);
+void wp_watch_left(struct wp_watch *watch) {
+    watch->joined = false;
+    watch->left_ms = uv_now(watch->client->loop);
 }
 
-void wp_watch_not_ready(struct wp_watch *watch, const char *reason) {
-    char text[sizeof(watch->stats->kafka.reason)];
-    (void)snprintf(text, sizeof(text), "Kafka at %s: %s", watch->brokers, reason);
-    set_health(watch, false, text);
+/* Whatever keeps it out, also what no error says: a worker that is in no group consumes nothing. */
+static void check_joined(struct wp_watch *watch) {
+    if (watch->joined || watch->left_ms == 0 || *watch->stats->kafka_troubles[WP_TROUBLE_GROUP]) return;
+    if (uv_now(watch->client->loop) - watch->left_ms > REJOIN_MS)
+        not_joined(watch, "it was left for a rebalance and could not be joined again since");
 }
 
+struct rival { /* asks who has our id in the group */
+    struct wp_client_work work;
+    struct wp_watch *watch;
+    char group[128], id[80], host[128]; /* host: of the other, empty when it is not known */
+};
+
+static void fenced(struct wp_watch *watch, const char *rival) {
+    char text[REASON_MAX], host[80] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(
+        text, sizeof(text),
+        "worker.id %s: another worker, at %s, joined the group %s with this id; this one (pid %ld on "
+        "%s) was fenced and does nothing any more: stop it, or give it a worker.id of its own",
+        watch->config->worker.id, rival, setting(watch, "group.id", "warmpool"), (long)getpid(), host);
+    wp_kafka_trouble(watch->stats, WP_TROUBLE_FENCED, text);
+}
+
+static void find_rival(struct rival *rival, const struct rd_kafka_group_info *group) {
+    size_t len = strlen(rival->id);
+    for (int i = 0; i < group->member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &group->members[i];
+        /* The broker makes a static member's id of its instance id, a dash, and something unique. */
+        if (!member->member_id || strncmp(member->member_id, rival->id, len) != 0) continue;
+        if (member->member_id[len] == '-' && member->client_host)
+            (void)snprintf(rival->host, sizeof(rival->host), "%s",
+                           member->client_host + (*member->client_host == '/'));
+    }
+}
+
+static void rival_run(struct wp_client_work *work) {
+    struct rival *rival = (struct rival *)work;
+    const struct rd_kafka_group_list *list;
+    if (rd_kafka_list_groups(work->client->rk, rival->group, &list, GROUP_TIMEOUT_MS)) return;
+    if (list->group_cnt > 0) find_rival(rival, &list->groups[0]);
+    rd_kafka_group_list_destroy(list);
+}
+
+static void rival_done(struct wp_client_work *work, bool wanted) {
+    struct rival *rival = (struct rival *)work;
+    if (wanted && *rival->host) fenced(rival->watch, rival->host);
+    free(rival);
+}
+
+/* It never joins again: two of one id would fence each other for ever. */
+static void on_fenced(struct wp_watch *watch) {
+    if (watch->fenced) return;
+    watch->fenced = true;
+    fenced(watch, "an address not known");
+    if (watch->client->closing) return;
+    struct rival *rival = wp_calloc(1, sizeof *rival);
+    rival->watch = watch;
+    (void)snprintf(rival->group, sizeof(rival->group), "%s", setting(watch, "group.id", "warmpool"));
+    (void)snprintf(rival->id, sizeof(rival->id), "%s", watch->config->worker.id);
+    rival->work.run = rival_run;
+    rival->work.done = rival_done;
+    wp_client_run(watch->client, &rival->work);
+}
+
+/* ---- errors ---- */
+
+/* Errors of one connection are only remembered: another broker may do. */
 void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char *reason) {
-    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-        wp_watch_not_ready(watch, *watch->trouble ? watch->trouble : reason);
-    else
+    char text[REASON_MAX];
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        (void)snprintf(text, sizeof(text), "%s", reason);
+        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(watch->client->rk, text, sizeof(text));
+        if (wp_kafka_fault(cause) == WP_FAULT_FENCED)
+            on_fenced(watch);
+        else
+            wp_kafka_trouble(watch->stats, WP_TROUBLE_FENCED, text);
+    } else if (wp_kafka_fault(err) == WP_FAULT_FENCED) {
+        on_fenced(watch);
+    } else if (err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+               err == RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
+        wp_kafka_explain(text, sizeof(text), err, watch->config, NULL);
+        wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
+    } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        brokers_trouble(watch, *watch->trouble ? watch->trouble : reason);
+    } else {
         (void)snprintf(watch->trouble, sizeof(watch->trouble), "%s", reason);
+    }
 }
+
+void wp_watch_partition(struct wp_watch *watch, struct wp_consumer_partition *p, rd_kafka_resp_err_t err) {
+    if (!err)
+        p->trouble[0] = '\0';
+    else
+        wp_kafka_explain(p->trouble, sizeof(p->trouble), err, watch->config, watch->table->names[p->topic]);
+}
+
+static void partitions_trouble(struct wp_watch *watch) {
+    char text[REASON_MAX] = "";
+    for (size_t i = 0; i < watch->table->count && !*text; i++) {
+        const struct wp_consumer_partition *p = watch->table->list[i];
+        if (*p->trouble)
+            (void)snprintf(text, sizeof(text), "%s [%d]: %s", watch->table->names[p->topic], p->number,
+                           p->trouble);
+    }
+    wp_kafka_trouble(watch->stats, WP_TROUBLE_PARTITIONS, text);
+}
+
+/* ---- the probe ---- */
 
 struct probe {
     struct wp_client_work work;
     struct wp_watch *watch;
     rd_kafka_resp_err_t err;
-    char missing[200]; /* the first topic that cannot be used, and why */
+    char topics[REASON_MAX]; /* the first topic or partition that cannot be used, and why */
 };
 
-static void note_topics(struct probe *probe, const rd_kafka_metadata_t *metadata) {
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
-        if (!topic->err || *probe->missing) continue;
-        (void)snprintf(probe->missing, sizeof(probe->missing), "topic %s: %s", topic->topic,
-                       rd_kafka_err2str(topic->err));
+static void note_topic(struct probe *probe, const rd_kafka_metadata_topic_t *topic) {
+    if (topic->err) {
+        wp_kafka_explain(probe->topics, sizeof(probe->topics), topic->err, probe->watch->config,
+                         topic->topic);
+        return;
     }
+    for (int i = 0; i < topic->partition_cnt && !*probe->topics; i++)
+        if (topic->partitions[i].leader < 0)
+            (void)snprintf(probe->topics, sizeof(probe->topics),
+                           "topic %s: partition %d has no leader; the others go on", topic->topic,
+                           topic->partitions[i].id);
 }
 
 static void probe_run(struct wp_client_work *work) {
@@ -71,7 +182,7 @@ static void probe_run(struct wp_client_work *work) {
     const rd_kafka_metadata_t *metadata;
     probe->err = rd_kafka_metadata(work->client->rk, 0, NULL, &metadata, PROBE_TIMEOUT_MS);
     if (probe->err) return;
-    note_topics(probe, metadata);
+    for (int i = 0; i < metadata->topic_cnt && !*probe->topics; i++) note_topic(probe, &metadata->topics[i]);
     rd_kafka_metadata_destroy(metadata);
 }
 
@@ -79,17 +190,12 @@ static void probe_done(struct wp_client_work *work, bool wanted) {
     struct probe *probe = (struct probe *)work;
     struct wp_watch *watch = probe->watch;
     watch->probing = false;
-    if (!wanted) {
-        free(probe);
-        return;
-    }
-    if (probe->err) {
-        wp_watch_not_ready(watch, *watch->trouble ? watch->trouble : rd_kafka_err2str(probe->err));
-    } else if (*probe->missing) {
-        wp_watch_not_ready(watch, probe->missing);
-    } else {
+    if (wanted && probe->err) {
+        brokers_trouble(watch, *watch->trouble ? watch->trouble : rd_kafka_err2str(probe->err));
+    } else if (wanted) {
         *watch->trouble = '\0';
-        set_health(watch, true, "");
+        wp_kafka_trouble(watch->stats, WP_TROUBLE_TOPICS, probe->topics);
+        wp_kafka_trouble(watch->stats, WP_TROUBLE_BROKERS, NULL);
     }
     free(probe);
 }
@@ -126,5 +232,7 @@ static void measure_lag(struct wp_watch *watch) {
 
 void wp_watch_tick(struct wp_watch *watch) {
     measure_lag(watch);
+    check_joined(watch);
+    partitions_trouble(watch);
     probe_start(watch);
 }

@@ -1,27 +1,29 @@
-/* How the consumer's Kafka is: whether brokers and topics are there, and how far behind the partitions are.
- * The loop's thread. */
+/* How the consumer's Kafka is: whether brokers, topics and the group are there, and how far behind the
+ * partitions are. The loop's thread. */
 #ifndef WP_KAFKA_WATCH_H
 #define WP_KAFKA_WATCH_H
-#include "core/stats.h"
 #include "kafka/client.h"
+#include "kafka/health.h"
 #include "kafka/partitions.h"
 
 struct wp_watch {
     struct wp_client *client;          /* borrowed */
     const struct wp_partitions *table; /* borrowed */
     struct wp_stats *stats;            /* kafka and lag are kept up to date */
-    char *brokers;                     /* owned */
-    bool probing;
+    const struct wp_config *config;    /* borrowed */
+    bool probing, fenced, joined;
+    uint64_t left_ms;  /* loop time at which the group was left, to be joined again */
     char trouble[256]; /* the latest connection error, as the reason when all brokers are down */
 };
 
 void wp_watch_init(struct wp_watch *watch, struct wp_client *client, const struct wp_partitions *table,
                    struct wp_stats *stats, const struct wp_config *config);
-void wp_watch_done(struct wp_watch *watch);
-/* librdkafka's error callback: errors of one connection are only remembered, because another broker may do.
- */
+/* An error of the client as a whole: from librdkafka's error callback, or from polling. */
 void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char *reason);
-void wp_watch_not_ready(struct wp_watch *watch, const char *reason);
+/* An error, or the end of one, of one partition: concerns that partition alone. */
+void wp_watch_partition(struct wp_watch *watch, struct wp_consumer_partition *p, rd_kafka_resp_err_t err);
+void wp_watch_joined(struct wp_watch *watch); /* partitions, or none, were assigned */
+void wp_watch_left(struct wp_watch *watch);   /* they were revoked: the group will be joined again */
 /* Every second: measures the lag, and asks the brokers how they are. */
 void wp_watch_tick(struct wp_watch *watch);
 

@@ -253,9 +253,9 @@ const struct wp_consumer_handler wp_pipeline_consumer_handler = {.assigned = on_
 
 /* ---- what the producer and the links say ---- */
 
-void wp_pipeline_delivered(void *ctx, void *token, bool ok) {
+void wp_pipeline_delivered(void *ctx, void *token, const struct wp_report *report) {
     (void)ctx;
-    if (token) (void)item_delivered(token, ok);
+    if (token) (void)item_delivered(token, report->ok);
 }
 
 static void on_too_large(void *ctx, void *token, const char *reason) {
@@ -264,7 +264,7 @@ static void on_too_large(void *ctx, void *token, const char *reason) {
 }
 
 static void on_dropped(void *ctx, void *token) {
-    wp_pipeline_delivered(ctx, token, false);
+    wp_pipeline_delivered(ctx, token, &(struct wp_report){.ok = false});
 }
 
 void wp_pipeline_link_state(struct wp_pipeline *pipeline, enum wp_slot slot, bool ready) {

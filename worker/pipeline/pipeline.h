@@ -26,7 +26,8 @@ void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consum
                         struct wp_producer *producer);
 
 extern const struct wp_consumer_handler wp_pipeline_consumer_handler; /* ctx: the pipeline */
-void wp_pipeline_delivered(void *pipeline, void *token, bool ok);     /* the producer's callback */
+/* The producer's callback. */
+void wp_pipeline_delivered(void *pipeline, void *token, const struct wp_report *report);
 void wp_pipeline_link_state(struct wp_pipeline *pipeline, enum wp_slot slot, bool ready);
 
 /* Redis does not know what it should (a host says so): rebuilds it from Kafka, unless that is under way. */

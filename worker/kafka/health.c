@@ -1,0 +1,105 @@
+/* Owns what stands in stats->kafka, and the table of errors that have an advice. */
+#include "kafka/health.h"
+#include <stdio.h>
+#include "core/log.h"
+
+_Static_assert(WP_TROUBLES <= WP_STATS_TROUBLES, "core/stats.h has a text for every source");
+
+static const char *first_trouble(const struct wp_stats *stats) {
+    for (int i = 0; i < WP_TROUBLES; i++)
+        if (*stats->kafka_troubles[i]) return stats->kafka_troubles[i];
+    return "";
+}
+
+void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason) {
+    char *text = stats->kafka_troubles[source];
+    struct wp_health *health = &stats->kafka;
+    (void)snprintf(text, sizeof(stats->kafka_troubles[source]), "%s", reason ? reason : "");
+    const char *first = first_trouble(stats);
+    bool ready = *first == '\0', was_ready = health->ready;
+    if (ready == was_ready && strcmp(first, health->reason) == 0) return;
+    health->ready = ready;
+    (void)snprintf(health->reason, sizeof(health->reason), "%s", first);
+    if (ready)
+        wp_log(WP_LOG_INFO, "kafka_ready", "partitions=%d", stats->partitions);
+    else
+        wp_log(WP_LOG_WARN, was_ready ? "kafka_away" : "kafka_not_ready", "reason=%s", first);
+}
+
+enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+        return WP_FAULT_FENCED;
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return WP_FAULT_REFUSED;
+    case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return WP_FAULT_CLIENT;
+    default:
+        return WP_FAULT_PASSING;
+    }
+}
+
+static const char *setting(const struct wp_config *config, const char *key, const char *otherwise) {
+    const char *value = wp_settings_get(&config->kafka, key);
+    return value ? value : otherwise;
+}
+
+static const char *user_of(const struct wp_config *config) {
+    return setting(config, "sasl.username", "the worker's user");
+}
+
+void wp_kafka_explain(char *text, size_t size, rd_kafka_resp_err_t err, const struct wp_config *config,
+                      const char *topic) {
+    const char *what = rd_kafka_err2str(err), *of = topic ? topic : "", *about = topic ? "topic " : "";
+    const char *group = setting(config, "group.id", "warmpool");
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        (void)snprintf(text, size, "kafka.group.id %s: %s; allow %s READ on the group", group, what,
+                       user_of(config));
+        return;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        (void)snprintf(text, size,
+                       "topic %s: %s; allow %s READ on the topics it reads and WRITE on those it "
+                       "writes (topics.prefix)",
+                       of, what, user_of(config));
+        return;
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        (void)snprintf(text, size, "kafka.enable.idempotence: %s; allow %s IDEMPOTENT_WRITE on the cluster",
+                       what, user_of(config));
+        return;
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+        (void)snprintf(text, size,
+                       "kafka.partition.assignment.strategy: %s; the members of group %s have no assignor in "
+                       "common",
+                       what, group);
+        return;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        (void)snprintf(text, size,
+                       "topic %s: %s; raise its max.message.bytes, or lower "
+                       "kafka.message.max.bytes and start this worker again",
+                       of, what);
+        return;
+    default:
+        (void)snprintf(text, size, "%s%s%s%s", about, of, topic ? ": " : "", what);
+    }
+}

@@ -1,0 +1,36 @@
+/* Whether this worker can do its work with Kafka, and the policy for librdkafka's errors: which pass by
+ * themselves, which somebody has to mend (said with the configuration key it is about), which need a new
+ * client, and which are the end. Any number of clients report to one struct wp_stats. The loop's thread. */
+#ifndef WP_KAFKA_HEALTH_H
+#define WP_KAFKA_HEALTH_H
+#include <librdkafka/rdkafka.h>
+#include "core/config.h"
+#include "core/stats.h"
+
+/* Where a trouble comes from, the most telling first: its source alone takes it back. */
+enum wp_trouble {
+    WP_TROUBLE_FENCED,     /* another worker has this one's id */
+    WP_TROUBLE_BROKERS,    /* they do not answer */
+    WP_TROUBLE_GROUP,      /* the consumer group is not joined */
+    WP_TROUBLE_TOPICS,     /* a topic is missing, or may not be seen, or has no leader */
+    WP_TROUBLE_PARTITIONS, /* one partition cannot be read */
+    WP_TROUBLE_PRODUCER,   /* records are not taken */
+    WP_TROUBLES,
+};
+
+/* reason NULL or empty: it is over. stats->kafka follows; a change is logged once. */
+void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason);
+
+enum wp_fault {
+    WP_FAULT_PASSING, /* over by itself: brokers away, no leader for the moment */
+    WP_FAULT_REFUSED, /* Kafka refuses until somebody changes something: rights, sizes */
+    WP_FAULT_CLIENT,  /* the client is unusable: a new one takes its place */
+    WP_FAULT_FENCED,  /* another member has the same group.instance.id: final for this worker */
+};
+enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err);
+
+/* One sentence: what Kafka says, of which topic (NULL: none), and what to do about it. */
+void wp_kafka_explain(char *text, size_t size, rd_kafka_resp_err_t err, const struct wp_config *config,
+                      const char *topic);
+
+#endif

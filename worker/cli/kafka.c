@@ -1,21 +1,10 @@
 /* Producer and reader of the subcommands. Owns their clients; runs on the caller's thread. */
 #include "cli/kafka.h"
-#include "kafka/admin.h"
+#include "kafka/client.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { JUST_MADE_MS = 2000, ASK_AGAIN_MS = 100 };
-
-static enum wp_err client_new(rd_kafka_t **ret_rk, rd_kafka_type_t type, rd_kafka_conf_t *conf,
-                              struct wp_error *error) {
-    char why[256];
-    *ret_rk = rd_kafka_new(type, conf, why, sizeof(why)); /* conf: now owned */
-    if (*ret_rk) return WP_OK;
-    rd_kafka_conf_destroy(conf);
-    return wp_fail(error, WP_ERR_CONFIG,
-                   "librdkafka refuses the configuration: %s; look at the kafka.* options", why);
-}
 
 static const char *brokers(const struct wp_config *config) {
     const char *list = wp_settings_get(&config->kafka, "bootstrap.servers");
@@ -79,21 +68,19 @@ static enum wp_err producer_topics(struct wp_cli_producer *producer, const struc
 }
 
 enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct wp_config *config,
-                             const enum wp_topic *topics, size_t count, int timeout_ms,
-                             struct wp_error *error) {
+                                 const enum wp_topic *topics, size_t count, int timeout_ms,
+                                 struct wp_error *error) {
     *producer = (struct wp_cli_producer){0};
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, false, error);
-    if (!conf) return WP_ERR_CONFIG;
-    rd_kafka_conf_set_opaque(conf, producer);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    enum wp_err err = client_new(&producer->rk, RD_KAFKA_PRODUCER, conf, error);
-    if (!err) err = producer_topics(producer, config, topics, count, timeout_ms, error);
+    const struct wp_client_options options = {.opaque = producer, .on_delivery = on_delivery};
+    producer->rk = wp_client_make(config, WP_CLIENT_PRODUCER, &options, error);
+    if (!producer->rk) return WP_ERR_CONFIG;
+    enum wp_err err = producer_topics(producer, config, topics, count, timeout_ms, error);
     if (err) wp_cli_producer_close(producer);
     return err;
 }
 
 enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
-                             struct wp_str value, struct wp_error *error) {
+                                 struct wp_str value, struct wp_error *error) {
     for (;;) {
         int refused = rd_kafka_produce(producer->topics[topic], RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
                                        (void *)(uintptr_t)value.ptr, value.len, key.ptr, key.len, NULL);
@@ -174,17 +161,10 @@ static enum wp_err read_topic(struct wp_reader *reader, const struct wp_config *
 
 static enum wp_err reader_client(struct wp_reader *reader, const struct wp_config *config,
                                  struct wp_error *error) {
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
-    if (!conf) return WP_ERR_CONFIG;
-    char group[64];
-    snprintf(group, sizeof(group), "warmpool-reader-%ld",
-             (long)getpid()); /* never joined: partitions are assigned by hand */
-    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
-    rd_kafka_conf_set(conf, "auto.offset.reset", "earliest", NULL, 0);
-    rd_kafka_conf_set(conf, "enable.partition.eof", "true", NULL, 0);
-    enum wp_err err = client_new(&reader->rk, RD_KAFKA_CONSUMER, conf, error);
-    if (!err) rd_kafka_poll_set_consumer(reader->rk);
-    return err;
+    reader->rk = wp_client_make(config, WP_CLIENT_READER, NULL, error);
+    if (!reader->rk) return WP_ERR_CONFIG;
+    rd_kafka_poll_set_consumer(reader->rk);
+    return WP_OK;
 }
 
 enum wp_err wp_reader_open(struct wp_reader *reader, const struct wp_config *config,

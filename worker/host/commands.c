@@ -6,18 +6,19 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "kafka/admin.h"
 #include "core/log.h"
+#include "kafka/client.h"
 #include "host/host_internal.h"
 
 #define BATCH 256
 
 static const char *const properties[][2] = {
-    {"group.id", "warmpool-host"},        {"group.instance.id", ""},
     {"auto.offset.reset", "latest"}, /* a wake-up call that is gone is none */
-    {"enable.partition.eof", "true"},     {"fetch.wait.max.ms", "10"},
-    {"queued.min.messages", "100"},       {"queued.max.messages.kbytes", "256"},
+    {"fetch.wait.max.ms", "10"},
+    {"queued.min.messages", "100"},
+    {"queued.max.messages.kbytes", "256"},
     {"fetch.message.max.bytes", "65536"},
+    {NULL, NULL},
 };
 
 static void ask_for(struct wp_host *host, const rd_kafka_message_t *message) {
@@ -73,16 +74,8 @@ static void on_wake(uv_poll_t *poll, int status, int events) {
 }
 
 static rd_kafka_t *new_client(struct wp_host *host, struct wp_error *error) {
-    char why[256];
-    rd_kafka_conf_t *conf = wp_kafka_conf(host->config, true, error);
-    if (!conf) return NULL;
-    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
-        rd_kafka_conf_set(conf, properties[i][0], properties[i][1], why, sizeof why);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (rk) return rk; /* owns conf */
-    rd_kafka_conf_destroy(conf);
-    (void)wp_fail(error, WP_ERR_CONFIG, "host: no consumer of container-command: %s", why);
-    return NULL;
+    const struct wp_client_options options = {.properties = properties};
+    return wp_client_make(host->config, WP_CLIENT_READER, &options, error);
 }
 
 static void watch(struct wp_host *host) {
@@ -97,6 +90,22 @@ static void watch(struct wp_host *host) {
     uv_poll_start(&commands->poll, UV_READABLE, on_wake);
 }
 
+/* The partition of this host's commands when the topic has so many. With more partitions it is another one;
+ * the old one is read on, because those who have not seen the new ones yet go on writing to it. */
+static void follow(struct wp_host *host, int32_t partitions) {
+    struct commands *commands = &host->commands;
+    int32_t partition = (int32_t)(wp_str_hash(wp_str(host->config->host.name)) % (unsigned)partitions);
+    commands->partitions = partitions;
+    for (size_t i = 0; i < commands->followed_count; i++)
+        if (commands->followed[i] == partition) return;
+    if (commands->followed_count == FOLLOWED_MAX) return; /* the reconciliation every 10 s sees to the rest */
+    if (rd_kafka_consume_start_queue(commands->topic, partition, RD_KAFKA_OFFSET_END, commands->queue))
+        return;
+    commands->followed[commands->followed_count++] = partition;
+    commands->positioned = false; /* what was written to it before is known to Redis alone */
+    wp_log(WP_LOG_INFO, "commands_opened", "partition=%d partitions=%d", (int)partition, (int)partitions);
+}
+
 static void open_consumer(struct wp_host *host, int32_t partitions) {
     struct commands *commands = &host->commands;
     struct wp_error error = {0};
@@ -109,21 +118,18 @@ static void open_consumer(struct wp_host *host, int32_t partitions) {
     commands->topic = rd_kafka_topic_new(commands->rk, name, NULL);
     free(name);
     commands->queue = rd_kafka_queue_new(commands->rk);
-    commands->partition = (int32_t)(wp_str_hash(wp_str(host->config->host.name)) % (unsigned)partitions);
     watch(host);
-    int failed = rd_kafka_consume_start_queue(commands->topic, commands->partition, RD_KAFKA_OFFSET_END,
-                                              commands->queue);
-    wp_assert(failed == 0); /* a fresh client reads no partition yet */
-    wp_log(WP_LOG_DEBUG, "commands_opened", "partition=%d", (int)commands->partition);
+    follow(host, partitions);
 }
 
 void wp_commands_tick(struct wp_host *host) {
-    if (host->commands.rk) {
-        take_all(host);
+    int32_t partitions = wp_producer_partitions(host->producer, WP_TOPIC_COMMAND);
+    if (!host->commands.rk) {
+        if (partitions > 0) open_consumer(host, partitions);
         return;
     }
-    int32_t partitions = wp_producer_partitions(host->producer, WP_TOPIC_COMMAND);
-    if (partitions > 0) open_consumer(host, partitions);
+    if (partitions > 0 && partitions != host->commands.partitions) follow(host, partitions);
+    take_all(host);
 }
 
 static void poll_closed(uv_handle_t *handle) {
@@ -135,7 +141,9 @@ void wp_commands_close(struct wp_host *host) {
     if (!commands->rk) return;
     uv_close((uv_handle_t *)&commands->poll, poll_closed);
     rd_kafka_queue_io_event_enable(commands->queue, -1, NULL, 0);
-    rd_kafka_consume_stop(commands->topic, commands->partition);
+    for (size_t i = 0; i < commands->followed_count; i++)
+        rd_kafka_consume_stop(commands->topic, commands->followed[i]);
+    commands->followed_count = 0;
     rd_kafka_queue_destroy(commands->queue);
     rd_kafka_topic_destroy(commands->topic);
     rd_kafka_destroy(commands->rk);

@@ -45,11 +45,18 @@ struct asked { /* a container whose desired state is to be read */
     UT_hash_handle hh;
 };
 
+enum {
+    FOLLOWED_MAX = 8
+}; /* partitions of container-command that a host reads: one, and one more each time
+      some were added */
+
 struct commands {   /* the consumer of container-command */
     rd_kafka_t *rk; /* NULL until the topic's partitions are known */
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
-    int32_t partition;
+    int32_t partitions; /* of the topic, when `followed` was looked at */
+    int32_t followed[FOLLOWED_MAX];
+    size_t followed_count;
     int wake_fd; /* -1 without a consumer */
     uv_poll_t poll;
     bool positioned; /* at the end of the log: from here on no command is missed */

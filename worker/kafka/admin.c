@@ -4,6 +4,7 @@
 #include "kafka/admin.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "kafka/client.h"
 
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
@@ -30,17 +31,11 @@ static void close_client(struct admin *admin) {
 
 /* A consumer that subscribes to nothing: it joins no group, and needs no producer's id. */
 static enum wp_err open_client(struct admin *admin, const struct wp_config *config, struct wp_error *error) {
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
-    if (!conf) return WP_ERR_CONFIG;
     const char *brokers = wp_settings_get(&config->kafka, "bootstrap.servers");
+    const struct wp_client_options options = {.opaque = admin, .on_error = note_error};
     *admin = (struct admin){.brokers = brokers ? brokers : ""};
-    rd_kafka_conf_set_opaque(conf, admin);
-    rd_kafka_conf_set_error_cb(conf, note_error);
-    char why[REASON_MAX];
-    admin->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)); /* owns conf when it succeeds */
-    if (admin->rk) return WP_OK;
-    rd_kafka_conf_destroy(conf);
-    return wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no client of these properties: %s", why);
+    admin->rk = wp_client_make(config, WP_CLIENT_ADMIN, &options, error);
+    return admin->rk ? WP_OK : WP_ERR_CONFIG;
 }
 
 static enum wp_err unreachable(struct admin *admin, rd_kafka_resp_err_t err, int timeout_ms,

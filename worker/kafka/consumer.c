@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "core/log.h"
-#include "kafka/admin.h"
 #include "kafka/group.h"
 #include "kafka/offset_query.h"
 #include "kafka/watch.h"
@@ -178,6 +177,10 @@ static void serve_leaving(struct wp_consumer *consumer) {
     if (rd_kafka_consumer_closed(consumer->client.rk)) left(consumer);
 }
 
+void wp_consumer_stop(struct wp_consumer *consumer) {
+    consumer->group.closing = true;
+}
+
 void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), void *ctx) {
     uint64_t one = 1;
     consumer->closed = closed;
@@ -207,7 +210,7 @@ static void turn(struct wp_consumer *consumer) {
     }
     if (consumer->closed) return; /* the group has been left */
     serve_callbacks(consumer);
-    take_all(consumer);
+    if (!consumer->group.closing) take_all(consumer);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -220,22 +223,21 @@ static void on_tick(uv_timer_t *timer) {
     turn(timer->data);
 }
 
-/* A fetch error is told once: whether it is over is found by asking. One query at a time. */
-static void query_troubled(struct wp_consumer *consumer) {
+/* A fetch error is told once. Whether it is over shows in a record, at the log's end, or in a commit that is
+ * taken: what is committed is committed again. */
+static void probe_troubled(struct wp_consumer *consumer) {
     for (size_t i = 0; i < consumer->table.count; i++) {
         struct wp_consumer_partition *p = consumer->table.list[i];
-        if (*p->trouble && p->state == WP_PARTITION_RUNNING && !p->asking) {
-            p->asking = true;
-            wp_offset_query(&consumer->queries, &p, 1);
-            return;
-        }
+        if (!*p->trouble || p->state != WP_PARTITION_RUNNING || p->committing || p->committed < 0) continue;
+        struct wp_commit commit = {p, p->committed};
+        wp_consumer_commit(consumer, &commit, 1);
     }
 }
 
 static void on_watch(uv_timer_t *timer) {
     struct wp_consumer *consumer = timer->data;
     wp_watch_tick(&consumer->watch);
-    query_troubled(consumer);
+    probe_troubled(consumer);
 }
 
 /* ---- what the parts tell ---- */
@@ -272,9 +274,7 @@ static const struct wp_group_user group_user = {
 
 static void on_offsets(void *ctx, struct wp_consumer_partition *p, const char *error) {
     struct wp_consumer *consumer = ctx;
-    bool for_us = p->asking;
-    p->asking = false;
-    if (!for_us || p->state != WP_PARTITION_RUNNING) consumer->handler->offsets(consumer->ctx, p, error);
+    consumer->handler->offsets(consumer->ctx, p, error);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list,
@@ -361,19 +361,9 @@ static void on_client_closed(void *ctx) {
 
 static rd_kafka_t *new_client(struct wp_consumer *consumer, const struct wp_config *config,
                               struct wp_error *error) {
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
-    if (!conf) return NULL;
-    rd_kafka_conf_set_opaque(conf, consumer);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    char why[256];
-    rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof(why)); /* positions rest on it */
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)); /* owns conf when it succeeds */
-    if (rk) return rk;
-    rd_kafka_conf_destroy(conf);
-    (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no consumer of these properties: %s", why);
-    return NULL;
+    const struct wp_client_options options = {
+        .opaque = consumer, .on_error = on_error, .on_rebalance = on_rebalance, .on_commit = on_committed};
+    return wp_client_make(config, WP_CLIENT_MEMBER, &options, error);
 }
 
 static void open_queue(struct wp_consumer *consumer) {
@@ -429,7 +419,7 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
     consumer->table.rk = rk;
     open_queue(consumer);
     open_handles(consumer);
-    wp_group_init(&consumer->group, &consumer->client, &consumer->table, &group_user, consumer,
+    wp_group_init(&consumer->group, config, &consumer->client, &consumer->table, &group_user, consumer,
                   consumer->wake_fd);
     consumer->queries = (struct wp_offset_queries){.client = &consumer->client,
                                                    .table = &consumer->table,

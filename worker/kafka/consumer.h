@@ -75,6 +75,8 @@ struct wp_commit {
  * `revoked` before the partitions are given back. */
 void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *list, size_t count);
 
+/* Takes no further record and adopts no further partition; those that are assigned can still commit. */
+void wp_consumer_stop(struct wp_consumer *consumer);
 /* Leaves the group without blocking (`revoked` is called for what is still assigned), then calls `closed`. A
  * broker that does not answer can make that take long: wp_consumer_free may be called at any time. */
 void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), void *ctx);

@@ -3,14 +3,15 @@
 #include "kafka/group.h"
 #include <stdlib.h>
 #include "core/log.h"
+#include "kafka/health.h"
 
 #define SEEK_TIMEOUT_MS 1000
 #define RETRY_MS 10
 
-void wp_group_init(struct wp_group *group, struct wp_client *client, struct wp_partitions *table,
-                   const struct wp_group_user *user, void *ctx, int wake_fd) {
-    *group =
-        (struct wp_group){.client = client, .table = table, .user = user, .ctx = ctx, .wake_fd = wake_fd};
+void wp_group_init(struct wp_group *group, const struct wp_config *config, struct wp_client *client,
+                   struct wp_partitions *table, const struct wp_group_user *user, void *ctx, int wake_fd) {
+    *group = (struct wp_group){
+        .config = config, .client = client, .table = table, .user = user, .ctx = ctx, .wake_fd = wake_fd};
     uv_timer_init(client->loop, &group->retry);
     group->retry.data = group;
 }
@@ -91,9 +92,12 @@ void wp_group_rebalance(struct wp_group *group, rd_kafka_resp_err_t err,
         on_assign(group, list);
     } else if (err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         on_revoke(group, list);
+    } else if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) { /* stopping: another worker will have them */
+        rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(1);
+        log_failure("kafka_assign_failed", assign(group, nothing));
+        rd_kafka_topic_partition_list_destroy(nothing);
     } else {
-        if (err != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-            wp_log(WP_LOG_WARN, "kafka_rebalance_failed", "error=%s", rd_kafka_err2str(err));
+        wp_log(WP_LOG_WARN, "kafka_rebalance_failed", "error=%s", rd_kafka_err2str(err));
         (void)rd_kafka_assign(group->client->rk, NULL);
     }
 }
@@ -247,29 +251,51 @@ void wp_group_start(struct wp_group *group, struct wp_consumer_partition *p, int
 /* ---- commits ---- */
 
 static void note_commit(struct wp_group *group, const rd_kafka_topic_partition_t *item,
-                        rd_kafka_resp_err_t err) {
+                        rd_kafka_resp_err_t err, bool sure) {
     enum wp_topic topic = wp_partitions_topic(group->table, item->topic);
     struct wp_consumer_partition *p =
         topic == WP_TOPICS ? NULL : wp_partitions_find(group->table, topic, item->partition);
     if (!p || (uintptr_t)p->assignment != (uintptr_t)item->opaque) return;
     p->committing = false;
-    if (!err) p->committed = item->offset;
+    if (sure && wp_kafka_fault(err) == WP_FAULT_REFUSED)
+        wp_kafka_explain(p->trouble, sizeof(p->trouble), err, group->config, item->topic);
+    if (err) return;
+    p->committed = item->offset;
+    p->trouble[0] = '\0';
 }
 
 void wp_group_committed(struct wp_group *group, rd_kafka_resp_err_t err,
                         const rd_kafka_topic_partition_list_t *list) {
-    rd_kafka_resp_err_t first = err;
-    for (int i = 0; list && i < list->cnt; i++) {
-        rd_kafka_resp_err_t own = err ? err : list->elems[i].err;
-        if (!first) first = own;
-        note_commit(group, &list->elems[i], own);
-    }
-    if (first && first != RD_KAFKA_RESP_ERR__NO_OFFSET)
+    rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; list && i < list->cnt && !first; i++) first = list->elems[i].err;
+    bool each_has_its_own = first != RD_KAFKA_RESP_ERR_NO_ERROR; /* then err is only the last of them */
+    if (!first) first = err;
+    for (int i = 0; list && i < list->cnt; i++)
+        note_commit(group, &list->elems[i], each_has_its_own ? list->elems[i].err : err,
+                    each_has_its_own || list->cnt == 1);
+    if (first && first != group->commit_error)
         wp_log(WP_LOG_WARN, "kafka_commit_failed", "error=%s", rd_kafka_err2str(first));
+    group->commit_error = first;
 }
 
-void wp_group_commit(struct wp_group *group, rd_kafka_topic_partition_list_t *list) {
+static void commit(struct wp_group *group, const rd_kafka_topic_partition_list_t *list) {
     rd_kafka_resp_err_t err = rd_kafka_commit(group->client->rk, list, 1);
     if (err) wp_group_committed(group, err, list);
+}
+
+/* librdkafka does not always say which partition of a commit was refused: after a failure each goes alone, so
+ * that the others get theirs. */
+void wp_group_commit(struct wp_group *group, rd_kafka_topic_partition_list_t *list) {
+    bool alone = group->commit_error != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!alone) commit(group, list);
+    for (int i = 0; alone && i < list->cnt; i++) {
+        rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_t *item =
+            rd_kafka_topic_partition_list_add(one, list->elems[i].topic, list->elems[i].partition);
+        item->offset = list->elems[i].offset;
+        item->opaque = list->elems[i].opaque;
+        commit(group, one);
+        rd_kafka_topic_partition_list_destroy(one);
+    }
     rd_kafka_topic_partition_list_destroy(list);
 }

@@ -43,7 +43,6 @@ struct wp_consumer_partition {
     char trouble[200];
 
     /* Not for others. */
-    bool asking;             /* whether its trouble is over, by an offset query of the consumer's own */
     uint64_t assignment;     /* this assignment's number: late answers carry an older one */
     rd_kafka_queue_t *queue; /* its own fetch queue, not forwarded: not draining it is the pause */
     bool fetching;           /* resumed in librdkafka; resuming twice would replay what was prefetched */

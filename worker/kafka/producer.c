@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "core/log.h"
-#include "kafka/admin.h"
 #include "kafka/client.h"
 #include "kafka/health.h"
 #include "kafka/producer.h"
@@ -176,20 +175,13 @@ static void open_topics(struct client *client, const struct wp_config *config) {
 }
 
 static struct client *client_new(struct wp_producer *producer, struct wp_error *error) {
-    rd_kafka_conf_t *conf = wp_kafka_conf(producer->config, false, error);
-    if (!conf) return NULL;
     struct client *client = wp_calloc(1, sizeof(*client));
+    const struct wp_client_options options = {
+        .opaque = client, .on_error = on_error, .on_delivery = on_delivery};
     client->producer = producer;
-    rd_kafka_conf_set_opaque(conf, client);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    char why[256];
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)); /* owns conf when it succeeds */
+    rd_kafka_t *rk = wp_client_make(producer->config, WP_CLIENT_PRODUCER, &options, error);
     if (!rk) {
-        rd_kafka_conf_destroy(conf);
         free(client);
-        (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no producer of these properties: %s",
-                      why);
         return NULL;
     }
     wp_client_init(&client->base, producer->loop, rk);

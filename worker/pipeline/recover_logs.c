@@ -2,7 +2,7 @@
  * the order of time, but for those of a batch. */
 #include "pipeline/recover_logs.h"
 #include <stdlib.h>
-#include "kafka/admin.h"
+#include "kafka/client.h"
 #include "core/clock.h"
 #include "core/log.h"
 
@@ -26,22 +26,10 @@ struct recover_logs {
     int64_t covered_ms;
 };
 
-static const char *const properties[][2] = {{"group.id", "warmpool-recovery"},
-                                            {"group.instance.id", ""},
-                                            {"auto.offset.reset", "earliest"},
-                                            {"enable.partition.eof", "true"}};
-
 static enum wp_err open_client(struct recover_logs *logs, const struct wp_config *config,
                                struct wp_error *error) {
-    char why[256];
-    rd_kafka_conf_t *conf = wp_kafka_conf(config, true, error);
-    if (!conf) return WP_ERR_CONFIG;
-    for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++)
-        rd_kafka_conf_set(conf, properties[i][0], properties[i][1], why, sizeof why);
-    logs->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (logs->rk) return WP_OK;
-    rd_kafka_conf_destroy(conf);
-    return wp_fail(error, WP_ERR_KAFKA, "%s", why);
+    logs->rk = wp_client_make(config, WP_CLIENT_READER, NULL, error);
+    return logs->rk ? WP_OK : WP_ERR_CONFIG;
 }
 
 static enum wp_err open_topic(struct recover_logs *logs, int index, const struct wp_config *config,

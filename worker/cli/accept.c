@@ -1,10 +1,11 @@
 /* `warmpool accept TOPIC`: the way on for partitions that stopped because what Redis remembers of them and
  * what Kafka has do not fit (docs/reliability.md): the topic was made anew, records were deleted before they
  * were read, or Redis has forgotten. */
-#include "kafka/admin.h"
+#include "kafka/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
+#include "delivery/begin.h"
 #include "pipeline/topic_table.h"
 
 #include <inttypes.h>
@@ -46,15 +47,8 @@ static enum wp_err kafka_failed(const struct accept *a, rd_kafka_resp_err_t err,
 }
 
 static enum wp_err open_kafka(struct accept *a, struct wp_error *error) {
-    char why[256];
-    rd_kafka_conf_t *conf = wp_kafka_conf(a->config, true, error);
-    if (!conf) return WP_ERR_CONFIG;
-    a->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-    if (!a->kafka) {
-        rd_kafka_conf_destroy(conf);
-        return wp_fail(error, WP_ERR_CONFIG,
-                       "librdkafka refuses the configuration: %s; look at the kafka.* options", why);
-    }
+    a->kafka = wp_client_make(a->config, WP_CLIENT_ADMIN, NULL, error);
+    if (!a->kafka) return WP_ERR_CONFIG;
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(a->kafka, a->name, NULL);
     rd_kafka_resp_err_t err = rd_kafka_metadata(a->kafka, 0, topic, &metadata, KAFKA_MS);
@@ -68,7 +62,7 @@ static enum wp_err open_kafka(struct accept *a, struct wp_error *error) {
                    "the topic %s does not exist; start a worker, which makes missing topics", a->name);
 }
 
-/* As the engine names it. */
+/* As the pipeline names it. */
 static char *partition_name(const struct accept *a, int32_t partition) {
     struct wp_buf name = {0};
     wp_buf_printf(&name, "%s/%s/%d", a->cluster, a->name, partition);
@@ -103,26 +97,17 @@ static enum wp_err look_at_redis(const struct accept *a, const char *name, struc
     return WP_OK;
 }
 
-/* Where a partition that stopped goes on; -1 when it is well. What was committed is not done again, if it is
- * still there. */
+/* Where a partition that stopped goes on; -1 when it is well, and a worker that has it may be at work. What
+ * was committed is not done again, if it is still there. */
 static int64_t begin_of(const struct look *look) {
-    bool known = look->committed >= look->low && look->committed <= look->high;
-    if (look->floor < 0) return look->committed < 0 ? -1 : known ? look->committed : look->low;
-    int64_t start = look->committed >= 0 && look->committed < look->floor ? look->committed : look->floor;
-    return look->high < look->floor || start < look->low ? look->low : -1;
-}
-
-static enum wp_err commit(const struct accept *a, int32_t partition, int64_t offset, struct wp_error *error) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, a->name, partition)->offset = offset;
-    rd_kafka_resp_err_t err = rd_kafka_commit(a->kafka, list, 0);
-    if (!err) err = list->elems[0].err;
-    rd_kafka_topic_partition_list_destroy(list);
-    if (!err) return WP_OK;
-    return wp_fail(
-        error, WP_ERR_KAFKA,
-        "the offset of %s [%d] cannot be set (%s): stop the workers of the group %s and run this again",
-        a->name, partition, rd_kafka_err2str(err), wp_settings_get(&a->config->kafka, "group.id"));
+    struct wp_begin_facts facts = {.committed = look->committed,
+                                   .low = look->low,
+                                   .high = look->high,
+                                   .floor = look->floor,
+                                   .recovered = true};
+    struct wp_begin begin = wp_begin_decide(&facts);
+    if (begin.kind == WP_BEGIN_BLOCKED) return look->low;
+    return begin.kind == WP_BEGIN_SET_FLOOR && look->committed >= 0 ? begin.start : -1;
 }
 
 static enum wp_err begin(const struct accept *a, const char *name, int64_t offset, int64_t generation,
@@ -144,9 +129,6 @@ static enum wp_err accept_partition(const struct accept *a, int32_t partition, s
     enum wp_err err = look_at_kafka(a, partition, &look, error);
     if (!err) err = look_at_redis(a, name, &look, error);
     int64_t offset = err ? -1 : begin_of(&look);
-    /* A commit before the log's start would be taken for the next one to read. */
-    if (offset >= 0 && look.committed >= 0 && look.committed < look.low)
-        err = commit(a, partition, offset, error);
     if (offset >= 0 && !err) err = begin(a, name, offset, look.generation, error);
     if (!err && offset < 0) printf("%s [%d]: well, left alone\n", a->name, partition);
     if (!err && offset >= 0)
@@ -155,11 +137,16 @@ static enum wp_err accept_partition(const struct accept *a, int32_t partition, s
     return err;
 }
 
+/* A partition that cannot be asked about (it has no leader, say) keeps no other from beginning. */
 static enum wp_err accept_all(struct accept *a, struct wp_error *error) {
-    enum wp_err err = wp_redis_connect(&a->redis, a->config, a->slot, error);
+    enum wp_err err = wp_redis_connect(&a->redis, a->config, a->slot, error), failed = WP_OK;
     if (!err) err = open_kafka(a, error);
-    for (int32_t i = 0; i < a->partitions && !err; i++) err = accept_partition(a, i, error);
-    return err;
+    for (int32_t i = 0; i < a->partitions && !err; i++) {
+        enum wp_err one = accept_partition(a, i, error);
+        if (one) printf("%s [%d]: %s\n", a->name, i, error->text);
+        if (one) failed = one;
+    }
+    return err ? err : failed;
 }
 
 static int run(const struct wp_config *config, const char *topic) {

@@ -11,6 +11,8 @@ struct wp_begin wp_begin_decide(const struct wp_begin_facts *facts) {
         return (struct wp_begin){WP_BEGIN_SET_FLOOR, there ? facts->committed : facts->low, true};
     }
     int64_t start = committed && facts->committed < facts->floor ? facts->committed : facts->floor;
+    /* Below the floor all is finished: what was deleted of it is not missed. */
+    if (start < facts->low && facts->floor >= facts->low) start = facts->low;
     bool there = facts->floor <= facts->high && start >= facts->low;
     return (struct wp_begin){there ? WP_BEGIN_AT : WP_BEGIN_BLOCKED, start, false};
 }

@@ -194,7 +194,8 @@ void wp_delivery_begin(struct wp_delivery *d, unsigned generation, int64_t start
     chain_begin(&d->chain, start);
     d->floor = start;
     d->floor_acked = floor;
-    d->committed = d->commit_asked = committed;
+    /* A commit beyond the start is of another log, or of what Redis has lost since: it goes back. */
+    d->committed = d->commit_asked = committed > start ? -1 : committed;
     d->seek_to = start;
 }
 

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import time
 import unittest
 
 from load import Load, chaos_system, check_away_at_start, reason, wait_reason, wait_until
@@ -47,6 +48,17 @@ class KafkaAway(unittest.TestCase):
 
 
 class KafkaStuck(unittest.TestCase):
+    def test_a_worker_ends_in_time_while_it_is_stuck(self):
+        with chaos_system(**{"worker__stop_timeout_ms": 5000}) as system:
+            Load(system).send(100).wait_answered()
+            pause(broker_pid())
+            try:
+                began = time.monotonic()
+                self.assertEqual(system.workers[0].stop(), 0)
+                self.assertLess(time.monotonic() - began, 7)
+            finally:
+                signal_broker(signal.SIGCONT)
+
     def test_records_that_waited_too_long_are_published_later(self):
         # The session outlasts the stop: a worker that has lost its partitions forgets what it could not publish.
         options = {"kafka__delivery.timeout.ms": 2000, "kafka__request.timeout.ms": 1000, "kafka__session.timeout.ms": 120000}

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum {
@@ -41,6 +42,7 @@ struct worker {
     struct wp_error topics_error;
     int64_t message_limit; /* of the topics, INT64_MAX: not known */
     char *message_topic;   /* owned; whose it is */
+    int64_t stop_at_us;    /* a stop has to be over then; 0: none was asked for */
     bool topics_running, subscribed, stopping;
     int exit_code;
 };
@@ -129,7 +131,10 @@ static void end_loop(void *ctx) {
 /* Nothing that was taken is left: the group is left, its last commits with it. */
 static void on_idle(void *ctx) {
     struct worker *w = ctx;
-    wp_consumer_close(w->consumer, end_loop, w);
+    if (w->subscribed)
+        wp_consumer_close(w->consumer, end_loop, w);
+    else
+        end_loop(w);
 }
 
 static void on_deadline(uv_timer_t *timer) {
@@ -138,13 +143,32 @@ static void on_deadline(uv_timer_t *timer) {
     end_loop(w);
 }
 
+static void on_alarm(int number) {
+    static const char text[] = "level=warn event=stop_timeout text=\"ended with work under way\"\n";
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    _exit(0);
+}
+
+/* Whatever blocks then, on the loop or beside it: the stop's time is kept. What was not finished is done by
+ * the next worker. */
+static void end_in_any_case(int64_t ms) {
+    const struct itimerval when = {.it_value = {ms / 1000, ms % 1000 * 1000}};
+    signal(SIGALRM, on_alarm);
+    (void)setitimer(ITIMER_REAL, &when, NULL);
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     struct worker *w = handle->data;
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
     if (w->host) wp_host_stop(w->host);
-    uv_timer_start(&w->deadline, on_deadline, (uint64_t)w->config.worker.stop_ms, 0);
+    w->stop_at_us = wp_clock_us() + w->config.worker.stop_ms * 1000;
+    end_in_any_case(w->config.worker.stop_ms);
+    wp_consumer_stop(w->consumer);
+    uv_timer_start(&w->deadline, on_deadline, (uint64_t)(w->config.worker.stop_ms * 3 / 4), 0);
     wp_pipeline_stop(w->pipeline, on_idle, w);
 }
 
@@ -178,11 +202,17 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
     return WP_OK;
 }
 
+/* What is left of the time for a stop, with some of it kept for the end itself. */
+static int flush_ms(const struct worker *w) {
+    int64_t left = w->stop_at_us == 0 ? FLUSH_MS : (w->stop_at_us - wp_clock_us()) / 2000;
+    return left < 0 ? 0 : left > FLUSH_MS ? FLUSH_MS : (int)left;
+}
+
 static void end(struct worker *w) {
     wp_ops_stop(w->ops); /* its last record has the figures of all that was finished */
     wp_consumer_free(w->consumer);
     if (w->producer) {
-        size_t left = wp_producer_flush(w->producer, FLUSH_MS);
+        size_t left = wp_producer_flush(w->producer, flush_ms(w));
         if (left > 0)
             wp_log(WP_LOG_WARN, "records_not_flushed", "count=%zu",
                    left); /* the next worker publishes them again */

@@ -64,7 +64,9 @@ class Kafka:
     """The real broker, started at first use. A process whose standard input ends with ours stops it and removes its folder."""
     shared = None
 
-    def __init__(self):
+    def __init__(self, rights=False):
+        """rights: clients need a user and rights, see tests/support/kafka/kafka."""
+        self.environment = {**os.environ, **({"KAFKA_ACL": "1"} if rights else {})}
         self.dir = tempfile.mkdtemp(prefix="warmpool-kafka-")
         self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(KAFKA), self.dir],
                                        stdin=subprocess.PIPE, start_new_session=True)
@@ -72,7 +74,8 @@ class Kafka:
         atexit.register(self.close)
 
     def start(self):
-        return subprocess.run([str(KAFKA), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        return subprocess.run([str(KAFKA), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True,
+                              env=self.environment).stdout.strip()
 
     def stop(self):
         subprocess.run([str(KAFKA), "stop", self.dir], check=True)
@@ -170,10 +173,10 @@ class Worker:
 
 
 class System:
-    def __init__(self, workers=1, options=None, wire="avro", start=True):
+    def __init__(self, workers=1, options=None, wire="avro", start=True, kafka=None):
         self.prefix = f"t{uuid.uuid4().hex[:8]}."
         self.dir = tempfile.mkdtemp(prefix="warmpool-e2e-")
-        self.kafka = Kafka.get()
+        self.kafka = kafka or Kafka.get()
         self.redis = Redis(self.dir)
         self.options = {
             "kafka.bootstrap.servers": self.kafka.bootstrap,

@@ -17,15 +17,15 @@ struct wp_cli_producer {
 
 /* Connects and opens the topics. */
 enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct wp_config *config,
-                             const enum wp_topic *topics, size_t count, int timeout_ms,
-                             struct wp_error *error) WP_MUST_CHECK;
+                                 const enum wp_topic *topics, size_t count, int timeout_ms,
+                                 struct wp_error *error) WP_MUST_CHECK;
 /* Copies key (ptr NULL: none) and value. Waits while the queue is full. */
 enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
-                             struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
+                                 struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
 void wp_cli_producer_poll(struct wp_cli_producer *producer);
 /* Waits for all deliveries; WP_ERR_KAFKA when any failed or is missing. */
 enum wp_err wp_cli_producer_flush(struct wp_cli_producer *producer, int timeout_ms,
-                              struct wp_error *error) WP_MUST_CHECK;
+                                  struct wp_error *error) WP_MUST_CHECK;
 void wp_cli_producer_close(struct wp_cli_producer *producer); /* zero-initialised is fine */
 
 enum wp_reader_start { WP_READ_FROM_BEGINNING, WP_READ_FROM_END };

@@ -28,7 +28,7 @@ struct partition *partition_new(const struct pipeline_context *context, enum wp_
                                 struct wp_delivery_budget *budget) {
     struct partition *p = wp_calloc(1, sizeof *p);
     *p = (struct partition){
-        .context = context, .row = &topic_table[topic], .commit_asked = -1, .references = 1};
+        .context = context, .row = &topic_table[topic], .end = -1, .commit_asked = -1, .references = 1};
     const struct wp_delivery_owner owner = {
         .window = (size_t)context->config->worker.window, .budget = budget, .release = on_release, .ctx = p};
     p->delivery = wp_delivery_new(&owner, wp_clock_us());

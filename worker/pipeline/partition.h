@@ -17,6 +17,7 @@ struct partition {
     int64_t
         accepted; /* how often the partition was accepted anew: the slot refuses calls of another number */
     bool slot_is_full;    /* the latest call was refused for want of memory in Redis */
+    int64_t end;          /* the log's end as it was reached last; -1: not yet */
     int64_t commit_asked; /* the latest commit that was not answered yet; -1: none */
     unsigned commit_generation;
     unsigned references; /* of the list, calls under way and records that are not confirmed */

@@ -101,6 +101,12 @@ static void note_commit(struct partition *p, int64_t now_us) {
     p->commit_asked = -1;
 }
 
+/* The end is often reached while events before it are under way: it is passed when they are done, unless more
+ * has been read meanwhile. */
+static void pass_end(struct partition *p) {
+    if (p->end >= 0 && p->end == p->base.position) wp_delivery_at_position(p->delivery, p->end);
+}
+
 static void serve_all(struct wp_pipeline *pipeline, int64_t now_us, bool flush) {
     struct work work;
     work.unknown_count = work.commit_count = 0;
@@ -109,6 +115,7 @@ static void serve_all(struct wp_pipeline *pipeline, int64_t now_us, bool flush) 
                               !wp_link_ready(pipeline->context.links[p->row->slot]);
         if (waits_for_slot) continue;
         note_commit(p, now_us);
+        pass_end(p);
         serve(pipeline, p, now_us, flush, &work);
     }
     do_work(pipeline, &work);
@@ -215,7 +222,8 @@ static void on_record(void *ctx, struct wp_consumer_partition *base, struct wp_r
 
 static void on_end_reached(void *ctx, struct wp_consumer_partition *base) {
     (void)ctx;
-    wp_delivery_at_position(of(base)->delivery, base->position);
+    of(base)->end = base->position;
+    pass_end(of(base));
 }
 
 static void on_batch_end(void *ctx) {

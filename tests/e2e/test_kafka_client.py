@@ -1,0 +1,176 @@
+"""What a worker sees of its group and its topics: other members, new partitions, offsets without records."""
+import re
+import time
+import unittest
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from client import Client, encode
+from system import System, Worker, wait_until
+
+PARTITIONS = 2
+INPUTS = ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event")
+
+
+def admin(system):
+    """One for each system: a client that is collected never completes its futures."""
+    if not hasattr(system, "admin"):
+        system.admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+    return system.admin
+
+
+def commits(system, topics=INPUTS, partitions=PARTITIONS):
+    """{(topic, partition): offset} of the group, as a tool that scales by lag reads it; -1001 where there is none."""
+    wanted = [TopicPartition(system.prefix + topic, n) for topic in topics for n in range(partitions)]
+    group = ConsumerGroupTopicPartitions(system.prefix + "group", wanted)
+    answer = admin(system).list_consumer_group_offsets([group])[system.prefix + "group"].result()
+    return {(each.topic[len(system.prefix):], each.partition): each.offset for each in answer.topic_partitions}
+
+
+def ends(system, topic, partition):
+    consumer = Consumer({"bootstrap.servers": system.kafka.bootstrap, "group.id": "ends"})
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(system.prefix + topic, partition), timeout=30)
+    finally:
+        consumer.close()
+
+
+def grow(system, topic, partitions):
+    admin(system).create_partitions([NewPartitions(system.prefix + topic, partitions)])[system.prefix + topic].result()
+
+
+def figure(worker, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", worker.http("/metrics")[1], re.M)
+    return float(found[1]) if found else None
+
+
+class Group(unittest.TestCase):
+    def test_a_fenced_worker_says_so_until_it_is_stopped(self):
+        with System(workers=2, start=False, options={"worker.id": "one"}) as system:
+            first, second = system.workers
+            first.start().wait_ready()
+            second.start().wait_ready()
+
+            def said():
+                status, text = first.http("/readyz")
+                return status == 503 and "worker.id one" in text and "127.0.0.1" in text and str(first.process.pid) in text
+            wait_until(said, lambda: f"the first one is fenced: {first.http('/readyz')}\n{first.log()[-2000:]}")
+            time.sleep(3)  # nothing takes it back
+            self.assertTrue(said())
+            self.assertEqual(second.http("/readyz")[0], 200)
+            self.assertEqual(first.stop(), 0)
+
+    def test_four_workers_have_the_same_share(self):
+        with System(workers=4, options={"topics.partitions": 6}) as system:
+            def shares():
+                return sorted(figure(worker, "warmpool_partitions") for worker in system.workers)
+            wait_until(lambda: shares() == [9, 9, 9, 9], lambda: f"nine partitions each: {shares()}")
+
+    def test_every_partition_has_a_commit(self):
+        with System() as system:
+            wait_until(lambda: all(offset >= 0 for offset in commits(system).values()), lambda: f"commits: {commits(system)}", 30)
+
+
+class NewOnes(unittest.TestCase):
+    def test_new_partitions_are_read_within_seconds(self):
+        with System() as system:
+            grow(system, "container-acquire", PARTITIONS + 1)
+            sent = time.monotonic()
+            client = Client(system)
+            request = {"request_id": "r", "agent_id": "a", "philosophy": "react"}
+
+            def sent_to_it():  # a broker may not know of it yet
+                try:
+                    client.send("container-acquire", request, partition=PARTITIONS)
+                    return True
+                except (AssertionError, KafkaException):
+                    client.producer.list_topics(system.prefix + "container-acquire", 30)
+                    return False
+            wait_until(sent_to_it, "the new partition takes a record")
+            client.wait("container-assignment", lambda record: record["request_id"] == "r")
+            self.assertLess(time.monotonic() - sent, 25)  # 10 on a machine that does nothing else
+
+    def test_hosts_hear_of_creates_after_partitions_were_added(self):
+        with System() as system:
+            client = Client(system)
+            grow(system, "container-command", PARTITIONS + 5)
+            # A host that starts now reads where the first worker, which started before, has to write to.
+            late = Worker(system, "w2", {})
+            system.workers.append(late)
+            system.workers[0].options["host.name"] = ""
+            late.start().wait_ready()
+            wait_until(lambda: system.workers[0].http("/readyz")[0] == 200, "both are ready")
+            took = []
+            time.sleep(10)  # as long as it may take to see them
+            for number in range(8):
+                began = time.monotonic()
+                request = {"request_id": f"r{number}", "agent_id": "a", "philosophy": f"p{number}"}
+                client.send("container-acquire", request, partition=number % PARTITIONS)
+                client.wait("container-assignment", lambda record: record["request_id"] == f"r{number}")
+                took.append(time.monotonic() - began)
+            self.assertLess(max(took), 4, took)
+
+
+class NoRecords(unittest.TestCase):
+    """Offsets that hold no record: control records of transactions, and what was aborted."""
+
+    def send_in_transactions(self, system, abort=False):
+        producer = Producer({"bootstrap.servers": system.kafka.bootstrap, "transactional.id": system.prefix + "client"})
+        producer.init_transactions(60)
+        for number in range(3):
+            producer.begin_transaction()
+            usage = {"record_id": f"u{number}", "agent_id": "a", "philosophy": "react", "cpu_percent": 1}
+            producer.produce(system.prefix + "usage-record", encode("usage-record", usage, "json"), partition=0)
+            (producer.abort_transaction if abort else producer.commit_transaction)(60)
+
+    def wait_all_read(self, system):
+        worker = system.workers[0]
+        wait_until(lambda: figure(worker, 'warmpool_consumer_lag{topic="usage-record"}') == 0, "no lag", 20)
+        high = ends(system, "usage-record", 0)[1]
+        wait_until(lambda: commits(system)["usage-record", 0] == high, lambda: f"{commits(system)}, the end is {high}", 20)
+        return high
+
+    def test_lag_comes_to_nothing_with_a_transactional_producer(self):
+        with System() as system:
+            for abort in False, True:
+                self.send_in_transactions(system, abort)
+                self.wait_all_read(system)
+
+    def test_a_log_whose_records_are_all_deleted_blocks_nothing(self):
+        with System() as system:
+            self.send_in_transactions(system)
+            high = self.wait_all_read(system)
+            worker = system.workers[0]
+            self.assertEqual(worker.stop(), 0)
+            where = TopicPartition(system.prefix + "usage-record", 0, high)
+            admin(system).delete_records([where])[where].result()
+            worker.start().wait_ready()
+
+
+class Accept(unittest.TestCase):
+    def test_blocked_partitions_begin_again_while_workers_run(self):
+        with System(options={"wire.write": "json"}) as system:
+            client = Client(system, "json")
+            worker = system.workers[0]
+            wait_until(lambda: all(offset >= 0 for offset in commits(system).values()), "commits")
+            self.assertEqual(worker.stop(), 0)
+            for number in range(10):
+                client.send("cache", {"event_id": f"lost{number}", "op": "get", "key": "k"}, partition=0)
+            where = TopicPartition(system.prefix + "cache", 0, 5)
+            admin(system).delete_records([where])[where].result()
+            worker.start()
+            wait_until(lambda: "accept cache" in worker.http("/readyz")[1], lambda: f"blocked: {worker.http('/readyz')}")
+            client.send("cache", {"event_id": "other", "op": "get", "key": "k"}, partition=1)
+            client.wait("cache-result", lambda record: record["event_id"] == "other")
+            done = system.cli("accept", "cache")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("[1]: well, left alone", done.stdout)
+            self.assertIn("[0]: begins again at offset 5", done.stdout)
+            worker.wait_ready()
+            client.send("cache", {"event_id": "after", "op": "get", "key": "k"}, partition=0)
+            client.wait("cache-result", lambda record: record["event_id"] == "after")
+
+
+if __name__ == "__main__":
+    unittest.main()

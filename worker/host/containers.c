@@ -1,56 +1,61 @@
 /* The containers that a host knows of, and the records that say what became of them. The loop's thread. */
+#include "host/containers.h"
 #include <stdlib.h>
 #include "core/buf.h"
 #include "core/log.h"
 #include "host/claims.h"
-#include "host/host_internal.h"
 
-struct held *wp_held_find(struct wp_host *host, struct wp_str id) {
+struct held *wp_held_find(struct held_table *table, struct wp_str id) {
     struct held *held;
-    HASH_FIND(hh, host->held, id.ptr, id.len, held);
+    HASH_FIND(hh, table->list, id.ptr, id.len, held);
     return held;
 }
 
-struct held *wp_held_add(struct wp_host *host, struct wp_str id, enum held_state state) {
+struct held *wp_held_add(struct held_table *table, struct wp_str id, enum held_state state) {
     struct held *held = wp_calloc(1, sizeof *held);
     held->id = wp_strndup(id);
     held->seen = true;
-    HASH_ADD_KEYPTR(hh, host->held, held->id, id.len, held);
-    wp_held_set(host, held, state);
+    HASH_ADD_KEYPTR(hh, table->list, held->id, id.len, held);
+    wp_held_set(table, held, state);
     return held;
 }
 
-void wp_held_set(struct wp_host *host, struct held *held, enum held_state state) {
+void wp_held_set(struct held_table *table, struct held *held, enum held_state state) {
     held->state = state;
-    held->changed = ++host->changes;
+    held->changed = ++table->changes;
 }
 
-void wp_held_over(struct wp_host *host, struct held *held, enum wp_container_state over,
+void wp_held_over(struct held_table *table, struct held *held, enum wp_container_state over,
                   struct wp_str detail) {
     held->over = over;
     held->done = NULL;
-    wp_claims_remove(host->claims, held->id);
+    wp_claims_remove(table->claims, held->id);
     held->address[0] = '\0';
     snprintf(held->detail, sizeof held->detail, "%.*s", (int)detail.len, detail.ptr);
-    wp_held_set(host, held, HELD_OVER);
+    wp_held_set(table, held, HELD_OVER);
 }
 
-void wp_held_drop(struct wp_host *host, struct held *held) {
-    HASH_DEL(host->held, held);
+void wp_held_drop(struct held_table *table, struct held *held) {
+    HASH_DEL(table->list, held);
     free(held->id);
     free(held);
 }
 
-/* False: the sink does not take it now. */
-static bool publish(struct wp_host *host, const struct wp_container_event *event) {
+void wp_held_destroy(struct held_table *table, struct held *held) {
+    wp_held_set(table, held, HELD_ENDING);
+    table->driver->destroy(table->runtime, wp_str(held->id));
+}
+
+/* False: the producer does not take it now. */
+static bool publish(struct held_table *table, const struct wp_container_event *event) {
     struct wp_buf bytes = {0};
     struct wp_error error;
-    wp_wire_encode(host->wire, WP_TOPIC_EVENT, event, &bytes);
+    wp_wire_encode(table->wire, WP_TOPIC_EVENT, event, &bytes);
     struct wp_record record = {.topic = WP_TOPIC_EVENT,
                                .key = event->container_id.len > 0 ? event->container_id : event->host,
                                .value = wp_buf_str(&bytes),
                                .partition = -1};
-    bool taken = wp_producer_send(host->producer, &record, &error) == WP_OK;
+    bool taken = wp_producer_send(table->producer, &record, &error) == WP_OK;
     wp_buf_done(&bytes);
     return taken;
 }
@@ -64,10 +69,10 @@ static struct wp_str optional(const char *text) {
     return *text ? wp_str(text) : (struct wp_str){0};
 }
 
-static struct wp_container_event event_of(const struct wp_host *host, struct wp_str state) {
+static struct wp_container_event event_of(const struct held_table *table, struct wp_str state) {
     return (struct wp_container_event){.container_id = WP_STR(""),
                                        .philosophy = WP_STR(""),
-                                       .host = wp_str(host->config->host.name),
+                                       .host = wp_str(table->config->host.name),
                                        .state = state,
                                        .queue_ms = NAN,
                                        .create_ms = NAN,
@@ -83,31 +88,31 @@ static void add_facts(struct wp_container_event *event, const struct wp_containe
     event->ready_ms = facts->ready_ms;
 }
 
-void wp_held_say(struct wp_host *host, struct held *held) {
+void wp_held_say(struct held_table *table, struct held *held) {
     wp_assert(held->state == HELD_READY || held->state == HELD_OVER);
-    struct wp_container_event event = event_of(host, wp_str(state_name(held)));
+    struct wp_container_event event = event_of(table, wp_str(state_name(held)));
     event.container_id = wp_str(held->id);
     event.philosophy = wp_str(held->philosophy);
     event.detail = optional(held->done ? held->number : held->detail);
     struct wp_container_facts facts;
     if (held->state == HELD_READY && !held->done) {
         event.address = optional(held->address);
-        if (host->driver->facts(host->runtime, wp_str(held->id), &facts)) add_facts(&event, &facts);
+        if (table->driver->facts(table->runtime, wp_str(held->id), &facts)) add_facts(&event, &facts);
     }
-    held->unsaid = !publish(host, &event);
+    held->unsaid = !publish(table, &event);
     if (!held->unsaid) held->done = NULL;
 }
 
-bool wp_host_say(struct wp_host *host, const char *state, const char *detail) {
-    struct wp_container_event event = event_of(host, wp_str(state));
+bool wp_held_say_host(struct held_table *table, const char *state, const char *detail) {
+    struct wp_container_event event = event_of(table, wp_str(state));
     event.detail = wp_str(detail);
-    return publish(host, &event);
+    return publish(table, &event);
 }
 
-void wp_host_say_unsaid(struct wp_host *host) {
-    for (struct held *held = host->held; held; held = held->hh.next) {
+void wp_held_say_unsaid(struct held_table *table) {
+    for (struct held *held = table->list; held; held = held->hh.next) {
         if (!held->unsaid) continue;
         held->unsaid = false; /* a step that began meanwhile has its own end to say */
-        if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_say(host, held);
+        if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_say(table, held);
     }
 }

@@ -7,19 +7,43 @@
 #include "core/log.h"
 #include "core/pack.h"
 #include "host/claims.h"
-#include "host/host_internal.h"
+#include "host/commands.h"
+#include "host/reconcile.h"
 #include "store/event_args.h"
 
 #define TICK_MS 100 /* what could not be said, callbacks of the consumer */
 
-void wp_host_unpin(struct wp_host *host) {
-    if (--host->pins > 0 || !host->freed) return;
+struct wp_host {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed, as all of these */
+    struct wp_stats *stats;
+    struct wp_link *link;
+    const struct wp_runtime_driver *driver;
+    struct wp_runtime *runtime;
+    char *claims; /* owned: the folder of its containers' claims, empty without one */
+    struct held_table table;
+    struct host_reconcile reconcile; /* no heartbeat before the runtime has said once what there is */
+    struct host_commands commands;
+    void (*forgotten)(void *ctx);
+    void *forgotten_ctx;
+    bool up_wanted;                           /* host_up after the next reconcile */
+    bool up_unsaid, away_unsaid, down_unsaid; /* records that could not be produced yet */
+    bool away;                                /* its runtime's engine is: nothing is made here */
+    bool stopping, freed;
+    uv_timer_t beat, interval, tick;
+    struct host_pins pins;
+};
+
+static void on_unpinned(void *ctx) {
+    struct wp_host *host = ctx;
+    if (!host->freed) return;
     free(host->claims);
     free(host);
 }
 
-/* --- heartbeats
- * ----------------------------------------------------------------------------------------------------- */
+static void beat(struct wp_host *host);
+
+/* ---- heartbeats ---- */
 
 static void on_beat_answer(void *ctx, const redisReply *reply, const char *error) {
     struct wp_host *host = ctx;
@@ -32,13 +56,13 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
-        wp_host_reconcile(host);
+        wp_reconcile(&host->reconcile);
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 2) {
         if (host->forgotten) host->forgotten(host->forgotten_ctx);
-    } else if (host->up_wanted && !host->reconciling) { /* the reconcile before it has failed */
-        wp_host_reconcile(host);
+    } else if (host->up_wanted && !host->reconcile.running) { /* the reconcile before it has failed */
+        wp_reconcile(&host->reconcile);
     }
-    wp_host_unpin(host);
+    wp_host_unpin(&host->pins);
 }
 
 static void pack_text(struct wp_buf *out, const char *key, const char *value) {
@@ -67,7 +91,7 @@ static void pack_images(const struct wp_host *host, struct wp_buf *map) {
 }
 
 static bool has_containers(const struct wp_host *host) {
-    for (const struct held *held = host->held; held; held = held->hh.next)
+    for (const struct held *held = host->table.list; held; held = held->hh.next)
         if (held->state != HELD_OVER) return true;
     return false;
 }
@@ -83,8 +107,8 @@ static int64_t ttl_ms(const struct wp_host *host) {
     return host->stopping && !destroys_on_exit(host) && keep > ttl ? keep : ttl;
 }
 
-void wp_host_beat(struct wp_host *host) {
-    if (!host->listed) return; /* what it has is part of it */
+static void beat(struct wp_host *host) {
+    if (!host->reconcile.listed) return; /* what it has is part of it */
     struct wp_buf map = {0};
     wp_pack_map(&map, 9);
     wp_pack_key(&map, "holds");
@@ -99,28 +123,28 @@ void wp_host_beat(struct wp_host *host) {
     pack_number(&map, "ttl_ms", ttl_ms(host));
     struct wp_str args[] = {wp_str(host->config->host.name), wp_buf_str(&map)};
     if (wp_link_call(host->link, "beat", args, 2, on_beat_answer, host) == WP_OK)
-        host->pins++; /* else the link says when */
+        wp_host_pin(&host->pins); /* else the link says when */
     wp_buf_done(&map);
 }
 
-/* --- timers
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- timers ---- */
 
 static void on_beat(uv_timer_t *timer) {
-    wp_host_beat(timer->data);
+    beat(timer->data);
 }
 
 static void on_interval(uv_timer_t *timer) {
-    wp_host_reconcile(timer->data);
+    struct host_reconcile *reconcile = &((struct wp_host *)timer->data)->reconcile;
+    wp_reconcile(reconcile);
 }
 
 static void say_up_or_down(struct wp_host *host) {
     char detail[64]; /* no two are the same */
     snprintf(detail, sizeof detail, "up-%lld-%lld", (long long)wp_clock_wall_ms(), (long long)wp_clock_us());
-    if (host->up_unsaid && !host->stopping) host->up_unsaid = !wp_host_say(host, "host_up", detail);
-    if (host->away_unsaid) host->away_unsaid = !wp_host_say(host, "host_down", "away");
-    if (host->down_unsaid) host->down_unsaid = !wp_host_say(host, "host_down", "stopping");
+    if (host->up_unsaid && !host->stopping)
+        host->up_unsaid = !wp_held_say_host(&host->table, "host_up", detail);
+    if (host->away_unsaid) host->away_unsaid = !wp_held_say_host(&host->table, "host_down", "away");
+    if (host->down_unsaid) host->down_unsaid = !wp_held_say_host(&host->table, "host_down", "stopping");
 }
 
 /* Others make containers while the engine of this one is away. */
@@ -130,19 +154,16 @@ static void look_at_engine(struct wp_host *host) {
     host->away = away;
     wp_log(away ? WP_LOG_WARN : WP_LOG_INFO, away ? "host_away" : "host_back", "host=%s",
            host->config->host.name);
-    wp_host_beat(host);
+    beat(host);
 }
 
 static void on_tick(uv_timer_t *timer) {
     struct wp_host *host = timer->data;
     if (!host->stopping) {
-        wp_commands_tick(host);
-        wp_host_say_unsaid(host);
+        wp_commands_tick(&host->commands);
+        wp_held_say_unsaid(&host->table);
         look_at_engine(host);
-        if (host->reconcile_again && !host->reconciling) {
-            host->reconcile_again = false;
-            wp_host_reconcile(host);
-        }
+        wp_reconcile_tick(&host->reconcile);
     }
     say_up_or_down(host);
 }
@@ -150,13 +171,11 @@ static void on_tick(uv_timer_t *timer) {
 static void start_timer(struct wp_host *host, uv_timer_t *timer, uv_timer_cb callback, uint64_t every_ms) {
     uv_timer_init(host->loop, timer);
     timer->data = host;
-    host->pins++;
+    wp_host_pin(&host->pins);
     uv_timer_start(timer, callback, every_ms, every_ms);
 }
 
-/* --- life
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static bool any_text(const char *preset, const struct wp_settings *of) {
     bool any = *preset;
@@ -186,6 +205,55 @@ static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const str
     return WP_OK;
 }
 
+static void on_listed(void *ctx) {
+    beat(ctx);
+}
+
+/* host_up is said by the tick that follows, after the events of this reconcile. */
+static void on_reconciled(void *ctx) {
+    struct wp_host *host = ctx;
+    if (!host->up_wanted) return;
+    host->up_wanted = false;
+    host->up_unsaid = true;
+}
+
+static void on_wake(void *ctx, struct wp_str id) {
+    struct wp_host *host = ctx;
+    wp_desired_want(&host->reconcile.desired, id);
+}
+
+static void on_taken(void *ctx) {
+    struct wp_host *host = ctx;
+    wp_desired_read(&host->reconcile.desired);
+}
+
+/* What came before the end of container-command was found is known to Redis alone. */
+static void on_positioned(void *ctx) {
+    struct wp_host *host = ctx;
+    wp_reconcile(&host->reconcile);
+}
+
+static void open_parts(struct wp_host *host, struct wp_producer *producer, struct wp_wire *wire) {
+    host->table = (struct held_table){.config = host->config,
+                                      .producer = producer,
+                                      .wire = wire,
+                                      .driver = host->driver,
+                                      .claims = host->claims};
+    wp_reconcile_init(&host->reconcile, &host->table, host->link, &host->pins);
+    host->reconcile.on_listed = on_listed;
+    host->reconcile.on_success = on_reconciled;
+    host->reconcile.ctx = host;
+    host->commands = (struct host_commands){.loop = host->loop,
+                                            .config = host->config,
+                                            .producer = producer,
+                                            .wire = wire,
+                                            .pins = &host->pins,
+                                            .on_wake = on_wake,
+                                            .on_taken = on_taken,
+                                            .on_positioned = on_positioned,
+                                            .ctx = host};
+}
+
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) {
@@ -203,21 +271,17 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
         return err;
     }
     struct wp_host *host = wp_calloc(1, sizeof *host);
-    *host = (struct wp_host){.loop = loop,
-                             .config = config,
-                             .stats = stats,
-                             .link = link,
-                             .producer = producer,
-                             .wire = wire,
-                             .driver = driver,
-                             .claims = claims};
-    host->commands.wake_fd = -1;
-    err = driver->open(&host->runtime, loop, config, wp_host_runtime_says, host, error);
+    *host = (struct wp_host){
+        .loop = loop, .config = config, .stats = stats, .link = link, .driver = driver, .claims = claims};
+    host->pins = (struct host_pins){.on_none = on_unpinned, .ctx = host};
+    open_parts(host, producer, wire);
+    err = driver->open(&host->runtime, loop, config, wp_reconcile_runtime_says, &host->reconcile, error);
     if (err) {
         free(claims);
         free(host);
         return err;
     }
+    host->table.runtime = host->runtime;
     start_timer(host, &host->beat, on_beat, (uint64_t)config->host.ttl_ms / 4);
     start_timer(host, &host->interval, on_interval, (uint64_t)config->host.reconcile * 1000);
     start_timer(host, &host->tick, on_tick, TICK_MS);
@@ -233,15 +297,15 @@ void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), vo
 void wp_host_link_ready(struct wp_host *host) {
     if (host->stopping) return;
     host->up_wanted = true;
-    wp_host_beat(host);
-    wp_host_reconcile(host);
+    beat(host);
+    wp_reconcile(&host->reconcile);
 }
 
 /* What is not ready there goes, and is made by others. */
 static void give_up_unready(struct wp_host *host) {
     host->away_unsaid = true;
     say_up_or_down(host);
-    for (struct held *held = host->held; held; held = held->hh.next) {
+    for (struct held *held = host->table.list; held; held = held->hh.next) {
         if (held->state == HELD_CREATING || (held->state == HELD_BUSY && held->step == STEP_BIND))
             host->driver->destroy(host->runtime, wp_str(held->id));
     }
@@ -250,17 +314,23 @@ static void give_up_unready(struct wp_host *host) {
 static void give_up_all(struct wp_host *host) {
     host->down_unsaid = true;
     say_up_or_down(host);
-    for (struct held *held = host->held; held; held = held->hh.next) {
+    for (struct held *held = host->table.list; held; held = held->hh.next) {
         if (held->state == HELD_CREATING || held->state == HELD_READY || held->state == HELD_BUSY)
             host->driver->destroy(host->runtime, wp_str(held->id));
     }
 }
 
+static void stop_parts(struct wp_host *host) {
+    host->stopping = true;
+    wp_commands_stop(&host->commands);
+    wp_reconcile_stop(&host->reconcile);
+}
+
 void wp_host_stop(struct wp_host *host) {
     if (host->stopping) return;
-    host->stopping = true;
+    stop_parts(host);
     uv_timer_stop(&host->beat); /* one after host_down would register it anew */
-    wp_host_beat(host);
+    beat(host);
     if (destroys_on_exit(host))
         give_up_all(host);
     else
@@ -268,27 +338,22 @@ void wp_host_stop(struct wp_host *host) {
 }
 
 static void timer_closed(uv_handle_t *handle) {
-    wp_host_unpin(handle->data);
+    struct wp_host *host = handle->data;
+    wp_host_unpin(&host->pins);
 }
 
 void wp_host_free(struct wp_host *host) {
     if (!host) return;
-    host->stopping = host->freed = true;
+    stop_parts(host);
+    host->freed = true;
     host->driver->close(host->runtime);
-    wp_commands_close(host);
+    wp_commands_close(&host->commands);
     struct held *held, *next_held;
-    struct asked *asked, *next_asked;
-    HASH_ITER(hh, host->held, held, next_held) {
+    HASH_ITER(hh, host->table.list, held, next_held) {
         if (destroys_on_exit(host)) wp_claims_remove(host->claims, held->id);
-        wp_held_drop(host, held);
+        wp_held_drop(&host->table, held);
     }
-    asked = host->asked;
-    HASH_CLEAR(hh, host->asked); /* its links stay */
-    for (; asked; asked = next_asked) {
-        next_asked = asked->hh.next;
-        free(asked->id);
-        free(asked);
-    }
+    wp_desired_done(&host->reconcile.desired);
     uv_close((uv_handle_t *)&host->beat, timer_closed);
     uv_close((uv_handle_t *)&host->interval, timer_closed);
     uv_close((uv_handle_t *)&host->tick, timer_closed);

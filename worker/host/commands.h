@@ -1,0 +1,41 @@
+/* Reads container-command: each record of this host wakes it up to look at one container. Tells by callbacks,
+ * and knows nothing of containers. One thread: the loop's. */
+#ifndef WP_HOST_COMMANDS_H
+#define WP_HOST_COMMANDS_H
+#include <librdkafka/rdkafka.h>
+#include "host/pins.h"
+#include "kafka/producer.h"
+#include "wire/wire.h"
+
+/* Partitions of container-command that a host reads: one, and one more each time that some were added. */
+enum { FOLLOWED_MAX = 8 };
+
+struct host_commands {
+    uv_loop_t *loop;
+    const struct wp_config *config; /* borrowed, as all of these */
+    struct wp_producer *producer;
+    struct wp_wire *wire;
+    struct host_pins *pins;                       /* held while a consumer is open */
+    void (*on_wake)(void *ctx, struct wp_str id); /* look at this container */
+    void (*on_taken)(void *ctx);                  /* all records that have come were told */
+    void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been */
+    void *ctx;
+    /* commands.c alone changes these */
+    rd_kafka_t *rk; /* NULL until the topic's partitions are known */
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue;
+    int32_t partitions; /* of the topic, when `followed` was looked at */
+    int32_t followed[FOLLOWED_MAX];
+    size_t followed_count;
+    int wake_fd;
+    uv_poll_t poll;
+    bool positioned; /* at the end of the log */
+    bool stopped;    /* tells of no more commands */
+};
+
+/* Opens the consumer once the number of partitions is known; serves its callbacks. To be called often. */
+void wp_commands_tick(struct host_commands *commands);
+void wp_commands_stop(struct host_commands *commands); /* tells of no more */
+void wp_commands_close(struct host_commands *commands);
+
+#endif

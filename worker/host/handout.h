@@ -1,0 +1,14 @@
+/* What stands between an idle container and its next agent. Knows the table of containers alone. */
+#ifndef WP_HOST_HANDOUT_H
+#define WP_HOST_HANDOUT_H
+#include "host/containers.h"
+
+void wp_held_pause(struct held_table *table, struct held *held);
+void wp_held_bind(struct held_table *table, struct held *held, struct wp_str number, struct wp_str claim);
+void wp_held_reset(struct held_table *table, struct held *held, struct wp_str number);
+/* The step under way has ended so: PAUSED, RUNNING or RAN. True: what Redis wants of it has changed meanwhile
+ * and is to be read again. */
+bool wp_held_step_over(struct held_table *table, struct held *held,
+                       enum wp_container_state state) WP_MUST_CHECK;
+
+#endif

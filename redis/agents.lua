@@ -11,11 +11,11 @@ local agents = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local root, now, settings, known, dirty, changes, to_place, precision
+local root, now, settings, known, puts, gone, to_place, precision
 local struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function agents.begin(slot, time, map)
-    root, now, settings, known, dirty, changes, to_place = slot, time, map, {}, {}, 0, {}
+    root, now, settings, known, puts, gone, to_place = slot, time, map, {}, {}, {}, {}
     struct_pack, struct_unpack = struct.pack, struct.unpack
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
@@ -39,9 +39,15 @@ function agents.load(ids)
     for i = 1, n do known[missing[i]] = rows[i] end
 end
 
+-- Their rows, in the order of the ids (of '': false), for the fast path (warm.lua), which adds itself: held(): an agent and its request, in
+-- the order of the events; dropped(): an agent that holds nothing any more.
+function agents.rows(ids) return bulk.read(root .. ':agents', ids) end
+function agents.held() return puts end
+function agents.dropped() return gone end
+
 local function put(id, row)
-    changes = changes + 1
-    known[id], dirty[changes] = row, id
+    local n = #puts
+    known[id], puts[n + 1], puts[n + 2] = row, id, row
 end
 
 function agents.hold(id, request) put(id, request) end
@@ -67,22 +73,16 @@ end
 function agents.drop(id, request)
     if known[id] == nil then agents.load({id}) end
     local row = known[id]
-    if row and (row == request or (agents.parse(row)) == request) then put(id, false) end
+    if row and (row == request or (agents.parse(row)) == request) then known[id], gone[#gone + 1] = false, id end
 end
 
 function agents.flush()
-    local set, seen, gone, n, m = {}, {}, {}, 0, 0
-    for i = 1, changes do -- of one that changed twice, twice the last
-        local id = dirty[i]
-        local row = known[id]
-        if row then
-            set[n + 1], set[n + 2], n = id, row, n + 2
-        else
-            gone[#gone + 1] = id
-        end
+    local seen, left, m = {}, {}, 0
+    bulk.write('HSET', root .. ':agents', puts)
+    for i = 1, #gone do -- unless it was put again after that
+        if not known[gone[i]] then left[#left + 1] = gone[i] end
     end
-    bulk.write('HSET', root .. ':agents', set)
-    bulk.write('HDEL', root .. ':agents', gone)
+    bulk.write('HDEL', root .. ':agents', left)
     local text
     for id in pairs(to_place) do
         text = text or string.format('%d', now)

@@ -132,8 +132,8 @@ end
 
 -- Of the events that were applied before: adds the chunks that cover them to the reply, up to REPLY_BYTES in all. p.told: up to where, when
 -- that is not all.
-local function answer_again(p, events, count, state)
-    local first, last, before = events[1][1], events[count][1], -1
+local function answer_again(p, first, last, state)
+    local before = -1
     for _, chunk in ipairs(p.chunks) do
         if chunk.last >= first and before < last then
             if #p.reply > 3 and state.bytes + chunk.bytes > REPLY_BYTES then
@@ -161,13 +161,20 @@ local function read_again(p, events, count, topic, state)
     if answered < #reads then p.told = reads[answered + 1][1] - 1 end
 end
 
--- Splits a batch: p.new are the events to apply.
+-- Splits a batch: p.new are the events to apply. A batch is an array of rows, or several values, columns, the first of which is the offsets
+-- (topic.batch).
 local function take_events(p, packed, topic, state)
-    local events, known = cmsgpack.unpack(packed), 0
-    while events[known + 1] and events[known + 1][1] <= p.a do known = known + 1 end
-    if known > 0 then answer_again(p, events, known, state) end
+    local values = {cmsgpack.unpack(packed)}
+    local events, known = values[1], 0
+    local function offset_of(i) return type(events[i]) == 'table' and events[i][1] or events[i] end
+    while events[known + 1] and offset_of(known + 1) <= p.a do known = known + 1 end
+    if known > 0 then answer_again(p, offset_of(1), offset_of(known), state) end
     if known > 0 and topic.is_read then read_again(p, events, known, topic, state) end
     if known == #events or p.told then return end
+    if topic.batch and #values > 1 then
+        p.new = topic.batch(values, known)
+        return
+    end
     p.new = events
     if known > 0 then
         p.new = {}
@@ -213,6 +220,8 @@ end
 -- topic.apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the
 -- offset as [1], ascending, all new. It gives for each batch its records (delivery.records) and the last offset that it applied: less
 -- than the last one, or nil for none, when it stopped early to stay within bounds. It must not write before it has checked everything.
+-- topic.batch(values, known): of a topic whose events come as columns, the batch without those that were applied before; what it returns is
+-- given to apply, with `room`.
 -- topic.is_read(event), topic.reread(events, state) -> records, how many of them: of a topic whose pure reads are not stored, but read
 -- again; state.bytes: of values in the reply.
 function delivery.call(keys, args, topic)

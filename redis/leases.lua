@@ -2,9 +2,9 @@
 -- memory; finish() writes them in one flush. The files of a library are one chunk: what is local here is known in the next ones.
 local pool = {}
 
-local STATE, POOL, AGENT, TENANT, HEAD, CONTAINER, ANSWER, WHOSE, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, CLAIM, PLACE =
-    1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18 -- of a request, as in state.lua
-local REUSE, REQUEST, STATIC, CREATED = 3, 4, 5, 6 -- of a container
+local STATE, POOL, AGENT, TENANT, KEYS, CONTAINER, ROW, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, CLAIM, PLACE =
+    1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- of a request, as in state.lua
+local REUSE, REQUEST, CREATED, SINCE = 3, 4, 6, 7 -- of a container
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
 local CREATES = 32        -- creates begun in one call
@@ -16,23 +16,25 @@ local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
 local BIND_LEAST = 5 * SECOND -- that binding may take, whatever is left of the request's timeout
 
-local pack, struct_pack -- cmsgpack's and struct's, which are not there yet while the library is loaded
+local pack -- cmsgpack's, which is not there yet while the library is loaded
 local now, wall_ms, settings, records, creates, continued
 local work, lists_looked -- of WORK and LISTS
 local requests, containers -- those known in this call (state.lua)
 local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
 
 local function begin(slot, time, map)
-    pool.root, pack, struct_pack = slot, cmsgpack.pack, struct.pack
+    pool.root, pack = slot, cmsgpack.pack
     now, wall_ms, settings, creates, continued = time, math.floor(frame.wall / 1000), map, 0, {}
     changed, seen_changed, room_came, work, lists_looked = {}, {}, false, 0, 0
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     philosophies.begin(slot, time, map)
     agents.begin(slot, time, map)
+    answers.begin()
+    warm.begin(slot, time, map, requests, containers)
 end
 
-local restore, restore_hungry, follow_policy
+local restore, restore_hungry, follow_policy, watch_idle
 
 local function add(offset, record)
     delivery.add(records, offset, record)
@@ -43,6 +45,7 @@ local function finish(offset)
     for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
     for _, name in ipairs(changed) do restore(offset, name) end
     if room_came then restore_hungry(offset) end
+    warm.finish()
     predictor.publish_changed(offset, add, state.deadline)
     state.flush()
     agents.flush()
@@ -79,6 +82,38 @@ local function topic(prefetch, one)
     end
 end
 
+-- The same for a topic whose plain events come as columns (warm.lua): batch(values, done) names them, prefetch(batches) reads what they need,
+-- run(b, i, records) does those from the i-th on that it can and says which is the first that it cannot, which is done by
+-- one(event_of(b, i)).
+local function column_topic(of)
+    -- Does the batch. The offset that it came to, and whether it stopped early.
+    local function do_batch(b)
+        local offsets, i = b.offsets, 1
+        while true do
+            i = of.run(b, i, records)
+            if i > #offsets then return offsets[#offsets], false end
+            if i > 1 and records.bytes > b.room then return offsets[i - 1], true end
+            local id = b.ids[i]
+            if requests[id] == nil then requests[id] = b.known[i] end
+            if of.one(of.event_of(b, i)) or work >= WORK or records.bytes > b.room then return offsets[i], i < #offsets end
+            i = i + 1
+        end
+    end
+    return {batch = of.batch, apply = function(batches, time, map, slot)
+        begin(slot, time, map)
+        local lists, applied, enough = {}, {}, false
+        of.prefetch(batches)
+        for k, b in ipairs(batches) do
+            records = delivery.records()
+            lists[k] = records
+            applied[k], enough = do_batch(b)
+            if enough then break end
+        end
+        finish(applied[#applied])
+        return lists, applied
+    end}
+end
+
 -- At the function's end creates under way are compared with what waits in that pool.
 local function restore_later(name)
     if not seen_changed[name] then
@@ -99,22 +134,8 @@ local function total(p) return p.idle + p.leased + p.creating + p.resetting + p.
 local function dead_letter(offset, reason) add(offset, {5, '', '', reason}) end
 
 
-local ASSIGNED, HOT = '\168assigned', '\160\000\163hot\192\194' -- and what follows the prediction: '', 0, 'hot', nil, false
-local BOUND = 195 -- the last byte of an answer whose container was given a claim
-
--- An assignment is kept packed, to be given again as it was. whose: agent_id, tenant; head: key, trace, request_id, both as the worker
--- packed them; static: of the container (state.lua); last: reason, retry_after_ms, tier, startup, bound. MessagePack by hand, because its
--- pack() makes a string of each value first: 220 0 24 begins an array of 24 values, 207 a number of 8 bytes.
-local function packed_answer(whose, static, head, status, warm, startup, wait, epoch, expires, prediction, last)
-    return '\220\000\024\001' .. whose .. static .. head .. status ..
-        struct_pack('>BBLBLBLBL', warm and 195 or 194, 207, startup, 207, wait, 207, epoch, 207, expires) .. prediction .. last
-end
-
-local function answer(offset, whose, static, head, status, prediction, warm, startup, wait, epoch, expires, last)
-    local all = packed_answer(whose, static, head, status, warm, startup, wait, epoch, expires, prediction, last)
-    add(offset, all)
-    return all
-end
+-- container: {id, host, address, cpu, memory, image}, or nil.
+local function answer(offset, id, r, container, status, rest) add(offset, answers.record(id, r, container, status, rest)) end
 
 local function command(offset, op, id, c)
     local host, _, cpu, memory = state.details(id, c)
@@ -147,8 +168,8 @@ local function reject(offset, id, r, reason)
         p.rejected = p.rejected + 1
         state.touch_pool(r[POOL])
     end
-    answer(offset, r[WHOSE], pack(r[POOL], '', '', '', {0, 0}, ''), r[HEAD], pack('rejected'), predictor.packed(r[POOL]), false, 0,
-        now - r[ARRIVED], 0, 0, pack(reason, p and retry_after(p) or 1000, '', nil, false))
+    answer(offset, id, r, nil, 'rejected',
+        {wait = now - r[ARRIVED], reason = reason, retry_after = p and retry_after(p) or 1000})
     r[STATE] = 'e'
     state.put_request(id, r)
 end
@@ -173,13 +194,10 @@ local function hand_out(offset, id, r, p, cid, c, tier, parts, bind)
     if warm then p.warm = p.warm + 1 else p.cold = p.cold + 1 end
     state.touch_pool(r[POOL])
     if r[AGENT] ~= '' then agents.hold(r[AGENT], id) end
-    p.prediction = p.prediction or predictor.packed(r[POOL]) -- nothing that leases changes it
-    local last = HOT
-    if not warm or bind then
-        last = pack('', 0, tier, (parts or bind) and startup_parts(startup, parts, bind or 0), r[CLAIM] and true or false)
-    end
-    r[ANSWER] = answer(offset, r[WHOSE], c[STATIC] or state.static(cid, c), r[HEAD], ASSIGNED, p.prediction, warm, startup > 0 and startup or 1,
-        wait, epoch, expires, last)
+    local rest = {warm = warm, startup = startup > 0 and startup or 1, wait = wait, epoch = epoch, expires = expires, tier = tier,
+        parts = (not warm or bind) and (parts or bind) and startup_parts(startup, parts, bind or 0) or nil, bound = r[CLAIM] and true or false}
+    answer(offset, id, r, answers.container(cid, c), 'assigned', rest)
+    r[ROW] = answers.lease_row(r, cid, rest, predictor.given(r[POOL]))
     r[STATE] = 'l'
     state.put_request(id, r)
 end
@@ -193,19 +211,19 @@ local function lease(offset, id, r, p, cid, c, tier, parts)
     p.active = now
     if not (paused or r[CLAIM]) then return hand_out(offset, id, r, p, cid, c, tier, parts) end
     r[DEADLINE] = math.max(r[DEADLINE], now + BIND_LEAST) -- it has its container, which would be lost
-    r[STATE], r[ANSWER] = 'b', pack(state.number_text(state.next_number()), now, paused and 'paused' or tier, parts)
+    r[STATE], r[ROW] = 'b', pack(state.number_text(state.next_number()), now, paused and 'paused' or tier, parts)
     state.put_request(id, r)
     command(offset, 'bind', cid, c)
 end
 
 -- The number of the binding that the request waits for.
-local function binding_of(r) return (cmsgpack.unpack(r[ANSWER])) end
+local function binding_of(r) return (cmsgpack.unpack(r[ROW])) end
 
 -- Its host has bound it.
 local function bound(offset, cid, c, number)
     local r = c[STATE] == 'leased' and state.request(c[REQUEST])
     if not r or r[STATE] ~= 'b' then return end
-    local expected, since, tier, parts = cmsgpack.unpack(r[ANSWER])
+    local expected, since, tier, parts = cmsgpack.unpack(r[ROW])
     if number == expected then hand_out(offset, c[REQUEST], r, state.pool(r[POOL]), cid, c, tier, parts, now - since) end
 end
 
@@ -242,32 +260,26 @@ local function has(id, c, r)
     return (not r[CPU] or cpu >= r[CPU]) and (not r[MEMORY] or memory >= r[MEMORY])
 end
 
-local function idle_of_list(id, l)
-    local c = containers[id]
-    return c and c[STATE] == 'idle' and c[REUSE] == l.reuse and c
-end
-
 -- The first of an idle list that the request may have.
-local function first_idle(l, r) return lists.first(l, LOOK, idle_of_list, has, r) end
+local function first_idle(l, r) return idle.first(l, has, r) end
 
--- The one of a pool that has been idle longest; fits(id, c): among those for which that is true.
+-- The one of a pool that has been idle longest; fits(id, c): among those for which that is true. since: that no list's oldest is older than.
 local function oldest_idle(name, p, fits)
-    local oldest, container, since
-    state.each_idle_list(p, name, function(l)
+    local oldest, container
+    idle.each(p, name, function(l, since)
+        if container and since >= container[SINCE] then return true end
         if fits then lists_looked = lists_looked + 1 end
         if lists_looked > LISTS then return true end
-        local id, c = lists.first(l, LOOK, idle_of_list, fits or has, false)
-        if not id then return false end
-        local at = state.idle_since(l, id)
-        if not oldest or at < since then oldest, container, since = id, c, at end
-        return fits == nil
+        local id, c = idle.first(l, fits or has, false)
+        if id and (not container or c[SINCE] < container[SINCE]) then oldest, container = id, c end
+        return false
     end)
     return oldest, container
 end
 
 local function waiting_of_list(id, l)
     if requests[id] == nil then state.load_requests(l.items) end
-    local r = requests[id]
+    local r = state.request(id)
     if not r or r[STATE] ~= 'w' then repair.not_waiting(l, id, r) end
     return r and r[STATE] == 'w' and r
 end
@@ -292,7 +304,7 @@ local function destroy(offset, id, c)
 end
 
 -- When the oldest of the pool's idle containers has to be looked at: it was idle, or there, for long enough.
-local function watch_idle(name, p, at)
+function watch_idle(name, p, at)
     if at and (p.idle_due == 0 or at < p.idle_due) then
         p.idle_due = at
         state.deadline('i' .. name, at)
@@ -372,11 +384,11 @@ local function end_lease(offset, id, r, status, reason)
         local p = state.pool(r[POOL])
         p.lost = p.lost + 1
         state.touch_pool(r[POOL])
-        local cid = r[CONTAINER]
-        local host, _, cpu, memory = state.details(cid, state.container(cid))
-        local epoch, expires, head = state.lease_of(r)
-        answer(offset, pack(r[AGENT], r[TENANT]), pack(r[POOL], cid, host, '', {cpu, memory}, ''), head, pack(status),
-            predictor.packed(r[POOL]), false, 0, 0, epoch, expires, pack(reason, 0, '', nil, false))
+        local lease = rows.lease_answer(r[ROW])
+        r[KEYS] = lease.keys
+        local container = answers.container(r[CONTAINER], state.container(r[CONTAINER]))
+        container[3], container[6] = '', ''
+        answer(offset, id, r, container, status, {epoch = lease.epoch, expires = lease.expires, reason = reason})
     end
     r[STATE] = 'e'
     state.put_request(id, r)

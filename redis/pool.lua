@@ -6,38 +6,24 @@
 -- there may be; from repair.lua: what becomes of rows that contradict others. What an event changes is in the tables of state.lua until
 -- finish() writes it.
 
-local function load_requests_and_pools(events, request, name)
-    local ids, names, seen = {}, {}, {}
-    for i = 1, #events do
-        local e = events[i]
-        local of = e[name]
-        ids[i] = e[request]
-        if of ~= '' and not seen[of] then
-            seen[of] = true
-            names[#names + 1] = of
-        end
+-- What the events of batches need that came as rows: e[request], and the pools of all, e[name].
+local function load_pools_of(batches, name_in_dictionary, row_name)
+    local names, seen = {}, {}
+    local function see(name)
+        if name and name ~= '' and not seen[name] then seen[name], names[#names + 1] = true, name end
     end
-    state.load_requests(ids)
+    for _, b in ipairs(batches) do
+        for _, each in ipairs(b.dictionary) do see(name_in_dictionary(each)) end
+        for _, e in pairs(b.row_of) do see(e[row_name]) end
+    end
     state.load_pools(names)
     return names
 end
 
--- offset age_us record_age_ms whose head | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid claim
--- Idle containers that the batch may want of each list are read together.
-local function acquire_prefetch(events)
-    local names = load_requests_and_pools(events, 6, 8)
-    predictor.load(names)
-    local wants = {}
-    for i = 1, #events do
-        local e = events[i]
-        local p = e[8] ~= '' and state.pool(e[8])
-        if p and p.idle > 0 then
-            local key = state.reuse_key(e[8], e[7], e[9])
-            lists.expect(p.idle_by[key] or state.idle_of(p, e[8], key), 1)
-            wants[p] = (wants[p] or 0) + 1
-        end
-    end
-    for p, count in pairs(wants) do lists.expect(state.idle_of(p, p.name, FRESH), count) end
+-- offset age_us record_age_ms keys | request_id agent_id philosophy tenant timeout_ms lease_ms cpu memory invalid claim
+local function acquire_prefetch(batches)
+    predictor.load(load_pools_of(batches, function(whose) return whose[1] end, 7))
+    for _, b in ipairs(batches) do warm.prepare_acquires(b) end
 end
 
 local function some_host_claims()
@@ -48,11 +34,11 @@ end
 -- The idle container that such a request gets: used by one like it before, else fresh; one that runs rather than one that is paused.
 local function warm_for(p, name, r)
     local key = state.key_of(r)
-    local id, c = first_idle(p.idle_by[key] or state.idle_of(p, name, key), r)
-    if not id and key ~= FRESH then id, c = first_idle(p.idle_by[FRESH] or state.idle_of(p, name, FRESH), r) end
+    local id, c = first_idle(p.idle_by[key] or idle.of(p, name, key), r)
+    if not id and key ~= FRESH then id, c = first_idle(p.idle_by[FRESH] or idle.of(p, name, FRESH), r) end
     if not id and p.paused > 0 then
-        id, c = first_idle(state.idle_of(p, name, state.paused_key(key)), r)
-        if not id and key ~= FRESH then id, c = first_idle(state.idle_of(p, name, state.paused_key(FRESH)), r) end
+        id, c = first_idle(idle.of(p, name, state.paused_key(key)), r)
+        if not id and key ~= FRESH then id, c = first_idle(idle.of(p, name, state.paused_key(FRESH)), r) end
     end
     return id, c
 end
@@ -77,21 +63,21 @@ local function read_too_late(age_us, timeout_ms)
 end
 
 local function acquire_one(e)
-    local offset, id, name = e[1], e[6], e[8]
-    local known, invalid = requests[id], e[14] or ''
+    local offset, id, name = e[1], e[5], e[7]
+    local known, invalid = state.request(id), e[13] or ''
     if invalid ~= '' then dead_letter(offset, invalid) end -- whatever is known of the request whose id it has
     if known and known[STATE] ~= 'x' then -- sent again: the same answer, or nothing while it waits and after its end
-        if known[STATE] == 'l' and invalid == '' then add(offset, known[ANSWER]) end
+        if known[STATE] == 'l' and invalid == '' then add(offset, answers.again(id, known)) end
         return
     end
-    local r = {false, name, e[7], e[9], e[5], '', '', known and 'x', false, e[4], now, e[2], 0, e[11] or settings.lease_ms, e[12] or false,
-        e[13] or false, e[15] and e[15] ~= '' or false, 0}
+    local r = {false, name, e[6], e[8], e[4], '', '', known and 'x', false, now, e[2], 0, e[10] or settings.lease_ms, e[11] or false,
+        e[12] or false, e[14] and e[14] ~= '' or false, 0}
     if invalid ~= '' then return reject(offset, id, r, 'invalid: ' .. invalid) end
     if known then return reject(offset, id, r, 'cancelled: it was released before it was read') end
     local p = philosophies.pool(name)
     if not p then return reject(offset, id, r, philosophies.too_many()) end
     local sent = now - (e[3] < 0 and e[2] or e[3] * 1000)
-    local timeout = e[10] or settings.timeout_ms
+    local timeout = e[9] or settings.timeout_ms
     r[DEADLINE] = sent + timeout * 1000
     if p.draining then return reject_draining(offset, id, r) end
     local large = too_large(r)
@@ -99,7 +85,7 @@ local function acquire_one(e)
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, read_too_late(now - sent, timeout)) end
     if r[CLAIM] then
         if not some_host_claims() then return reject(offset, id, r, 'unavailable: no host takes claims (host.claims)') end
-        state.later({'HSET', ':claims', id, e[15]})
+        state.later({'HSET', ':claims', id, e[14]})
     end
     if p.idle > 0 and settings.pool_enabled and settings.warm_start then
         local cid, c = warm_for(p, name, r)
@@ -111,23 +97,27 @@ local function acquire_one(e)
     start_waiting(id, r)
 end
 
-pool.acquire = topic(acquire_prefetch, function(e) acquire_one(e) end)
+pool.acquire = column_topic({batch = warm.acquire_batch, prefetch = acquire_prefetch, run = warm.acquire, event_of = warm.acquire_event, one = acquire_one})
 
 -- offset | request_id philosophy container_id reuse
 -- Where requests wait, the containers that come free are needed.
-local function release_prefetch(events)
-    load_requests_and_pools(events, 2, 3)
-    local holders, wanted = {}, {}
-    for i = 1, #events do
-        local r = requests[events[i][2]]
-        if r and r[STATE] == 'l' then
-            if r[AGENT] ~= '' then holders[#holders + 1] = r[AGENT] end
-            local p = state.pool(r[POOL])
-            if p and p.waiting > 0 then wanted[#wanted + 1] = r[CONTAINER] end
+local function release_prefetch(batches)
+    load_pools_of(batches, function(name) return name end, 3)
+    local wanted, waits = {}, {[false] = false}
+    local function has_waiting(whose)
+        local p = state.pool(whose:match('^[^ ]*'))
+        waits[whose] = p ~= nil and p.waiting > 0
+        return waits[whose]
+    end
+    for _, b in ipairs(batches) do
+        warm.prepare_releases(b)
+        for i = 1, #b.ids do
+            local waited = waits[b.whose[i]]
+            if waited == nil then waited = has_waiting(b.whose[i]) end
+            if waited then wanted[#wanted + 1] = b.leased[i] end
         end
     end
     state.load_containers(wanted)
-    agents.load(holders)
 end
 
 -- A request whose container is being bound to it is over, and nobody else gets that container.
@@ -144,7 +134,7 @@ end
 
 local function release_one(e)
     local offset, id = e[1], e[2]
-    local r = requests[id]
+    local r = state.request(id)
     if not r then
         dead_letter(offset, 'release of an unknown request')
         state.put_request(id, state.ended_request('x', false))
@@ -159,7 +149,7 @@ local function release_one(e)
         local cid = r[CONTAINER]
         if r[POOL] ~= e[3] then return dead_letter(offset, 'the lease is of philosophy ' .. r[POOL]) end
         if e[4] ~= '' and e[4] ~= cid then return dead_letter(offset, 'the lease is on container ' .. cid) end
-        local c, claimed = state.leased_container(r), r[ANSWER]:byte(-1) == BOUND
+        local c, claimed = state.leased_container(r), rows.is_bound(r[ROW])
         state.pool(r[POOL])
         end_lease(offset, id, r)
         c[REQUEST] = ''
@@ -167,7 +157,8 @@ local function release_one(e)
     end
 end
 
-pool.release = topic(release_prefetch, function(e) release_one(e) end)
+pool.release = column_topic({batch = warm.release_batch, prefetch = release_prefetch,
+    run = function(b, i) return warm.release(b, i, watch_idle) end, event_of = warm.release_event, one = release_one})
 
 -- offset | record_id agent_id philosophy cpu memory time
 local function usage_prefetch(events)
@@ -307,19 +298,17 @@ local function destroy_old(offset, name, p)
     local old, nearest, looked = {}, nil, 0
     p.idle_due = 0
     state.touch_pool(name)
-    state.each_idle_list(p, name, function(l)
-        local i, id = 1, lists.item(l, 1)
-        while id and looked < STEP do
-            local c = idle_of_list(id, l)
-            local at = c and idle_until(name, id, state.idle_since(l, id))
+    idle.each(p, name, function(l)
+        idle.first(l, function(id, c)
+            looked = looked + 1
+            local at = idle_until(name, id, c[SINCE])
             if at and at <= now then
                 old[#old + 1] = id
             elseif at then
                 nearest = math.min(at, nearest or at)
             end
-            i, looked = i + 1, looked + 1
-            id = lists.item(l, i)
-        end
+            return looked >= STEP
+        end, nil, STEP)
         return looked >= STEP
     end)
     for i = 1, math.min(#old, STEP) do
@@ -478,7 +467,7 @@ end, function(e) event_one(e) end)
 -- The first of an idle list that is idle: {list, id, container, since}; nil: none is.
 local function head_of(l)
     local id, c = first_idle(l, false)
-    return id and {l = l, id = id, c = c, since = state.idle_since(l, id)}
+    return id and {l = l, id = id, c = c, since = c[SINCE]}
 end
 
 -- The heads of the pool's idle lists, as many as may hold the `most` oldest containers: those of the lists that this call has used, and of
@@ -486,7 +475,7 @@ end
 local function oldest_heads(name, p, most)
     local heads, allowed = {}, most
     for _ in pairs(p.idle_by) do allowed = allowed + 1 end
-    state.each_idle_list(p, name, function(l)
+    idle.each(p, name, function(l)
         heads[#heads + 1] = head_of(l)
         allowed = allowed - 1
         return allowed <= 0
@@ -529,7 +518,7 @@ end
 function follow_policy(offset, name)
     local p = state.pool(name)
     local policy, destroyed = state.policy_of(name), 0
-    state.each_idle_list(p, name, function(l)
+    idle.each(p, name, function(l)
         local reuse = l.reuse:gsub('^\t', '') -- of one that is paused
         while not state.is_key_of(policy, reuse) and destroyed < STEP do
             local id, c = first_idle(l, false)

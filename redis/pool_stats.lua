@@ -100,7 +100,8 @@ end
 
 -- cjson keeps 14 digits of a number, an epoch has 16.
 local function lease_json(id, c, r)
-    local epoch, expires = state.lease_of(r)
+    local lease = rows.lease_answer(r[state.ROW])
+    local epoch, expires = lease.epoch, lease.expires
     local rest = cjson.encode({request_id = c[state.REQUEST], agent_id = r[state.AGENT], philosophy = c[state.POOL], container_id = id,
         host = (state.details(id, c)), lease_expires_at = expires, tenant = r[state.TENANT]})
     return '{"lease_epoch":' .. state.number_text(epoch) .. ',' .. rest:sub(2)
@@ -142,7 +143,7 @@ function pool_stats.agents(keys, args)
     local function figure(x) return x == x and x or nil end -- NaN: none
     local request, cpu, memory, time, seen, _, name = agents.parse(raw)
     local r = request ~= '' and state.request(request)
-    if r then name, seen = r[state.POOL], seen or state.lease_of(r) end
+    if r then name, seen = r[state.POOL], seen or (r[state.STATE] == 'l' and rows.lease_answer(r[state.ROW]).epoch) or nil end
     return cjson.encode({agent_id = args[1], philosophy = name, container_id = r and r[state.CONTAINER] or '', request_id = request,
         cpu_percent = figure(cpu), memory_mb = figure(memory), execution_time_seconds = figure(time), last_seen = frame.told(seen or 0)})
 end

@@ -86,6 +86,15 @@ function predictor.packed(name)
     return p.packed
 end
 
+-- What a lease's row keeps of it: all but the philosophy, as one packed array.
+function predictor.given(name)
+    local p = predictor.of(name)
+    return cmsgpack.pack({p[2], p[3], p[4], p[5], p[6]})
+end
+
+-- The whole of it again, packed.
+function predictor.of_given(name, given) return cmsgpack.pack({name, unpack(given)}) end
+
 -- Adds (sign 1) or takes away (-1) a sample.
 local function count(p, cpu, memory, time, sign)
     if cpu == cpu then p.cpu, p.cpu_n = p.cpu + sign * cpu, p.cpu_n + sign end

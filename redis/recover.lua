@@ -19,8 +19,10 @@ local function recover_lease(row)
     state.move(cid, c, 'leased')
     c[REQUEST] = id
     local r = {'l', name, agent, tenant, '', cid, '', false, false}
-    r[ANSWER] = packed_answer(pack(agent, tenant), c[STATIC], pack(key, '', id), ASSIGNED, warm, startup, wait, epoch, expires, prediction,
-        pack('', 0, tier, nil, true)) -- perhaps it was given a claim: it is reset
+    local given = cmsgpack.unpack(prediction)
+    r[KEYS] = pack(key, '')
+    r[ROW] = answers.lease_row(r, cid, {warm = warm, bound = true, epoch = epoch, expires = expires, startup = startup, wait = wait, tier = tier},
+        pack({given[2], given[3], given[4], given[5], given[6]})) -- perhaps it was given a claim: it is reset
     r[LEASE_MS] = expires > 0 and math.max(1, expires - wall_ms) or 0 -- one that has expired is said to be lost
     p.active = now
     if agent ~= '' then agents.hold(agent, id) end
@@ -30,17 +32,17 @@ end
 
 -- What acquire takes, with the ms since it was sent in the place of its record's time.
 local function recover_waiting(event)
-    local id, name, sent_ms = event[6], event[8], event[3]
+    local id, name, sent_ms = event[5], event[7], event[3]
     if state.request(id) then return end
     local p = philosophies.pool(name)
     if not p then return end
-    local r = {false, name, event[7], event[9], event[5], '', '', false, false, event[4], now, 0, 0, event[11] or settings.lease_ms,
-        event[12] or false, event[13] or false, event[15] ~= '' and event[15] or false, 0}
+    local r = {false, name, event[6], event[8], event[4], '', '', false, false, now, 0, 0, event[10] or settings.lease_ms,
+        event[11] or false, event[12] or false, event[14] ~= '' and event[14] or false, 0}
     if r[CLAIM] then
         state.later({'HSET', ':claims', id, r[CLAIM]})
         r[CLAIM] = true
     end
-    r[DEADLINE] = now - sent_ms * 1000 + (event[10] or settings.timeout_ms) * 1000
+    r[DEADLINE] = now - sent_ms * 1000 + (event[9] or settings.timeout_ms) * 1000
     start_waiting(id, r)
     set_hungry(name, p, true) -- no host is there yet: the first one that comes makes its container
 end

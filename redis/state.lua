@@ -2,17 +2,14 @@
 -- what requests and containers were with what they are. So a function that fails has changed nothing, and a batch costs one Redis
 -- command per structure.
 --
---   :req      hash  request id -> MessagePack values: w (waiting) or b (its container is being bound to it) and its fields, e (ended) or
---                   x (released before it was seen) and the second, or, of a lease, its answer, an array
+--   :req      hash  request id -> what it is (rows.lua)
 --   :claims   hash  request id -> what its agent's container is to be given, as JSON, until it has it
 --   :ended    list  request ids in the order of their ends
---   :c        hash  container id -> what does not change once it is ready, packed as its answers have it: philosophy, id, host, address, limits
---   :is       hash  container id -> what it is: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating),
---                   "i<reuse key>" (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting) or "e" (ending)
+--   :c        hash  container id -> what does not change once it is ready;  :is hash container id -> what it is (rows.lua)
 --   :uses     hash  container id -> how often it was used, where pool.max_uses asks
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  philosophies whose requests wait for room on a host
---   :idle:P:K zset  idle containers of reuse key K (! fresh, else key_of) by when they became idle;  :idle:P  zset K by its oldest
+--   :idle:P:K list, :idle:P zset: idle containers (idle.lua); K: a reuse key (! fresh, else key_of)
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:K those whose containers have reuse key K
 --   :expiry   zset  leased requests by when the lease ends (inf: never);  :timeout zset waiting ones by when they have waited enough
 --   :deadline zset  b<P> creates again, p<P> a prediction is due, i<P> idle containers that are too old
@@ -23,34 +20,40 @@ do -- local names of this file: all files of a library are one chunk, which may 
 
 -- Requests and containers are arrays (one allocation each); these are their fields. WAS: the state as it was read, false when new.
 state.STATE, state.POOL = 1, 2
---   of a request: WHOSE and HEAD are packed by the worker (redis/README.md); from WHOSE on only one that is new or waits has them
-state.AGENT, state.TENANT, state.HEAD, state.CONTAINER, state.ANSWER, state.WAS, state.TOUCHED, state.WHOSE, state.ARRIVED, state.AGE,
-    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.CLAIM, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
---   of a container: STATIC is its row of :c; CREATED of one that is resetting: the number of that; from HOST on they are there once
---   details() was called
-state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE = 3, 4, 5, 6, 7
+--   of a request: KEYS is packed by the worker (redis/README.md); ROW of a lease: its row; from ARRIVED on only one that is new or waits
+--   has them
+state.AGENT, state.TENANT, state.KEYS, state.CONTAINER, state.ROW, state.WAS, state.TOUCHED, state.ARRIVED, state.AGE,
+    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.CLAIM, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+--   of a container: STATIC is its row of :c; CREATED of one that is resetting: the number of that; SINCE of one that is idle: the number of
+--   that, which is the time in us; from HOST on they are there once details() was called
+state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE, state.IMAGE = 3, 4, 5, 6, 7, 16
 local STATE, POOL = 1, 2
-local AGENT, TENANT, CONTAINER, ANSWER, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE = 3, 4, 6, 7, 8, 9, 13, 14, 17, 18
-local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED, IMAGE =
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+local AGENT, TENANT, CONTAINER, ROW, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE = 3, 4, 6, 7, 8, 9, 12, 13, 16, 17
+local REUSE, REQUEST, STATIC, CREATED, SINCE, C_WAS, WAS_REUSE, C_TOUCHED, HOST, ADDRESS, C_CPU, C_MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE =
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
 local EVERYBODY = '*'
 local NEVER = '+inf' -- the score of a lease without an end
 local PAUSED = 9 -- the byte that begins the reuse key of one that is idle and paused
-local format, pack -- string's and cmsgpack's; the global tables are not there yet while the library is loaded
+local pack -- cmsgpack's; the global tables are not there yet while the library is loaded
 
 local root, now, settings
 local reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty
 local ended_row, seen_row
+local fast
+local load_idle, lost_idle
 local deadlines, ended, ended_count, plain, before, sequence, repairs
 
 -- Returns what is known in this call: id -> request, id -> container.
 function state.begin(slot, time, map)
-    root, now, settings, format, pack = slot, time, map, string.format, cmsgpack.pack
+    root, now, settings, pack = slot, time, map, cmsgpack.pack
+    rows.begin()
     local second = pack(math.floor(time / 1000000))
     ended_row, seen_row = '\161e' .. second, '\161x' .. second
     reqs, req_touched, req_count, containers, container_touched, container_count, pools, pool_dirty = {}, {}, 0, {}, {}, 0, {}, {}
+    fast = {req = {}, is = {}}
     lists.begin(slot)
+    idle.begin(slot, containers, load_idle, lost_idle)
     host_table.begin(slot)
     deadlines, ended, ended_count, plain, before, sequence, repairs = {}, {}, 0, {}, {}, nil, 0
     state.policies_changed = {}
@@ -58,9 +61,6 @@ function state.begin(slot, time, map)
 end
 
 -- Requests ----------------------------------------------------------------------------------------------------------------------
-
--- A leased request is kept as its packed answer, to be given again as it was: the fields that are still needed are in it. It is an array
--- of 16 bits' length, its first byte is 220; other rows begin with a string.
 
 local POLICIES = {'same_tenant', 'same_agent', 'always', 'never'} -- of pool.reuse
 
@@ -86,10 +86,12 @@ function state.reuse_key(name, agent, tenant) return key_by(state.policy_of(name
 
 function state.key_of(r) return state.reuse_key(r[POOL], r[AGENT], r[TENANT]) end
 
+function state.ended_request(is, was) return {is, '', '', '', '', '', '', was, false} end
+
 local function parse_request(raw)
-    if raw:byte(1) == 220 then
-        local _, _, agent, tenant, pool, container = cmsgpack.unpack_limit(raw, 5, 3) -- first where it stopped
-        return {'l', pool, agent, tenant, false, container, raw, 'l', false}
+    if rows.is_lease(raw) then
+        local name, tenant, container, agent = rows.lease_whose(raw)
+        return {'l', name, agent, tenant, false, container, raw, 'l', false}
     end
     local is = raw:sub(2, 2)
     if is ~= 'w' and is ~= 'b' then return state.ended_request(is, is) end
@@ -98,27 +100,26 @@ local function parse_request(raw)
     return r
 end
 
-function state.ended_request(is, was) return {is, '', '', '', '', '', '', was, false} end
-
--- Of a lease: its epoch, when it expires (ms, 0: never), and HEAD.
-function state.lease_of(r)
-    local _, _, _, _, _, _, _, _, _, _, key, trace, id, _, _, _, _, epoch, expires = cmsgpack.unpack_limit(r[ANSWER], 18, 3)
-    return epoch, expires, pack(key, trace, id)
-end
-
 function state.load_requests(ids)
     local missing, n = bulk.missing(reqs, ids)
     if n == 0 then return end
-    local rows = bulk.read(root .. ':req', missing)
-    for i = 1, n do
-        if rows[i] then reqs[missing[i]] = parse_request(rows[i]) end
-    end
+    local found = bulk.read(root .. ':req', missing)
+    for i = 1, n do reqs[missing[i]] = found[i] end
 end
 
+-- What is known of it in this call is its row until somebody asks.
 function state.request(id)
     if reqs[id] == nil then state.load_requests({id}) end
-    return reqs[id]
+    local r = reqs[id]
+    if type(r) == 'string' then
+        r = parse_request(r)
+        reqs[id] = r
+    end
+    return r
 end
+
+-- The rows as they are, in the order of the ids; request() knows them afterwards, but for those that the fast path changes.
+function state.request_rows(ids) return bulk.read(root .. ':req', ids) end
 
 -- Changed, or new.
 function state.put_request(id, r)
@@ -139,8 +140,8 @@ end
 
 local function pack_request(r)
     local is = r[STATE] -- of one that is over only that and the second is kept
-    if is == 'l' then return r[ANSWER] end
-    if is == 'w' or is == 'b' then return pack(unpack(r, 1, 17)) end
+    if is == 'l' then return r[ROW] end
+    if is == 'w' or is == 'b' then return pack(unpack(r, 1, 16)) end
     return is == 'e' and ended_row or seen_row
 end
 
@@ -151,18 +152,21 @@ end
 local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending'}
 
 local function parse_container(is, static)
-    local what, reuse, request, created = 'leased', FRESH, is, 0 -- of a leased one its request says the reuse key: leased_container
+    local what, reuse, request, created, since = 'leased', FRESH, is, 0, 0 -- of a leased one its request says the reuse key: leased_container
     if is:byte(1) == 10 then
         what, request = STATES[is:sub(2, 2)], ''
         if what == 'creating' then created = tonumber(is:sub(3)) end
-        if what == 'idle' then reuse = is:sub(3) end
+        if what == 'idle' then
+            since, reuse = rows.idle_fields(is)
+            since = tonumber(since)
+        end
         if what == 'resetting' then
             created, reuse = is:match('^..(%d+) (.*)$')
             created = tonumber(created)
         end
     end
-    local pool, _, host, address, limits, image = cmsgpack.unpack(static)
-    return {what, pool, reuse, request, static, created, 0, what, reuse, false, host, address, limits[1], limits[2], false, image}
+    local pool, host, address, cpu, memory, image = rows.static_fields(static)
+    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since}
 end
 
 function state.load_containers(ids)
@@ -201,22 +205,18 @@ function state.load_containers_and_holders(ids)
     return holders
 end
 
--- Those of an idle list: what they are follows from the list.
-local function load_idle(ids, l)
-    local missing, n = bulk.missing(containers, ids)
-    if n == 0 then return end
-    local static = bulk.read(root .. ':c', missing)
-    for i = 1, n do
-        local id = missing[i]
-        if static[i] then
-            containers[id] = {'idle', l.pool, l.reuse, '', static[i], 0, 0, 'idle', l.reuse, false}
-        else
-            local p = pools[l.pool]
-            p.idle, pool_dirty[l.pool] = math.max(0, p.idle - 1), true
-            lists.take(l, id)
-            state.drop_container_rows(id)
-        end
-    end
+-- One of an idle list: what it is follows from that. static: its row of :c, or false.
+function load_idle(id, number, static, l)
+    local since = tonumber(number)
+    local c = {'idle', l.pool, l.reuse, '', static, 0, since, 'idle', l.reuse, false}
+    c[WAS_SINCE], containers[id] = since, c
+end
+
+-- An entry's container has no row: it is no longer counted.
+function lost_idle(id, l)
+    local p = l.p
+    p.idle, p.stale, pool_dirty[l.pool] = math.max(0, p.idle - 1), p.stale + 1, true
+    state.drop_container_rows(id)
 end
 
 -- The container of a lease: what it is follows from the lease.
@@ -240,20 +240,25 @@ end
 -- Its host, address, cpu and memory.
 function state.details(id, c)
     if not c[HOST] then
-        local _, _, host, address, limits, image = cmsgpack.unpack(state.static(id, c))
-        c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY], c[IMAGE] = host, address, limits[1], limits[2], image
+        local _
+        local static = state.static(id, c)
+        if static then
+            _, c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY], c[IMAGE] = rows.static_fields(static)
+        else -- its row was lost (repair.lua)
+            c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY], c[IMAGE] = '', '', 0, 0, ''
+        end
     end
     return c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY]
 end
 
-local function set_static(id, c)
-    c[STATIC], c[STATIC_CHANGED] = pack(c[POOL], id, c[HOST], c[ADDRESS], {c[C_CPU], c[C_MEMORY]}, c[IMAGE]), true
+local function set_static(c)
+    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[C_CPU], c[C_MEMORY], c[IMAGE]), true
 end
 
 function state.set_address(id, c, address, image)
     state.details(id, c)
     c[ADDRESS], c[IMAGE] = address, image
-    set_static(id, c)
+    set_static(c)
 end
 
 function state.container(id)
@@ -270,13 +275,14 @@ local COUNTERS = {idle = true, leased = true, creating = true, resetting = true,
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
-        idle_due = 0, policy = settings.reuse, mixed = false}
+        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale = cmsgpack.unpack(raw)
+    p.had_stale = p.stale > 0
     return p
 end
 
@@ -360,7 +366,7 @@ function state.move(id, c, to)
     if to == 'idle' then
         c[SINCE] = state.next_number()
         if state.is_paused(c) then p.paused = p.paused + 1 end
-        lists.add(p.idle_by[c[REUSE]] or state.idle_of(p, name, c[REUSE]), id)
+        idle.add(p.idle_by[c[REUSE]] or idle.of(p, name, c[REUSE]), id, c[SINCE])
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end
     elseif to == 'ending' then
@@ -379,8 +385,8 @@ function state.move(id, c, to)
 end
 
 function state.add_container(id, name, host, cpu, memory)
-    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, ''}
-    set_static(id, c)
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0}
+    set_static(c)
     containers[id] = c
     host_table.use(host, 1, memory)
     host_table.member(host, id, true)
@@ -388,18 +394,7 @@ function state.add_container(id, name, host, cpu, memory)
     return c
 end
 
--- Idle and waiting lists (lists.lua) ----------------------------------------------------------------------------------------------
-
--- The idle containers of a pool with that reuse key, and the waiting requests whose containers have it.
-function state.idle_of(p, name, reuse)
-    local l = p.idle_by[reuse]
-    if not l then
-        l = lists.of('idle:' .. name .. ':' .. reuse)
-        l.pool, l.reuse, l.read, l.stands_in, l.stands_as, p.idle_by[reuse] = name, reuse, load_idle, 'idle:' .. name, reuse, l
-    end
-    return l
-end
-
+-- The waiting requests of a pool whose containers have that reuse key (lists.lua).
 function state.waiting_of(p, name, reuse)
     local l = p.wait_by[reuse]
     if not l then
@@ -407,29 +402,6 @@ function state.waiting_of(p, name, reuse)
         p.wait_by[reuse] = l
     end
     return l
-end
-
--- When the container became idle.
-function state.idle_since(l, id)
-    local c = containers[id]
-    if c[SINCE] == 0 then c[SINCE] = tonumber(redis.call('ZSCORE', l.key, id)) end
-    return c[SINCE]
-end
-
--- Calls visit(list) for the idle lists of a pool, those not yet seen in this call by the age of their oldest, until it says true.
-function state.each_idle_list(p, name, visit)
-    local seen = {}
-    for reuse, l in pairs(p.idle_by) do
-        seen[reuse] = true
-        visit(l)
-    end
-    local keys = lists.of('idle:' .. name)
-    local i = 1
-    while true do
-        local reuse = lists.item(keys, i)
-        if not reuse or (not seen[reuse] and visit(state.idle_of(p, name, reuse))) then return end
-        i = i + 1
-    end
 end
 
 -- Deadlines, numbers, other writes --------------------------------------------------------------------------------------------------
@@ -454,6 +426,21 @@ function state.repaired(what)
     redis.log(redis.LOG_WARNING, 'warmpool repaired ' .. root .. ': ' .. what)
 end
 
+-- What the fast path (warm.lua) writes itself: names and values for :req and :is, before all other changes of these, ids for :ended, and how
+-- many these are then. Numbers: it draws them from first_number() on, and says which it drew last.
+function state.fast_requests() return fast.req end
+function state.fast_containers() return fast.is end
+function state.fast_ended() return ended end
+function state.fast_ended_count(count) ended_count = count end
+function state.ended_row() return ended_row end
+
+function state.first_number()
+    sequence = sequence or tonumber(frame.number)
+    return math.max(sequence + 1, now)
+end
+
+function state.drew(last) sequence = last end
+
 -- What Redis would refuse is refused before anything is written.
 local function checked(command)
     for i = 1, #command do
@@ -469,6 +456,9 @@ function state.first(command) before[#before + 1] = checked(command) end
 
 -- It stands among the deadlines without being what is due there.
 function state.not_due(name, id) lists.take(lists.of(name), id) end
+
+-- The score in :expiry of a lease that begins now.
+function state.expiry_score(lease_ms) return lease_ms > 0 and lists.score(now + lease_ms * 1000) or NEVER end
 
 -- It is on the list of one of its keys.
 local function leave_waiting_lists(p, id, r)
@@ -490,7 +480,7 @@ local function place_request(id, r, leases, waits)
     end
     if (was == 'w' or was == 'b') and is ~= 'w' and is ~= 'b' then lists.take(waits, id) end
     if is == 'l' then
-        lists.put(leases, r[LEASE_MS] > 0 and lists.score(now + r[LEASE_MS] * 1000) or NEVER, id)
+        lists.put(leases, state.expiry_score(r[LEASE_MS]), id)
     elseif is == 'w' then
         local p = state.pool(r[POOL])
         lists.put(p.wait_list, lists.score(r[PLACE]), id)
@@ -500,11 +490,12 @@ local function place_request(id, r, leases, waits)
 end
 
 local function flush_requests()
-    local set, leases, waits, others = {}, lists.of('expiry'), lists.of('timeout'), lists.of('deadline')
+    local set, leases, waits, others = fast.req, lists.of('expiry'), lists.of('timeout'), lists.of('deadline')
+    local n = #set
     for i = 1, req_count do
         local id = req_touched[i]
         local r = reqs[id]
-        set[2 * i - 1], set[2 * i] = id, pack_request(r)
+        set[n + 1], set[n + 2], n = id, pack_request(r), n + 2
         place_request(id, r, leases, waits)
     end
     for member, at in pairs(deadlines) do
@@ -513,32 +504,35 @@ local function flush_requests()
     bulk.write('HSET', root .. ':req', set)
 end
 
+-- Its entry in the idle list, by what it was and what it is.
+local function place_container(id, c)
+    local is, since = c[STATE] == 'idle', c[SINCE]
+    local was = c[C_WAS] == 'idle'
+    if was and is and since == c[WAS_SINCE] then return end
+    local p = state.pool(c[POOL])
+    if was then idle.left(idle.of(p, c[POOL], c[WAS_REUSE])) end
+    if is then idle.put(idle.of(p, c[POOL], c[REUSE]), id, since) end
+end
+
+local function is_row(c)
+    local is = c[STATE]
+    if is == 'leased' then return c[REQUEST] end
+    if is == 'idle' then return rows.idle(rows.number(c[SINCE]), c[REUSE]) end
+    if is == 'resetting' then return '\nr' .. lists.score(c[CREATED]) .. ' ' .. c[REUSE] end
+    return is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
+end
+
 local function flush_containers()
-    local set, n, static, gone = {}, 0, {}, {}
+    local set, static, gone = fast.is, {}, {}
+    local n = #set
     for i = 1, container_count do
         local id = container_touched[i]
         local c = containers[id]
-        local is, reuse = c[STATE], c[REUSE]
-        if c[C_WAS] == 'idle' then
-            local p = pools[c[POOL]]
-            lists.take(p.idle_by and p.idle_by[c[WAS_REUSE]] or state.idle_of(state.pool(c[POOL]), c[POOL], c[WAS_REUSE]), id)
-        end
-        if is == 'gone' then
+        place_container(id, c)
+        if c[STATE] == 'gone' then
             gone[#gone + 1] = id
         else
-            if is == 'leased' then
-                set[n + 2] = c[REQUEST]
-            elseif is == 'idle' then
-                local l = pools[c[POOL]].idle_by[reuse]
-                l.row = l.row or '\ni' .. reuse
-                set[n + 2] = l.row
-                lists.put(l, lists.score(c[SINCE]), id)
-            elseif is == 'resetting' then
-                set[n + 2] = '\nr' .. lists.score(c[CREATED]) .. ' ' .. reuse
-            else
-                set[n + 2] = is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
-            end
-            set[n + 1], n = id, n + 2
+            set[n + 1], set[n + 2], n = id, is_row(c), n + 2
             if c[STATIC_CHANGED] then
                 static[#static + 1] = id
                 static[#static + 1] = c[STATIC]
@@ -554,7 +548,7 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed)
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale)
 end
 
 -- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.
@@ -563,7 +557,8 @@ function state.forget(most)
     local over = redis.call('LLEN', key) - settings.max_requests
     local before = math.floor(now / 1000000) - settings.request_ttl
     local function seconds_of(row) -- nil: it is not one that ended
-        local is, at = cmsgpack.unpack(row or '\192\192')
+        if not row or rows.is_lease(row) then return nil end
+        local is, at = cmsgpack.unpack(row)
         return (is == 'e' or is == 'x') and at or nil
     end
     local oldest = redis.call('LRANGE', key, 0, 0)[1]
@@ -608,6 +603,7 @@ function state.flush()
     write_each(before)
     flush_requests()
     flush_containers()
+    idle.flush()
     flush_pools()
     lists.flush()
     bulk.write('RPUSH', root .. ':ended', ended)

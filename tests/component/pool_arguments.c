@@ -61,13 +61,8 @@ struct shape {
 
 static const struct shape shapes[] = {
     {POOL_ACQUIRE,
-     {"i:1000", "i:-1",
-      "s:\xa1"
-      "a"
-      "\xa7"
-      "default",
-      "s:\xa0\xa0\xa1n", "s:new", "s:a", "s:react", "s:default", "i:9000", "i:60000", "i:50", "i:200",
-      "s:", "s:{}"}},
+     {"i:1000", "i:-1", "s:\xa0\xa0", "s:new", "s:a", "s:react", "s:default", "i:9000", "i:60000", "i:50",
+      "i:200", "s:", "s:{}"}},
     {POOL_RELEASE, {"s:leased", "s:react", "s:", "b"}},
     {POOL_USAGE, {"s:u1", "s:a", "s:react", "i:1", "i:1", "i:1"}},
     {POOL_CONTROL, {"s:c1", "s:react", "s:pre_warm", "i:5"}},

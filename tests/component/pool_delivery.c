@@ -121,9 +121,8 @@ Test(pool_delivery, a_skipped_event_is_dead_lettered) {
 static size_t add_batch(struct wp_str *args, size_t count, const char *partition, const char *prev,
                         struct wp_buf *packed, int64_t offset, const char *id) {
     struct test_events events = {0};
-    wp_pack_array(&events.packed, 1);
     pool_add_request(&events, offset, &(struct pool_request){.id = id});
-    *packed = events.packed;
+    calls_pack_events(packed, "acquire", &events);
     args[count] = wp_str(partition);
     args[count + 1] = wp_str("0");
     args[count + 2] = wp_str(prev);
@@ -181,7 +180,7 @@ Test(pool_delivery, a_batch_with_a_bad_event_is_not_half_done) {
     struct test_events events = {0};
     int64_t offset = pool_next(&slot, POOL_ACQUIRE);
     pool_add_request(&events, offset, &(struct pool_request){.id = "r2"});
-    event_add(&events, offset + 1, "iissssbs", 1, -1, "", "", "r3", "a", 1, "t");
+    event_add(&events, offset + 1, "iisssbs", 1, -1, "", "r3", "a", 1, "t");
     expect_failure(POOL_ACQUIRE, &events);
     event_add(&events, pool_next(&slot, POOL_RELEASE), "sssb", "r1", "react", "", 1);
     event_add(&events, pool_next(&slot, POOL_RELEASE) + 1, "bssb", 1, "react", "", 1);

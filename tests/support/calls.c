@@ -2,6 +2,7 @@
  * records.c. */
 #include "support/calls.h"
 #include "store/functions.h"
+#include "support/columns.h"
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -89,6 +90,12 @@ void event_add_cache(struct test_events *events, int64_t offset, const char *for
     event_begin_cache(events, offset, (uint32_t)strlen(format));
     pack_values(&events->packed, format, args);
     va_end(args);
+}
+
+void calls_pack_events(struct wp_buf *out, const char *function, struct test_events *events) {
+    columns_pack(out, function, events);
+    wp_buf_done(&events->packed);
+    events->count = 0;
 }
 
 /* ---- settings ---- */
@@ -256,8 +263,7 @@ static redisReply *send_topic(redisContext *connection, const char *function, co
     char prev_text[24], floor_text[24], generation[24];
     snprintf(prev_text, sizeof prev_text, "%lld", (long long)prev);
     snprintf(floor_text, sizeof floor_text, "%lld", (long long)floor);
-    wp_pack_array(&list, events->count);
-    wp_buf_add(&list, events->packed.data, events->packed.len);
+    columns_pack(&list, function, events);
     calls_settings(connection, slot, settings);
     struct wp_str args[] = {wp_str(partition), WP_STR("0"), wp_str(prev_text), wp_str(floor_text),
                             wp_buf_str(&list)};
@@ -270,9 +276,12 @@ static redisReply *send_topic(redisContext *connection, const char *function, co
         reply = calls_function_on(connection, slot, function, args, 5);
     }
     wp_buf_done(&list);
+    return reply;
+}
+
+static void empty(struct test_events *events) {
     wp_buf_done(&events->packed);
     events->count = 0;
-    return reply;
 }
 
 struct test_reply calls_topic_on(redisContext *connection, const char *function, const char *partition,
@@ -289,17 +298,11 @@ struct test_reply calls_topic_on(redisContext *connection, const char *function,
                              .floor = answer->element[2]->integer,
                              .records = json_array()};
     for (size_t i = 3; i < answer->elements; i++) {
-        json_t *chunk = calls_unpack(answer->element[i]), *offsets = json_array_get(chunk, 0);
-        cr_assert_eq(json_array_size(offsets) + 1, json_array_size(chunk));
-        for (size_t k = 1; k < json_array_size(chunk); k++) {
-            json_t *record = json_array_get(chunk, k);
-            json_array_insert(record, 0, json_array_get(offsets, k - 1));
-            json_array_append(ret.records, record);
-        }
-        json_decref(chunk);
+        columns_read(ret.records, (struct wp_str){answer->element[i]->str, answer->element[i]->len}, events);
         wp_buf_add(&ret.stored, answer->element[i]->str, answer->element[i]->len);
     }
     ret.count = json_array_size(ret.records);
+    empty(events);
     freeReplyObject(reply);
     return ret;
 }
@@ -313,6 +316,7 @@ char *calls_topic_error(struct test_redis *redis, const char *function, const ch
                         int64_t floor, const char *settings, struct test_events *events) {
     redisReply *reply = send_topic(redis->connection, function, partition, prev, floor, settings, events);
     char *text = reply->type == REDIS_REPLY_ERROR ? wp_strdup(reply->str) : NULL;
+    empty(events);
     freeReplyObject(reply);
     return text;
 }

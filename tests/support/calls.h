@@ -37,6 +37,9 @@ void event_add_cache(struct test_events *events, int64_t offset, const char *for
 /* The head of one alone, for a test that packs `fields` values itself, into events->packed. */
 void event_begin_cache(struct test_events *events, int64_t offset, uint32_t fields);
 
+/* The batch that the function takes. */
+void calls_pack_events(struct wp_buf *out, const char *function, struct test_events *events);
+
 /* ---- settings ---- */
 
 /* Says the slot's settings (JSON, ' may stand for "), unless those that were said last over this connection

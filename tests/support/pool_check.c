@@ -4,13 +4,14 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "support/calls.h"
 
 #define ROOT "wp:{pool}:"
 
 enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST };
-enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT, W_CONTAINER = 5, W_CLAIM = 16 };
-enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EPOCH = 16, L_EXPIRES };
+enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT, W_CONTAINER = 5, W_CLAIM = 15 };
+enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EXPIRES };
 enum pool_field {
     P_IDLE,
     P_LEASED,
@@ -20,7 +21,8 @@ enum pool_field {
     P_DRAINING = 11,
     P_RETRY_AT = 13,
     P_RESETTING = 18,
-    P_PAUSED
+    P_PAUSED,
+    P_STALE = 23
 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -39,10 +41,39 @@ static json_t *rows(struct test_redis *redis, const char *name) {
     return all;
 }
 
-/* What containers are, from both of their hashes (redis/state.lua). */
+/* A part of a row of redis/rows.lua whose length stands before it in `bytes` bytes; moves *at behind it. */
+static struct wp_str part(const redisReply *row, size_t *at, int bytes) {
+    size_t len = 0;
+    for (int i = 0; i < bytes; i++) len = len << 8 | (unsigned char)row->str[(*at)++];
+    struct wp_str ret = {row->str + *at, len};
+    *at += len;
+    cr_assert(*at <= row->len, "a row is cut off");
+    return ret;
+}
+
+static json_t *json_text(struct wp_str value) {
+    return json_stringn_nocheck(value.ptr, value.len);
+}
+
+/* philosophy, host, memory */
+static json_t *static_row(const redisReply *row) {
+    size_t at = 0;
+    (void)part(row, &at, 2); /* the address */
+    struct wp_str common = part(row, &at, 2);
+    json_t *values = calls_unpack_all(common.ptr, common.len);
+    json_t *ret =
+        json_pack("[O O O]", json_array_get(values, 4), json_array_get(values, 0), json_array_get(values, 2));
+    json_decref(values);
+    return ret;
+}
+
+enum { NUMBER = 16 }; /* digits of an idle spell's number */
+
+/* What containers are, from both of their hashes. */
 static json_t *container_rows(struct test_redis *redis) {
-    json_t *all = json_object(), *rest = rows(redis, "c");
+    json_t *all = json_object();
     redisReply *reply = test_redis_command(redis, "HGETALL " ROOT "is");
+    cr_assert_eq(test_redis_int(redis, "HLEN " ROOT "c"), (int64_t)reply->elements / 2);
     for (size_t i = 0; i < reply->elements; i += 2) {
         const char *id = reply->element[i]->str, *is = reply->element[i + 1]->str;
         char what = *is == '\n' ? is[1] : 'l';
@@ -51,19 +82,17 @@ static json_t *container_rows(struct test_redis *redis) {
                             : what == 'l' ? "leased"
                             : what == 'r' ? "resetting"
                                           : "ending";
-        json_t *packed = json_object_get(rest, id);
-        cr_assert(packed, "%s has no limits", id);
-        cr_assert_str_eq(json_string_value(json_array_get(packed, 1)), id);
+        redisReply *row = test_redis_command(redis, "HGET " ROOT "c %s", id);
+        cr_assert(row->type == REDIS_REPLY_STRING, "%s has no limits", id);
+        json_t *rest = static_row(row);
         json_object_set_new_nocheck(all, id,
-                                    json_pack("[s O O O s s]", state, json_array_get(packed, 0),
-                                              json_array_get(packed, 2),
-                                              json_array_get(json_array_get(packed, 4), 1),
-                                              what == 'i' ? is + 2 : "", what == 'l' ? is : ""));
-        json_object_del(rest, id);
+                                    json_pack("[s O O O s s]", state, json_array_get(rest, 0),
+                                              json_array_get(rest, 1), json_array_get(rest, 2),
+                                              what == 'i' ? is + 2 + NUMBER : "", what == 'l' ? is : ""));
+        json_decref(rest);
+        freeReplyObject(row);
     }
-    cr_assert_eq(json_object_size(rest), 0, "a container without a state");
     freeReplyObject(reply);
-    json_decref(rest);
     return all;
 }
 
@@ -71,19 +100,36 @@ static const char *text(const json_t *row, size_t field) {
     return json_string_value(json_array_get(row, field));
 }
 
-/* A leased request is one array, its answer; of others the values stand alone. */
+/* kind, agent, tenant, philosophy, container, when it expires */
+static json_t *lease_row(const redisReply *row) {
+    size_t at = 2;
+    struct wp_str whose = part(row, &at, 1), container = part(row, &at, 2), agent = part(row, &at, 2);
+    (void)part(row, &at, 2); /* the keys */
+    at += 7 + 6;             /* epoch and startup */
+    const char *space = memchr(whose.ptr, ' ', whose.len);
+    struct wp_str name = {whose.ptr, (size_t)(space - whose.ptr)};
+    struct wp_str tenant = {space + 1, whose.len - name.len - 1};
+    json_t *rest = calls_unpack_all(row->str + at, row->len - at);
+    json_t *ret = json_pack("[i o o o o O]", 1, json_text(agent), json_text(tenant), json_text(name),
+                            json_text(container), json_array_get(rest, 0));
+    json_decref(rest);
+    return ret;
+}
+
 static json_t *request_rows(struct test_redis *redis) {
-    json_t *all = rows(redis, "req"), *row;
-    const char *id;
-    void *next;
-    json_object_foreach_safe(all, next, id, row) {
-        json_t *first = json_array_get(row, 0);
-        if (json_is_array(first)) json_object_set(all, id, first);
+    json_t *all = json_object();
+    redisReply *reply = test_redis_command(redis, "HGETALL " ROOT "req");
+    for (size_t i = 0; i < reply->elements; i += 2) {
+        const redisReply *row = reply->element[i + 1];
+        json_object_set_new_nocheck(all, reply->element[i]->str,
+                                    row->str[0] == 'l' ? lease_row(row)
+                                                       : calls_unpack_all(row->str, row->len));
     }
+    freeReplyObject(reply);
     return all;
 }
 
-/* Of a request: it is its packed answer, whose kind is 1. */
+/* Of a request. */
 static bool is_lease(const json_t *row) {
     return json_is_integer(json_array_get(row, L_KIND));
 }
@@ -97,19 +143,69 @@ static json_int_t number(const json_t *row, size_t field) {
     return (json_int_t)json_number_value(json_array_get(row, field));
 }
 
-/* All sorted sets of these prefixes: key -> {member: true}. */
-static json_t *listed(struct test_redis *redis) {
-    static const char *const prefixes[] = {"idle", "wait", "hc"};
+/* Those of an idle list's entries that are not stale; the others are counted for its pool. */
+static json_t *idle_entries(struct test_redis *redis, const char *key, json_t *stale) {
+    const char *name = key + strlen(ROOT "idle:"), *reuse = strchr(name, ':') + 1;
+    char pool[100];
+    snprintf(pool, sizeof pool, "%.*s", (int)(reuse - 1 - name), name);
+    json_t *members = json_object();
+    redisReply *list = test_redis_command(redis, "LRANGE %s 0 -1", key);
+    json_int_t left = json_integer_value(json_object_get(stale, pool));
+    for (size_t i = 0; i < list->elements; i++) {
+        const char *entry = list->element[i]->str, *id = entry + NUMBER + 1;
+        redisReply *is = test_redis_command(redis, "HGET " ROOT "is %s", id);
+        bool live = is->type == REDIS_REPLY_STRING && strncmp(is->str, "\ni", 2) == 0 &&
+                    strncmp(is->str + 2, entry, NUMBER) == 0 && strcmp(is->str + 2 + NUMBER, reuse) == 0;
+        if (!live) left++;
+        if (live) cr_assert_not(json_object_get(members, id), "%s stands in %s twice", id, key);
+        if (live) json_object_set_new_nocheck(members, id, json_true());
+        freeReplyObject(is);
+    }
+    json_object_set_new_nocheck(stale, pool, json_integer(left));
+    freeReplyObject(list);
+    return members;
+}
+
+static json_t *sorted_set(struct test_redis *redis, const char *key) {
+    json_t *members = json_object();
+    redisReply *list = test_redis_command(redis, "ZRANGE %s 0 -1", key);
+    for (size_t i = 0; i < list->elements; i++)
+        json_object_set_new_nocheck(members, list->element[i]->str, json_true());
+    freeReplyObject(list);
+    return members;
+}
+
+/* The reuse keys of a pool's idle lists; a list may have stale entries alone, then it does not count. */
+static json_t *idle_keys(struct test_redis *redis, const char *key, const json_t *lists) {
+    json_t *members = sorted_set(redis, key), *one;
+    const char *reuse;
+    void *next;
+    json_object_foreach_safe(members, next, reuse, one) {
+        char *list = wp_format("%s:%s", key, reuse);
+        cr_assert_eq(test_redis_int(redis, "EXISTS %s", list), 1, "%s has no list", list);
+        if (!json_object_get(lists, list)) json_object_del(members, reuse);
+        free(list);
+    }
+    return members;
+}
+
+/* All lists and sorted sets of these prefixes: key -> {member: true}. ret_stale: pool -> stale entries. */
+static json_t *listed(struct test_redis *redis, json_t **ret_stale) {
+    static const char *const patterns[] = {"idle:*:*", "idle:*", "wait:*", "hc:*"};
     json_t *all = json_object();
-    for (size_t n = 0; n < 3; n++) {
-        redisReply *keys = test_redis_command(redis, "KEYS " ROOT "%s:*", prefixes[n]);
+    *ret_stale = json_object();
+    for (size_t n = 0; n < 4; n++) {
+        redisReply *keys = test_redis_command(redis, "KEYS " ROOT "%s", patterns[n]);
         for (size_t i = 0; i < keys->elements; i++) {
-            json_t *members = json_object();
-            redisReply *list = test_redis_command(redis, "ZRANGE %s 0 -1", keys->element[i]->str);
-            for (size_t k = 0; k < list->elements; k++)
-                json_object_set_new_nocheck(members, list->element[k]->str, json_true());
-            json_object_set_new(all, keys->element[i]->str, members);
-            freeReplyObject(list);
+            const char *key = keys->element[i]->str;
+            if (n == 1 && strchr(key + strlen(ROOT "idle:"), ':')) continue;
+            json_t *members = n == 0   ? idle_entries(redis, key, *ret_stale)
+                              : n == 1 ? idle_keys(redis, key, all)
+                                       : sorted_set(redis, key);
+            if (json_object_size(members) > 0)
+                json_object_set_new(all, key, members);
+            else
+                json_decref(members);
         }
         freeReplyObject(keys);
     }
@@ -221,7 +317,7 @@ static void same(json_t *is, json_t *should, const char *what) {
     cr_assert_fail("%s: is %s, should be %s", what, a, b);
 }
 
-static void check_pools(struct test_redis *redis, const struct expected *e) {
+static void check_pools(struct test_redis *redis, const struct expected *e, const json_t *stale) {
     json_t *pools = rows(redis, "pools"), *p;
     const char *name;
     json_object_foreach(pools, name, p) {
@@ -235,6 +331,9 @@ static void check_pools(struct test_redis *redis, const struct expected *e) {
                      "resetting of %s: %lld", name, (long long)number(p, P_RESETTING));
         cr_assert_eq(number(p, P_PAUSED), json_integer_value(json_object_get(counts, "paused")),
                      "paused of %s: %lld", name, (long long)number(p, P_PAUSED));
+        cr_assert_eq(number(p, P_STALE), json_integer_value(json_object_get(stale, name)),
+                     "stale entries of %s: %lld, should be %lld", name, (long long)number(p, P_STALE),
+                     (long long)json_integer_value(json_object_get(stale, name)));
     }
     json_object_foreach(e->counts, name, p) cr_assert(json_object_get(pools, name), "no pool %s", name);
     json_decref(pools);
@@ -345,20 +444,21 @@ static json_t *kept_settings(struct test_redis *redis) {
 
 void pool_check(struct test_redis *redis) {
     json_t *settings = kept_settings(redis);
-    json_t *containers = container_rows(redis), *requests = request_rows(redis), *is = listed(redis);
+    json_t *containers = container_rows(redis), *requests = request_rows(redis);
+    json_t *stale, *is = listed(redis, &stale);
     struct expected e = {json_object(), json_object(), json_object(),
                          json_object(), json_object(), json_object()};
     expect_containers(&e, containers, requests);
     expect_requests(&e, containers, requests, settings);
     same(is, e.lists, "lists");
-    check_pools(redis, &e);
+    check_pools(redis, &e, stale);
     check_hosts(redis, &e);
     check_deadlines(redis, "expiry", e.expiry);
     check_deadlines(redis, "timeout", e.timeout);
     check_claims(redis, e.claims);
     check_agents(redis, requests);
     check_ended(redis, requests);
-    json_t *all[] = {containers, requests, is,        e.lists,  e.counts,
-                     e.used,     e.expiry, e.timeout, e.claims, settings};
+    json_t *all[] = {containers, requests,  is,       e.lists,  e.counts, e.used,
+                     e.expiry,   e.timeout, e.claims, settings, stale};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) json_decref(all[i]);
 }

@@ -1,9 +1,9 @@
 /* Owns the translation between cache events and the {cache} function. Pure. */
 #include "cache/cache_calls.h"
 #include "kafka/admin.h"
-#include "store/event_args.h"
 #include <stdlib.h>
 
+enum kind { RESULT = 3, DEAD = 5 };
 enum { JSON_COUNTED = 1024 }; /* values of so many bytes: of shorter ones any fits as JSON */
 
 int64_t wp_cache_json_bytes(struct wp_str value) {
@@ -21,8 +21,9 @@ int64_t wp_cache_json_bytes(struct wp_str value) {
     return high && base64 > escaped ? base64 : escaped;
 }
 
-void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                   const char *invalid) {
+void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                  const char *invalid) {
+    struct wp_buf *out = wp_columns_value(columns, 0);
     const struct wp_cache_event *e = &event->cache;
     (void)invalid;
     wp_pack_array(out, 11);
@@ -54,7 +55,7 @@ static int64_t read_optional_int(struct wp_unpack *in) {
     return absent ? WP_ABSENT : value;
 }
 
-bool wp_read_cache_result(struct wp_unpack *in, struct wp_cache_result *ret) {
+static bool read_result(struct wp_unpack *in, struct wp_cache_result *ret) {
     ret->event_id = wp_unpack_str(in);
     ret->op = wp_unpack_str(in);
     ret->ns = wp_unpack_str(in);
@@ -67,6 +68,24 @@ bool wp_read_cache_result(struct wp_unpack *in, struct wp_cache_result *ret) {
     if (ret->reason.len == 0) ret->reason.ptr = NULL;
     ret->count = read_optional_int(in);
     return !in->failed;
+}
+
+static bool read_record(struct wp_unpack *in, int kind, uint32_t fields, int64_t offset,
+                        const struct wp_reply_sink *sink, bool wanted) {
+    struct wp_cache_result result = {0};
+    struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_CACHE_RESULT, .fields = &result};
+    if (!wanted) return wp_reply_skip(in, fields);
+    if (kind == DEAD) return wp_reply_dead(in, offset, sink);
+    record.key = wp_unpack_str(in);
+    record.traceparent = wp_unpack_str(in);
+    if (kind != RESULT || !read_result(in, &result)) return false;
+    record.id = result.event_id;
+    sink->take(sink->ctx, &record);
+    return true;
+}
+
+bool wp_cache_reply(struct wp_str chunk, const struct wp_reply_sink *sink) {
+    return wp_reply_each(chunk, sink, read_record);
 }
 
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) {

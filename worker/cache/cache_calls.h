@@ -2,12 +2,12 @@
  * (redis/README.md). */
 #ifndef WP_CACHE_CACHE_CALLS_H
 #define WP_CACHE_CACHE_CALLS_H
-#include "store/event_args.h"
+#include "store/columns.h"
+#include "store/reply.h"
 
-void wp_pack_cache(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                   const char *invalid);
-bool wp_read_cache_result(struct wp_unpack *in,
-                          struct wp_cache_result *ret); /* strings borrow from the reply */
+void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                  const char *invalid);
+bool wp_cache_reply(struct wp_str chunk, const struct wp_reply_sink *sink); /* a wp_reply_reader */
 /* The {cache} slot's settings, as a MessagePack map. */
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config);
 

@@ -16,8 +16,9 @@ struct calls {
     unsigned under_way[WP_TOPICS_IN];
     unsigned references; /* of its owner, and of all calls under way */
     bool ended;
-    struct wp_buf body;    /* scratch: the events of a call */
-    struct wp_arena arena; /* scratch: one decoded event */
+    struct wp_columns columns; /* scratch: the events of a batch */
+    struct wp_buf body;        /* scratch: the batches of a call */
+    struct wp_arena arena;     /* scratch: one decoded event */
 };
 
 struct part { /* one partition's batch in a call */
@@ -54,6 +55,7 @@ struct calls *calls_new(const struct pipeline_context *context, struct records *
 
 static void release(struct calls *calls) {
     if (--calls->references > 0) return;
+    wp_columns_done(&calls->columns);
     wp_buf_done(&calls->body);
     wp_arena_done(&calls->arena);
     free(calls);
@@ -142,11 +144,11 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
 
 /* ---- batches ---- */
 
-/* Decodes the item's event into the body. False: it went to dead-letter instead. */
+/* Decodes the item's event into the columns. False: it went to dead-letter instead. */
 static bool pack_event(struct calls *calls, struct partition *p, struct item *item) {
     const struct wp_record_in *record = item->record;
     struct wp_meta meta = {.offset = item->offset,
-                           .read_us = item->read_us,
+                           .age_us = wp_clock_us() - item->read_us,
                            .record_age_ms = -1,
                            .key = record->key,
                            .traceparent = record->traceparent};
@@ -161,33 +163,29 @@ static bool pack_event(struct calls *calls, struct partition *p, struct item *it
                                 &error) == WP_OK;
     /* An acquire that is not valid is answered all the same, when it can be seen who asks. */
     if (valid || (p->row->topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0)) {
-        p->row->pack(&calls->body, &meta, &decoded, valid ? NULL : error.text);
+        p->row->add(&calls->columns, &meta, &decoded, valid ? NULL : error.text);
         return true;
     }
     records_dead_letter(calls->records, item, wp_str(error.text), 1);
     return false;
 }
 
-static void set_count(char *array32, uint32_t count) {
-    for (int i = 0; i < 4; i++) array32[1 + i] = (char)(count >> (24 - 8 * i));
-}
-
-/* The partition's next events, at most so many, packed as a MessagePack array. */
+/* The partition's next events, at most so many, as columns. */
 static void gather(struct calls *calls, struct partition *p, uint32_t most, struct wp_batch *batch) {
-    size_t head = calls->body.len;
     int64_t offset;
     void *item;
-    wp_buf_add(&calls->body, "\xdd\0\0\0\0", 5); /* array 32; its length follows when it is known */
-    while (batch->count < most && calls->body.len - head <= BODY_BYTES_MAX &&
+    wp_columns_begin(&calls->columns, p->row->columns);
+    while (batch->count < most && wp_columns_bytes(&calls->columns) <= BODY_BYTES_MAX &&
            wp_delivery_batch_next(p->delivery, batch, &offset, &item)) {
         if (batch->skip || pack_event(calls, p, item)) continue;
         wp_delivery_batch_refuse(p->delivery, batch, offset);
     }
-    set_count(calls->body.data + head, batch->count);
-    if (!batch->skip) return;
+    if (!batch->skip) {
+        wp_columns_end(&calls->columns, &calls->body);
+        return;
+    }
     char digits[24]; /* a skip names the offset alone */
     int len = snprintf(digits, sizeof digits, "%lld", (long long)batch->first);
-    calls->body.len = head;
     wp_buf_add(&calls->body, digits, (size_t)len);
 }
 

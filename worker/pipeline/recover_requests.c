@@ -168,7 +168,6 @@ void recover_requests_read_until(struct recover_requests *requests, int64_t at_m
 static void pack_waiting(const struct request *request, const union wp_event *acquire, int64_t now_ms,
                          struct wp_buf *rows) {
     struct wp_meta meta = {.record_age_ms = now_ms > request->asked_ms ? now_ms - request->asked_ms : 0,
-                           .read_us = wp_clock_us(),
                            .key = wp_buf_str(&request->acquire_key),
                            .traceparent = WP_STR("")};
     wp_pack_waiting(rows, &meta, acquire);

@@ -1,9 +1,7 @@
 /* Owns the translation between pool events and the {pool} functions. Pure. */
 #include "pool/pool_calls.h"
-#include "store/event_args.h"
 #include "wire/avro.h"
 #include "wire/text.h"
-#include "predictor/usage_calls.h"
 #include <stdlib.h>
 
 /* As the JSON that its container is given; empty without one. */
@@ -23,30 +21,33 @@ static void pack_claim(struct wp_buf *out, struct wp_str claim) {
     wp_buf_done(&text);
 }
 
+/* A key that is the request's id, or leaves no room for an answer, is not carried: the answer's is the id. */
+static void pack_keys(struct wp_buf *out, const struct wp_meta *meta, struct wp_str request_id) {
+    if (wp_str_eq(meta->key, request_id) || meta->key.len > WP_KEY_MOST)
+        wp_pack_bool(out, false);
+    else
+        wp_pack_str(out, meta->key);
+    wp_pack_str(out, meta->traceparent);
+}
+
+static struct wp_str tenant_of(const struct wp_acquire *e) {
+    return e->tenant.len > 0 ? e->tenant : WP_STR("default");
+}
+
 void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
                      const char *invalid) {
     const struct wp_acquire *e = &event->acquire;
-    struct wp_str tenant = e->tenant.len > 0 ? e->tenant : WP_STR("default");
-    bool plain = e->timeout_ms == WP_ABSENT && e->lease_ms == WP_ABSENT && isnan(e->cpu_percent) &&
-                 isnan(e->memory_mb) && !e->claim.ptr && !invalid;
-    wp_pack_array(out, plain ? 9 : 15);
+    wp_pack_array(out, 14);
     wp_pack_int(out, meta->offset);
-    wp_pack_int(out, wp_meta_age(meta));
+    wp_pack_int(out, meta->age_us);
     wp_pack_int(out, meta->record_age_ms);
-    size_t whose = wp_pack_open(out);
-    wp_pack_str(out, e->agent_id);
-    wp_pack_str(out, tenant);
-    wp_pack_close(out, whose);
-    size_t head = wp_pack_open(out);
-    wp_pack_str(out, meta->key);
-    wp_pack_str(out, meta->traceparent);
-    wp_pack_str(out, e->request_id);
-    wp_pack_close(out, head);
+    size_t keys = wp_pack_open(out);
+    pack_keys(out, meta, e->request_id);
+    wp_pack_close(out, keys);
     wp_pack_str(out, e->request_id);
     wp_pack_str(out, e->agent_id);
     wp_pack_str(out, e->philosophy);
-    wp_pack_str(out, tenant);
-    if (plain) return;
+    wp_pack_str(out, tenant_of(e));
     wp_pack_optional_int(out, e->timeout_ms);
     wp_pack_optional_int(out, e->lease_ms);
     wp_pack_optional_double(out, e->cpu_percent);
@@ -55,10 +56,80 @@ void wp_pack_acquire(struct wp_buf *out, const struct wp_meta *meta, const union
     pack_claim(out, e->claim);
 }
 
-void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                     const char *invalid) {
-    const struct wp_release *e = &event->release;
-    (void)invalid;
+enum acquire_column {
+    A_OFFSETS,
+    A_IDS,
+    A_GROUPS,
+    A_AGES,
+    A_RECORD_AGES,
+    A_AGENTS,
+    A_RESTS,
+    A_DICTIONARY,
+    A_ROWS
+};
+
+/* Of a plain one: who asks, and of which philosophy. */
+static uint32_t add_whose(struct wp_columns *columns, const struct wp_acquire *e) {
+    struct wp_buf *words = &columns->columns[A_DICTIONARY];
+    size_t from = words->len;
+    wp_pack_array(words, 2);
+    wp_pack_str(words, e->philosophy);
+    wp_pack_str(words, tenant_of(e));
+    return wp_columns_word(columns, A_DICTIONARY, from);
+}
+
+static void add_length(struct wp_buf *out, size_t len) {
+    const char bytes[] = {(char)(len >> 8), (char)len};
+    wp_buf_add(out, bytes, 2);
+}
+
+/* As a lease's row has it (redis/rows.lua): agent and keys, each behind its length in two bytes. */
+static void pack_rest(struct wp_buf *out, const struct wp_meta *meta, const struct wp_acquire *e) {
+    size_t rest = wp_pack_open(out);
+    add_length(out, e->agent_id.len);
+    wp_buf_add(out, e->agent_id.ptr, e->agent_id.len);
+    size_t length = out->len;
+    add_length(out, 0);
+    pack_keys(out, meta, e->request_id);
+    size_t len = out->len - length - 2;
+    out->data[length] = (char)(len >> 8);
+    out->data[length + 1] = (char)len;
+    wp_pack_close(out, rest);
+}
+
+static bool is_plain(const struct wp_acquire *e) {
+    return e->timeout_ms == WP_ABSENT && e->lease_ms == WP_ABSENT && isnan(e->cpu_percent) &&
+           isnan(e->memory_mb) && !e->claim.ptr;
+}
+
+void wp_add_acquire(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                    const char *invalid) {
+    const struct wp_acquire *e = &event->acquire;
+    bool plain = !invalid && is_plain(e);
+    wp_pack_int(wp_columns_value(columns, A_OFFSETS), meta->offset);
+    wp_pack_str(wp_columns_value(columns, A_IDS), e->request_id);
+    wp_pack_int(wp_columns_value(columns, A_GROUPS), plain ? add_whose(columns, e) : 0);
+    wp_pack_int(wp_columns_value(columns, A_AGES), meta->age_us);
+    wp_pack_int(wp_columns_value(columns, A_RECORD_AGES), meta->record_age_ms);
+    wp_pack_str(wp_columns_value(columns, A_AGENTS), e->agent_id);
+    if (plain) {
+        pack_rest(wp_columns_value(columns, A_RESTS), meta, e);
+    } else {
+        wp_pack_bool(wp_columns_value(columns, A_RESTS), false);
+        wp_pack_acquire(wp_columns_value(columns, A_ROWS), meta, event, invalid);
+    }
+}
+
+enum release_column { R_OFFSETS, R_IDS, R_GROUPS, R_CONTAINERS, R_DICTIONARY, R_ROWS };
+
+static uint32_t add_philosophy(struct wp_columns *columns, struct wp_str philosophy) {
+    struct wp_buf *words = &columns->columns[R_DICTIONARY];
+    size_t from = words->len;
+    wp_pack_str(words, philosophy);
+    return wp_columns_word(columns, R_DICTIONARY, from);
+}
+
+static void pack_release(struct wp_buf *out, const struct wp_meta *meta, const struct wp_release *e) {
     wp_pack_array(out, 5);
     wp_pack_int(out, meta->offset);
     wp_pack_str(out, e->request_id);
@@ -67,9 +138,21 @@ void wp_pack_release(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_bool(out, e->reuse);
 }
 
-void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                     const char *invalid) {
+void wp_add_release(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                    const char *invalid) {
+    const struct wp_release *e = &event->release;
+    (void)invalid;
+    wp_pack_int(wp_columns_value(columns, R_OFFSETS), meta->offset);
+    wp_pack_str(wp_columns_value(columns, R_IDS), e->request_id);
+    wp_pack_int(wp_columns_value(columns, R_GROUPS), e->reuse ? add_philosophy(columns, e->philosophy) : 0);
+    wp_pack_str(wp_columns_value(columns, R_CONTAINERS), e->container_id);
+    if (!e->reuse) pack_release(wp_columns_value(columns, R_ROWS), meta, e);
+}
+
+void wp_add_control(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                    const char *invalid) {
     const struct wp_control *e = &event->control;
+    struct wp_buf *out = wp_columns_value(columns, 0);
     (void)invalid;
     wp_pack_array(out, 5);
     wp_pack_int(out, meta->offset);
@@ -79,9 +162,10 @@ void wp_pack_control(struct wp_buf *out, const struct wp_meta *meta, const union
     wp_pack_optional_int(out, e->count);
 }
 
-void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                             const char *invalid) {
+void wp_add_container_event(struct wp_columns *columns, const struct wp_meta *meta,
+                            const union wp_event *event, const char *invalid) {
     const struct wp_container_event *e = &event->container;
+    struct wp_buf *out = wp_columns_value(columns, 0);
     (void)invalid;
     wp_pack_array(out, 12);
     wp_pack_int(out, meta->offset);
@@ -96,91 +180,6 @@ void wp_pack_container_event(struct wp_buf *out, const struct wp_meta *meta, con
     wp_pack_optional_double(out, e->create_ms);
     wp_pack_optional_double(out, e->start_ms);
     wp_pack_optional_double(out, e->ready_ms);
-}
-
-static struct wp_limits read_limits(struct wp_unpack *in) {
-    struct wp_limits limits;
-    if (wp_unpack_array(in) != 2) in->failed = true;
-    limits.cpu_percent = wp_unpack_double(in);
-    limits.memory_mb = wp_unpack_double(in);
-    return limits;
-}
-
-/* What does not apply is absent, not empty. */
-static struct wp_str read_optional_str(struct wp_unpack *in) {
-    struct wp_str text = wp_unpack_str(in);
-    return text.len > 0 ? text : (struct wp_str){NULL, 0};
-}
-
-static double read_ms(struct wp_unpack *in) {
-    return (double)wp_unpack_int(in) / 1000.0;
-}
-
-/* In the order of redis/leases.lua startup_parts. */
-static bool read_startup(struct wp_unpack *in, struct wp_startup *ret) {
-    if (wp_unpack_nil(in)) return false;
-    if (wp_unpack_array(in) != 6) in->failed = true;
-    ret->queue_ms = read_ms(in);
-    ret->create_ms = read_ms(in);
-    ret->start_ms = read_ms(in);
-    ret->ready_ms = read_ms(in);
-    ret->bind_ms = read_ms(in);
-    ret->publish_ms = read_ms(in);
-    return true;
-}
-
-bool wp_read_assignment(struct wp_unpack *in, struct wp_assignment *ret, struct wp_str *ret_key,
-                        struct wp_str *ret_trace) {
-    struct wp_prediction prediction = {0};
-    ret->agent_id = wp_unpack_str(in);
-    wp_unpack_skip(in); /* the tenant */
-    ret->philosophy = wp_unpack_str(in);
-    ret->container_id = read_optional_str(in);
-    ret->host = read_optional_str(in);
-    ret->address = read_optional_str(in);
-    ret->limits = read_limits(in);
-    ret->image = read_optional_str(in);
-    *ret_key = wp_unpack_str(in);
-    *ret_trace = wp_unpack_str(in);
-    ret->request_id = wp_unpack_str(in);
-    ret->status = wp_unpack_str(in);
-    ret->warm_start = wp_unpack_bool(in);
-    ret->startup_time_ms = read_ms(in);
-    ret->wait_ms = read_ms(in);
-    ret->lease_epoch = wp_unpack_int(in);
-    ret->lease_expires_at = wp_unpack_int(in);
-    wp_read_prediction(in, &prediction);
-    ret->requirements = prediction.requirements;
-    ret->recommended = prediction.recommended;
-    ret->confidence = prediction.confidence;
-    ret->basis = prediction.basis;
-    ret->reason = read_optional_str(in);
-    ret->retry_after_ms = wp_unpack_int(in);
-    if (ret->retry_after_ms == 0) ret->retry_after_ms = WP_ABSENT;
-    ret->tier = read_optional_str(in);
-    ret->has_startup = read_startup(in, &ret->startup);
-    wp_unpack_skip(in); /* whether a claim was bound */
-    return !in->failed;
-}
-
-bool wp_read_command(struct wp_unpack *in, struct wp_command *ret) {
-    ret->command_id = wp_unpack_str(in);
-    ret->host = wp_unpack_str(in);
-    ret->op = wp_unpack_str(in);
-    ret->container_id = wp_unpack_str(in);
-    ret->philosophy = wp_unpack_str(in);
-    ret->limits = read_limits(in);
-    return !in->failed;
-}
-
-bool wp_read_container_event(struct wp_unpack *in, struct wp_container_event *ret) {
-    *ret = (struct wp_container_event){0};
-    ret->container_id = wp_unpack_str(in);
-    ret->philosophy = wp_unpack_str(in);
-    ret->host = wp_unpack_str(in);
-    ret->state = wp_unpack_str(in);
-    ret->detail = wp_unpack_str(in);
-    return !in->failed;
 }
 
 static void put_int(struct wp_buf *out, const char *key, int64_t value) {

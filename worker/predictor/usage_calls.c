@@ -1,9 +1,9 @@
 /* Owns the translation between usage records, predictions and the {pool} functions. Pure. */
 #include "predictor/usage_calls.h"
-#include "store/event_args.h"
 
-void wp_pack_usage(struct wp_buf *out, const struct wp_meta *meta, const union wp_event *event,
-                   const char *invalid) {
+void wp_add_usage(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                  const char *invalid) {
+    struct wp_buf *out = wp_columns_value(columns, 0);
     const struct wp_usage *e = &event->usage;
     (void)invalid;
     wp_pack_array(out, 7);

@@ -1,11 +1,5 @@
 /* Owns the common beginning of an event's arguments. Pure. */
 #include "store/event_args.h"
-#include "core/clock.h"
-
-int64_t wp_meta_age(const struct wp_meta *meta) {
-    int64_t age = wp_clock_us() - meta->read_us;
-    return age > 0 ? age : 0;
-}
 
 void wp_pack_optional_int(struct wp_buf *out, int64_t value) {
     if (value == WP_ABSENT)

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 
 static const struct wp_library libraries[] = {
-    {"wp_pool_v2",
-     WP_SLOT_POOL,
-     {"frame.lua", "bulk.lua", "delivery.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua",
-      "philosophies.lua", "repair.lua", "agents.lua", "leases.lua", "capacity.lua", "pool.lua", "recover.lua",
-      "hosts.lua", "pool_library.lua"}},
+    {"wp_pool_v2", WP_SLOT_POOL, {"frame.lua",      "bulk.lua",         "delivery.lua", "lists.lua",
+                                  "host_table.lua", "rows.lua",         "idle.lua",     "state.lua",
+                                  "predictor.lua",  "philosophies.lua", "repair.lua",   "agents.lua",
+                                  "answers.lua",    "warm.lua",         "leases.lua",   "capacity.lua",
+                                  "pool.lua",       "recover.lua",      "hosts.lua",    "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
-     {"frame.lua", "bulk.lua", "lists.lua", "host_table.lua", "state.lua", "predictor.lua", "agents.lua",
-      "pool_stats.lua", "pool_public.lua"}},
+     {"frame.lua", "bulk.lua", "lists.lua", "host_table.lua", "rows.lua", "idle.lua", "state.lua",
+      "predictor.lua", "agents.lua", "pool_stats.lua", "pool_public.lua"}},
     {"wp_pool_v1", WP_SLOT_POOL, {"pool_v1_library.lua"}},
     {"wp_cache_v2",
      WP_SLOT_CACHE,

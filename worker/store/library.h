@@ -6,7 +6,7 @@
 #include "core/buf.h"
 #include "store/slot.h"
 
-#define WP_LIBRARY_FILES 18
+#define WP_LIBRARY_FILES 20
 
 struct wp_library {
     const char *name;

@@ -96,7 +96,7 @@ static const char *rows(void) {
             for (uint32_t f = 0; f < inner; f++) {
                 struct wp_unpack here = in;
                 wp_unpack_skip(&in);
-                if (f == 5) id = wp_unpack_str(&here);
+                if (f == 4) id = wp_unpack_str(&here);
             }
         } else {
             id = wp_unpack_str(&in);

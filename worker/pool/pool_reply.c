@@ -2,7 +2,6 @@
  * starts, which are put together with what their events say themselves. */
 #include "pool/pool_reply.h"
 #include <stdlib.h>
-#include "predictor/usage_calls.h"
 
 enum kind { ASSIGNMENT = 1, COMMAND, PREDICTION = 4, DEAD, EVENT, WARM_STARTS };
 
@@ -65,7 +64,7 @@ static bool take_assignment(struct wp_unpack *in, struct wp_reply_record *record
     a.wait_ms = read_ms(in);
     a.lease_epoch = wp_unpack_int(in);
     a.lease_expires_at = wp_unpack_int(in);
-    wp_read_prediction(in, &prediction);
+    wp_reply_prediction(in, &prediction);
     set_prediction(&a, &prediction);
     a.reason = read_optional_str(in);
     a.retry_after_ms = wp_unpack_int(in);
@@ -102,7 +101,7 @@ static bool take_command(struct wp_unpack *in, struct wp_reply_record *record,
 static bool take_prediction(struct wp_unpack *in, struct wp_reply_record *record,
                             const struct wp_reply_sink *sink) {
     struct wp_prediction prediction = {0};
-    if (!wp_read_prediction(in, &prediction)) return false;
+    if (!wp_reply_prediction(in, &prediction)) return false;
     record->topic = WP_TOPIC_PREDICTION;
     record->id = prediction.philosophy;
     record->by_id = true;
@@ -176,7 +175,7 @@ static void read_predictions(struct wp_unpack *in, struct starts *s) {
     s->prediction_count = read_length(in);
     s->predictions = wp_calloc(s->prediction_count + 1, sizeof s->predictions[0]);
     for (uint32_t i = 0; i < s->prediction_count && !in->failed; i++)
-        (void)wp_read_prediction(in, &s->predictions[i]);
+        (void)wp_reply_prediction(in, &s->predictions[i]);
     qsort(s->predictions, s->prediction_count, sizeof s->predictions[0], by_philosophy);
 }
 

@@ -36,3 +36,23 @@ bool wp_reply_each(struct wp_str chunk, const struct wp_reply_sink *sink,
     }
     return !in.failed;
 }
+
+static struct wp_requirements read_requirements(struct wp_unpack *in) {
+    struct wp_requirements r;
+    if (wp_unpack_array(in) != 3) in->failed = true;
+    r.cpu_percent = wp_unpack_double(in);
+    r.memory_mb = wp_unpack_double(in);
+    r.execution_time_seconds = wp_unpack_double(in);
+    return r;
+}
+
+bool wp_reply_prediction(struct wp_unpack *in, struct wp_prediction *ret) {
+    if (wp_unpack_array(in) != 6) in->failed = true;
+    ret->philosophy = wp_unpack_str(in);
+    ret->requirements = read_requirements(in);
+    ret->recommended = read_requirements(in);
+    ret->confidence = wp_unpack_double(in);
+    ret->samples = wp_unpack_int(in);
+    ret->basis = wp_unpack_str(in);
+    return !in->failed;
+}

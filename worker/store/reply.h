@@ -40,4 +40,7 @@ bool wp_reply_skip(struct wp_unpack *in, uint32_t fields);
 /* The record of a dead letter: key, trace and reason follow. */
 bool wp_reply_dead(struct wp_unpack *in, int64_t offset, const struct wp_reply_sink *sink);
 
+/* One `prediction` array; strings borrow from the reply. False when it is not one. */
+bool wp_reply_prediction(struct wp_unpack *in, struct wp_prediction *ret);
+
 #endif

@@ -1,6 +1,6 @@
 /* The documented scenario of the performance metrics, under its documented name: the documented figures, made
  * by events on a real Redis. */
-#include "ops/metrics.h"
+#include "ops/metrics_record.h"
 #include "ops/optimizer.h"
 #include "ops/tuning.h"
 #include "support/cache_slot.h"
@@ -23,14 +23,14 @@ static void start(void) {
     calls_load(&cache.redis, WP_SLOT_CACHE);
     ops_parts_start(&parts, NULL);
     pool_host(&pool, "h1", 50, 0);
-    cr_assert_eq(wp_wire_new(&parts.ops.wire, &parts.config, &error), WP_OK, "%s", error.text);
-    parts.ops.optimizer = optimizer_new(&parts.ops);
-    parts.ops.tuning = tuning_new(&parts.ops);
+    cr_assert_eq(wp_wire_new(&parts.base.wire, &parts.config, &error), WP_OK, "%s", error.text);
+    parts.optimizer = optimizer_new(&parts.base);
+    parts.tuning = tuning_new(&parts.base);
 }
 static void stop(void) {
-    wp_wire_free(parts.ops.wire);
-    optimizer_free(parts.ops.optimizer);
-    tuning_free(parts.ops.tuning);
+    wp_wire_free(parts.base.wire);
+    optimizer_free(parts.optimizer);
+    tuning_free(parts.tuning);
     ops_parts_stop(&parts);
     calls_reply_done(&cache.answer);
     pool_slot_stop(&pool);
@@ -86,13 +86,13 @@ static void look_up(void) {
 static json_t *reported(void) {
     struct wp_error error;
     struct wp_buf bytes = {0}, text = {0};
-    parts.ops.shared.pool = calls_public(&pool.redis, "wp_pool_stats", NULL);
-    parts.ops.shared.cache = calls_public(&cache.redis, "wp_cache_stats", NULL);
-    json_t *record = metrics_record(&parts.ops);
+    parts.shared.pool = calls_public(&pool.redis, "wp_pool_stats", NULL);
+    parts.shared.cache = calls_public(&cache.redis, "wp_cache_stats", NULL);
+    json_t *record = metrics_record(ops_parts_snapshot(&parts));
     char *json = json_dumps(record, 0);
-    cr_assert_eq(wp_wire_encode_json(parts.ops.wire, WP_TOPIC_METRICS, wp_str(json), &bytes, &error), WP_OK,
+    cr_assert_eq(wp_wire_encode_json(parts.base.wire, WP_TOPIC_METRICS, wp_str(json), &bytes, &error), WP_OK,
                  "%s", error.text);
-    cr_assert_eq(wp_wire_decode_json(parts.ops.wire, WP_TOPIC_METRICS, wp_buf_str(&bytes), &text, &error),
+    cr_assert_eq(wp_wire_decode_json(parts.base.wire, WP_TOPIC_METRICS, wp_buf_str(&bytes), &text, &error),
                  WP_OK, "%s", error.text);
     free(json);
     json_decref(record);

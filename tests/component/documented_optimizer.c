@@ -19,7 +19,7 @@ static void start(void) {
     cache_slot_start(&slot, CACHE_SETTINGS(10000));
     ops_parts_start(&parts, &slot.redis);
     ops_parts_set(&parts, "memory.interval", "1");
-    optimizer = optimizer_new(&parts.ops);
+    optimizer = optimizer_new(&parts.base);
 }
 static void stop(void) {
     optimizer_free(optimizer);
@@ -80,7 +80,7 @@ Test(documented, test_optimizer_memory_optimization) {
 Test(documented, test_optimizer_memory_optimization_disabled) {
     ops_parts_set(&parts, "memory.enabled", "false");
     optimizer_free(optimizer);
-    optimizer = optimizer_new(&parts.ops);
+    optimizer = optimizer_new(&parts.base);
     leave_expired(5);
     optimizer_start(optimizer);
     cr_assert_not(optimizer_running(optimizer));

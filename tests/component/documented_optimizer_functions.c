@@ -55,7 +55,7 @@ static void stop(void) {
 TestSuite(documented, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static bool optimizer_would_run(void) {
-    struct optimizer *optimizer = optimizer_new(&parts.ops);
+    struct optimizer *optimizer = optimizer_new(&parts.base);
     optimizer_start(optimizer);
     bool runs = optimizer_running(optimizer);
     cr_assert_eq(optimizer_result(optimizer)->enabled, runs);

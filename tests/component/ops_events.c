@@ -1,4 +1,5 @@
 /* What the policies publish, read back from a real Kafka: pre-warming, the sweep, tuning, trimming. */
+#include "ops/figures.h"
 #include "ops/optimizer.h"
 #include "ops/prewarm.h"
 #include "ops/sweeper.h"
@@ -44,7 +45,7 @@ static void expect_control(const char *philosophy, const char *op, int64_t count
 Test(ops_events, each_pool_is_pre_warmed_once_a_workers_start) {
     char id[256];
     ops_parts_set(&parts, "pool.prewarm", "react:5,multi_agent:3");
-    struct prewarm *prewarm = prewarm_new(&parts.ops);
+    struct prewarm *prewarm = prewarm_new(&parts.base);
     expect_control("react", "pre_warm", 5, id, sizeof id);
     cr_assert_str_eq(id, "prewarm/start/react/worker-1/1700000000500");
     expect_control("multi_agent", "pre_warm", 3, id, sizeof id);
@@ -67,7 +68,7 @@ Test(ops_events, a_pool_that_runs_low_gets_more_and_all_workers_say_it_with_one_
     pool_ready_created(&slot);
     pool_acquire(&slot, .id = "r3", .philosophy = "drained");
     pool_control(&slot, "drained", "drain", -1);
-    struct prewarm *one = prewarm_new(&parts.ops), *two = prewarm_new(&parts.ops);
+    struct prewarm *one = prewarm_new(&parts.base), *two = prewarm_new(&parts.base);
     int64_t count =
         (int64_t)(pool_stat(&slot, "react", "available") + pool_stat(&slot, "react", "creating")) + 3;
     expect_control("react", "pre_warm", count, first, sizeof first);
@@ -89,7 +90,7 @@ Test(ops_events, pre_warming_ends_at_the_pools_size_and_counts_what_is_being_mad
     pool_control(&slot, "making", "pre_warm", 2);           /* all that it may have is on its way */
     pool_control(&slot, "none", "pre_warm", 1);             /* keeps nothing idle */
     pool_acquire(&slot, .id = "r2", .philosophy = "asked"); /* the one being made is spoken for */
-    struct prewarm *prewarm = prewarm_new(&parts.ops);
+    struct prewarm *prewarm = prewarm_new(&parts.base);
     int seen = 0;
     while (seen < 2) {
         json_t *record = ops_take(&kafka);
@@ -117,7 +118,7 @@ static void expect_event(const char *state, const char *host) {
 Test(ops_events, only_the_owner_says_that_something_is_due) {
     pool_settings(&slot, "{'max_containers': 0}");
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .timeout_ms = 5000), "");
-    struct sweeper *sweeper = sweeper_new(&parts.ops);
+    struct sweeper *sweeper = sweeper_new(&parts.base);
     sweeper_set_owner(sweeper, true);
     cr_assert_null(ops_take_within(&kafka, 500), "nothing is due");
     sweeper_set_owner(sweeper, false);
@@ -133,7 +134,7 @@ Test(ops_events, one_sweep_is_on_its_way_at_a_time) {
     pool_settings(&slot, "{'max_containers': 0}");
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .timeout_ms = 5000), "");
     pool_advance_time(&slot, 6);
-    struct sweeper *sweeper = sweeper_new(&parts.ops);
+    struct sweeper *sweeper = sweeper_new(&parts.base);
     uint64_t before = uv_hrtime();
     sweeper_set_owner(sweeper, true);
     expect_event("request_timed_out", "-");
@@ -153,7 +154,7 @@ Test(ops_events, one_sweep_is_on_its_way_at_a_time) {
 Test(ops_events, a_host_without_a_heartbeat_is_said_to_be_down) {
     pool_advance_time(&slot, 20);
     pool_host(&slot, "h2", 10, 0);
-    struct sweeper *sweeper = sweeper_new(&parts.ops);
+    struct sweeper *sweeper = sweeper_new(&parts.base);
     sweeper_set_owner(sweeper, true);
     expect_event("host_down", "h1");
     sweeper_free(sweeper);
@@ -166,14 +167,14 @@ static void tune(struct tuning *tuning, int64_t now_ms, const char *pool, const 
     ops_parts_pool(&parts, json);
     snprintf(json, sizeof json, "{'now': %lld, %s}", (long long)now_ms, cache);
     ops_parts_cache(&parts, json);
-    tuning_consider(tuning);
+    tuning_consider(tuning, &parts.shared);
 }
 
 #define NO_CACHE "'hits': 0, 'misses': 0, 'max_size': 1000"
 
 Test(ops_events, tuning_doubles_a_cache_with_few_hits_once_an_interval) {
     ops_parts_set(&parts, "tuning.mode", "apply");
-    struct tuning *tuning = tuning_new(&parts.ops);
+    struct tuning *tuning = tuning_new(&parts.base);
     tune(tuning, 300000 * 7, "", "'hits': 1000, 'misses': 0, 'max_size': 1000");
     tune(tuning, 300000 * 8 - 1, "", "'hits': 1050, 'misses': 50, 'max_size': 1000");
     cr_assert_eq(json_array_size(tuning_applied(tuning)), 0, "the interval is not over");
@@ -197,7 +198,7 @@ Test(ops_events, tuning_doubles_a_cache_with_few_hits_once_an_interval) {
 Test(ops_events, tuning_adds_five_to_a_pool_with_few_warm_starts) {
     char id[256];
     ops_parts_set(&parts, "tuning.mode", "apply");
-    struct tuning *tuning = tuning_new(&parts.ops);
+    struct tuning *tuning = tuning_new(&parts.base);
     tune(tuning, 300000 * 7, "'react': {'warm_starts': 500, 'cold_starts': 0, 'pool_size': 10}", NO_CACHE);
     tune(tuning, 300000 * 8,
          "'react': {'warm_starts': 515, 'cold_starts': 5, 'pool_size': 10},"
@@ -214,7 +215,7 @@ Test(ops_events, tuning_leaves_alone_what_has_no_data_enough_hits_or_no_room) {
     ops_parts_set(&parts, "tuning.mode", "apply");
     ops_parts_set(&parts, "tuning.max_pool_size", "12");
     ops_parts_set(&parts, "tuning.max_cache_entries", "1500");
-    struct tuning *tuning = tuning_new(&parts.ops);
+    struct tuning *tuning = tuning_new(&parts.base);
     tune(tuning, 300000,
          "'a': {'pool_size': 12}, 'b': {'pool_size': 5}, 'c': {'pool_size': 5}, 'd': {'pool_size': 5}",
          NO_CACHE);
@@ -235,7 +236,7 @@ Test(ops_events, tuning_leaves_alone_what_has_no_data_enough_hits_or_no_room) {
 }
 
 Test(ops_events, advise_applies_nothing) {
-    struct tuning *tuning = tuning_new(&parts.ops);
+    struct tuning *tuning = tuning_new(&parts.base);
     tune(tuning, 300000 * 7, "", NO_CACHE);
     tune(tuning, 300000 * 8, "", "'hits': 0, 'misses': 5000, 'max_size': 1000");
     cr_assert_null(ops_take_within(&kafka, 300));
@@ -250,7 +251,7 @@ Test(ops_events, the_optimizer_trims_idle_containers_beyond_the_size) {
     pool_warm(&slot, "multi_agent", 2);
     ops_parts_set(&parts, "pool.size", "2"); /* a new configuration */
     cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
-    struct optimizer *optimizer = optimizer_new(&parts.ops);
+    struct optimizer *optimizer = optimizer_new(&parts.base);
     optimizer_start(optimizer);
     expect_control("react", "expire", 3, id, sizeof id);
     cr_assert(strncmp(id, "trim/react/", 11) == 0, "%s", id);
@@ -260,7 +261,7 @@ Test(ops_events, the_optimizer_trims_idle_containers_beyond_the_size) {
 /* Redis answers with an error: the functions are gone. */
 Test(ops_events, a_round_with_an_error_reply_is_a_failed_round) {
     ops_parts_set(&parts, "memory.interval", "1");
-    struct optimizer *optimizer = optimizer_new(&parts.ops);
+    struct optimizer *optimizer = optimizer_new(&parts.base);
     optimizer_start(optimizer);
     freeReplyObject(test_redis_command(&slot.redis, "FUNCTION FLUSH"));
     OPS_WAIT(&parts, parts.stats.optimizer_rounds == 1);
@@ -274,9 +275,9 @@ Test(ops_events, a_round_with_an_error_reply_is_a_failed_round) {
 Test(ops_events, may_be_freed_while_calls_are_under_way) {
     ops_parts_set(&parts, "pool.prewarm_interval", "1");
     ops_parts_set(&parts, "memory.interval", "1");
-    struct prewarm *prewarm = prewarm_new(&parts.ops);
-    struct sweeper *sweeper = sweeper_new(&parts.ops);
-    struct optimizer *optimizer = optimizer_new(&parts.ops);
+    struct prewarm *prewarm = prewarm_new(&parts.base);
+    struct sweeper *sweeper = sweeper_new(&parts.base);
+    struct optimizer *optimizer = optimizer_new(&parts.base);
     sweeper_set_owner(sweeper, true);
     optimizer_start(optimizer);
     test_redis_pause(&slot.redis);

@@ -14,19 +14,19 @@ static struct ops_parts parts;
 static void start(void) {
     cache_slot_start(&slot, CACHE_SETTINGS(1000));
     ops_parts_start(&parts, &slot.redis);
-    parts.ops.reader = shared_reader_new(&parts.ops);
-    cr_assert_eq(http_new(&parts.ops.http, &parts.ops, NULL), WP_OK);
+    parts.reader = shared_reader_new(&parts.base, &parts.shared);
+    cr_assert_eq(http_new(&parts.http, ops_parts_snapshot(&parts), parts.reader, NULL), WP_OK);
 }
 static void stop(void) {
-    http_free(parts.ops.http);
-    shared_reader_free(parts.ops.reader);
+    http_free(parts.http);
+    shared_reader_free(parts.reader);
     ops_parts_stop(&parts);
     cache_slot_stop(&slot);
 }
 TestSuite(ops_scrape, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static bool shows(const char *line) {
-    char *answer = ops_http(&parts, AF_INET, http_port(parts.ops.http), "GET", "/metrics");
+    char *answer = ops_http(&parts, AF_INET, http_port(parts.http), "GET", "/metrics");
     bool found = strstr(answer, line);
     free(answer);
     return found;
@@ -54,7 +54,7 @@ Test(ops_scrape, shows_what_was_known_when_redis_is_away) {
     cache_set(&slot, "tool", "a", "value", NO_TTL);
     OPS_WAIT(&parts, shows("\nwarmpool_cache_entries 1\n"));
     test_redis_kill(&slot.redis);
-    OPS_WAIT(&parts, !wp_link_ready(parts.ops.links[WP_SLOT_CACHE]));
+    OPS_WAIT(&parts, !wp_link_ready(parts.base.links[WP_SLOT_CACHE]));
     uint64_t end = uv_hrtime() + 1200000000u; /* until it is asked again */
     while (uv_hrtime() < end) loop_turn(&parts.loop);
     cr_assert(shows("\nwarmpool_cache_entries 1\n"));
@@ -68,22 +68,22 @@ static void on_done(void *ctx) {
 }
 
 Test(ops_scrape, a_round_joins_the_reading_under_way) {
-    shared_read_if_old(parts.ops.reader);
+    shared_read_if_old(parts.reader);
     uint64_t calls = parts.stats.redis_calls;
-    shared_read(parts.ops.reader, on_done, &rounds);
-    shared_read(parts.ops.reader, on_done, &rounds);
+    shared_read(parts.reader, on_done, &rounds);
+    shared_read(parts.reader, on_done, &rounds);
     OPS_WAIT(&parts, rounds == 1);
     cr_assert(parts.stats.redis_calls - calls <= 2);
-    cr_assert_not_null(parts.ops.shared.pool);
-    cr_assert_not_null(parts.ops.shared.cache);
+    cr_assert_not_null(parts.shared.pool);
+    cr_assert_not_null(parts.shared.cache);
 }
 
 Test(ops_scrape, nothing_is_called_after_the_end) {
-    shared_read(parts.ops.reader, on_done, &rounds);
-    shared_reader_free(parts.ops.reader);
-    parts.ops.reader = NULL;
+    shared_read(parts.reader, on_done, &rounds);
+    shared_reader_free(parts.reader);
+    parts.reader = NULL;
     uint64_t end = uv_hrtime() + 200000000u;
     while (uv_hrtime() < end) loop_turn(&parts.loop);
     cr_assert_eq(rounds, 0);
-    cr_assert_null(parts.ops.shared.pool);
+    cr_assert_null(parts.shared.pool);
 }

@@ -36,8 +36,8 @@ void ops_kafka_start(struct ops_kafka *kafka, struct ops_parts *parts, const cha
     ops_parts_set(parts, "topics.prefix", name);
     ops_parts_set(parts, "topics.partitions", "1");
     cr_assert_eq(wp_admin_ensure_topics(&parts->config, 10000, &error), WP_OK, "%s", error.text);
-    cr_assert_eq(wp_wire_new(&parts->ops.wire, &parts->config, &error), WP_OK, "%s", error.text);
-    cr_assert_eq(wp_producer_new(&parts->ops.producer, &parts->loop, &parts->config, &parts->stats,
+    cr_assert_eq(wp_wire_new(&parts->base.wire, &parts->config, &error), WP_OK, "%s", error.text);
+    cr_assert_eq(wp_producer_new(&parts->base.producer, &parts->loop, &parts->config, &parts->stats,
                                  on_delivered, NULL, &error),
                  WP_OK, "%s", error.text);
     kafka->reader = open_reader(&parts->config);
@@ -46,9 +46,9 @@ void ops_kafka_start(struct ops_kafka *kafka, struct ops_parts *parts, const cha
 void ops_kafka_stop(struct ops_kafka *kafka) {
     rd_kafka_consumer_close(kafka->reader);
     rd_kafka_destroy(kafka->reader);
-    wp_producer_free(kafka->parts->ops.producer);
+    wp_producer_free(kafka->parts->base.producer);
     uv_run(&kafka->parts->loop, UV_RUN_NOWAIT);
-    wp_wire_free(kafka->parts->ops.wire);
+    wp_wire_free(kafka->parts->base.wire);
 }
 
 static json_t *decode(struct ops_kafka *kafka, const rd_kafka_message_t *message) {
@@ -56,7 +56,7 @@ static json_t *decode(struct ops_kafka *kafka, const rd_kafka_message_t *message
     struct wp_buf json = {0};
     enum wp_topic topic = wp_topic_by_name(&kafka->parts->config, rd_kafka_topic_name(message->rkt));
     cr_assert_neq(topic, WP_TOPICS);
-    cr_assert_eq(wp_wire_decode_json(kafka->parts->ops.wire, topic,
+    cr_assert_eq(wp_wire_decode_json(kafka->parts->base.wire, topic,
                                      (struct wp_str){message->payload, message->len}, &json, &error),
                  WP_OK, "%s", error.text);
     json_t *record = json_loadb(json.data, json.len, 0, NULL);

@@ -12,7 +12,7 @@ struct ops_kafka {
     char key[256]; /* of the record taken last */
 };
 
-/* Makes the topics, of one partition, with the prefix `name`, and sets parts->ops.producer and .wire. */
+/* Makes the topics, of one partition, with the prefix `name`, and sets parts->base.producer and .wire. */
 void ops_kafka_start(struct ops_kafka *kafka, struct ops_parts *parts, const char *bootstrap,
                      const char *name);
 void ops_kafka_stop(struct ops_kafka *kafka); /* before ops_parts_stop */

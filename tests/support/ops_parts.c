@@ -25,7 +25,7 @@ static void say_settings(struct ops_parts *parts) {
     for (int i = 0; i < WP_SLOTS; i++) {
         struct wp_buf settings = {0};
         pack[i](&settings, &parts->config);
-        wp_link_settings(parts->ops.links[i], parts->ops.worker_id, 0, wp_buf_str(&settings));
+        wp_link_settings(parts->base.links[i], parts->base.worker_id, 0, wp_buf_str(&settings));
         wp_buf_done(&settings);
     }
 }
@@ -36,26 +36,36 @@ void ops_parts_start(struct ops_parts *parts, struct test_redis *redis) {
     wp_config_init(&parts->config);
     uv_loop_init(&parts->loop);
     ops_parts_set(parts, "http.listen", "127.0.0.1:0");
-    parts->ops = (struct wp_ops){.loop = &parts->loop,
-                                 .config = &parts->config,
-                                 .stats = &parts->stats,
-                                 .worker_id = "worker-1",
-                                 .started_wall_ms = 1700000000500};
+    parts->base = (struct ops_base){.loop = &parts->loop,
+                                    .config = &parts->config,
+                                    .stats = &parts->stats,
+                                    .worker_id = "worker-1",
+                                    .started_wall_ms = 1700000000500};
     if (!redis) return;
     ops_parts_set(parts, "redis.url", redis->url);
     for (enum wp_slot slot = 0; slot < WP_SLOTS; slot++)
-        cr_assert_eq(wp_link_new(&parts->ops.links[slot], &parts->loop, &parts->config, slot, &parts->stats,
+        cr_assert_eq(wp_link_new(&parts->base.links[slot], &parts->loop, &parts->config, slot, &parts->stats,
                                  on_link, NULL, &error),
                      WP_OK, "%s", error.text);
     say_settings(parts);
-    OPS_WAIT(parts, wp_link_ready(parts->ops.links[0]) && wp_link_ready(parts->ops.links[1]));
+    OPS_WAIT(parts, wp_link_ready(parts->base.links[0]) && wp_link_ready(parts->base.links[1]));
+}
+
+const struct ops_snapshot *ops_parts_snapshot(struct ops_parts *parts) {
+    parts->snapshot =
+        (struct ops_snapshot){.base = &parts->base,
+                              .shared = &parts->shared,
+                              .warnings = &parts->warnings,
+                              .optimizer = parts->optimizer ? optimizer_result(parts->optimizer) : NULL,
+                              .tuning_applied = parts->tuning ? tuning_applied(parts->tuning) : NULL};
+    return &parts->snapshot;
 }
 
 void ops_parts_stop(struct ops_parts *parts) {
-    for (int i = 0; i < WP_SLOTS; i++) wp_link_free(parts->ops.links[i]);
-    json_decref(parts->ops.shared.pool);
-    json_decref(parts->ops.shared.cache);
-    warnings_done(&parts->ops.warnings);
+    for (int i = 0; i < WP_SLOTS; i++) wp_link_free(parts->base.links[i]);
+    json_decref(parts->shared.pool);
+    json_decref(parts->shared.cache);
+    warnings_done(&parts->warnings);
     uv_run(&parts->loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&parts->loop), 0, "something is still open");
     wp_config_done(&parts->config);
@@ -72,13 +82,13 @@ json_t *ops_json(const char *json) {
 }
 
 void ops_parts_pool(struct ops_parts *parts, const char *json) {
-    json_decref(parts->ops.shared.pool);
-    parts->ops.shared.pool = ops_json(json);
+    json_decref(parts->shared.pool);
+    parts->shared.pool = ops_json(json);
 }
 
 void ops_parts_cache(struct ops_parts *parts, const char *json) {
-    json_decref(parts->ops.shared.cache);
-    parts->ops.shared.cache = ops_json(json);
+    json_decref(parts->shared.cache);
+    parts->shared.cache = ops_json(json);
 }
 
 char *ops_http(struct ops_parts *parts, int family, int port, const char *method, const char *path) {

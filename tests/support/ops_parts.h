@@ -3,7 +3,8 @@
 #ifndef TEST_SUPPORT_OPS_PARTS_H
 #define TEST_SUPPORT_OPS_PARTS_H
 #include "support/loop.h"
-#include "ops/ops_internal.h"
+#include "ops/snapshot.h"
+#include "ops/tuning.h"
 #include "support/limits.h"
 #include "support/redis.h"
 
@@ -11,12 +12,22 @@ struct ops_parts {
     uv_loop_t loop;
     struct wp_config config;
     struct wp_stats stats;
-    struct wp_ops ops;
+    struct ops_base base;
+    struct shared shared;
+    struct warnings warnings;
+    struct ops_snapshot snapshot; /* made by ops_parts_snapshot */
+    /* What a test makes of them; NULL: not made. */
+    struct shared_reader *reader;
+    struct http *http;
+    struct optimizer *optimizer;
+    struct tuning *tuning;
 };
 
 /* Defaults, with http.listen = 127.0.0.1:0. `redis` NULL: no links; else both lead there. */
 void ops_parts_start(struct ops_parts *parts, struct test_redis *redis);
 void ops_parts_stop(struct ops_parts *parts); /* what the test made of ops is freed before */
+/* Of the parts as they are now; borrowed. */
+const struct ops_snapshot *ops_parts_snapshot(struct ops_parts *parts);
 /* "section.key" = value, before something is made of it. */
 void ops_parts_set(struct ops_parts *parts, const char *key, const char *value);
 /* Figures in place of what Redis would say, JSON in which ' may stand for ". */

@@ -13,7 +13,7 @@ static struct http *http;
 
 static void start(void) {
     ops_parts_start(&parts, NULL);
-    cr_assert_eq(http_new(&http, &parts.ops, NULL), WP_OK);
+    cr_assert_eq(http_new(&http, ops_parts_snapshot(&parts), parts.reader, NULL), WP_OK);
 }
 static void stop(void) {
     http_free(http);
@@ -78,7 +78,7 @@ Test(ops_http, listens_on_ipv6_in_brackets) {
     if (probe >= 0) close(probe);
     if (!has_ipv6) return; /* this machine has none */
     ops_parts_set(&parts, "http.listen", "[::1]:0");
-    cr_assert_eq(http_new(&six, &parts.ops, NULL), WP_OK);
+    cr_assert_eq(http_new(&six, ops_parts_snapshot(&parts), parts.reader, NULL), WP_OK);
     char *answer = ops_http(&parts, AF_INET6, http_port(six), "GET", "/healthz");
     cr_assert(strstr(answer, " 200 "));
     free(answer);
@@ -91,7 +91,7 @@ Test(ops_http, an_address_that_is_taken_names_the_key) {
     char listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%d", http_port(http));
     ops_parts_set(&parts, "http.listen", listen);
-    cr_assert_eq(http_new(&second, &parts.ops, &error), WP_ERR_CONFIG);
+    cr_assert_eq(http_new(&second, ops_parts_snapshot(&parts), parts.reader, &error), WP_ERR_CONFIG);
     cr_assert(strstr(error.text, "http.listen = 127.0.0.1:") && strstr(error.text, "Address already in use"),
               "%s", error.text);
     cr_assert_null(second);
@@ -104,7 +104,7 @@ Test(ops_http, an_address_that_is_none_names_the_key) {
         struct wp_error error;
         free(parts.config.http.listen);
         parts.config.http.listen = wp_strdup(wrong[i]);
-        cr_assert_eq(http_new(&second, &parts.ops, &error), WP_ERR_CONFIG);
+        cr_assert_eq(http_new(&second, ops_parts_snapshot(&parts), parts.reader, &error), WP_ERR_CONFIG);
         cr_assert(strstr(error.text, "http.listen = "), "%s", error.text);
     }
 }
@@ -112,7 +112,7 @@ Test(ops_http, an_address_that_is_none_names_the_key) {
 Test(ops_http, an_empty_address_turns_it_off) {
     struct http *none;
     ops_parts_set(&parts, "http.listen", "");
-    cr_assert_eq(http_new(&none, &parts.ops, NULL), WP_OK);
+    cr_assert_eq(http_new(&none, ops_parts_snapshot(&parts), parts.reader, NULL), WP_OK);
     cr_assert_null(none);
     http_free(none);
 }

@@ -23,7 +23,7 @@ static bool has(const char *line) {
     char wanted[256];
     wp_buf_reset(&page);
     wp_buf_add_str(&page, "\n");
-    wp_prometheus_write(&parts.ops, &page);
+    wp_prometheus_write(ops_parts_snapshot(&parts), &page);
     wp_buf_add(&page, "", 1);
     snprintf(wanted, sizeof wanted, "\n%s\n", line);
     return strstr(page.data, wanted);
@@ -43,7 +43,7 @@ static void fill(void) {
                            " 'utilization_percent': 80.0, 'warm_starts': 3, 'cold_starts': 1}}}");
     ops_parts_cache(&parts, "{'size': 12, 'max_size': 1000, 'hit_rate_percent': 95.24,"
                             " 'namespaces': {'tool': {'size': 12, 'hits': 20, 'misses': 1}}}");
-    struct warnings *warnings = &parts.ops.warnings;
+    struct warnings *warnings = &parts.warnings;
     warnings->list = wp_calloc(1, sizeof *warnings->list);
     warnings->count = warnings->cap = 1;
     warnings->list[0] = (struct warning){.code = "pool_empty", .subject = "a\"b\\c\nd"};

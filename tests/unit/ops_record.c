@@ -1,5 +1,5 @@
 /* The metrics record, composed of given figures. */
-#include "ops/metrics.h"
+#include "ops/metrics_record.h"
 #include "ops/optimizer.h"
 #include "ops/tuning.h"
 #include "support/limits.h"
@@ -12,13 +12,13 @@ static json_t *record;
 
 static void start(void) {
     ops_parts_start(&parts, NULL);
-    parts.ops.optimizer = optimizer_new(&parts.ops);
-    parts.ops.tuning = tuning_new(&parts.ops);
+    parts.optimizer = optimizer_new(&parts.base);
+    parts.tuning = tuning_new(&parts.base);
 }
 static void stop(void) {
     json_decref(record);
-    optimizer_free(parts.ops.optimizer);
-    tuning_free(parts.ops.tuning);
+    optimizer_free(parts.optimizer);
+    tuning_free(parts.tuning);
     ops_parts_stop(&parts);
 }
 TestSuite(ops_metrics_record, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
@@ -45,7 +45,7 @@ Test(ops_metrics_record, sums_up_the_pools) {
                    " 'peak_leased': 4, 'active': true, 'confidence': 0.25},"
                    " 'multi_agent': {'available': 1, 'pool_size': 5, 'utilization_percent': 20.0,"
                    " 'peak_leased': 8, 'draining': true}}}");
-    record = metrics_record(&parts.ops);
+    record = metrics_record(ops_parts_snapshot(&parts));
     IS(93.75, "warm_start_rate_percent");
     IS(17, "tracked_agents");
     IS(150, "optimization_metrics", "warm_starts");
@@ -64,7 +64,7 @@ Test(ops_metrics_record, sums_up_the_pools) {
 }
 
 Test(ops_metrics_record, of_no_figures_is_complete_and_zero) {
-    record = metrics_record(&parts.ops);
+    record = metrics_record(ops_parts_snapshot(&parts));
     IS(0, "warm_start_rate_percent");
     IS(0, "cache_stats", "hit_rate_percent");
     IS(0, "pool_stats", "total", "utilization_percent");
@@ -87,7 +87,7 @@ Test(ops_metrics_record, carries_what_the_worker_counts) {
     parts.stats.memory_released_mb = 125.499999;
     ops_parts_set(&parts, "host.name", "h7");
     for (int i = 1; i <= 100; i++) wp_histogram_add(&parts.stats.acquire_to_assignment, i * 1000);
-    record = metrics_record(&parts.ops);
+    record = metrics_record(ops_parts_snapshot(&parts));
     IS(6, "worker", "records", "prediction");
     IS(5, "worker", "assigned");
     IS(4, "worker", "rejected");
@@ -108,7 +108,7 @@ Test(ops_metrics_record, carries_what_the_worker_counts) {
 Test(ops_metrics_record, says_why_redis_and_kafka_are_not_ready) {
     snprintf(parts.stats.redis.reason, sizeof parts.stats.redis.reason, "connection refused");
     parts.stats.kafka.ready = true;
-    record = metrics_record(&parts.ops);
+    record = metrics_record(ops_parts_snapshot(&parts));
     const json_t *worker = json_object_get(record, "worker"), *redis = json_object_get(worker, "redis"),
                  *kafka = json_object_get(worker, "kafka");
     cr_assert(json_is_false(json_object_get(redis, "ready")));

@@ -19,7 +19,7 @@ static void stop(void) {
 TestSuite(ops_warnings, .init = start, .fini = stop, .timeout = TEST_LIMIT_S);
 
 static void look(void) {
-    warnings_find(&found, &parts.config, parts.ops.shared.pool, parts.ops.shared.cache);
+    warnings_find(&found, &parts.config, parts.shared.pool, parts.shared.cache);
 }
 
 static const struct warning *warning(const char *code, const char *subject) {

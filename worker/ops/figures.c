@@ -1,5 +1,5 @@
 /* Where figures come from that no counter holds: answers of Redis, and the process itself. */
-#include "ops/ops_internal.h"
+#include "ops/figures.h"
 #include <stdio.h>
 #include <unistd.h>
 

@@ -3,7 +3,6 @@
 #include "ops/http.h"
 #include "core/log.h"
 #include "ops/prometheus.h"
-#include "ops/shared.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -12,7 +11,8 @@
 #include <unistd.h>
 
 struct http {
-    struct wp_ops *ops;
+    const struct ops_snapshot *snapshot;
+    struct shared_reader *reader;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -63,7 +63,7 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
 }
 
 static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *connection) {
-    const struct wp_stats *stats = http->ops->stats;
+    const struct wp_stats *stats = http->snapshot->base->stats;
     const struct wp_health *parts[] = {&stats->kafka, &stats->redis, &stats->state};
     static const char *const names[] = {"kafka", "redis", "state"};
     wp_buf_reset(&http->body);
@@ -95,9 +95,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (strcmp(url, "/healthz") == 0) return answer_text(connection, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/readyz") == 0) return answer_ready(http, connection);
     if (strcmp(url, "/metrics") == 0) {
-        shared_read_if_old(http->ops->reader);
+        shared_read_if_old(http->reader);
         wp_buf_reset(&http->body);
-        wp_prometheus_write(http->ops, &http->body);
+        wp_prometheus_write(http->snapshot, &http->body);
         return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
                       wp_buf_str(&http->body));
     }
@@ -141,8 +141,10 @@ static void log_address(int fd) {
                address.ss_family == AF_INET6 ? "address=[%s]:%s" : "address=%s:%s", host, port);
 }
 
-enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error *error) {
-    const char *listen = ops->config->http.listen;
+enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot,
+                     struct shared_reader *reader, struct wp_error *error) {
+    const struct ops_base *base = snapshot->base;
+    const char *listen = base->config->http.listen;
     *ret_http = NULL;
     if (listen[0] == '\0') return WP_OK;
     struct addrinfo *address = resolve(listen);
@@ -159,7 +161,8 @@ enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error
                        "http.listen empty to do without",
                        listen, strerror(errno));
     struct http *http = wp_calloc(1, sizeof *http);
-    http->ops = ops;
+    http->snapshot = snapshot;
+    http->reader = reader;
     http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
                                     fd, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_CONNECTION_LIMIT, 64u,
                                     MHD_OPTION_END);
@@ -170,8 +173,8 @@ enum wp_err http_new(struct http **ret_http, struct wp_ops *ops, struct wp_error
     }
     log_address(fd);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    uv_poll_init(ops->loop, &http->poll, info->epoll_fd);
-    uv_timer_init(ops->loop, &http->timer);
+    uv_poll_init(base->loop, &http->poll, info->epoll_fd);
+    uv_timer_init(base->loop, &http->timer);
     http->poll.data = http->timer.data = http;
     http->open_handles = 2;
     uv_poll_start(&http->poll, UV_READABLE, on_readable);

@@ -2,15 +2,15 @@
  * the worker's own. Internal to ops/. */
 #ifndef WP_OPS_METRICS_H
 #define WP_OPS_METRICS_H
-#include "ops/ops_internal.h"
+#include "ops/snapshot.h"
+#include "ops/tuning.h"
 
-struct metrics *metrics_new(struct wp_ops *ops);
+/* All borrowed. `warnings` are those of the snapshot: each round puts new ones in their place. */
+struct metrics *metrics_new(const struct ops_snapshot *snapshot, struct shared_reader *reader,
+                            struct warnings *warnings, struct tuning *tuning);
 void metrics_start(struct metrics *metrics);
 /* Publishes a last record with what is known. */
 void metrics_stop(struct metrics *metrics);
 void metrics_free(struct metrics *metrics); /* NULL is fine */
-
-/* The record as JSON, in the shape of schemas/metrics.avsc; json_decref is the caller's. */
-json_t *metrics_record(const struct wp_ops *ops);
 
 #endif

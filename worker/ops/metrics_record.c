@@ -1,8 +1,8 @@
 /* Composes the metrics record, in the shape of schemas/metrics.avsc. Figures in, JSON out; the loop's thread.
  */
+#include "ops/metrics_record.h"
 #include "core/clock.h"
-#include "ops/metrics.h"
-#include "ops/optimizer.h"
+#include "ops/figures.h"
 #include "ops/tuning.h"
 #include <math.h>
 #include <unistd.h>
@@ -34,15 +34,15 @@ static void copy_numbers(json_t *to, const json_t *from, const char *const *name
 
 /* ---- shared state ---- */
 
-static json_t *optimization(const struct wp_ops *ops) {
-    const json_t *total = json_object_get(ops->shared.pool, "total");
+static json_t *optimization(const struct ops_snapshot *of) {
+    const json_t *total = json_object_get(of->shared->pool, "total");
     json_t *record = json_object();
-    set_count(record, "cache_hits", count_of(ops->shared.cache, "hits"));
-    set_count(record, "cache_misses", count_of(ops->shared.cache, "misses"));
+    set_count(record, "cache_hits", count_of(of->shared->cache, "hits"));
+    set_count(record, "cache_misses", count_of(of->shared->cache, "misses"));
     set_count(record, "warm_starts", count_of(total, "warm_starts"));
     set_count(record, "cold_starts", count_of(total, "cold_starts"));
-    set_count(record, "gc_collections", (int64_t)ops->stats->optimizer_rounds);
-    set_number(record, "memory_released_mb", places2(ops->stats->memory_released_mb));
+    set_count(record, "gc_collections", (int64_t)of->base->stats->optimizer_rounds);
+    set_number(record, "memory_released_mb", places2(of->base->stats->memory_released_mb));
     return record;
 }
 
@@ -101,13 +101,14 @@ static json_t *total(const json_t *from, const json_t *pools) {
     return record;
 }
 
-static json_t *pool_stats(const struct wp_ops *ops) {
-    const json_t *pool = ops->shared.pool;
+static json_t *pool_stats(const struct ops_snapshot *of) {
+    const json_t *pool = of->shared->pool;
     json_t *record = json_object(), *pools = json_object(), *each;
     const char *name;
-    set_count(record, "pool_size", pool ? count_of(pool, "pool_size") : ops->config->pool.size);
+    set_count(record, "pool_size", pool ? count_of(pool, "pool_size") : of->base->config->pool.size);
     set_flag(record, "warm_start_enabled",
-             pool ? json_is_true(json_object_get(pool, "warm_start_enabled")) : ops->config->pool.warm_start);
+             pool ? json_is_true(json_object_get(pool, "warm_start_enabled"))
+                  : of->base->config->pool.warm_start);
     json_object_foreach(json_object_get(pool, "pools"), name, each)
         json_object_set_new(pools, name, one_pool(each));
     json_object_set_new(record, "total", total(json_object_get(pool, "total"), pools));
@@ -117,16 +118,16 @@ static json_t *pool_stats(const struct wp_ops *ops) {
 
 /* ---- this worker ---- */
 
-static json_t *memory(const struct wp_ops *ops) {
-    const struct optimizer_result *result = optimizer_result(ops->optimizer);
+static json_t *memory(const struct ops_snapshot *of) {
+    const struct optimizer_result *result = of->optimizer;
     json_t *record = json_object();
     set_flag(record, "enabled", result->enabled);
     set_count(record, "objects_collected", result->objects_collected);
     set_number(record, "memory_before_mb", result->memory_before_mb);
     set_number(record, "memory_after_mb", result->memory_after_mb);
     set_number(record, "memory_released_mb", result->memory_released_mb);
-    set_count(record, "rounds", (int64_t)ops->stats->optimizer_rounds);
-    set_count(record, "failures", (int64_t)ops->stats->optimizer_failures);
+    set_count(record, "rounds", (int64_t)of->base->stats->optimizer_rounds);
+    set_count(record, "failures", (int64_t)of->base->stats->optimizer_failures);
     set_number(record, "rss_mb", places2((double)wp_ops_rss_bytes() / 1048576.0));
     return record;
 }
@@ -176,8 +177,8 @@ static json_t *events(const struct wp_stats *stats) {
     return list;
 }
 
-static json_t *worker(const struct wp_ops *ops) {
-    const struct wp_stats *stats = ops->stats;
+static json_t *worker(const struct ops_snapshot *of) {
+    const struct wp_stats *stats = of->base->stats;
     char machine[64] = "";
     json_t *record = json_object(), *records = json_object(), *lag = json_object();
     gethostname(machine, sizeof machine - 1);
@@ -185,9 +186,9 @@ static json_t *worker(const struct wp_ops *ops) {
         set_count(records, wp_topics[topic].name, (int64_t)stats->records[topic]);
     for (int topic = 0; topic < WP_TOPICS_IN; topic++)
         set_count(lag, wp_topics[topic].name, stats->lag[topic]);
-    set_text(record, "id", ops->worker_id);
+    set_text(record, "id", of->base->worker_id);
     set_text(record, "version", WP_VERSION);
-    set_text(record, "host", ops->config->host.name[0] ? ops->config->host.name : machine);
+    set_text(record, "host", of->base->config->host.name[0] ? of->base->config->host.name : machine);
     set_count(record, "uptime_seconds", (wp_clock_us() - stats->started_us) / 1000000);
     set_count(record, "partitions", stats->partitions);
     json_object_set_new(record, "events", events(stats));
@@ -230,26 +231,26 @@ static json_t *warnings(const struct warnings *all) {
     return list;
 }
 
-static json_t *tuning(const struct wp_ops *ops) {
+static json_t *tuning(const struct ops_snapshot *of) {
     json_t *record = json_object();
-    set_text(record, "mode", tuning_mode_name(ops->config->tuning.mode));
-    json_object_set(record, "applied", tuning_applied(ops->tuning));
+    set_text(record, "mode", tuning_mode_name(of->base->config->tuning.mode));
+    json_object_set(record, "applied", of->tuning_applied);
     return record;
 }
 
-json_t *metrics_record(const struct wp_ops *ops) {
+json_t *metrics_record(const struct ops_snapshot *of) {
     json_t *record = json_object();
     set_count(record, "timestamp_ms", wp_clock_wall_ms());
-    json_object_set_new(record, "optimization_metrics", optimization(ops));
-    json_object_set_new(record, "cache_stats", cache_stats(ops->shared.cache));
-    json_object_set_new(record, "pool_stats", pool_stats(ops));
+    json_object_set_new(record, "optimization_metrics", optimization(of));
+    json_object_set_new(record, "cache_stats", cache_stats(of->shared->cache));
+    json_object_set_new(record, "pool_stats", pool_stats(of));
     set_number(record, "warm_start_rate_percent",
-               figure_of(json_object_get(ops->shared.pool, "total"), "warm_start_rate_percent"));
-    set_count(record, "tracked_agents", count_of(ops->shared.pool, "tracked_agents"));
-    json_object_set_new(record, "memory", memory(ops));
+               figure_of(json_object_get(of->shared->pool, "total"), "warm_start_rate_percent"));
+    set_count(record, "tracked_agents", count_of(of->shared->pool, "tracked_agents"));
+    json_object_set_new(record, "memory", memory(of));
     json_object_set_new(record, "targets", targets());
-    json_object_set_new(record, "worker", worker(ops));
-    json_object_set_new(record, "warnings", warnings(&ops->warnings));
-    json_object_set_new(record, "tuning", tuning(ops));
+    json_object_set_new(record, "worker", worker(of));
+    json_object_set_new(record, "warnings", warnings(of->warnings));
+    json_object_set_new(record, "tuning", tuning(of));
     return record;
 }

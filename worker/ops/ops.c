@@ -5,67 +5,70 @@
 #include "ops/metrics.h"
 #include "ops/optimizer.h"
 #include "ops/prewarm.h"
-#include "ops/shared.h"
 #include "ops/sweeper.h"
 #include "ops/tuning.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static void name_worker(struct wp_ops *ops) {
+struct wp_ops {
+    struct ops_base base;
+    struct shared shared;
+    struct warnings warnings; /* of the last metrics round */
+    struct ops_snapshot snapshot;
+    struct shared_reader *reader;
+    struct http *http;
+    struct sweeper *sweeper;
+    struct prewarm *prewarm;
+    struct optimizer *optimizer;
+    struct tuning *tuning;
+    struct metrics *metrics;
+    bool started;
+};
+
+static void name_worker(struct ops_base *base) {
     char host[64] = "worker";
-    if (ops->config->worker.id[0] != '\0') {
-        snprintf(ops->worker_id, sizeof ops->worker_id, "%s", ops->config->worker.id);
+    if (base->config->worker.id[0] != '\0') {
+        snprintf(base->worker_id, sizeof base->worker_id, "%s", base->config->worker.id);
         return;
     }
     gethostname(host, sizeof host - 1);
-    snprintf(ops->worker_id, sizeof ops->worker_id, "%s-%d", host, (int)getpid());
-}
-
-bool wp_ops_publish_to(struct wp_ops *ops, enum wp_topic topic, int32_t partition, struct wp_str key,
-                       const void *event) {
-    struct wp_buf bytes = {0};
-    struct wp_error error;
-    wp_wire_encode(ops->wire, topic, event, &bytes);
-    struct wp_record record = {
-        .topic = topic, .key = key, .value = wp_buf_str(&bytes), .partition = partition};
-    enum wp_err err = wp_producer_send(ops->producer, &record, &error);
-    wp_buf_done(&bytes);
-    return err == WP_OK;
-}
-
-bool wp_ops_publish(struct wp_ops *ops, enum wp_topic topic, struct wp_str key, const void *event) {
-    return wp_ops_publish_to(ops, topic, -1, key, event);
+    snprintf(base->worker_id, sizeof base->worker_id, "%s-%d", host, (int)getpid());
 }
 
 enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp_config *config,
                        struct wp_stats *stats, struct wp_link *const links[WP_SLOTS],
                        struct wp_producer *producer, struct wp_wire *wire, struct wp_error *error) {
     struct wp_ops *ops = wp_calloc(1, sizeof *ops);
-    *ops = (struct wp_ops){.loop = loop,
-                           .config = config,
-                           .stats = stats,
-                           .producer = producer,
-                           .wire = wire,
-                           .started_wall_ms = wp_clock_wall_ms()};
-    for (int i = 0; i < WP_SLOTS; i++) ops->links[i] = links[i];
-    name_worker(ops);
-    enum wp_err err = http_new(&ops->http, ops, error);
+    struct ops_base *base = &ops->base;
+    *base = (struct ops_base){.loop = loop,
+                              .config = config,
+                              .stats = stats,
+                              .producer = producer,
+                              .wire = wire,
+                              .started_wall_ms = wp_clock_wall_ms()};
+    for (int i = 0; i < WP_SLOTS; i++) base->links[i] = links[i];
+    name_worker(base);
+    ops->snapshot = (struct ops_snapshot){.base = base, .shared = &ops->shared, .warnings = &ops->warnings};
+    ops->reader = shared_reader_new(base, &ops->shared);
+    enum wp_err err = http_new(&ops->http, &ops->snapshot, ops->reader, error);
     if (err) {
+        shared_reader_free(ops->reader);
         free(ops);
         return err;
     }
-    ops->reader = shared_reader_new(ops);
-    ops->optimizer = optimizer_new(ops);
-    ops->tuning = tuning_new(ops);
-    ops->metrics = metrics_new(ops);
+    ops->optimizer = optimizer_new(base);
+    ops->tuning = tuning_new(base);
+    ops->snapshot.optimizer = optimizer_result(ops->optimizer);
+    ops->snapshot.tuning_applied = tuning_applied(ops->tuning);
+    ops->metrics = metrics_new(&ops->snapshot, ops->reader, &ops->warnings, ops->tuning);
     *ret_ops = ops;
     return WP_OK;
 }
 
 void wp_ops_start(struct wp_ops *ops) {
-    ops->sweeper = sweeper_new(ops);
-    ops->prewarm = prewarm_new(ops);
+    ops->sweeper = sweeper_new(&ops->base);
+    ops->prewarm = prewarm_new(&ops->base);
     optimizer_start(ops->optimizer);
     metrics_start(ops->metrics);
     ops->started = true;

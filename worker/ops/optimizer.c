@@ -4,6 +4,7 @@
  * round. The loop's thread. */
 #include "ops/optimizer.h"
 #include "core/log.h"
+#include "ops/figures.h"
 #include "pool/pool_pages.h"
 #include <inttypes.h>
 #include <malloc.h>
@@ -17,7 +18,7 @@ enum { SWEEPS_MAX = 20 }; /* of a slot in a round: what is left waits for the ne
 enum step { STEP_IDLE, STEP_SWEEP_POOL, STEP_SWEEP_CACHE, STEP_TRIM_POOLS };
 
 struct optimizer {
-    struct wp_ops *ops;
+    const struct ops_base *base;
     uv_timer_t timer;
     struct optimizer_result result;
     enum step step;
@@ -38,7 +39,7 @@ static void note_failure(struct optimizer *optimizer, const char *why) {
 }
 
 static void end_round(struct optimizer *optimizer) {
-    struct wp_stats *stats = optimizer->ops->stats;
+    struct wp_stats *stats = optimizer->base->stats;
     malloc_trim(0);
     double after = rss_mb(), released = optimizer->before_mb - after;
     optimizer->step = STEP_IDLE;
@@ -68,14 +69,14 @@ static void trim_pool(struct optimizer *optimizer, const char *philosophy, const
     snprintf(id, sizeof id, "trim/%s/%" PRId64, philosophy, number);
     struct wp_control control = {
         .control_id = wp_str(id), .philosophy = wp_str(philosophy), .op = WP_STR("expire"), .count = surplus};
-    if (!wp_ops_publish(optimizer->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control))
+    if (!wp_ops_publish(optimizer->base, WP_TOPIC_CONTROL, wp_str(philosophy), &control))
         note_failure(optimizer, "Kafka takes no records now");
 }
 
 /* Of one page. */
 static void trim_pools(struct optimizer *optimizer, const redisReply *reply) {
     json_t *stats = wp_ops_parse(reply);
-    int64_t number = count_of(stats, "now") / 1000 / optimizer->ops->config->memory.interval;
+    int64_t number = count_of(stats, "now") / 1000 / optimizer->base->config->memory.interval;
     const char *philosophy;
     json_t *pool;
     json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
@@ -111,7 +112,7 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
 
 /* Sends the step's call; a slot that is away is left out of this round. */
 static void next_step(struct optimizer *optimizer, enum step step) {
-    struct wp_link *const *links = optimizer->ops->links;
+    struct wp_link *const *links = optimizer->base->links;
     for (; step <= STEP_TRIM_POOLS; step++) {
         enum wp_slot slot = step == STEP_SWEEP_CACHE ? WP_SLOT_CACHE : WP_SLOT_POOL;
         bool sweep = step != STEP_TRIM_POOLS;
@@ -135,17 +136,17 @@ static void on_timer(uv_timer_t *timer) {
     next_step(optimizer, STEP_SWEEP_POOL);
 }
 
-struct optimizer *optimizer_new(struct wp_ops *ops) {
+struct optimizer *optimizer_new(const struct ops_base *base) {
     struct optimizer *optimizer = wp_calloc(1, sizeof *optimizer);
-    optimizer->ops = ops;
-    optimizer->result.enabled = ops->config->memory.enabled;
-    uv_timer_init(ops->loop, &optimizer->timer);
+    optimizer->base = base;
+    optimizer->result.enabled = base->config->memory.enabled;
+    uv_timer_init(base->loop, &optimizer->timer);
     optimizer->timer.data = optimizer;
     return optimizer;
 }
 
 void optimizer_start(struct optimizer *optimizer) {
-    const struct wp_config *config = optimizer->ops->config;
+    const struct wp_config *config = optimizer->base->config;
     uint64_t interval = (uint64_t)config->memory.interval * 1000;
     if (config->memory.enabled && !optimizer_running(optimizer))
         uv_timer_start(&optimizer->timer, on_timer, interval, interval);

@@ -2,7 +2,7 @@
  * beyond their pool's size destroyed, and gives heap back. Internal to ops/. */
 #ifndef WP_OPS_OPTIMIZER_H
 #define WP_OPS_OPTIMIZER_H
-#include "ops/ops_internal.h"
+#include "ops/base.h"
 
 struct optimizer_result { /* of the last round */
     bool enabled;         /* memory.enabled */
@@ -10,7 +10,7 @@ struct optimizer_result { /* of the last round */
     double memory_before_mb, memory_after_mb, memory_released_mb; /* resident MiB, 2 places; released >= 0 */
 };
 
-struct optimizer *optimizer_new(struct wp_ops *ops);
+struct optimizer *optimizer_new(const struct ops_base *base);
 /* Idempotent both. With memory.enabled = false nothing is started. A round under way ends after a stop. */
 void optimizer_start(struct optimizer *optimizer);
 void optimizer_stop(struct optimizer *optimizer);

@@ -2,6 +2,7 @@
  * change it once. The loop's thread. */
 #include "ops/prewarm.h"
 #include "core/log.h"
+#include "ops/figures.h"
 #include "pool/pool_pages.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 enum { START_RETRY_MS = 200 };
 
 struct prewarm {
-    struct wp_ops *ops;
+    const struct ops_base *base;
     uv_timer_t start, interval;
     size_t started; /* how many of pool.prewarm were published */
     bool asking, freed;
@@ -20,19 +21,19 @@ struct prewarm {
 static bool publish(struct prewarm *prewarm, const char *philosophy, int64_t count, const char *id) {
     struct wp_control control = {
         .control_id = wp_str(id), .philosophy = wp_str(philosophy), .op = WP_STR("pre_warm"), .count = count};
-    return wp_ops_publish(prewarm->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
+    return wp_ops_publish(prewarm->base, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
 }
 
 /* At start: once a worker, as soon as the topic is there and the producer takes it. */
 static void on_start(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
-    const struct wp_settings *wanted = &prewarm->ops->config->pool.prewarm;
-    if (wp_producer_partitions(prewarm->ops->producer, WP_TOPIC_CONTROL) == 0) return;
+    const struct wp_settings *wanted = &prewarm->base->config->pool.prewarm;
+    if (wp_producer_partitions(prewarm->base->producer, WP_TOPIC_CONTROL) == 0) return;
     while (prewarm->started < wanted->count) {
         const struct wp_setting *pool = &wanted->list[prewarm->started];
         char id[256];
-        snprintf(id, sizeof id, "prewarm/start/%s/%s/%" PRId64, pool->key, prewarm->ops->worker_id,
-                 prewarm->ops->started_wall_ms);
+        snprintf(id, sizeof id, "prewarm/start/%s/%s/%" PRId64, pool->key, prewarm->base->worker_id,
+                 prewarm->base->started_wall_ms);
         if (!publish(prewarm, pool->key, strtoll(pool->value, NULL, 10), id)) return;
         prewarm->started++;
     }
@@ -41,7 +42,7 @@ static void on_start(uv_timer_t *timer) {
 
 static void consider(struct prewarm *prewarm, const char *philosophy, const json_t *pool,
                      int64_t interval_number) {
-    const struct wp_config *config = prewarm->ops->config;
+    const struct wp_config *config = prewarm->base->config;
     if (figure_of(pool, "utilization_percent") >= config->pool.prewarm_below) return;
     if (json_is_true(json_object_get(pool, "draining"))) return;
     int64_t surplus = count_of(pool, "creating") - count_of(pool, "waiting"),
@@ -73,7 +74,7 @@ static void on_stats(void *ctx, const redisReply *reply, const char *error) {
         return;
     }
     json_t *stats = wp_ops_parse(reply);
-    int64_t number = count_of(stats, "now") / 1000 / prewarm->ops->config->pool.prewarm_interval;
+    int64_t number = count_of(stats, "now") / 1000 / prewarm->base->config->pool.prewarm_interval;
     const char *philosophy;
     json_t *pool;
     json_object_foreach(json_object_get(stats, "pools"), philosophy, pool)
@@ -84,7 +85,7 @@ static void on_stats(void *ctx, const redisReply *reply, const char *error) {
 
 static void ask(struct prewarm *prewarm, struct wp_str from) {
     prewarm->asking =
-        wp_link_call(prewarm->ops->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_stats, prewarm) == WP_OK;
+        wp_link_call(prewarm->base->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_stats, prewarm) == WP_OK;
 }
 
 static void on_interval(uv_timer_t *timer) {
@@ -92,16 +93,16 @@ static void on_interval(uv_timer_t *timer) {
     if (!prewarm->asking) ask(prewarm, WP_STR(""));
 }
 
-struct prewarm *prewarm_new(struct wp_ops *ops) {
+struct prewarm *prewarm_new(const struct ops_base *base) {
     struct prewarm *prewarm = wp_calloc(1, sizeof *prewarm);
-    prewarm->ops = ops;
+    prewarm->base = base;
     prewarm->open_handles = 2;
-    uv_timer_init(ops->loop, &prewarm->start);
-    uv_timer_init(ops->loop, &prewarm->interval);
+    uv_timer_init(base->loop, &prewarm->start);
+    uv_timer_init(base->loop, &prewarm->interval);
     prewarm->start.data = prewarm->interval.data = prewarm;
-    if (!ops->config->pool.enabled) return prewarm;
+    if (!base->config->pool.enabled) return prewarm;
     uv_timer_start(&prewarm->start, on_start, 0, START_RETRY_MS);
-    uint64_t interval = (uint64_t)ops->config->pool.prewarm_interval * 1000;
+    uint64_t interval = (uint64_t)base->config->pool.prewarm_interval * 1000;
     if (interval > 0) uv_timer_start(&prewarm->interval, on_interval, interval, interval);
     return prewarm;
 }

@@ -2,9 +2,9 @@
  * to ops/. */
 #ifndef WP_OPS_PREWARM_H
 #define WP_OPS_PREWARM_H
-#include "ops/ops_internal.h"
+#include "ops/base.h"
 
-struct prewarm *prewarm_new(struct wp_ops *ops);
+struct prewarm *prewarm_new(const struct ops_base *base);
 void prewarm_stop(struct prewarm *prewarm);
 void prewarm_free(struct prewarm *prewarm); /* NULL is fine */
 

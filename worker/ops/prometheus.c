@@ -1,7 +1,7 @@
 /* Owns the table of metrics: name, type, help and where each figure comes from. docs/metrics.md lists the
  * same names. The loop's thread. */
 #include "ops/prometheus.h"
-#include "ops/ops_internal.h"
+#include "ops/figures.h"
 #include <inttypes.h>
 #include <stddef.h>
 
@@ -9,7 +9,7 @@ enum type { COUNTER, GAUGE, HISTOGRAM };
 
 struct metric;
 struct page {
-    const struct wp_ops *ops;
+    const struct ops_snapshot *of;
     struct wp_buf *out;
 };
 
@@ -61,7 +61,7 @@ static void write_sample(const struct page *page, const struct metric *metric, c
 /* ---- from the worker's own counters ---- */
 
 static const void *figure(const struct page *page, const struct metric *metric) {
-    return (const char *)page->ops->stats + metric->at;
+    return (const char *)page->of->base->stats + metric->at;
 }
 
 static void of_counter(const struct page *page, const struct metric *metric) {
@@ -89,34 +89,35 @@ static void of_events(const struct page *page, const struct metric *metric) {
     for (int topic = 0; topic < WP_TOPICS_IN; topic++) {
         for (int outcome = 0; outcome < WP_OUTCOMES; outcome++) {
             write_name(page->out, metric, "topic", wp_topics[topic].name, "outcome", outcomes[outcome]);
-            wp_buf_printf(page->out, " %" PRIu64 "\n", page->ops->stats->events[topic][outcome]);
+            wp_buf_printf(page->out, " %" PRIu64 "\n", page->of->base->stats->events[topic][outcome]);
         }
     }
 }
 
 static void of_records(const struct page *page, const struct metric *metric) {
     for (int topic = 0; topic < WP_TOPICS; topic++)
-        write_sample(page, metric, "topic", wp_topics[topic].name, (double)page->ops->stats->records[topic]);
+        write_sample(page, metric, "topic", wp_topics[topic].name,
+                     (double)page->of->base->stats->records[topic]);
 }
 
 static void of_lag(const struct page *page, const struct metric *metric) {
     for (int topic = 0; topic < WP_TOPICS_IN; topic++)
-        write_sample(page, metric, "topic", wp_topics[topic].name, (double)page->ops->stats->lag[topic]);
+        write_sample(page, metric, "topic", wp_topics[topic].name, (double)page->of->base->stats->lag[topic]);
 }
 
 static void of_answers(const struct page *page, const struct metric *metric) {
-    const struct wp_stats *stats = page->ops->stats;
+    const struct wp_stats *stats = page->of->base->stats;
     write_sample(page, metric, "status", "assigned", (double)stats->assigned);
     write_sample(page, metric, "status", "rejected", (double)stats->rejected);
     write_sample(page, metric, "status", "lost", (double)stats->lost);
 }
 
 static void of_partitions(const struct page *page, const struct metric *metric) {
-    write_sample(page, metric, NULL, NULL, page->ops->stats->partitions);
+    write_sample(page, metric, NULL, NULL, page->of->base->stats->partitions);
 }
 
 static void of_readiness(const struct page *page, const struct metric *metric) {
-    const struct wp_stats *stats = page->ops->stats;
+    const struct wp_stats *stats = page->of->base->stats;
     write_sample(page, metric, "part", "kafka", stats->kafka.ready);
     write_sample(page, metric, "part", "redis", stats->redis.ready);
     write_sample(page, metric, "part", "state", stats->state.ready);
@@ -129,7 +130,7 @@ static void of_rss(const struct page *page, const struct metric *metric) {
 }
 
 static void of_start(const struct page *page, const struct metric *metric) {
-    write_sample(page, metric, NULL, NULL, (double)page->ops->started_wall_ms / 1000.0);
+    write_sample(page, metric, NULL, NULL, (double)page->of->base->started_wall_ms / 1000.0);
 }
 
 static void of_build(const struct page *page, const struct metric *metric) {
@@ -137,7 +138,7 @@ static void of_build(const struct page *page, const struct metric *metric) {
 }
 
 static void of_warnings(const struct page *page, const struct metric *metric) {
-    const struct warnings *warnings = &page->ops->warnings;
+    const struct warnings *warnings = page->of->warnings;
     for (size_t i = 0; i < warnings->count; i++) {
         write_name(page->out, metric, "code", warnings->list[i].code, "subject", warnings->list[i].subject);
         wp_buf_add_str(page->out, " 1\n");
@@ -147,7 +148,7 @@ static void of_warnings(const struct page *page, const struct metric *metric) {
 /* ---- of the shared state, as it was read last ---- */
 
 static void of_shared_time(const struct page *page, const struct metric *metric) {
-    write_sample(page, metric, NULL, NULL, (double)page->ops->shared.pool_wall_ms / 1000.0);
+    write_sample(page, metric, NULL, NULL, (double)page->of->shared->pool_wall_ms / 1000.0);
 }
 
 static void of_members(const struct page *page, const struct metric *metric, const json_t *members,
@@ -159,27 +160,27 @@ static void of_members(const struct page *page, const struct metric *metric, con
 }
 
 static void of_pools(const struct page *page, const struct metric *metric) {
-    of_members(page, metric, json_object_get(page->ops->shared.pool, "pools"), "philosophy");
+    of_members(page, metric, json_object_get(page->of->shared->pool, "pools"), "philosophy");
 }
 
 static void of_hosts(const struct page *page, const struct metric *metric) {
-    of_members(page, metric, json_object_get(page->ops->shared.pool, "hosts"), "host");
+    of_members(page, metric, json_object_get(page->of->shared->pool, "hosts"), "host");
 }
 
 static void of_namespaces(const struct page *page, const struct metric *metric) {
-    of_members(page, metric, json_object_get(page->ops->shared.cache, "namespaces"), "namespace");
+    of_members(page, metric, json_object_get(page->of->shared->cache, "namespaces"), "namespace");
 }
 
 static void of_pool(const struct page *page, const struct metric *metric) {
-    const json_t *pool = page->ops->shared.pool, *total = json_object_get(pool, "total");
+    const json_t *pool = page->of->shared->pool, *total = json_object_get(pool, "total");
     if (!pool) return;
     write_sample(page, metric, NULL, NULL,
                  figure_of(json_object_get(total, metric->field) ? total : pool, metric->field));
 }
 
 static void of_cache(const struct page *page, const struct metric *metric) {
-    if (page->ops->shared.cache)
-        write_sample(page, metric, NULL, NULL, figure_of(page->ops->shared.cache, metric->field));
+    if (page->of->shared->cache)
+        write_sample(page, metric, NULL, NULL, figure_of(page->of->shared->cache, metric->field));
 }
 
 #define STAT(name) .at = offsetof(struct wp_stats, name)
@@ -284,9 +285,9 @@ static const struct metric metrics[] = {
      FIELD("misses")},
 };
 
-void wp_prometheus_write(struct wp_ops *ops, struct wp_buf *out) {
+void wp_prometheus_write(const struct ops_snapshot *snapshot, struct wp_buf *out) {
     static const char *const types[] = {"counter", "gauge", "histogram"};
-    struct page page = {ops, out};
+    struct page page = {snapshot, out};
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         const struct metric *metric = &metrics[i];
         wp_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,

@@ -2,8 +2,8 @@
 #ifndef WP_OPS_PROMETHEUS_H
 #define WP_OPS_PROMETHEUS_H
 #include "core/buf.h"
+#include "ops/snapshot.h"
 
-struct wp_ops;
-void wp_prometheus_write(struct wp_ops *ops, struct wp_buf *out);
+void wp_prometheus_write(const struct ops_snapshot *snapshot, struct wp_buf *out);
 
 #endif

@@ -2,13 +2,15 @@
  * flight once at most. The loop's thread. */
 #include "ops/shared.h"
 #include "core/clock.h"
+#include "ops/figures.h"
 #include "pool/pool_pages.h"
 #include <stdlib.h>
 
 enum { OLD_US = 1000000 };
 
 struct shared_reader {
-    struct wp_ops *ops;
+    const struct ops_base *base;
+    struct shared *into;
     int asking; /* answers that are awaited */
     bool freed;
     json_t *pages;    /* of the pools, as far as they have come; owned */
@@ -46,26 +48,26 @@ static void on_pool(void *ctx, const redisReply *reply, const char *error) {
     if (page) wp_pool_pages_add(&reader->pages, page);
     struct wp_str next = page ? wp_pool_pages_next(reader->pages) : WP_STR("");
     if (!reader->freed && next.len > 0 && ask_pools(reader, next)) return;
-    if (!reader->freed && page && next.len == 0 && replace(&reader->ops->shared.pool, reader->pages)) {
+    if (!reader->freed && page && next.len == 0 && replace(&reader->into->pool, reader->pages)) {
         reader->pages = NULL;
-        reader->ops->shared.pool_wall_ms = wp_clock_wall_ms();
+        reader->into->pool_wall_ms = wp_clock_wall_ms();
     }
     on_answer(reader);
 }
 
 static bool ask_pools(struct shared_reader *reader, struct wp_str from) {
-    return wp_link_call(reader->ops->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_pool, reader) == WP_OK;
+    return wp_link_call(reader->base->links[WP_SLOT_POOL], "pool_stats", &from, 1, on_pool, reader) == WP_OK;
 }
 
 static void on_cache(void *ctx, const redisReply *reply, const char *error) {
     struct shared_reader *reader = ctx;
     (void)error;
-    if (!reader->freed) (void)replace(&reader->ops->shared.cache, wp_ops_parse(reply));
+    if (!reader->freed) (void)replace(&reader->into->cache, wp_ops_parse(reply));
     on_answer(reader);
 }
 
 void shared_read(struct shared_reader *reader, shared_done done, void *ctx) {
-    struct wp_link *const *links = reader->ops->links;
+    struct wp_link *const *links = reader->base->links;
     if (!reader->done) {
         reader->done = done;
         reader->ctx = ctx;
@@ -85,9 +87,10 @@ void shared_read_if_old(struct shared_reader *reader) {
         shared_read(reader, NULL, NULL);
 }
 
-struct shared_reader *shared_reader_new(struct wp_ops *ops) {
+struct shared_reader *shared_reader_new(const struct ops_base *base, struct shared *into) {
     struct shared_reader *reader = wp_calloc(1, sizeof *reader);
-    reader->ops = ops;
+    reader->base = base;
+    reader->into = into;
     return reader;
 }
 

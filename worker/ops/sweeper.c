@@ -9,7 +9,7 @@
 enum { SWEEP_PARTITION = 0, LOST_US = 5000000 /* on its way for so long: another one */ };
 
 struct sweeper {
-    struct wp_ops *ops;
+    const struct ops_base *base;
     uv_timer_t timer;
     bool owner, asking, freed, closed;
     int64_t sent_us;   /* when the last one was published; 0: never */
@@ -20,7 +20,7 @@ struct sweeper {
 static uint64_t finished(const struct sweeper *sweeper) {
     uint64_t sum = 0;
     for (int outcome = 0; outcome < WP_OUTCOMES; outcome++)
-        sum += sweeper->ops->stats->events[WP_TOPIC_EVENT][outcome];
+        sum += sweeper->base->stats->events[WP_TOPIC_EVENT][outcome];
     return sum;
 }
 
@@ -32,7 +32,7 @@ static bool in_flight(const struct sweeper *sweeper) {
 static void publish(struct sweeper *sweeper, const char *state, struct wp_str host) {
     struct wp_container_event event = {
         .container_id = WP_STR("-"), .philosophy = WP_STR("-"), .host = host, .state = wp_str(state)};
-    if (!wp_ops_publish_to(sweeper->ops, WP_TOPIC_EVENT, SWEEP_PARTITION, WP_STR("sweep"), &event)) return;
+    if (!wp_ops_publish_to(sweeper->base, WP_TOPIC_EVENT, SWEEP_PARTITION, WP_STR("sweep"), &event)) return;
     sweeper->sent_us = wp_clock_us();
     sweeper->finished = finished(sweeper);
 }
@@ -60,15 +60,15 @@ static void on_timer(uv_timer_t *timer) {
     struct sweeper *sweeper = timer->data;
     if (!sweeper->owner || sweeper->asking || in_flight(sweeper)) return;
     sweeper->asking =
-        wp_link_call(sweeper->ops->links[WP_SLOT_POOL], "due", NULL, 0, on_due, sweeper) == WP_OK;
+        wp_link_call(sweeper->base->links[WP_SLOT_POOL], "due", NULL, 0, on_due, sweeper) == WP_OK;
 }
 
-struct sweeper *sweeper_new(struct wp_ops *ops) {
+struct sweeper *sweeper_new(const struct ops_base *base) {
     struct sweeper *sweeper = wp_calloc(1, sizeof *sweeper);
-    sweeper->ops = ops;
-    uv_timer_init(ops->loop, &sweeper->timer);
+    sweeper->base = base;
+    uv_timer_init(base->loop, &sweeper->timer);
     sweeper->timer.data = sweeper;
-    uint64_t interval = (uint64_t)ops->config->worker.sweep_ms;
+    uint64_t interval = (uint64_t)base->config->worker.sweep_ms;
     uv_timer_start(&sweeper->timer, on_timer, interval, interval);
     return sweeper;
 }

@@ -2,9 +2,9 @@
  */
 #ifndef WP_OPS_SWEEPER_H
 #define WP_OPS_SWEEPER_H
-#include "ops/ops_internal.h"
+#include "ops/base.h"
 
-struct sweeper *sweeper_new(struct wp_ops *ops);
+struct sweeper *sweeper_new(const struct ops_base *base);
 /* Only the worker that owns the partition sweeps. */
 void sweeper_set_owner(struct sweeper *sweeper, bool owner);
 void sweeper_stop(struct sweeper *sweeper);

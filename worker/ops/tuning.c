@@ -3,6 +3,7 @@
  * of what happened since this worker looked last, an interval ago. The loop's thread. */
 #include "ops/tuning.h"
 #include "core/log.h"
+#include "ops/figures.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct look {       /* at one slot, an interval ago */
 };
 
 struct tuning {
-    struct wp_ops *ops;
+    const struct ops_base *base;
     struct look cache, pool;
     json_t *applied; /* owned */
 };
@@ -24,14 +25,14 @@ struct tuning {
 /* Is it the first look in an interval, with an earlier one to compare with? */
 static bool is_due(struct tuning *tuning, const struct look *look, const json_t *stats) {
     return look->before && stats &&
-           count_of(stats, "now") / 1000 / tuning->ops->config->tuning.interval > look->number;
+           count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval > look->number;
 }
 
 static void remember(struct tuning *tuning, struct look *look, json_t *stats, bool due) {
     if (!stats || (look->before && !due)) return;
     json_decref(look->before);
     look->before = json_incref(stats);
-    look->number = count_of(stats, "now") / 1000 / tuning->ops->config->tuning.interval;
+    look->number = count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval;
 }
 
 static void note(struct tuning *tuning, const char *subject, const char *text) {
@@ -60,13 +61,13 @@ static void tune_cache(struct tuning *tuning, const json_t *before, const json_t
     int64_t lookups, max = count_of(now, "max_size");
     if (!rate_since(before, now, "hits", "misses", ENOUGH_LOOKUPS, &rate, &lookups) || rate >= LOW_RATE)
         return;
-    int64_t wanted = at_most(2 * max, tuning->ops->config->tuning.max_cache_entries);
+    int64_t wanted = at_most(2 * max, tuning->base->config->tuning.max_cache_entries);
     if (wanted <= max) return; /* at the ceiling: the warning stays */
     char id[64], text[160];
     snprintf(id, sizeof id, "tuning/cache/%" PRId64, number);
     struct wp_cache_event event = {
         .event_id = wp_str(id), .op = WP_STR("resize"), .ttl_seconds = WP_ABSENT, .count = wanted};
-    if (!wp_ops_publish(tuning->ops, WP_TOPIC_CACHE, wp_str(id), &event)) return;
+    if (!wp_ops_publish(tuning->base, WP_TOPIC_CACHE, wp_str(id), &event)) return;
     snprintf(text, sizeof text,
              "cache.max_entries from %" PRId64 " to %" PRId64 ": %.2f %% of %" PRId64 " lookups were hits",
              max, wanted, rate, lookups);
@@ -75,7 +76,7 @@ static void tune_cache(struct tuning *tuning, const json_t *before, const json_t
 
 static void tune_pool(struct tuning *tuning, const char *philosophy, const json_t *before, const json_t *now,
                       int64_t number) {
-    const struct wp_config *config = tuning->ops->config;
+    const struct wp_config *config = tuning->base->config;
     double rate;
     int64_t starts, size = count_of(now, "pool_size");
     if (!before || json_is_true(json_object_get(now, "draining")) ||
@@ -89,7 +90,7 @@ static void tune_pool(struct tuning *tuning, const char *philosophy, const json_
     snprintf(id, sizeof id, "tuning/pool/%s/%" PRId64, philosophy, number);
     struct wp_control control = {
         .control_id = wp_str(id), .philosophy = wp_str(philosophy), .op = WP_STR("resize"), .count = wanted};
-    if (!wp_ops_publish(tuning->ops, WP_TOPIC_CONTROL, wp_str(philosophy), &control)) return;
+    if (!wp_ops_publish(tuning->base, WP_TOPIC_CONTROL, wp_str(philosophy), &control)) return;
     snprintf(text, sizeof text,
              "size of pool %s from %" PRId64 " to %" PRId64 ": %.2f %% of %" PRId64 " starts were warm",
              philosophy, size, wanted, rate, starts);
@@ -103,9 +104,9 @@ static void tune_pools(struct tuning *tuning, const json_t *before, const json_t
         tuning, philosophy, json_object_get(json_object_get(before, "pools"), philosophy), pool, number);
 }
 
-void tuning_consider(struct tuning *tuning) {
-    const struct wp_config *config = tuning->ops->config;
-    json_t *cache = tuning->ops->shared.cache, *pool = tuning->ops->shared.pool;
+void tuning_consider(struct tuning *tuning, const struct shared *shared) {
+    const struct wp_config *config = tuning->base->config;
+    json_t *cache = shared->cache, *pool = shared->pool;
     if (config->tuning.mode != WP_TUNING_APPLY) return;
     bool cache_due = is_due(tuning, &tuning->cache, cache), pool_due = is_due(tuning, &tuning->pool, pool);
     if (cache_due || pool_due) json_array_clear(tuning->applied);
@@ -127,9 +128,9 @@ const char *tuning_mode_name(enum wp_tuning mode) {
     return names[mode];
 }
 
-struct tuning *tuning_new(struct wp_ops *ops) {
+struct tuning *tuning_new(const struct ops_base *base) {
     struct tuning *tuning = wp_calloc(1, sizeof *tuning);
-    tuning->ops = ops;
+    tuning->base = base;
     tuning->applied = json_array();
     return tuning;
 }

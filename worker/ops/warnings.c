@@ -1,7 +1,7 @@
 /* Owns the list of warnings. Figures in, sentences out; the loop's thread. */
 #include "ops/warnings.h"
 #include "core/log.h"
-#include "ops/ops_internal.h"
+#include "ops/figures.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

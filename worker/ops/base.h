@@ -1,0 +1,26 @@
+/* What each part of ops/ is given: the loop, the configuration, the counters, and the ways out to Redis and
+ * Kafka. None of it is the state of another part. Internal to ops/. */
+#ifndef WP_OPS_BASE_H
+#define WP_OPS_BASE_H
+#include "kafka/producer.h"
+#include "store/link.h"
+#include "wire/wire.h"
+
+struct ops_base { /* constant once it is filled; the pointers are borrowed */
+    uv_loop_t *loop;
+    const struct wp_config *config;
+    struct wp_stats *stats;
+    struct wp_link *links[WP_SLOTS];
+    struct wp_producer *producer;
+    struct wp_wire *wire;
+    char worker_id[128]; /* worker.id, else host name and process id */
+    int64_t started_wall_ms;
+};
+
+/* Publishes an event of ours (nobody waits for it); false when the producer cannot take it now. */
+bool wp_ops_publish(const struct ops_base *base, enum wp_topic topic, struct wp_str key, const void *event);
+/* The same to a partition of its own choice, -1: by the key. */
+bool wp_ops_publish_to(const struct ops_base *base, enum wp_topic topic, int32_t partition, struct wp_str key,
+                       const void *event);
+
+#endif

@@ -1,0 +1,22 @@
+/* Where figures come from that no counter holds: answers of Redis, and the process itself. Internal to ops/.
+ */
+#ifndef WP_OPS_FIGURES_H
+#define WP_OPS_FIGURES_H
+#include <hiredis/hiredis.h>
+#include <jansson.h>
+#include <stdint.h>
+
+/* A number of a JSON object, 0 when there is none. */
+static inline double figure_of(const json_t *object, const char *name) {
+    return json_number_value(json_object_get(object, name));
+}
+static inline int64_t count_of(const json_t *object, const char *name) {
+    return (int64_t)figure_of(object, name);
+}
+/* The JSON object that a read function answered with; NULL when it is an error or none. Owned by the caller.
+ */
+json_t *wp_ops_parse(const redisReply *reply);
+/* Resident memory of this process, bytes; 0 when /proc is not there. */
+uint64_t wp_ops_rss_bytes(void);
+
+#endif

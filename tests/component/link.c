@@ -133,7 +133,7 @@ Test(link, comes_back_after_redis_was_killed_and_fails_what_was_under_way) {
     cr_assert_eq(w.ups, 2);
 }
 
-Test(link, waits_longer_after_each_failure_up_to_two_seconds) {
+Test(link, waits_longer_after_each_failure_up_to_half_a_second) {
     test_redis_kill(&w.redis);
     open_link();
     int64_t start = wp_clock_us();
@@ -244,6 +244,47 @@ Test(link, is_ready_and_answers_only_while_enough_replicas_follow) {
     test_redis_resume(&replica);
     WAIT(wp_link_ready(w.link));
     test_redis_stop(&replica);
+}
+
+Test(link, leaves_a_primary_that_became_a_replica_and_is_not_ready_until_it_is_one_again) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    test_redis_command(&w.redis, "REPLICAOF 127.0.0.1 1");
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(!wp_link_ready(w.link) && SAYS("READONLY") && SAYS("redis.url"));
+    for (int i = 0; i < 50; i++) turn();
+    cr_assert(!wp_link_ready(w.link), "a replica is no primary, however often it is asked");
+    test_redis_command(&w.redis, "REPLICAOF NO ONE");
+    int64_t back_us = wp_clock_us();
+    WAIT(wp_link_ready(w.link));
+    cr_log_info("ready %lld ms after the server was a primary again",
+                (long long)(wp_clock_us() - back_us) / 1000);
+    cr_assert_str_empty(wp_link_reason(w.link));
+}
+
+Test(link, says_that_the_server_has_no_memory_left_and_keeps_the_connection) {
+    const struct wp_str acquire[] = {WP_STR("c/t/0"), WP_STR("0"), WP_STR("6"), WP_STR("7"), WP_STR("\x90")};
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    test_redis_command(&w.redis, "CONFIG SET maxmemory 1");
+    cr_assert_eq(wp_link_call(w.link, "acquire", acquire, 5, on_reply, NULL), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert(strncmp(w.error, "OOM", 3) == 0, "%s", w.error);
+    cr_assert(wp_link_ready(w.link), "what frees memory may still be called");
+    cr_assert(SAYS("maxmemory") && SAYS("redis.url"), "%s", wp_link_reason(w.link));
+    test_redis_command(&w.redis, "CONFIG SET maxmemory 0");
+    cr_assert_eq(wp_link_call(w.link, "acquire", acquire, 5, on_reply, NULL), WP_OK);
+    WAIT(w.replies == 3);
+    cr_assert_str_empty(wp_link_reason(w.link));
+}
+
+Test(link, resolves_a_name_and_says_when_it_has_no_address) {
+    set("redis.url", "redis://no-such-name.invalid:6379");
+    open_link();
+    WAIT(SAYS("no-such-name.invalid has no address"));
+    cr_assert(!wp_link_ready(w.link));
 }
 
 Test(link, fails_what_is_under_way_when_it_is_freed) {

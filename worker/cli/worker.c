@@ -52,7 +52,7 @@ static void update_redis_health(struct worker *w) {
     health->ready = true;
     health->reason[0] = '\0';
     for (int i = 0; i < WP_SLOTS; i++) {
-        if (w->links[i] && wp_link_ready(w->links[i])) continue;
+        if (w->links[i] && wp_link_ready(w->links[i]) && !*wp_link_reason(w->links[i])) continue;
         health->ready = false;
         snprintf(health->reason, sizeof health->reason, "%s",
                  w->links[i] ? wp_link_reason(w->links[i]) : "not connected yet");

@@ -11,15 +11,18 @@
 #include "store/connect.h"
 #include "store/functions.h"
 #include "store/library.h"
+#include "store/refusal.h"
 #include "store/tls.h"
 #include "store/url.h"
+#include <arpa/inet.h>
 #include <hiredis/adapters/libuv.h>
 #include <hiredis/async.h>
 #include <stdlib.h>
 
 enum {
     BACKOFF_FIRST_MS = 50,
-    BACKOFF_MAX_MS = 2000,
+    BACKOFF_MAX_MS = 500,
+    REFUSED_US = 2000000, /* a refusal that does not come again for so long is over */
     WATCH_MS = 250,
     TICK_US = 1000000,
     TICK_MAX_US = 10000000,
@@ -35,6 +38,7 @@ struct call { /* in the order sent; hiredis answers in that order */
     void *ctx;
     int64_t sent_us;
     bool writes;
+    const char *function;
     redisReply *kept; /* with redis.wait_replicas: the answer, until WAIT has answered too */
 };
 
@@ -65,10 +69,16 @@ struct wp_link {
     int64_t acked_us;  /* when the last acknowledged call that writes was sent; 0: there was none */
     struct call *oldest, **youngest;
     uv_timer_t retry, watch;
+    uv_getaddrinfo_t resolve;
+    bool resolving;           /* resolve is under way */
+    unsigned tries;           /* of addresses that a name has */
+    int64_t watched_us;       /* when the watch looked last: to notice that the loop stood still */
+    int64_t refused_us;       /* when the server refused a call last; 0: it serves */
+    const char *refused_what; /* the function whose call it refused */
     int64_t state_since_us;
     int backoff_ms, open_handles;
     bool freed;
-    char reason[640];
+    char reason[1024];
 };
 
 static const char too_few_replicas[] = "fewer replicas than redis.wait_replicas have the change";
@@ -76,6 +86,7 @@ static const char too_few_replicas[] = "fewer replicas than redis.wait_replicas 
 static void connect_now(struct wp_link *link);
 static void load_next(struct wp_link *link);
 static void be_ready(struct wp_link *link);
+static void serves_again(struct wp_link *link);
 
 bool wp_link_ready(const struct wp_link *link) {
     return link->state == LINK_READY;
@@ -90,6 +101,7 @@ static void set_state(struct wp_link *link, enum link_state state) {
     link->state_since_us = wp_clock_us();
     if (state == LINK_READY) {
         link->backoff_ms = BACKOFF_FIRST_MS;
+        link->refused_us = 0;
         link->reason[0] = '\0';
         wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", link->slot == WP_SLOT_POOL ? "pool" : "cache",
                link->url.shown);
@@ -117,9 +129,11 @@ static void on_retry(uv_timer_t *timer) {
     connect_now(timer->data);
 }
 
+/* Half of the pause is drawn, so that workers that lost the same Redis do not come back all at once. */
 static void retry_later(struct wp_link *link) {
     if (link->freed) return;
-    uv_timer_start(&link->retry, on_retry, (uint64_t)link->backoff_ms, 0);
+    uint64_t half = (uint64_t)link->backoff_ms / 2;
+    uv_timer_start(&link->retry, on_retry, half + uv_hrtime() / 1000 % (half + 1), 0);
     link->backoff_ms = link->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : link->backoff_ms * 2;
 }
 
@@ -149,8 +163,12 @@ static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisRe
     if (link->redis != redis) return true; /* an answer of a connection that was given up */
     if (!reply) return true;               /* on_disconnected follows */
     if (reply->type != REDIS_REPLY_ERROR) return false;
-    char text[200];
-    snprintf(text, sizeof text, "%s: %s", doing, reply->str);
+    char text[400];
+    const struct wp_refusal_words *refusal = wp_refusal_of(reply->str);
+    if (refusal)
+        snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
+    else
+        snprintf(text, sizeof text, "%s: %s", doing, reply->str);
     drop(link, text);
     return true;
 }
@@ -343,11 +361,11 @@ static void on_connected(const redisAsyncContext *redis, int status) {
     if (link->redis) redisAsyncCommand(link->redis, on_selected, link, "SELECT %d", url->db);
 }
 
-static void connect_now(struct wp_link *link) {
+/* host: an address, not a name: nothing here waits. */
+static void connect_to(struct wp_link *link, const char *host) {
     struct wp_error error = {0};
-    redisAsyncContext *redis = link->url.path ? redisAsyncConnectUnix(link->url.path)
-                                              : redisAsyncConnect(link->url.host, link->url.port);
-    set_state(link, LINK_CONNECTING);
+    redisAsyncContext *redis =
+        link->url.path ? redisAsyncConnectUnix(link->url.path) : redisAsyncConnect(host, link->url.port);
     if (!redis || redis->err) {
         say_reason(link, redis ? redis->errstr : "out of memory");
         if (redis) redisAsyncFree(redis);
@@ -364,6 +382,54 @@ static void connect_now(struct wp_link *link) {
     }
     redisAsyncSetDisconnectCallback(redis, on_disconnected);
     redisAsyncSetConnectCallback(redis, on_connected); /* last: an error in it is told by calling back */
+}
+
+static void free_when_closed(struct wp_link *link);
+
+/* The next of a name's addresses at each try: one of them may be of a server that is gone. */
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
+    struct wp_link *link = request->data;
+    char text[300], address[INET6_ADDRSTRLEN] = "";
+    int count = 0;
+    link->resolving = false;
+    for (struct addrinfo *each = found; each; each = each->ai_next) count++;
+    struct addrinfo *chosen = found;
+    for (unsigned i = count ? link->tries++ % (unsigned)count : 0; i > 0; i--) chosen = chosen->ai_next;
+    if (!status && chosen->ai_family == AF_INET6)
+        status = uv_ip6_name((const struct sockaddr_in6 *)chosen->ai_addr, address, sizeof address);
+    else if (!status)
+        status = uv_ip4_name((const struct sockaddr_in *)chosen->ai_addr, address, sizeof address);
+    uv_freeaddrinfo(found);
+    if (link->freed) {
+        free_when_closed(link);
+    } else if (status) {
+        snprintf(text, sizeof text, "the name %s has no address (%s)", link->url.host, uv_strerror(status));
+        say_reason(link, text);
+        set_state(link, LINK_DOWN);
+        retry_later(link);
+    } else {
+        connect_to(link, address);
+    }
+}
+
+/* Names are resolved anew each time, off the loop: after a failover the same name leads elsewhere. */
+static void connect_now(struct wp_link *link) {
+    struct in6_addr ignored;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    if (link->resolving) { /* for longer than a try may take: that answer is waited for */
+        retry_later(link);
+        return;
+    }
+    set_state(link, LINK_CONNECTING);
+    if (link->url.path || inet_pton(AF_INET, link->url.host, &ignored) == 1 ||
+        inet_pton(AF_INET6, link->url.host, &ignored) == 1) {
+        connect_to(link, link->url.host);
+        return;
+    }
+    link->resolve.data = link;
+    int err = uv_getaddrinfo(link->loop, &link->resolve, on_resolved, link->url.host, NULL, &hints);
+    link->resolving = err == 0;
+    if (err) retry_later(link);
 }
 
 static void on_ticked(void *ctx, const redisReply *reply, const char *error) {
@@ -386,7 +452,12 @@ static void tick(struct wp_link *link) {
 /* A call without an answer for redis.timeout_ms, or a connection that does not come up: start over. */
 static void on_watch(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
-    int64_t limit = wp_clock_us() - link->config->redis.timeout_ms * 1000;
+    int64_t now = wp_clock_us(), limit = now - link->config->redis.timeout_ms * 1000;
+    /* When the loop itself stood still, answers may have come that it has not read yet. */
+    bool stalled = link->watched_us && now - link->watched_us > 2 * WATCH_MS * 1000;
+    link->watched_us = now;
+    if (link->refused_us && now - link->refused_us > REFUSED_US) serves_again(link);
+    if (stalled) return;
     if (link->oldest && link->oldest->sent_us < limit)
         drop(link, "no answer within redis.timeout_ms");
     else if (link->redis && link->state != LINK_READY && link->state_since_us < limit)
@@ -425,6 +496,29 @@ enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct
     return WP_OK;
 }
 
+static void serves_again(struct wp_link *link) {
+    link->refused_us = 0;
+    if (link->state == LINK_READY) link->reason[0] = '\0';
+}
+
+/* The link stays: what frees memory, and what reads, may still be called. But the worker is not ready, and
+ * says why. */
+static void note_refusal(struct wp_link *link, const struct call *call, const redisReply *reply) {
+    const struct wp_refusal_words *refusal =
+        reply->type == REDIS_REPLY_ERROR ? wp_refusal_of(reply->str) : NULL;
+    if (!refusal) {
+        if (link->refused_us && call->function == link->refused_what) serves_again(link);
+        return;
+    }
+    char text[400];
+    snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
+    if (!link->refused_us && link->state == LINK_READY)
+        wp_log(WP_LOG_WARN, "redis_refuses", "url=%s reason=%s", link->url.shown, text);
+    say_reason(link, text);
+    link->refused_us = wp_clock_us();
+    link->refused_what = call->function;
+}
+
 /* An error that a function raised about its events begins so; any other is the server's state. */
 bool wp_link_is_transient(const redisReply *reply) {
     static const char about_events[] = "WPFN ";
@@ -437,6 +531,8 @@ static const char *mended_anew(const struct wp_link *link, const redisReply *rep
     if (!reply || reply->type != REDIS_REPLY_ERROR) return NULL;
     if (strncmp(reply->str, "ERR Function not found", 22) == 0)
         return "its functions are gone; they are loaded again";
+    const struct wp_refusal_words *refusal = wp_refusal_of(reply->str);
+    if (refusal && refusal->anew) return refusal->means;
     bool asks = strncmp(reply->str, "NOSETTINGS", 10) == 0 || strncmp(reply->str, "WRONGFORMAT", 11) == 0;
     return asks && link->settings.map.len > 0 ? reply->str : NULL;
 }
@@ -446,6 +542,7 @@ static void finish(struct call *call, const redisReply *reply, const char *why) 
     link->stats->redis_calls++;
     if (reply) wp_histogram_add(&link->stats->redis_call, wp_clock_us() - call->sent_us);
     if (!reply || reply->type == REDIS_REPLY_ERROR) link->stats->redis_errors++;
+    if (reply) note_refusal(link, call, reply);
     if (reply && reply->type != REDIS_REPLY_ERROR && call->writes) link->acked_us = call->sent_us;
     call->reply(call->ctx, reply, reply ? NULL : why);
     if (call->kept) freeReplyObject(call->kept);
@@ -509,8 +606,12 @@ enum wp_err wp_link_call(struct wp_link *link, const char *function, const struc
     for (size_t i = 0; i < count; i++)
         argv[first + i] = args[i].ptr ? args[i].ptr : "", lengths[first + i] = args[i].len;
     struct call *call = wp_calloc(1, sizeof *call);
-    *call = (struct call){
-        .link = link, .reply = reply, .ctx = ctx, .sent_us = wp_clock_us(), .writes = !f->read_only};
+    *call = (struct call){.link = link,
+                          .reply = reply,
+                          .ctx = ctx,
+                          .function = f->name,
+                          .sent_us = wp_clock_us(),
+                          .writes = !f->read_only};
     bool wait = !f->read_only && link->config->redis.wait_replicas > 0;
     if (redisAsyncCommandArgv(link->redis, wait ? on_reply_before_wait : on_reply, call, (int)(first + count),
                               argv, lengths) != REDIS_OK) {
@@ -523,14 +624,19 @@ enum wp_err wp_link_call(struct wp_link *link, const char *function, const struc
     return WP_OK;
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct wp_link *link = handle->data;
-    if (--link->open_handles > 0) return;
+static void free_when_closed(struct wp_link *link) {
+    if (link->open_handles > 0 || link->resolving) return;
     wp_redis_url_done(&link->url);
     wp_buf_done(&link->settings.map);
     free(link->settings.owner);
     free(link->root);
     free(link);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct wp_link *link = handle->data;
+    link->open_handles--;
+    free_when_closed(link);
 }
 
 void wp_link_free(struct wp_link *link) {
@@ -541,6 +647,7 @@ void wp_link_free(struct wp_link *link) {
     link->state = LINK_CLOSED;
     say_reason(link, "the worker is stopping");
     if (redis) redisAsyncFree(redis);
+    if (link->resolving) (void)uv_cancel((uv_req_t *)&link->resolve);
     uv_close((uv_handle_t *)&link->retry, on_closed);
     uv_close((uv_handle_t *)&link->watch, on_closed);
 }

@@ -23,7 +23,8 @@ enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct
                         enum wp_slot slot, struct wp_stats *stats, wp_link_state state, void *ctx,
                         struct wp_error *error) WP_MUST_CHECK;
 bool wp_link_ready(const struct wp_link *link);
-/* Why it is not ready, one sentence; empty when it is. */
+/* Why it is not ready, one sentence; empty when it is. Also why the server refuses calls (no memory, no disk,
+ * ...) while the link is ready: then what frees memory may still be called, but the worker is not ready. */
 const char *wp_link_reason(const struct wp_link *link);
 /* FCALL function 1 {key} args. WP_ERR_REDIS when not ready: no reply will come. `function` is a base name
  * ("acquire"). */

@@ -1,0 +1,15 @@
+/* Why a Redis server refuses calls, in words: what its error means and what mends it. Pure. */
+#ifndef WP_STORE_REFUSAL_H
+#define WP_STORE_REFUSAL_H
+#include <stdbool.h>
+
+struct wp_refusal_words {
+    const char *code;  /* the first word of Redis' error */
+    const char *means; /* what is the matter and how to mend it */
+    bool anew;         /* connecting anew helps: the address may lead to another server by now */
+};
+
+/* text: an error reply of Redis. NULL: it says nothing about the state of the server. */
+const struct wp_refusal_words *wp_refusal_of(const char *text);
+
+#endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "kafka/admin.h"
+#include "kafka/conf.h"
 
 void bus_config(struct wp_config *config, const char *bootstrap, const char *name) {
     struct wp_error error;

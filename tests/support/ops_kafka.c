@@ -3,6 +3,7 @@
 #include "support/ops_kafka.h"
 #include <criterion/criterion.h>
 #include "kafka/admin.h"
+#include "kafka/conf.h"
 
 static void on_delivered(void *ctx, void *token, const struct wp_report *report) {
     (void)ctx, (void)token, (void)report;

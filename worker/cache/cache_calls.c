@@ -1,6 +1,6 @@
 /* Owns the translation between cache events and the {cache} function. Pure. */
 #include "cache/cache_calls.h"
-#include "kafka/admin.h"
+#include "kafka/conf.h"
 #include <stdlib.h>
 
 enum kind { RESULT = 3, DEAD = 5 };

@@ -1,6 +1,7 @@
 /* `warmpool check`: tries the configuration and every connection; one line each, what is wrong with how to
  * mend it. */
 #include "kafka/admin.h"
+#include "kafka/conf.h"
 #include "cli/check_docker.h"
 #include "cli/check_redis.h"
 #include "cli/command.h"

@@ -1,6 +1,7 @@
 /* `warmpool worker`: owns the loop and the list of what is started on it, in order, and of what is stopped,
  * in reverse. */
 #include "kafka/admin.h"
+#include "kafka/conf.h"
 #include "kafka/health.h"
 #include "cli/command.h"
 #include "cli/options.h"

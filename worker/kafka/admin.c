@@ -8,9 +8,8 @@
 
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
-#define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
-#define LIMIT_MS 1000                 /* the embedded broker never says how large a message may be */
-#define BATCH_BYTES 100               /* max.message.bytes is of a batch: its own header goes off */
+#define LIMIT_MS 1000   /* the embedded broker never says how large a message may be */
+#define BATCH_BYTES 100 /* max.message.bytes is of a batch: its own header goes off */
 
 struct admin {
     rd_kafka_t *rk;
@@ -270,9 +269,4 @@ enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_
     rd_kafka_ConfigResource_destroy_array(list, count);
     close_client(&admin);
     return WP_OK;
-}
-
-int64_t wp_kafka_message_max(const struct wp_config *config) {
-    const char *value = wp_settings_get(&config->kafka, "message.max.bytes");
-    return value ? strtoll(value, NULL, 10) : DEFAULT_MESSAGE_BYTES;
 }

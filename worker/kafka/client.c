@@ -1,6 +1,6 @@
 /* Makes clients; runs work with a client off the loop, and ends it. */
 #include "kafka/client.h"
-#include "kafka/admin.h"
+#include "kafka/conf.h"
 #include "core/buf.h"
 #include "core/err.h"
 

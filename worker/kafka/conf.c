@@ -1,8 +1,10 @@
 /* Client configurations for librdkafka: our defaults, then kafka.* untouched. Any thread. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "kafka/admin.h"
+#include "kafka/conf.h"
 #include "core/log.h"
+
+#define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
 
 struct preset {
     const char *key, *value;
@@ -135,4 +137,9 @@ rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, st
     if (!err) return conf;
     rd_kafka_conf_destroy(conf);
     return NULL;
+}
+
+int64_t wp_kafka_message_max(const struct wp_config *config) {
+    const char *value = wp_settings_get(&config->kafka, "message.max.bytes");
+    return value ? strtoll(value, NULL, 10) : DEFAULT_MESSAGE_BYTES;
 }

@@ -165,9 +165,9 @@ static bool failed(struct wp_link *link, redisAsyncContext *redis, const redisRe
     if (reply->type != REDIS_REPLY_ERROR) return false;
     char text[400];
     const struct wp_refusal_words *refusal = wp_refusal_of(reply->str);
-    if (refusal)
+    if (refusal && strncmp(reply->str, "NOPERM", 6) != 0)
         snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
-    else
+    else /* what was tried says which right is missing */
         snprintf(text, sizeof text, "%s: %s", doing, reply->str);
     drop(link, text);
     return true;

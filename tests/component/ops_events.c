@@ -249,7 +249,8 @@ Test(ops_events, the_optimizer_trims_idle_containers_beyond_the_size) {
     ops_parts_set(&parts, "memory.interval", "1");
     pool_warm(&slot, "react", 5);
     pool_warm(&slot, "multi_agent", 2);
-    ops_parts_set(&parts, "pool.size", "2"); /* a new configuration */
+    ops_parts_set(&parts, "pool.size", "2");
+    ops_parts_say_settings(&parts);
     cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
     struct optimizer *optimizer = optimizer_new(&parts.base);
     optimizer_start(optimizer);

@@ -1,5 +1,6 @@
 /* Owns the loop of tests of ops/. */
 #include "cache/cache_calls.h"
+#include "core/clock.h"
 #include "pool/pool_calls.h"
 #include "support/limits.h"
 #include "support/ops_parts.h"
@@ -18,14 +19,13 @@ void ops_parts_set(struct ops_parts *parts, const char *key, const char *value) 
     cr_assert_eq(wp_config_set(&parts->config, key, value, &error), WP_OK, "%s", error.text);
 }
 
-/* As the pipeline does. */
-static void say_settings(struct ops_parts *parts) {
+static void say_settings(struct ops_parts *parts, int64_t read_ms) {
     static void (*const pack[WP_SLOTS])(struct wp_buf *, const struct wp_config *) = {
         [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
     for (int i = 0; i < WP_SLOTS; i++) {
         struct wp_buf settings = {0};
         pack[i](&settings, &parts->config);
-        wp_link_settings(parts->base.links[i], parts->base.worker_id, 0, wp_buf_str(&settings));
+        wp_link_settings(parts->base.links[i], parts->base.worker_id, read_ms, wp_buf_str(&settings));
         wp_buf_done(&settings);
     }
 }
@@ -47,8 +47,13 @@ void ops_parts_start(struct ops_parts *parts, struct test_redis *redis) {
         cr_assert_eq(wp_link_new(&parts->base.links[slot], &parts->loop, &parts->config, slot, &parts->stats,
                                  on_link, NULL, &error),
                      WP_OK, "%s", error.text);
-    say_settings(parts);
+    say_settings(parts, 0);
     OPS_WAIT(parts, wp_link_ready(parts->base.links[0]) && wp_link_ready(parts->base.links[1]));
+}
+
+void ops_parts_say_settings(struct ops_parts *parts) {
+    say_settings(parts, wp_clock_wall_ms());
+    OPS_WAIT(parts, parts->stats.settings_differ == 0);
 }
 
 const struct ops_snapshot *ops_parts_snapshot(struct ops_parts *parts) {

@@ -30,6 +30,8 @@ void ops_parts_stop(struct ops_parts *parts); /* what the test made of ops is fr
 const struct ops_snapshot *ops_parts_snapshot(struct ops_parts *parts);
 /* "section.key" = value, before something is made of it. */
 void ops_parts_set(struct ops_parts *parts, const char *key, const char *value);
+/* The configuration as it is now is the latest that a worker has read: both slots go by it. */
+void ops_parts_say_settings(struct ops_parts *parts);
 /* Figures in place of what Redis would say, JSON in which ' may stand for ". */
 void ops_parts_pool(struct ops_parts *parts, const char *json);
 void ops_parts_cache(struct ops_parts *parts, const char *json);

@@ -18,8 +18,6 @@
 #define METADATA_TIMEOUT_MS 5000
 #define METADATA_AGAIN_MS 1000 /* until all topics are known */
 #define METADATA_FRESH_MS 5000 /* afterwards: partitions are added to topics that are in use */
-#define WAIT_MIN_MS 500        /* before a record that failed is sent again */
-#define WAIT_MAX_MS 30000      /* when Kafka goes on refusing it */
 #define FLUSH_STEP_MS 10
 
 struct client {
@@ -29,12 +27,6 @@ struct client {
     rd_kafka_topic_t *topics[WP_TOPICS];
     bool fatal;
     struct client *next; /* of the retired ones */
-};
-
-struct refusal {      /* of the records of one topic */
-    char reason[300]; /* empty: the latest record was taken */
-    int64_t wait_ms;
-    uint64_t again_at; /* loop time before which a further failure is of the same attempt */
 };
 
 struct wp_producer {
@@ -47,8 +39,8 @@ struct wp_producer {
     struct client *retired;
     size_t pending;
     int32_t partitions[WP_TOPICS];
-    struct refusal refusals[WP_TOPICS];
-    char broken[300]; /* why a new client would not do better: a right is missing */
+    char refusals[WP_TOPICS][300]; /* why the latest record of a topic was refused; empty: it was taken */
+    char broken[300];              /* why a new client would not do better: a right is missing */
     int wake_fd;
     uv_poll_t poll;
     uv_timer_t tick;
@@ -85,33 +77,23 @@ static void close_client(struct client *client) {
 
 static void say_troubles(struct wp_producer *producer) {
     const char *reason = producer->broken;
-    for (int i = 0; i < WP_TOPICS && !*reason; i++) reason = producer->refusals[i].reason;
+    for (int i = 0; i < WP_TOPICS && !*reason; i++) reason = producer->refusals[i];
     wp_kafka_trouble(producer->stats, WP_TROUBLE_PRODUCER, reason);
 }
 
-/* The records of one attempt fail together, and count once. */
-static int64_t refused(struct wp_producer *producer, enum wp_topic topic, rd_kafka_resp_err_t err,
-                       const char *name) {
-    struct refusal *refusal = &producer->refusals[topic];
-    uint64_t now = uv_now(producer->loop);
-    if (wp_kafka_fault(err) != WP_FAULT_REFUSED) return WAIT_MIN_MS;
-    if (refusal->wait_ms == 0 || now >= refusal->again_at) {
-        refusal->wait_ms = refusal->wait_ms == 0 ? WAIT_MIN_MS : 2 * refusal->wait_ms;
-        if (refusal->wait_ms > WAIT_MAX_MS) refusal->wait_ms = WAIT_MAX_MS;
-        refusal->again_at = now + (uint64_t)refusal->wait_ms;
-    }
-    wp_kafka_explain(refusal->reason, sizeof(refusal->reason), err, producer->config, name);
+static void refused(struct wp_producer *producer, enum wp_topic topic, rd_kafka_resp_err_t err,
+                    const char *name) {
+    if (wp_kafka_fault(err) != WP_FAULT_REFUSED) return;
+    wp_kafka_explain(producer->refusals[topic], sizeof(producer->refusals[topic]), err, producer->config,
+                     name);
     say_troubles(producer);
-    return refusal->wait_ms;
 }
 
 static void taken(struct wp_producer *producer, enum wp_topic topic) {
-    struct refusal *refusal = &producer->refusals[topic];
     producer->stats->records[topic]++;
     producer->backoff_ms = BACKOFF_MIN_MS;
-    if (!*refusal->reason && !*producer->broken) return;
-    refusal->reason[0] = producer->broken[0] = '\0';
-    refusal->wait_ms = 0;
+    if (!*producer->refusals[topic] && !*producer->broken) return;
+    producer->refusals[topic][0] = producer->broken[0] = '\0';
     say_troubles(producer);
 }
 
@@ -136,7 +118,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     if (producer->freed) return;
     if (message->err) {
         producer->stats->produce_errors++;
-        report.wait_ms = refused(producer, topic, message->err, name);
+        refused(producer, topic, message->err, name);
         wp_log(WP_LOG_DEBUG, "kafka_delivery_failed", "topic=%s error=%s", name,
                rd_kafka_err2str(message->err));
     } else {

@@ -14,7 +14,6 @@ struct wp_report {     /* of one record's delivery */
     bool ok;           /* false: the record is certainly or possibly not written */
     int64_t append_ms; /* when the broker appended it, by the broker's clock; -1: not known (not ok, or the
                           topic has CreateTime) */
-    int64_t wait_ms;   /* not ok: how long to wait before it is sent again; grows while Kafka refuses it */
 };
 /* `token` as given to wp_producer_send. */
 typedef void (*wp_producer_delivered)(void *ctx, void *token, const struct wp_report *report);

@@ -314,7 +314,7 @@ class TopicsAsConfigured(unittest.TestCase):
             answers = admin.describe_configs(list(asked.values()))
             config = {name[len(system.prefix):]: answers[resource].result(WAIT_LIMIT) for name, resource in asked.items()}
             timed = {name for name, of in config.items() if of["message.timestamp.type"].value == "LogAppendTime"}
-            self.assertEqual(timed, {"container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event"})
+            self.assertEqual(timed, {"container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event", "metrics"})
             self.assertEqual({name for name, of in config.items() if of["cleanup.policy"].value == "compact"}, {"prediction"})
 
 

@@ -51,6 +51,8 @@ static const struct preset producer_presets[] = {
     /* A broker that is away for longer fails the records; their partitions start again. */
     {"delivery.timeout.ms", "120000", 0},
     {"queue.buffering.max.messages", "200000", 0},
+    /* Answers may be far larger than what asks for them: a window of gets could hold a gigabyte. */
+    {"queue.buffering.max.kbytes", "65536", 0},
     {"partitioner", "murmur2_random", 0}, /* the same partition for a key as Java's producer */
     {NULL, NULL, 0},
 };

@@ -259,13 +259,18 @@ Test(ops_events, the_optimizer_trims_idle_containers_beyond_the_size) {
     optimizer_free(optimizer);
 }
 
-/* Redis answers with an error: the functions are gone. */
-Test(ops_events, a_round_with_an_error_reply_is_a_failed_round) {
+/* True. The link loads the functions again as soon as it notices, so a round finds none when this is called
+ * with each turn. */
+static bool remove_functions(void) {
+    freeReplyObject(test_redis_command(&slot.redis, "FUNCTION FLUSH"));
+    return true;
+}
+
+Test(ops_events, a_round_without_functions_is_a_failed_round) {
     ops_parts_set(&parts, "memory.interval", "1");
     struct optimizer *optimizer = optimizer_new(&parts.base);
     optimizer_start(optimizer);
-    freeReplyObject(test_redis_command(&slot.redis, "FUNCTION FLUSH"));
-    OPS_WAIT(&parts, parts.stats.optimizer_rounds == 1);
+    OPS_WAIT(&parts, remove_functions() && parts.stats.optimizer_rounds == 1);
     cr_assert_eq(parts.stats.optimizer_failures, 1);
     OPS_WAIT(&parts, parts.stats.optimizer_rounds >= 2 &&
                          parts.stats.optimizer_failures < parts.stats.optimizer_rounds);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "core/clock.h"
 #include "host/host.h"
+#include "pool/recover_calls.h"
 #include "support/kafka_reader.h"
 #include "support/calls.h"
 #include "support/limits.h"
@@ -348,31 +349,32 @@ static void on_forgotten(void *ctx) {
     forgotten_count++;
 }
 
-/* What a worker's engine does once it has looked up leases in Kafka: `rows` of them. */
-static void recover(struct world *world, const char *rows) {
-    struct wp_buf packed = {0};
-    calls_pack_json(&packed, rows);
-    struct wp_str args[] = {WP_STR("end"), WP_STR("0"), wp_buf_str(&packed)};
+/* What a worker does once it has looked up leases in Kafka: one, on this container. */
+static void recover_lease_on(struct world *world, const char *container) {
+    struct wp_buf rows = {0};
+    json_t *assignment =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:s}", "request_id", "r1", "agent_id", "a",
+                  "philosophy", "react", "container_id", container, "host", HOST, "address", "pid:1",
+                  "warm_start", 1, "lease_epoch", 7, "tier", "hot");
+    wp_pack_array(&rows, 1);
+    wp_pack_lease(&rows, assignment, WP_STR("k"), WP_STR("default"));
+    json_decref(assignment);
+    struct wp_str args[] = {WP_STR("end"), WP_STR("0"), wp_buf_str(&rows)};
     redisReply *reply = calls_function_on(world->redis.connection, WP_SLOT_POOL, "recover", args, 3);
     cr_assert_eq(reply->type, REDIS_REPLY_INTEGER, "%s", reply->str);
     freeReplyObject(reply);
-    wp_buf_done(&packed);
+    wp_buf_done(&rows);
 }
 
 Test(host_drive,
      when_redis_forgot_it_touches_nothing_before_leases_were_looked_up_then_ends_what_nobody_owns) {
     struct world *world = world_with(2);
-    char rows[512];
     wp_host_on_forgotten(world->host, on_forgotten, NULL);
     test_redis_flush(&world->redis);
     WAIT(world, forgotten_count > 1);
     cr_assert_not(is_dead(pid_of(nth(world, "ready", 0))));
     cr_assert_not(is_dead(pid_of(nth(world, "ready", 1))));
-    snprintf(rows, sizeof rows,
-             "[['l', 'r1', 'a', 'react', '%s', '" HOST
-             "', 'pid:1', 50, 256, '', 'k', true, 1, 0, 7, 0, 'p', 'hot', 'default']]",
-             nth(world, "ready", 0)->id);
-    recover(world, rows);
+    recover_lease_on(world, nth(world, "ready", 0)->id);
     WAIT(world, is_dead(pid_of(nth(world, "ready", 1))));
     cr_assert_eq(times(world, "gone"), 0, "told of what nobody knows");
     WAIT(world, times(world, "host_up") > 1);

@@ -133,7 +133,8 @@ Test(redis_conf, services_only_read) {
     calls_load(&redis, WP_SLOT_CACHE);
     fine(service, "FCALL_RO wp_cache_stats 1 wp:{cache}");
     fine(service, "FCALL_RO wp_cache_entry 1 wp:{cache} tool a");
-    const char *never[] = {"HSET wp:{cache}:totals size 1", "FCALL wp_cache_begin_v2 1 wp:{cache} 0 p 0 accept 0",
+    const char *never[] = {"HSET wp:{cache}:totals size 1",
+                           "FCALL wp_cache_begin_v2 1 wp:{cache} 0 p 0 accept 0",
                            "FCALL_RO wp_cache_stats 1 other:{cache}", "FUNCTION LIST", "HGET other a"};
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         cr_assert(refused(service, never[i]), "%s", never[i]);

@@ -23,7 +23,8 @@ Test(library, its_text_begins_with_its_name_and_revision) {
     wp_buf_add(&text, "", 1);
     cr_assert(strncmp(text.data, "#!lua name=wp_cache_v2\n-- revision ", 35) == 0);
     cr_assert_geq(wp_library_revision_of(text.data), 1);
-    const char *first = strstr(text.data, "local delivery = {}"), *second = strstr(text.data, "local cache = {}"),
+    const char *first = strstr(text.data, "local delivery = {}"),
+               *second = strstr(text.data, "local cache = {}"),
                *last = strstr(text.data, "frame.register('cache_replay'");
     cr_assert(first && second && last && first < second && second < last);
     wp_buf_done(&text);

@@ -31,15 +31,16 @@ struct wp_stats {
         acquire_to_assignment; /* us from taking the record to the confirmed delivery of its answer */
     uint64_t redis_calls, redis_errors, redis_reconnects, redis_gaps, partition_restarts;
     uint64_t produce_errors, producer_rebuilds;
-    struct wp_histogram redis_call; /* us, send to reply */
+    struct wp_histogram redis_call;      /* us, send to reply */
     struct wp_append_clock append_clock; /* the broker's clock, as its append times show it */
     struct wp_append_clock redis_clock;  /* the {pool} slot's, as its TIME shows it */
     unsigned settings_differ;            /* bit of each slot that goes by another worker's settings */
-    int64_t started_us;             /* wp_clock_us() at start */
-    int partitions;                 /* input partitions owned now */
+    int64_t started_us;                  /* wp_clock_us() at start */
+    int partitions;                      /* input partitions owned now */
     struct wp_health kafka, redis,
         state; /* state: Redis holds the memory that Kafka's commits say it should */
-    char kafka_troubles[WP_STATS_TROUBLES][300]; /* by source, kafka/health.h; the first one is kafka's reason */
+    char kafka_troubles[WP_STATS_TROUBLES]
+                       [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */
     double memory_released_mb;                     /* sum over all rounds */
 };

@@ -52,6 +52,24 @@ static void check_message_size(struct wp_check *check) {
     free(topic);
 }
 
+/* A request's age counts from its record's time only where the broker sets it. */
+static void check_time(struct wp_check *check) {
+    char *topics = NULL;
+    struct wp_error error;
+    if (wp_admin_producers_time(check->config, &topics, &error))
+        wp_check_say(check, WP_CHECK_FAILED, "topic time", "%s", error.text);
+    else if (topics[0])
+        wp_check_say(
+            check, WP_CHECK_ADVICE, "topic time",
+            "records of %s have their producer's time (CreateTime): the age of a request counts from when a "
+            "worker "
+            "took it; set message.timestamp.type = LogAppendTime, so that time spent in Kafka counts, too",
+            topics);
+    else
+        wp_check_say(check, WP_CHECK_OK, "topic time", "input topics have the broker's time");
+    free(topics);
+}
+
 static void check_kafka(struct wp_check *check) {
     char *cluster = NULL, *missing = NULL;
     struct wp_error error;
@@ -68,6 +86,7 @@ static void check_kafka(struct wp_check *check) {
     free(cluster);
     free(missing);
     check_message_size(check);
+    check_time(check);
 }
 
 /* Listens nowhere: binds and lets go. */

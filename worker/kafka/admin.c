@@ -210,63 +210,92 @@ enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char 
     return err;
 }
 
-/* ---- how large a message may be ---- */
+/* ---- what topics are set to ---- */
 
-static int64_t limit_of(const rd_kafka_ConfigResource_t *resource) {
+static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const char *name) {
     size_t count = 0;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
-    for (size_t i = 0; i < count; i++) {
-        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        if (value && strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") == 0)
-            return strtoll(value, NULL, 10) - BATCH_BYTES;
-    }
-    return INT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0)
+            return rd_kafka_ConfigEntry_value(entries[i]);
+    return NULL;
 }
 
-static void find_least(rd_kafka_event_t *event, int64_t *ret_bytes, char **ret_topic) {
+typedef void (*each_topic)(void *ctx, const rd_kafka_ConfigResource_t *resource);
+
+static void tell_each(rd_kafka_event_t *event, each_topic each, void *ctx) {
     size_t count = 0;
     const rd_kafka_ConfigResource_t **resources =
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-    for (size_t i = 0; i < count; i++) {
-        int64_t bytes = rd_kafka_ConfigResource_error(resources[i]) ? INT64_MAX : limit_of(resources[i]);
-        if (bytes >= *ret_bytes) continue;
-        free(*ret_topic);
-        *ret_topic = wp_strdup(rd_kafka_ConfigResource_name(resources[i]));
-        *ret_bytes = bytes;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!rd_kafka_ConfigResource_error(resources[i])) each(ctx, resources[i]);
 }
 
-/* Hosts and sweepers write container-event. */
-static size_t list_written(const struct wp_config *config, rd_kafka_ConfigResource_t **list) {
+/* Asks what the topics from first to the one before end are set to, and tells each that Kafka knows of within
+ * a second. */
+static enum wp_err describe_topics(const struct wp_config *config, int first, int end, each_topic each,
+                                   void *ctx, struct wp_error *error) {
+    struct admin admin;
+    rd_kafka_ConfigResource_t *list[WP_TOPICS];
     size_t count = 0;
-    for (int t = WP_TOPIC_EVENT; t < WP_TOPICS; t++) {
+    char why[REASON_MAX];
+    enum wp_err err = open_client(&admin, config, error);
+    if (err) return err;
+    for (int t = first; t < end; t++) {
         char *name = wp_topic_full_name(config, (enum wp_topic)t);
         list[count++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
         free(name);
     }
-    return count;
-}
-
-enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_bytes, char **ret_topic,
-                                   struct wp_error *error) {
-    struct admin admin;
-    rd_kafka_ConfigResource_t *list[WP_TOPICS];
-    char why[REASON_MAX];
-    *ret_bytes = INT64_MAX;
-    *ret_topic = wp_strdup("");
-    enum wp_err err = open_client(&admin, config, error);
-    if (err) return err;
-    size_t count = list_written(config, list);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(admin.rk);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(admin.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, LIMIT_MS, why, sizeof(why));
     rd_kafka_DescribeConfigs(admin.rk, list, count, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * LIMIT_MS);
-    if (event && !rd_kafka_event_error(event)) find_least(event, ret_bytes, ret_topic);
+    if (event && !rd_kafka_event_error(event)) tell_each(event, each, ctx);
     if (event) rd_kafka_event_destroy(event);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
     rd_kafka_ConfigResource_destroy_array(list, count);
     close_client(&admin);
     return WP_OK;
+}
+
+struct least { /* the smallest limit that was seen, and whose it is */
+    int64_t *bytes;
+    char **topic;
+};
+
+static void note_limit(void *ctx, const rd_kafka_ConfigResource_t *resource) {
+    const struct least *least = ctx;
+    const char *value = setting_of(resource, "max.message.bytes");
+    int64_t bytes = value ? strtoll(value, NULL, 10) - BATCH_BYTES : INT64_MAX;
+    if (bytes >= *least->bytes) return;
+    free(*least->topic);
+    *least->topic = wp_strdup(rd_kafka_ConfigResource_name(resource));
+    *least->bytes = bytes;
+}
+
+enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_bytes, char **ret_topic,
+                                   struct wp_error *error) {
+    struct least least = {ret_bytes, ret_topic};
+    *ret_bytes = INT64_MAX;
+    *ret_topic = wp_strdup("");
+    /* Hosts and sweepers write container-event. */
+    return describe_topics(config, WP_TOPIC_EVENT, WP_TOPICS, note_limit, &least, error);
+}
+
+static void note_producers_time(void *ctx, const rd_kafka_ConfigResource_t *resource) {
+    struct wp_buf *names = ctx;
+    const char *type = setting_of(resource, "message.timestamp.type");
+    if (!type || strcmp(type, "CreateTime") != 0) return;
+    wp_buf_printf(names, "%s%s", names->len > 0 ? ", " : "", rd_kafka_ConfigResource_name(resource));
+}
+
+enum wp_err wp_admin_producers_time(const struct wp_config *config, char **ret_topics,
+                                    struct wp_error *error) {
+    struct wp_buf names = {0};
+    enum wp_err err = describe_topics(config, 0, WP_TOPICS_IN, note_producers_time, &names, error);
+    *ret_topics = wp_strndup(wp_buf_str(&names));
+    wp_buf_done(&names);
+    return err;
 }

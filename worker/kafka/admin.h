@@ -18,5 +18,9 @@ enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char 
  * least (owned). INT64_MAX and "": Kafka does not say within a second, or there is no such topic. */
 enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_bytes, char **ret_topic,
                                    struct wp_error *error) WP_MUST_CHECK;
+/* The input topics whose records have their producer's time (CreateTime) instead of the broker's, separated
+ * by commas (owned, "" when none, or when Kafka does not say within a second). */
+enum wp_err wp_admin_producers_time(const struct wp_config *config, char **ret_topics,
+                                    struct wp_error *error) WP_MUST_CHECK;
 
 #endif

@@ -19,7 +19,7 @@ static size_t count_headers(rd_kafka_headers_t *headers, size_t *ret_bytes) {
 
 static struct wp_str copy(char **at, const void *bytes, size_t len) {
     struct wp_str text = {bytes ? *at : NULL, len};
-    if (len > 0) memcpy(*at, bytes, len);
+    if (bytes && len > 0) memcpy(*at, bytes, len);
     *at += len;
     return text;
 }

@@ -395,6 +395,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     for (struct addrinfo *each = found; each; each = each->ai_next) count++;
     struct addrinfo *chosen = found;
     for (unsigned i = count ? link->tries++ % (unsigned)count : 0; i > 0; i--) chosen = chosen->ai_next;
+    if (!status && !chosen) status = UV_EAI_NONAME;
     if (!status && chosen->ai_family == AF_INET6)
         status = uv_ip6_name((const struct sockaddr_in6 *)chosen->ai_addr, address, sizeof address);
     else if (!status)
@@ -454,7 +455,7 @@ static void on_watch(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
     int64_t now = wp_clock_us(), limit = now - link->config->redis.timeout_ms * 1000;
     /* When the loop itself stood still, answers may have come that it has not read yet. */
-    bool stalled = link->watched_us && now - link->watched_us > 2 * WATCH_MS * 1000;
+    bool stalled = link->watched_us && now - link->watched_us > INT64_C(2000) * WATCH_MS;
     link->watched_us = now;
     if (link->refused_us && now - link->refused_us > REFUSED_US) serves_again(link);
     if (stalled) return;

@@ -82,7 +82,7 @@ class Examples(unittest.TestCase):
 
     def test_a_worker_runs_and_hands_a_container_out_and_takes_it_back(self):
         worker = self.shell(block("sh", "cat >warmpool.ini"))
-        self.wait_printed(worker, "event=partitions_assigned")
+        self.wait_printed(worker, "event=kafka_assigned")
         answer = self.wait_printed(self.shell(block("sh", "send container-acquire") + "wait"), "container-assignment", "assigned")
         self.assertIn("agent-7", answer)
         self.wait_leased(1)

@@ -291,6 +291,7 @@ static bool step_in(struct scan *in, struct nesting *nesting) {
     if (nesting->depth == SCAN_DEEPEST) return bad(in, in->at, "it is nested more than 2048 deep");
     unsigned char bit = (unsigned char)(1u << (nesting->depth % 8)),
                   *byte = &nesting->objects[nesting->depth / 8];
+    if (nesting->depth % 8 == 0) *byte = 0;
     *byte = *in->at == '{' ? *byte | bit : *byte & (unsigned char)~bit;
     nesting->depth++;
     in->at++;

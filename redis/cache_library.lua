@@ -1,5 +1,5 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 7
+-- revision 9
 frame.register_slot('cache_')
 delivery.register('cache_')
 local topic = {apply = cache.apply, is_read = cache.is_read, reread = cache.reread}

@@ -67,7 +67,7 @@ class KafkaStuck(unittest.TestCase):
             # Redis refuses until Kafka is stuck, so that the worker holds requests which it answers only then.
             system.redis.client.config_set("min-replicas-to-write", "1")
             load.send(500)
-            wait_until(lambda: re.search(r"event=redis_refuses partition=\S+container-acquire/", system.workers[0].log()), load.logs)
+            wait_until(lambda: re.search("event=redis_refuses function=wp_acquire_v2", system.workers[0].log()), load.logs)
             pause(broker_pid())
             try:
                 system.redis.client.config_set("min-replicas-to-write", "0")

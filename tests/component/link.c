@@ -249,12 +249,12 @@ Test(link, is_ready_and_answers_only_while_enough_replicas_follow) {
 Test(link, leaves_a_primary_that_became_a_replica_and_is_not_ready_until_it_is_one_again) {
     open_link();
     WAIT(wp_link_ready(w.link));
-    test_redis_command(&w.redis, "REPLICAOF 127.0.0.1 1");
+    freeReplyObject(test_redis_command(&w.redis, "REPLICAOF 127.0.0.1 1"));
     cr_assert_eq(call_begin(), WP_OK);
     WAIT(!wp_link_ready(w.link) && SAYS("READONLY") && SAYS("redis.url"));
     for (int i = 0; i < 50; i++) turn();
     cr_assert(!wp_link_ready(w.link), "a replica is no primary, however often it is asked");
-    test_redis_command(&w.redis, "REPLICAOF NO ONE");
+    freeReplyObject(test_redis_command(&w.redis, "REPLICAOF NO ONE"));
     int64_t back_us = wp_clock_us();
     WAIT(wp_link_ready(w.link));
     cr_log_info("ready %lld ms after the server was a primary again",
@@ -268,13 +268,13 @@ Test(link, says_that_the_server_has_no_memory_left_and_keeps_the_connection) {
     WAIT(wp_link_ready(w.link));
     cr_assert_eq(call_begin(), WP_OK);
     WAIT(w.replies == 1);
-    test_redis_command(&w.redis, "CONFIG SET maxmemory 1");
+    freeReplyObject(test_redis_command(&w.redis, "CONFIG SET maxmemory 1"));
     cr_assert_eq(wp_link_call(w.link, "acquire", acquire, 5, on_reply, NULL), WP_OK);
     WAIT(w.replies == 2);
     cr_assert(strncmp(w.error, "OOM", 3) == 0, "%s", w.error);
     cr_assert(wp_link_ready(w.link), "what frees memory may still be called");
     cr_assert(SAYS("maxmemory") && SAYS("redis.url"), "%s", wp_link_reason(w.link));
-    test_redis_command(&w.redis, "CONFIG SET maxmemory 0");
+    freeReplyObject(test_redis_command(&w.redis, "CONFIG SET maxmemory 0"));
     cr_assert_eq(wp_link_call(w.link, "acquire", acquire, 5, on_reply, NULL), WP_OK);
     WAIT(w.replies == 3);
     cr_assert_str_empty(wp_link_reason(w.link));

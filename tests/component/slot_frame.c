@@ -43,6 +43,17 @@ Test(slot_frame, a_clock_set_a_minute_forward_and_back_moves_time_by_no_more_tha
               (long long)idle);
 }
 
+Test(slot_frame, time_that_passed_while_redis_stood_still_counts_once_a_worker_says_so) {
+    tick(0);
+    set_clock(7 * SECOND);       /* it stood still */
+    int64_t stale = tick(10000); /* a call that was sent before, and lay there */
+    cr_assert_leq(stale, 2 * SECOND, "%lld us", (long long)stale);
+    cr_assert_leq(tick(20000), SECOND, "another one of those");
+    int64_t said = tick(7 * SECOND); /* the first that was sent after its answer */
+    cr_assert(said >= 5 * SECOND && said <= 8 * SECOND, "%lld us", (long long)said);
+    cr_assert_leq(tick(7 * SECOND), SECOND, "it counts once");
+}
+
 Test(slot_frame, a_lease_ends_when_its_time_has_passed_whatever_the_clock_says) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .lease_ms = 30000);

@@ -73,6 +73,7 @@ struct wp_link {
     bool resolving;           /* resolve is under way */
     unsigned tries;           /* of addresses that a name has */
     int64_t watched_us;       /* when the watch looked last: to notice that the loop stood still */
+    int64_t refused_told_us;  /* when that was logged last */
     int64_t refused_us;       /* when the server refused a call last; 0: it serves */
     const char *refused_what; /* the function whose call it refused */
     int64_t state_since_us;
@@ -87,6 +88,7 @@ static void connect_now(struct wp_link *link);
 static void load_next(struct wp_link *link);
 static void be_ready(struct wp_link *link);
 static void serves_again(struct wp_link *link);
+static void send_tick(struct wp_link *link);
 
 bool wp_link_ready(const struct wp_link *link) {
     return link->state == LINK_READY;
@@ -438,16 +440,19 @@ static void on_ticked(void *ctx, const redisReply *reply, const char *error) {
     if (reply && reply->type == REDIS_REPLY_INTEGER) note_time(ctx, reply->integer);
 }
 
+static void send_tick(struct wp_link *link) {
+    link->ticked_us = wp_clock_us();
+    if (link->state != LINK_READY || link->settings.map.len == 0) return;
+    if (wp_link_call(link, "tick", NULL, 0, on_ticked, link)) return; /* Redis is being looked for already */
+}
+
 /* A worker that has nothing to say keeps the slot's time all the same, so that a clock that is set is noticed
  * within a second; a busy one asks now and then what Redis' clock says. */
 static void tick(struct wp_link *link) {
     int64_t now = wp_clock_us();
     bool silent = !link->oldest && now - link->acked_us >= TICK_US;
-    if (link->state != LINK_READY || link->settings.map.len == 0 ||
-        !(silent || now - link->ticked_us >= TICK_MAX_US))
-        return;
-    link->ticked_us = now;
-    if (wp_link_call(link, "tick", NULL, 0, on_ticked, link)) return; /* it is being looked for already */
+    if (!silent && now - link->ticked_us < TICK_MAX_US) return;
+    send_tick(link);
 }
 
 /* A call without an answer for redis.timeout_ms, or a connection that does not come up: start over. */
@@ -513,10 +518,16 @@ static void note_refusal(struct wp_link *link, const struct call *call, const re
     }
     char text[400];
     snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
-    if (!link->refused_us && link->state == LINK_READY)
-        wp_log(WP_LOG_WARN, "redis_refuses", "url=%s reason=%s", link->url.shown, text);
+    int64_t now = wp_clock_us();
+    bool told =
+        link->refused_us && (link->refused_what == call->function || now - link->refused_told_us < TICK_US);
+    if (!told && link->state == LINK_READY) {
+        link->refused_told_us = now;
+        wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", call->function, link->url.shown,
+               text);
+    }
     say_reason(link, text);
-    link->refused_us = wp_clock_us();
+    link->refused_us = now;
     link->refused_what = call->function;
 }
 
@@ -544,7 +555,11 @@ static void finish(struct call *call, const redisReply *reply, const char *why) 
     if (reply) wp_histogram_add(&link->stats->redis_call, wp_clock_us() - call->sent_us);
     if (!reply || reply->type == REDIS_REPLY_ERROR) link->stats->redis_errors++;
     if (reply) note_refusal(link, call, reply);
-    if (reply && reply->type != REDIS_REPLY_ERROR && call->writes) link->acked_us = call->sent_us;
+    if (reply && reply->type != REDIS_REPLY_ERROR && call->writes) {
+        link->acked_us = call->sent_us;
+        /* Redis stood still while the call lay there: the slot's time is told at once how much has passed. */
+        if (wp_clock_us() - call->sent_us > TICK_US) send_tick(link);
+    }
     call->reply(call->ctx, reply, reply ? NULL : why);
     if (call->kept) freeReplyObject(call->kept);
     free(call);

@@ -43,11 +43,12 @@ Test(ops_scrape, follows_what_redis_says) {
 Test(ops_scrape, asks_redis_once_a_second_at_most) {
     uint64_t before = uv_hrtime(), calls = parts.stats.redis_calls;
     shows("");
-    OPS_WAIT(&parts, parts.stats.redis_calls == calls + 2); /* both slots have answered */
+    OPS_WAIT(&parts, parts.stats.redis_calls >= calls + 2); /* both slots have answered */
     for (int i = 0; i < 50; i++) shows("");
     uint64_t seconds = (uv_hrtime() - before) / 1000000000u;
     calls = parts.stats.redis_calls - calls;
-    cr_assert(calls <= 2 * (seconds + 1), "%d calls in %d s", (int)calls, (int)seconds);
+    /* Beside the two answers each link keeps its slot's time, once a second. */
+    cr_assert(calls <= 4 * (seconds + 1), "%d calls in %d s", (int)calls, (int)seconds);
 }
 
 Test(ops_scrape, shows_what_was_known_when_redis_is_away) {

@@ -82,7 +82,7 @@ static const struct shape shapes[] = {
 static char creating[200], leased[200];
 
 static void pack_field(struct wp_buf *out, const char *field) {
-    const char *value = field + 2;
+    const char *value = field[1] ? field + 2 : "";
     if (strcmp(value, "CREATING") == 0) value = creating;
     if (strcmp(value, "LEASED") == 0) value = leased;
     if (field[0] == 's')

@@ -51,6 +51,15 @@ def wait_until(condition, what, timeout=WAIT_LIMIT):
         time.sleep(0.02)
 
 
+def stays(condition, what, seconds=3):
+    """Looks again and again for so long, and fails at the first time that condition() gives nothing true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not condition():
+            raise AssertionError(f"no longer: {what() if callable(what) else what}")
+        time.sleep(0.02)
+
+
 def pause(pid):
     """SIGSTOP, and back when the last thread stands still: until then it still answers."""
     def still():

@@ -1,13 +1,12 @@
 """A worker that lacks a right in Kafka is not ready, says which one, and goes on when it is given. A broker of its own, with
 users and rights."""
-import time
 import unittest
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
 
 from client import encode
-from system import Kafka, System, wait_until
+from system import Kafka, System, stays, wait_until
 
 ALL = AclOperation.ALL
 
@@ -78,8 +77,7 @@ class Rights(unittest.TestCase):
         self.change(allow=[self.all_topics(), self.group()], deny=[topic])
         self.worker.start()
         self.wait_reason("usage-record", "authorization", "READ")
-        time.sleep(3)  # nothing takes it back
-        self.wait_reason("usage-record", "authorization", "READ")
+        stays(lambda: self.worker.http("/readyz")[0] == 503, "it says what it lacks")
         self.send("container-acquire", {"request_id": "r", "agent_id": "a", "philosophy": "react"})
         wait_until(lambda: self.system.pool("react")["leased"] == 1, "the other topics are read")
         self.give_back(*topic)

@@ -298,9 +298,16 @@ local function first_to_use(p, cid, c)
     return rid, r
 end
 
+local function host_is_up(id, c)
+    local h = host_table.all()[state.details(id, c)]
+    return h ~= nil and is_up(h)
+end
+
+-- One whose host is away is not waited for, it would take its pool's room all the time: it is forgotten, and a host destroys what is not
+-- known when it is back.
 local function destroy(offset, id, c)
-    state.move(id, c, 'ending')
     command(offset, 'destroy', id, c)
+    state.move(id, c, host_is_up(id, c) and 'ending' or 'gone')
 end
 
 -- When the oldest of the pool's idle containers has to be looked at: it was idle, or there, for long enough.
@@ -364,7 +371,8 @@ local function take_back(offset, id, c, claimed)
     local name = c[POOL]
     local till, resets = idle_until(name, id, now), settings.resets[name]
     if resets == nil then resets = settings.reset end
-    if (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now) then
+    local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now)
+    if is_over or ((claimed or resets) and not host_is_up(id, c)) then -- nobody is there to reset it
         destroy(offset, id, c)
     elseif claimed or resets then
         c[CREATED] = state.next_number()

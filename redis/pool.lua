@@ -363,7 +363,13 @@ local function due(offset)
     end
 end
 
--- Its host makes nothing for now: what is not ready there is made elsewhere, and the rest stays. after: the container that the step
+local function is_unready(c)
+    if c[STATE] ~= 'leased' then return c[STATE] ~= 'idle' end
+    local r = state.request(c[REQUEST])
+    return r and r[STATE] == 'b'
+end
+
+-- Its host makes nothing for now: what is being made, bound, reset or destroyed there is not waited for, and the rest stays. after: the container that the step
 -- before ended with; '': it is the first.
 local function leave_unready(offset, name, h, after)
     if h.state == 'up' then return end -- it is back
@@ -372,8 +378,7 @@ local function leave_unready(offset, name, h, after)
     local left, last = 0, ids[#ids]
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
-        local r = c and c[STATE] == 'leased' and state.request(c[REQUEST])
-        if c and (c[STATE] == 'creating' or (r and r[STATE] == 'b')) then
+        if c and is_unready(c) then
             repair.pool(c[POOL])
             gone(offset, id, c, 'host_away')
             left = left + 1

@@ -330,6 +330,52 @@ Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
     cr_assert_eq(pool_stat(&slot, "react", "waiting"), 2, "it waits again");
 }
 
+Test(pool_hosts, paused_ones_of_one_that_is_away_give_way_at_once) {
+    pool_settings(&slot, "{'hot': 0, 'max_containers': 1}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 1);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host(&slot, "h2", 1, 0);
+    pool_acquire(&slot, .id = "r1");
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "when it is back");
+    cr_assert_eq(pool_commands(&slot, "create"), 1, "nobody destroys the other one now");
+    cr_assert_str_eq(record_str(&slot.answer, 1, "host"), "h2");
+}
+
+Test(pool_hosts, one_given_back_that_nobody_is_there_to_reset_gives_way_at_once) {
+    pool_settings(&slot, "{'reset': true, 'max_containers': 1}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 1);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host(&slot, "h2", 1, 0);
+    pool_release(&slot, "r1");
+    cr_assert_eq(pool_commands(&slot, "reset"), 0);
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1);
+    pool_acquire(&slot, .id = "r2");
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+}
+
+Test(pool_hosts, what_was_being_reset_or_destroyed_where_a_host_went_away_is_not_waited_for) {
+    pool_settings(&slot, "{'reset': true, 'max_containers': 2}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 2);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
+    pool_release(&slot, "r1");
+    cr_assert_eq(pool_commands(&slot, "reset"), 1);
+    pool_release_as(&slot, "r2", "react", "", false);
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host(&slot, "h2", 2, 0);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(pool_stat(&slot, "react", "resetting"), 0);
+    pool_acquire(&slot, .id = "r3");
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+    pool_acquire(&slot, .id = "r4");
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+}
+
 Test(pool_hosts, desired_and_owned_say_what_is_to_be) {
     pool_host(&slot, "h1", 5, 0);
     pool_warm(&slot, "react", 1);

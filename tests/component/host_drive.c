@@ -31,6 +31,7 @@ struct world {
     struct wp_wire *wire;
     struct wp_host *host;
     bool drop_commands;
+    int stopped;        /* how often the host has said so */
     int64_t offsets[2]; /* of container-event and pool-control in Redis */
     struct seen seen[256];
     int count;
@@ -99,6 +100,14 @@ static void start_host(struct world *world) {
     cr_assert_eq(wp_host_new(&world->host, &world->loop, &world->config, &world->stats, world->link,
                              world->producer, world->wire, &error),
                  WP_OK, "%s", error.text);
+}
+
+static void on_stopped(void *ctx) {
+    ((struct world *)ctx)->stopped++;
+}
+
+static void stop_host(struct world *world) {
+    wp_host_stop(world->host, on_stopped, world);
 }
 
 static void free_host(struct world *world) {
@@ -420,8 +429,8 @@ Test(host_drive, a_failing_create_is_told_with_its_reason_and_harms_no_other) {
 
 Test(host_drive, a_clean_stop_says_so_and_leaves_no_process) {
     struct world *world = world_with(2);
-    wp_host_stop(world->host);
-    wp_host_stop(world->host); /* once more is nothing */
+    stop_host(world);
+    stop_host(world); /* once more is nothing */
     WAIT(world, times(world, "host_down") == 1);
     cr_assert_str_eq(nth(world, "host_down", 0)->detail, "stopping");
     cr_assert_not(host_known(world));
@@ -435,7 +444,7 @@ Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
     set(world, "host.on_exit", "keep");
     start_host(world);
     WAIT(world, times(world, "host_up") > 0);
-    wp_host_stop(world->host);
+    stop_host(world);
     json_t *stats = NULL;
     const char *state = "";
     for (int64_t end = wp_clock_us() + WAIT_LIMIT_MS * INT64_C(1000);
@@ -450,5 +459,37 @@ Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
     json_decref(stats);
     WAIT(world, times(world, "host_down") == 1);
     cr_assert_str_eq(nth(world, "host_down", 0)->detail, "away");
+    cr_assert_eq(world->stopped, 1);
+    free_world(world);
+}
+
+Test(host_drive, host_down_is_said_when_redis_knows_that_the_host_drains) {
+    struct world *world = new_world();
+    set(world, "host.on_exit", "keep");
+    start_host(world);
+    WAIT(world, times(world, "host_up") > 0);
+    test_redis_pause(&world->redis);
+    uint64_t said = world->stats.records[WP_TOPIC_EVENT];
+    stop_host(world);
+    cr_assert_eq(wp_producer_flush(world->producer, WAIT_LIMIT_MS), 0);
+    cr_assert_eq(world->stats.records[WP_TOPIC_EVENT], said);
+    cr_assert_eq(world->stopped, 0);
+    test_redis_resume(&world->redis);
+    WAIT(world, times(world, "host_down") == 1 && world->stopped == 1);
+    free_world(world);
+}
+
+Test(host_drive, a_stop_that_redis_does_not_answer_can_be_ended) {
+    struct world *world = new_world();
+    set(world, "host.on_exit", "keep");
+    start_host(world);
+    WAIT(world, times(world, "host_up") > 0);
+    test_redis_pause(&world->redis);
+    stop_host(world);
+    wp_host_leave(world->host);
+    wp_host_leave(world->host); /* once more is nothing */
+    cr_assert_eq(world->stopped, 1);
+    test_redis_resume(&world->redis);
+    WAIT(world, times(world, "host_down") == 1);
     free_world(world);
 }

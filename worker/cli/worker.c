@@ -45,6 +45,7 @@ struct worker {
     char *message_topic;   /* owned; whose it is */
     int64_t stop_at_us;    /* a stop has to be over then; 0: none was asked for */
     bool topics_running, subscribed, stopping;
+    int stopping_parts; /* host and pipeline, as far as a stop waits for them */
     int exit_code;
 };
 
@@ -125,23 +126,24 @@ static void on_watch(uv_timer_t *timer) {
 
 /* Stopping: nothing new is taken, what was taken is finished (or left for the next worker), then the loop
  * ends. */
-static void end_loop(void *ctx) {
-    uv_stop(&((struct worker *)ctx)->loop);
+static void part_stopped(void *ctx) {
+    struct worker *w = ctx;
+    if (--w->stopping_parts == 0) uv_stop(&w->loop);
 }
 
 /* Nothing that was taken is left: the group is left, its last commits with it. */
 static void on_idle(void *ctx) {
     struct worker *w = ctx;
     if (w->subscribed)
-        wp_consumer_close(w->consumer, end_loop, w);
+        wp_consumer_close(w->consumer, part_stopped, w);
     else
-        end_loop(w);
+        part_stopped(w);
 }
 
 static void on_deadline(uv_timer_t *timer) {
     struct worker *w = timer->data;
     wp_log(WP_LOG_WARN, "stop_timeout", "ms=%lld", (long long)w->config.worker.stop_ms);
-    end_loop(w);
+    uv_stop(&w->loop);
 }
 
 static void on_alarm(int number) {
@@ -165,7 +167,8 @@ static void on_signal(uv_signal_t *handle, int number) {
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
-    if (w->host) wp_host_stop(w->host);
+    w->stopping_parts = w->host ? 2 : 1;
+    if (w->host) wp_host_stop(w->host, part_stopped, w);
     w->stop_at_us = wp_clock_us() + w->config.worker.stop_ms * 1000;
     end_in_any_case(w->config.worker.stop_ms);
     wp_consumer_stop(w->consumer);
@@ -210,6 +213,7 @@ static int flush_ms(const struct worker *w) {
 }
 
 static void end(struct worker *w) {
+    if (w->stopping && w->host) wp_host_leave(w->host);
     wp_ops_stop(w->ops); /* its last record has the figures of all that was finished */
     wp_consumer_free(w->consumer);
     if (w->producer) {

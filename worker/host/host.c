@@ -29,7 +29,9 @@ struct wp_host {
     bool up_wanted;                           /* host_up after the next reconcile */
     bool up_unsaid, away_unsaid, down_unsaid; /* records that could not be produced yet */
     bool away;                                /* its runtime's engine is: nothing is made here */
-    bool stopping, freed;
+    bool stopping, left, freed;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
     uv_timer_t beat, interval, tick;
     struct host_pins pins;
 };
@@ -107,8 +109,9 @@ static int64_t ttl_ms(const struct wp_host *host) {
     return host->stopping && !destroys_on_exit(host) && keep > ttl ? keep : ttl;
 }
 
-static void beat(struct wp_host *host) {
-    if (!host->reconcile.listed) return; /* what it has is part of it */
+/* Whether the answer will come to `answered`. */
+static bool send_beat(struct wp_host *host, wp_link_reply answered) {
+    if (!host->reconcile.listed) return false; /* what it has is part of it */
     struct wp_buf map = {0};
     wp_pack_map(&map, 9);
     wp_pack_key(&map, "holds");
@@ -122,9 +125,14 @@ static void beat(struct wp_host *host) {
     pack_text(&map, "state", host->stopping ? "draining" : host->away ? "away" : "up");
     pack_number(&map, "ttl_ms", ttl_ms(host));
     struct wp_str args[] = {wp_str(host->config->host.name), wp_buf_str(&map)};
-    if (wp_link_call(host->link, "beat", args, 2, on_beat_answer, host) == WP_OK)
-        wp_host_pin(&host->pins); /* else the link says when */
+    bool sent = wp_link_call(host->link, "beat", args, 2, answered, host) == WP_OK;
+    if (sent) wp_host_pin(&host->pins);
     wp_buf_done(&map);
+    return sent;
+}
+
+static void beat(struct wp_host *host) {
+    (void)send_beat(host, on_beat_answer); /* if not, the link says when */
 }
 
 /* ---- timers ---- */
@@ -326,15 +334,32 @@ static void stop_parts(struct wp_host *host) {
     wp_reconcile_stop(&host->reconcile);
 }
 
-void wp_host_stop(struct wp_host *host) {
-    if (host->stopping) return;
-    stop_parts(host);
-    uv_timer_stop(&host->beat); /* one after host_down would register it anew */
-    beat(host);
+void wp_host_leave(struct wp_host *host) {
+    if (host->left) return;
+    host->left = true;
     if (destroys_on_exit(host))
         give_up_all(host);
     else
         give_up_unready(host);
+    host->stopped(host->stopped_ctx);
+}
+
+static void on_last_beat(void *ctx, const redisReply *reply, const char *error) {
+    struct wp_host *host = ctx;
+    (void)reply;
+    (void)error;
+    wp_host_leave(host);
+    wp_host_unpin(&host->pins);
+}
+
+/* Whoever reads host_down asks Redis what is to become of the containers, so Redis is told before. */
+void wp_host_stop(struct wp_host *host, void (*stopped)(void *ctx), void *ctx) {
+    if (host->stopping) return;
+    stop_parts(host);
+    host->stopped = stopped;
+    host->stopped_ctx = ctx;
+    uv_timer_stop(&host->beat); /* one after host_down would register it anew */
+    if (!send_beat(host, on_last_beat)) wp_host_leave(host);
 }
 
 static void timer_closed(uv_handle_t *handle) {

@@ -19,9 +19,11 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);
 /* The link came back (or is there for the first time): register and reconcile. */
 void wp_host_link_ready(struct wp_host *host);
-/* Begins a clean stop: says host_down for itself and ends the containers, as host.on_exit has it all of them
- * or those that are not ready; takes no more commands. */
-void wp_host_stop(struct wp_host *host);
+/* Begins a clean stop: takes no more commands, tells Redis, then says host_down for itself and ends the
+ * containers, as host.on_exit has it all of them or those that are not ready. Then calls `stopped`. */
+void wp_host_stop(struct wp_host *host, void (*stopped)(void *ctx), void *ctx);
+/* Ends a stop that still waits for Redis' answer. */
+void wp_host_leave(struct wp_host *host);
 void wp_host_free(struct wp_host *host);
 
 #endif

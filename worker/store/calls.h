@@ -1,0 +1,47 @@
+/* The calls of Redis functions under way on a link's connection, in the order sent. With redis.wait_replicas
+ * the answer to a call that writes is kept back until enough replicas have the change. Tells by callbacks,
+ * and knows nothing of how the connection is made. One thread: the loop's. */
+#ifndef WP_STORE_CALLS_H
+#define WP_STORE_CALLS_H
+#include <hiredis/async.h>
+#include "core/config.h"
+#include "core/stats.h"
+#include "core/str.h"
+#include "store/slot.h"
+
+/* As wp_link_reply: reply is NULL when there is no answer (error says why); otherwise borrowed. */
+typedef void (*wp_calls_reply)(void *ctx, const redisReply *reply, const char *error);
+
+struct wp_calls {
+    const struct wp_config *config; /* borrowed, as all of these */
+    enum wp_slot slot;
+    const char *root;   /* the key that every function takes */
+    const char *reason; /* why the connection is lost, at any time; empty: it is not known */
+    struct wp_stats *stats;
+    /* A call was answered; its caller hears of it next. late: it has written, and took so long that Redis
+     * must have stood still. */
+    void (*answered)(void *ctx, const char *function, const redisReply *reply, bool late);
+    /* Its caller has heard of it. Not called for an answer of a connection that was closed meanwhile. */
+    void (*ended)(void *ctx, const redisReply *reply);
+    /* Too few replicas have a change: the connection is to be dropped. */
+    void (*unreplicated)(void *ctx, const char *why);
+    void *ctx;
+    /* calls.c alone changes these */
+    redisAsyncContext *redis; /* NULL: no calls are taken */
+    struct redis_call *oldest, *youngest;
+    int64_t acked_us; /* when the last acknowledged call that writes was sent; 0: there was none */
+};
+
+void wp_calls_open(struct wp_calls *calls, redisAsyncContext *redis); /* calls are taken from now on */
+/* No calls are taken. Those under way fail when the owner frees the connection. */
+void wp_calls_close(struct wp_calls *calls);
+/* As wp_link_call. */
+enum wp_err wp_calls_send(struct wp_calls *calls, const char *function, const struct wp_str *args,
+                          size_t count, wp_calls_reply reply, void *ctx) WP_MUST_CHECK;
+/* When the oldest call under way was sent; 0: there is none. */
+int64_t wp_calls_oldest_us(const struct wp_calls *calls);
+/* The first argument of the functions that take the time: the microseconds since the last acknowledged call
+ * that writes was sent; empty before the first. Borrows from buffer. */
+struct wp_str wp_calls_elapsed(const struct wp_calls *calls, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,27 @@
+/* What a new connection is told before it takes calls: AUTH, SELECT, the slot's function libraries where
+ * Redis has none or older ones, the settings; and whether enough replicas follow. Tells by callbacks, and
+ * does not own the connection. One thread: the loop's. */
+#ifndef WP_STORE_GREETING_H
+#define WP_STORE_GREETING_H
+#include "store/slot_settings.h"
+#include "store/url.h"
+
+struct wp_greeting {
+    const struct wp_config *config; /* borrowed, as all of these */
+    const struct wp_redis_url *url;
+    enum wp_slot slot;
+    struct wp_slot_settings *settings;
+    void (*selected)(void *ctx);                /* AUTH and SELECT are done */
+    void (*done)(void *ctx);                    /* the connection takes calls */
+    void (*failed)(void *ctx, const char *why); /* the connection is to be dropped */
+    void *ctx;
+    /* greeting.c alone changes these */
+    redisAsyncContext *redis; /* NULL: answers that still come are ignored */
+    int library;              /* number of the library that is looked at */
+    int loads;                /* how often it was loaded */
+};
+
+void wp_greeting_start(struct wp_greeting *greeting, redisAsyncContext *redis);
+void wp_greeting_stop(struct wp_greeting *greeting); /* no callback follows */
+
+#endif

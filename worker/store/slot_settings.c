@@ -1,0 +1,66 @@
+/* The settings of one slot: kept, sent, and whether they are in force. */
+#include "store/slot_settings.h"
+#include <stdlib.h>
+#include "core/log.h"
+#include "store/functions.h"
+#include "store/library.h"
+
+/* {1 = ours are in force / 0, hash in force, ms, format} */
+void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisReply *reply) {
+    const struct wp_calls *calls = settings->calls;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) return;
+    settings->in_force = reply->element[0]->integer == 1;
+    unsigned bit = 1u << calls->slot;
+    calls->stats->settings_differ = (calls->stats->settings_differ & ~bit) | (settings->in_force ? 0 : bit);
+    wp_slot_clock_note(settings->clock, reply->element[2]->integer);
+    if (!settings->in_force)
+        wp_log(
+            WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s reason=%s",
+            calls->slot == WP_SLOT_POOL ? "pool" : "cache", settings->hash, reply->element[1]->str,
+            "another worker has read another configuration since; this one goes by it too: give all workers "
+            "the same and restart them");
+}
+
+static void on_changed(void *ctx, const redisReply *reply, const char *error) {
+    (void)error;
+    if (reply && reply->type != REDIS_REPLY_ERROR) wp_slot_settings_answered(ctx, reply);
+}
+
+static void send_change(struct wp_slot_settings *settings) {
+    char read[24];
+    int length = snprintf(read, sizeof read, "%lld", (long long)settings->read_ms);
+    const struct wp_str args[] = {
+        wp_str(settings->owner), {read, (size_t)length}, wp_str(settings->hash), wp_buf_str(&settings->map)};
+    if (wp_calls_send(settings->calls, "settings", args, 4, on_changed, settings))
+        return; /* there is no connection: they are sent with the next one */
+}
+
+void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, int64_t read_ms,
+                          struct wp_str map) {
+    wp_buf_reset(&settings->map);
+    wp_buf_add(&settings->map, map.ptr, map.len);
+    free(settings->owner);
+    settings->owner = wp_strdup(owner);
+    settings->read_ms = read_ms;
+    snprintf(settings->hash, sizeof settings->hash, "%016llx", (unsigned long long)wp_library_hash(map));
+    send_change(settings);
+}
+
+bool wp_slot_settings_exist(const struct wp_slot_settings *settings) {
+    return settings->map.len > 0;
+}
+
+void wp_slot_settings_send(const struct wp_slot_settings *settings, redisAsyncContext *redis,
+                           redisCallbackFn *then, void *data) {
+    const struct wp_function *f = wp_function_find(settings->calls->slot, "settings");
+    char elapsed[24];
+    struct wp_str passed = wp_calls_elapsed(settings->calls, elapsed, sizeof elapsed);
+    redisAsyncCommand(redis, then, data, "FCALL %s 1 %s %b %s %lld %s %b", f->name, settings->calls->root,
+                      passed.ptr, passed.len, settings->owner, (long long)settings->read_ms, settings->hash,
+                      settings->map.data, settings->map.len);
+}
+
+void wp_slot_settings_done(struct wp_slot_settings *settings) {
+    wp_buf_done(&settings->map);
+    free(settings->owner);
+}

@@ -1,0 +1,29 @@
+/* What a state slot is told of the configuration: sent with each connection and at each change, and whether
+ * the slot goes by it. One thread: the loop's. */
+#ifndef WP_STORE_SLOT_SETTINGS_H
+#define WP_STORE_SLOT_SETTINGS_H
+#include "core/buf.h"
+#include "store/slot_clock.h"
+
+struct wp_slot_settings {
+    struct wp_calls *calls;      /* borrowed, as this */
+    struct wp_slot_clock *clock; /* the answers say the time, too */
+    /* slot_settings.c alone changes these */
+    struct wp_buf map; /* empty: there are none, and nothing is sent */
+    char *owner;
+    int64_t read_ms;
+    char hash[17];
+    bool in_force;
+};
+
+/* As wp_link_settings. */
+void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, int64_t read_ms,
+                          struct wp_str map);
+bool wp_slot_settings_exist(const struct wp_slot_settings *settings);
+/* Sends them on a connection that takes no calls yet; its answer goes to wp_slot_settings_answered. */
+void wp_slot_settings_send(const struct wp_slot_settings *settings, redisAsyncContext *redis,
+                           redisCallbackFn *then, void *data);
+void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisReply *reply);
+void wp_slot_settings_done(struct wp_slot_settings *settings);
+
+#endif

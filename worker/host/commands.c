@@ -1,14 +1,10 @@
 /* Reads container-command from its end on: each record of this host wakes it up to look at one container. A
  * consumer of its own, without a group: every host reads its one partition whole. The loop's thread;
- * librdkafka wakes it through a descriptor, and the host's tick polls too. */
+ * the end of the consumer runs in the thread pool, because it blocks. */
 #include "host/commands.h"
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "core/log.h"
-#include "kafka/client.h"
 
 #define BATCH 256
 
@@ -51,10 +47,11 @@ static void take(struct host_commands *commands, const rd_kafka_message_t *messa
     }
 }
 
-static void take_all(struct host_commands *commands) {
+static void take_all(void *ctx) {
+    struct host_commands *commands = ctx;
     rd_kafka_message_t *messages[BATCH];
     ssize_t count;
-    rd_kafka_poll(commands->rk, 0);
+    rd_kafka_poll(commands->client.rk, 0);
     while ((count = rd_kafka_consume_batch_queue(commands->queue, 0, messages, BATCH)) > 0) {
         for (ssize_t i = 0; i < count; i++) {
             if (!commands->stopped) take(commands, messages[i]);
@@ -64,30 +61,9 @@ static void take_all(struct host_commands *commands) {
     commands->on_taken(commands->ctx);
 }
 
-static void on_wake(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    struct host_commands *commands = poll->data;
-    uint64_t count;
-    while (read(commands->wake_fd, &count, sizeof count) > 0) {
-    }
-    take_all(commands);
-}
-
 static rd_kafka_t *new_client(struct host_commands *commands, struct wp_error *error) {
     const struct wp_client_options options = {.properties = properties};
     return wp_client_make(commands->config, WP_CLIENT_READER, &options, error);
-}
-
-static void watch(struct host_commands *commands) {
-    uint64_t one = 1;
-    commands->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    wp_assert(commands->wake_fd >= 0);
-    rd_kafka_queue_io_event_enable(commands->queue, commands->wake_fd, &one, sizeof one);
-    uv_poll_init(commands->loop, &commands->poll, commands->wake_fd);
-    commands->poll.data = commands;
-    wp_host_pin(commands->pins);
-    uv_poll_start(&commands->poll, UV_READABLE, on_wake);
 }
 
 /* The partition of this host's commands when the topic has so many. With more partitions it is another one;
@@ -105,50 +81,80 @@ static void follow(struct host_commands *commands, int32_t partitions) {
     wp_log(WP_LOG_INFO, "commands_opened", "partition=%d partitions=%d", (int)partition, (int)partitions);
 }
 
+static enum wp_err open_client(struct host_commands *commands, struct wp_error *error) {
+    enum wp_err err = wp_wakeup_open(&commands->wakeup, error);
+    if (err) return err;
+    rd_kafka_t *rk = new_client(commands, error);
+    if (!rk) {
+        wp_wakeup_close(&commands->wakeup, NULL, NULL);
+        return WP_ERR_CONFIG;
+    }
+    wp_client_init(&commands->client, commands->loop, rk);
+    return WP_OK;
+}
+
 static void open_consumer(struct host_commands *commands, int32_t partitions) {
     struct wp_error error = {0};
-    commands->rk = new_client(commands, &error);
-    if (!commands->rk) {
+    if (open_client(commands, &error)) {
         wp_log(WP_LOG_ERROR, "commands_failed", "reason=%s", error.text);
         return; /* again on the next tick */
     }
     char *name = wp_topic_full_name(commands->config, WP_TOPIC_COMMAND);
-    commands->topic = rd_kafka_topic_new(commands->rk, name, NULL);
+    commands->topic = rd_kafka_topic_new(commands->client.rk, name, NULL);
     free(name);
-    commands->queue = rd_kafka_queue_new(commands->rk);
-    watch(commands);
+    commands->queue = rd_kafka_queue_new(commands->client.rk);
+    wp_wakeup_watch(&commands->wakeup, commands->queue);
+    wp_wakeup_start(&commands->wakeup, commands->loop, take_all, commands);
+    wp_host_pin(commands->pins); /* the wakeup */
+    wp_host_pin(commands->pins); /* the client */
+    commands->open = true;
     follow(commands, partitions);
 }
 
 void wp_commands_tick(struct host_commands *commands) {
     int32_t partitions = wp_producer_partitions(commands->producer, WP_TOPIC_COMMAND);
-    if (!commands->rk) {
-        if (partitions > 0) open_consumer(commands, partitions);
-        return;
-    }
-    if (partitions > 0 && partitions != commands->partitions) follow(commands, partitions);
-    take_all(commands);
+    if (partitions <= 0) return;
+    if (!commands->open)
+        open_consumer(commands, partitions);
+    else if (partitions != commands->partitions)
+        follow(commands, partitions);
 }
 
 void wp_commands_stop(struct host_commands *commands) {
     commands->stopped = true;
 }
 
-static void poll_closed(uv_handle_t *handle) {
-    struct host_commands *commands = handle->data;
+/* ---- the end ---- */
+
+struct commands_end {
+    struct wp_client_work work;
+    const struct host_commands *commands; /* nothing else uses its topic and queue by now */
+};
+
+static void end_run(struct wp_client_work *work) {
+    const struct host_commands *commands = ((struct commands_end *)work)->commands;
+    for (size_t i = 0; i < commands->followed_count; i++)
+        rd_kafka_consume_stop(commands->topic, commands->followed[i]);
+    rd_kafka_queue_destroy(commands->queue);
+    rd_kafka_topic_destroy(commands->topic);
+}
+
+static void end_done(struct wp_client_work *work, bool wanted) {
+    (void)wanted;
+    free(work);
+}
+
+static void on_part_closed(void *ctx) { /* the wakeup, the client */
+    struct host_commands *commands = ctx;
     wp_host_unpin(commands->pins);
 }
 
 void wp_commands_close(struct host_commands *commands) {
-    if (!commands->rk) return;
-    uv_close((uv_handle_t *)&commands->poll, poll_closed);
-    rd_kafka_queue_io_event_enable(commands->queue, -1, NULL, 0);
-    for (size_t i = 0; i < commands->followed_count; i++)
-        rd_kafka_consume_stop(commands->topic, commands->followed[i]);
-    commands->followed_count = 0;
-    rd_kafka_queue_destroy(commands->queue);
-    rd_kafka_topic_destroy(commands->topic);
-    rd_kafka_destroy(commands->rk);
-    close(commands->wake_fd);
-    commands->rk = NULL;
+    if (!commands->open) return;
+    wp_wakeup_unwatch(commands->queue);
+    wp_wakeup_close(&commands->wakeup, on_part_closed, commands);
+    struct commands_end *end = wp_calloc(1, sizeof *end);
+    *end = (struct commands_end){.work = {.run = end_run, .done = end_done}, .commands = commands};
+    wp_client_run(&commands->client, &end->work);
+    wp_client_close(&commands->client, on_part_closed, commands);
 }

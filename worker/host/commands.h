@@ -2,9 +2,10 @@
  * and knows nothing of containers. One thread: the loop's. */
 #ifndef WP_HOST_COMMANDS_H
 #define WP_HOST_COMMANDS_H
-#include <librdkafka/rdkafka.h>
 #include "host/pins.h"
+#include "kafka/client.h"
 #include "kafka/producer.h"
+#include "kafka/wakeup.h"
 #include "wire/wire.h"
 
 /* Partitions of container-command that a host reads: one, and one more each time that some were added. */
@@ -21,21 +22,24 @@ struct host_commands {
     void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been */
     void *ctx;
     /* commands.c alone changes these */
-    rd_kafka_t *rk; /* NULL until the topic's partitions are known */
+    bool open; /* the topic's partitions are known */
+    struct wp_client client;
+    struct wp_wakeup wakeup;
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
     int32_t partitions; /* of the topic, when `followed` was looked at */
     int32_t followed[FOLLOWED_MAX];
     size_t followed_count;
-    int wake_fd;
-    uv_poll_t poll;
     bool positioned; /* at the end of the log */
     bool stopped;    /* tells of no more commands */
 };
 
-/* Opens the consumer once the number of partitions is known; serves its callbacks. To be called often. */
+/* Opens the consumer once the number of partitions is known, and follows when it grows. To be called often.
+ */
 void wp_commands_tick(struct host_commands *commands);
 void wp_commands_stop(struct host_commands *commands); /* tells of no more */
+/* Nothing is told any more. What blocks runs in the loop's thread pool; the pins are held until it has ended.
+ */
 void wp_commands_close(struct host_commands *commands);
 
 #endif

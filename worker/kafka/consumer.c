@@ -3,16 +3,13 @@
  * pause is a queue that is not drained: nothing prefetched is thrown away, and nothing is taken twice. The
  * loop's thread. */
 #include "kafka/consumer.h"
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "core/log.h"
 #include "kafka/group.h"
 #include "kafka/offset_query.h"
+#include "kafka/wakeup.h"
 #include "kafka/watch.h"
 
-#define TICK_MS 100       /* also keeps an idle consumer inside max.poll.interval.ms */
 #define WATCH_MS 1000     /* health and lag */
 #define TURN_BATCHES 4    /* batches taken in one turn of the loop before others have theirs */
 #define CALLBACKS_TURN 64 /* errors and rebalances served in one turn */
@@ -33,22 +30,15 @@ struct wp_consumer {
     void (*closed)(void *ctx); /* when the group has been left */
     void *closed_ctx;
 
-    int wake_fd; /* eventfd that librdkafka's queues write to, and we when there is more to take */
-    uv_poll_t poll;
-    uv_timer_t tick, watch_timer;
-    int open_handles; /* of these three and the group's; and one for the client */
+    struct wp_wakeup wakeup;
+    uv_timer_t watch_timer;
+    int open_parts; /* the wakeup, this timer, the group's timer and the client */
 
     size_t cursor; /* the partition that goes first next time */
     rd_kafka_message_t **batch;
     struct wp_taken *taken;
     size_t batch_size;
 };
-
-static void wake(struct wp_consumer *consumer) {
-    uint64_t one = 1;
-    ssize_t written = write(consumer->wake_fd, &one, sizeof(one));
-    wp_assert(written == sizeof(one) || errno == EAGAIN); /* full: it is readable already */
-}
 
 /* ---- taking and handing over ---- */
 
@@ -136,7 +126,7 @@ static void serve_callbacks(struct wp_consumer *consumer) {
         wp_watch_error(&consumer->watch, message->err, rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
-    if (!consumer->watch.fenced) wake(consumer); /* then every poll gives an error */
+    if (!consumer->watch.fenced) wp_wakeup_again(&consumer->wakeup); /* then every poll gives an error */
 }
 
 static bool takes(const struct wp_consumer_partition *p) {
@@ -159,15 +149,20 @@ static void take_all(struct wp_consumer *consumer) {
         more = more || (takes(p) && (p->held_count > 0 || rd_kafka_queue_length(p->queue) > 0));
     }
     if (total > 0) consumer->handler->batch_end(consumer->ctx);
-    if (more) wake(consumer);
+    if (more) wp_wakeup_again(&consumer->wakeup);
 }
 
 /* ---- leaving ---- */
 
+static void drop_queue(rd_kafka_queue_t **queue) {
+    if (!*queue) return;
+    wp_wakeup_unwatch(*queue);
+    rd_kafka_queue_destroy(*queue);
+    *queue = NULL;
+}
+
 static void left(struct wp_consumer *consumer) {
-    rd_kafka_queue_io_event_enable(consumer->leaving, -1, NULL, 0);
-    rd_kafka_queue_destroy(consumer->leaving);
-    consumer->leaving = NULL;
+    drop_queue(&consumer->leaving);
     consumer->closed(consumer->closed_ctx);
 }
 
@@ -182,12 +177,11 @@ void wp_consumer_stop(struct wp_consumer *consumer) {
 }
 
 void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), void *ctx) {
-    uint64_t one = 1;
     consumer->closed = closed;
     consumer->closed_ctx = ctx;
     consumer->group.closing = true;
     consumer->leaving = rd_kafka_queue_new(consumer->client.rk);
-    rd_kafka_queue_io_event_enable(consumer->leaving, consumer->wake_fd, &one, sizeof(one));
+    wp_wakeup_watch(&consumer->wakeup, consumer->leaving);
     rd_kafka_error_t *failure = rd_kafka_consumer_close_queue(consumer->client.rk, consumer->leaving);
     if (failure) {
         wp_log(WP_LOG_WARN, "kafka_close_failed", "error=%s", rd_kafka_error_string(failure));
@@ -195,15 +189,13 @@ void wp_consumer_close(struct wp_consumer *consumer, void (*closed)(void *ctx), 
         left(consumer);
         return;
     }
-    wake(consumer);
+    wp_wakeup_again(&consumer->wakeup);
 }
 
 /* ---- the loop ---- */
 
-static void turn(struct wp_consumer *consumer) {
-    uint64_t count;
-    ssize_t got = read(consumer->wake_fd, &count, sizeof(count));
-    wp_assert(got == sizeof(count) || errno == EAGAIN);
+static void on_woken(void *ctx) {
+    struct wp_consumer *consumer = ctx;
     if (consumer->leaving) {
         serve_leaving(consumer);
         return;
@@ -211,16 +203,6 @@ static void turn(struct wp_consumer *consumer) {
     if (consumer->closed) return; /* the group has been left */
     serve_callbacks(consumer);
     if (!consumer->group.closing) take_all(consumer);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    turn(poll->data);
-}
-
-static void on_tick(uv_timer_t *timer) {
-    turn(timer->data);
 }
 
 /* A fetch error is told once. Whether it is over shows in a record, at the log's end, or in a commit that is
@@ -266,7 +248,8 @@ static void on_rebalanced(void *ctx, bool joined) {
 }
 
 static void on_started(void *ctx) {
-    wake(ctx);
+    struct wp_consumer *consumer = ctx;
+    wp_wakeup_again(&consumer->wakeup);
 }
 
 static const struct wp_group_user group_user = {
@@ -320,7 +303,7 @@ void wp_consumer_pause(struct wp_consumer *consumer, struct wp_consumer_partitio
 void wp_consumer_resume(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
     if (!p->paused) return;
     p->paused = false;
-    wake(consumer);
+    wp_wakeup_again(&consumer->wakeup);
 }
 
 void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *list, size_t count) {
@@ -338,24 +321,23 @@ void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *li
 /* ---- life ---- */
 
 static void release(struct wp_consumer *consumer) {
-    if (--consumer->open_handles > 0) return;
-    close(consumer->wake_fd);
+    if (--consumer->open_parts > 0) return;
     free(consumer->batch);
     free(consumer->taken);
     wp_partitions_done(&consumer->table);
     free(consumer);
 }
 
-static void on_handle_closed(uv_handle_t *handle) {
+static void on_timer_closed(uv_handle_t *handle) {
     release(handle->data);
 }
 
-static void on_timer_closed(uv_handle_t *handle) { /* of the group's */
+static void on_group_timer_closed(uv_handle_t *handle) {
     struct wp_group *group = handle->data;
     release(group->ctx);
 }
 
-static void on_client_closed(void *ctx) {
+static void on_part_closed(void *ctx) { /* the wakeup, the client */
     release(ctx);
 }
 
@@ -367,18 +349,9 @@ static rd_kafka_t *new_client(struct wp_consumer *consumer, const struct wp_conf
 }
 
 static void open_queue(struct wp_consumer *consumer) {
-    uint64_t one = 1;
     rd_kafka_poll_set_consumer(consumer->client.rk);
     consumer->queue = rd_kafka_queue_get_consumer(consumer->client.rk);
-    rd_kafka_queue_io_event_enable(consumer->queue, consumer->wake_fd, &one, sizeof(one));
-}
-
-static void open_handles(struct wp_consumer *consumer) {
-    uv_poll_init(consumer->loop, &consumer->poll, consumer->wake_fd);
-    uv_timer_init(consumer->loop, &consumer->tick);
-    uv_timer_init(consumer->loop, &consumer->watch_timer);
-    consumer->poll.data = consumer->tick.data = consumer->watch_timer.data = consumer;
-    consumer->open_handles = 5;
+    wp_wakeup_watch(&consumer->wakeup, consumer->queue);
 }
 
 static struct wp_consumer *allocate(uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
@@ -395,7 +368,6 @@ static struct wp_consumer *allocate(uv_loop_t *loop, const struct wp_config *con
 }
 
 static enum wp_err fail_new(struct wp_consumer *consumer, enum wp_err err) {
-    if (consumer->wake_fd >= 0) close(consumer->wake_fd);
     free(consumer->batch);
     free(consumer->taken);
     free(consumer);
@@ -406,21 +378,22 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
                             const struct wp_config *config, struct wp_stats *stats,
                             const struct wp_consumer_handler *handler, void *ctx, struct wp_error *error) {
     struct wp_consumer *consumer = allocate(loop, config, stats, handler, ctx);
-    consumer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (consumer->wake_fd < 0) {
-        (void)wp_fail(error, WP_ERR_SYSTEM, "The Kafka consumer has no descriptor to be woken by: %s",
-                      strerror(errno));
-        return fail_new(consumer, WP_ERR_SYSTEM);
-    }
+    enum wp_err err = wp_wakeup_open(&consumer->wakeup, error);
+    if (err) return fail_new(consumer, err);
     rd_kafka_t *rk = new_client(consumer, config, error);
-    if (!rk) return fail_new(consumer, WP_ERR_CONFIG);
+    if (!rk) {
+        wp_wakeup_close(&consumer->wakeup, NULL, NULL);
+        return fail_new(consumer, WP_ERR_CONFIG);
+    }
     wp_client_init(&consumer->client, loop, rk);
     wp_partitions_init(&consumer->table, config);
     consumer->table.rk = rk;
     open_queue(consumer);
-    open_handles(consumer);
+    uv_timer_init(loop, &consumer->watch_timer);
+    consumer->watch_timer.data = consumer;
+    consumer->open_parts = 4;
     wp_group_init(&consumer->group, config, &consumer->client, &consumer->table, &group_user, consumer,
-                  consumer->wake_fd);
+                  &consumer->wakeup);
     consumer->queries = (struct wp_offset_queries){.client = &consumer->client,
                                                    .table = &consumer->table,
                                                    .config = config,
@@ -444,33 +417,26 @@ enum wp_err wp_consumer_subscribe(struct wp_consumer *consumer, struct wp_error 
     rd_kafka_topic_partition_list_destroy(list);
     if (err)
         return wp_fail(error, WP_ERR_KAFKA, "Kafka does not let us subscribe: %s", rd_kafka_err2str(err));
-    uv_poll_start(&consumer->poll, UV_READABLE, on_poll);
-    uv_timer_start(&consumer->tick, on_tick, TICK_MS, TICK_MS);
+    wp_wakeup_start(&consumer->wakeup, consumer->loop, on_woken, consumer);
     uv_timer_start(&consumer->watch_timer, on_watch, 0, WATCH_MS);
-    wake(consumer);
+    wp_wakeup_again(&consumer->wakeup);
     return WP_OK;
 }
 
 static void drop_client(struct wp_consumer *consumer) {
-    if (consumer->leaving) {
-        rd_kafka_queue_io_event_enable(consumer->leaving, -1, NULL, 0);
-        rd_kafka_queue_destroy(consumer->leaving);
-        consumer->leaving = NULL;
-    }
+    drop_queue(&consumer->leaving);
     for (int i = 0; i < WP_TOPICS_IN; i++)
         if (consumer->topics[i]) rd_kafka_topic_destroy(consumer->topics[i]);
-    rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(consumer->queue);
+    drop_queue(&consumer->queue);
     wp_offset_queries_done(&consumer->queries);
-    wp_client_close(&consumer->client, on_client_closed, consumer);
+    wp_client_close(&consumer->client, on_part_closed, consumer);
 }
 
 void wp_consumer_free(struct wp_consumer *consumer) {
     if (!consumer) return;
     wp_group_abandon(&consumer->group);
-    uv_close((uv_handle_t *)&consumer->poll, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->tick, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->watch_timer, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->group.retry, on_timer_closed);
+    uv_close((uv_handle_t *)&consumer->watch_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&consumer->group.retry, on_group_timer_closed);
     drop_client(consumer);
+    wp_wakeup_close(&consumer->wakeup, on_part_closed, consumer);
 }

@@ -9,9 +9,10 @@
 #define RETRY_MS 10
 
 void wp_group_init(struct wp_group *group, const struct wp_config *config, struct wp_client *client,
-                   struct wp_partitions *table, const struct wp_group_user *user, void *ctx, int wake_fd) {
+                   struct wp_partitions *table, const struct wp_group_user *user, void *ctx,
+                   const struct wp_wakeup *wakeup) {
     *group = (struct wp_group){
-        .config = config, .client = client, .table = table, .user = user, .ctx = ctx, .wake_fd = wake_fd};
+        .config = config, .client = client, .table = table, .user = user, .ctx = ctx, .wakeup = wakeup};
     uv_timer_init(client->loop, &group->retry);
     group->retry.data = group;
 }
@@ -50,7 +51,7 @@ static void give(struct wp_group *group, enum wp_topic topic, int32_t number) {
     struct wp_consumer_partition *p = wp_partitions_find(group->table, topic, number);
     if (p) take_away(group, &p, 1, true); /* the revoke callback was missed */
     wp_partitions_add(group->table, group->user->assigned(group->ctx, topic, number), topic, number,
-                      group->wake_fd);
+                      group->wakeup);
 }
 
 /* Paused before the assignment, so that nothing is fetched, and after it, in case the assignment lifted the

@@ -18,7 +18,7 @@ struct wp_group {
     struct wp_partitions *table;    /* borrowed; this file adds and removes */
     const struct wp_group_user *user;
     void *ctx;
-    int wake_fd;                      /* written by the fetch queues */
+    const struct wp_wakeup *wakeup;   /* borrowed; of the fetch queues */
     uv_timer_t retry;                 /* of seeks that were refused */
     bool seeking;                     /* a seek is under way in the thread pool */
     rd_kafka_resp_err_t commit_error; /* of the latest commit: logged when it changes */
@@ -26,7 +26,8 @@ struct wp_group {
 };
 
 void wp_group_init(struct wp_group *group, const struct wp_config *config, struct wp_client *client,
-                   struct wp_partitions *table, const struct wp_group_user *user, void *ctx, int wake_fd);
+                   struct wp_partitions *table, const struct wp_group_user *user, void *ctx,
+                   const struct wp_wakeup *wakeup);
 /* librdkafka's callbacks, from polling on the loop; the opaque of the client's configuration is not used. */
 void wp_group_rebalance(struct wp_group *group, rd_kafka_resp_err_t err,
                         rd_kafka_topic_partition_list_t *list);

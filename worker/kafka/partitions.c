@@ -15,16 +15,16 @@ void wp_partitions_done(struct wp_partitions *table) {
     free(table->list);
 }
 
-static void open_queue(const struct wp_partitions *table, struct wp_consumer_partition *p, int wake_fd) {
-    uint64_t one = 1;
+static void open_queue(const struct wp_partitions *table, struct wp_consumer_partition *p,
+                       const struct wp_wakeup *wakeup) {
     p->queue = rd_kafka_queue_get_partition(table->rk, table->names[p->topic], p->number);
     wp_assert(p->queue);
     rd_kafka_queue_forward(p->queue, NULL);
-    rd_kafka_queue_io_event_enable(p->queue, wake_fd, &one, sizeof(one));
+    wp_wakeup_watch(wakeup, p->queue);
 }
 
 void wp_partitions_add(struct wp_partitions *table, struct wp_consumer_partition *p, enum wp_topic topic,
-                       int32_t number, int wake_fd) {
+                       int32_t number, const struct wp_wakeup *wakeup) {
     *p = (struct wp_consumer_partition){.topic = topic,
                                         .number = number,
                                         .committed = -1,
@@ -33,7 +33,7 @@ void wp_partitions_add(struct wp_partitions *table, struct wp_consumer_partition
                                         .position = -1,
                                         .start = -1,
                                         .assignment = ++table->assignments};
-    open_queue(table, p, wake_fd);
+    open_queue(table, p, wakeup);
     if (table->count == table->capacity) {
         table->capacity = table->capacity ? 2 * table->capacity : 16;
         table->list = wp_realloc(table->list, table->capacity * sizeof *table->list);
@@ -50,7 +50,7 @@ void wp_partitions_remove(struct wp_partitions *table, struct wp_consumer_partit
     free(p->held);
     p->held = NULL;
     p->held_capacity = 0;
-    rd_kafka_queue_io_event_enable(p->queue, -1, NULL, 0);
+    wp_wakeup_unwatch(p->queue);
     rd_kafka_queue_destroy(p->queue);
     p->queue = NULL;
     wp_partition_set_state(p, WP_PARTITION_REVOKED);

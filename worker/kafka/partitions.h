@@ -4,6 +4,7 @@
 #define WP_KAFKA_PARTITIONS_H
 #include <librdkafka/rdkafka.h>
 #include "kafka/record_in.h"
+#include "kafka/wakeup.h"
 #include "wire/topics.h"
 
 /* assigned -> starting (a seek is under way, or refused and tried again) -> running -> broken (its offset
@@ -64,10 +65,9 @@ struct wp_partitions {
 void wp_partitions_init(struct wp_partitions *table, const struct wp_config *config);
 void wp_partitions_done(struct wp_partitions *table); /* the table must be empty */
 
-/* Sets all fields, takes the partition's fetch queue out of the client's; wake_fd is written when it fills.
- */
+/* Sets all fields, takes the partition's fetch queue out of the client's; it wakes the loop when it fills. */
 void wp_partitions_add(struct wp_partitions *table, struct wp_consumer_partition *p, enum wp_topic topic,
-                       int32_t number, int wake_fd);
+                       int32_t number, const struct wp_wakeup *wakeup);
 /* Gives back all that the consumer had of it: p is its owner's alone afterwards. */
 void wp_partitions_remove(struct wp_partitions *table, struct wp_consumer_partition *p);
 /* NULL: not assigned. */

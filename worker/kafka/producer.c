@@ -2,17 +2,14 @@
  * a fatal error retires a client, purges it and makes a new one. librdkafka's queues wake the loop through
  * one descriptor. The loop's thread; only metadata requests and the end of a client run in the thread pool,
  * because they block. */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include "core/clock.h"
 #include "core/log.h"
 #include "kafka/client.h"
 #include "kafka/health.h"
 #include "kafka/producer.h"
+#include "kafka/wakeup.h"
 
-#define TICK_MS 100
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 #define METADATA_TIMEOUT_MS 5000
@@ -41,10 +38,8 @@ struct wp_producer {
     int32_t partitions[WP_TOPICS];
     char refusals[WP_TOPICS][300]; /* why the latest record of a topic was refused; empty: it was taken */
     char broken[300];              /* why a new client would not do better: a right is missing */
-    int wake_fd;
-    uv_poll_t poll;
-    uv_timer_t tick;
-    int open_handles, clients; /* clients: not destroyed yet */
+    struct wp_wakeup wakeup;
+    int open_parts; /* the wakeup, and the clients that are not destroyed yet */
     int64_t backoff_ms;
     uint64_t rebuild_at, metadata_at; /* loop time in ms */
     bool asking, freed;
@@ -53,22 +48,19 @@ struct wp_producer {
 /* ---- the end of a client: destroying blocks until its threads have ended ---- */
 
 static void release(struct wp_producer *producer) {
-    if (!producer->freed || producer->open_handles > 0 || producer->clients > 0) return;
-    close(producer->wake_fd);
-    free(producer);
+    if (--producer->open_parts == 0) free(producer);
 }
 
 static void on_client_closed(void *ctx) {
     struct client *client = ctx;
     struct wp_producer *producer = client->producer;
     free(client);
-    producer->clients--;
     release(producer);
 }
 
 static void close_client(struct client *client) {
     for (int i = 0; i < WP_TOPICS; i++) rd_kafka_topic_destroy(client->topics[i]);
-    rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
+    wp_wakeup_unwatch(client->queue);
     rd_kafka_queue_destroy(client->queue);
     wp_client_close(&client->base, on_client_closed, client);
 }
@@ -167,10 +159,9 @@ static struct client *client_new(struct wp_producer *producer, struct wp_error *
         return NULL;
     }
     wp_client_init(&client->base, producer->loop, rk);
-    producer->clients++;
+    producer->open_parts++;
     client->queue = rd_kafka_queue_get_main(rk);
-    uint64_t one = 1;
-    rd_kafka_queue_io_event_enable(client->queue, producer->wake_fd, &one, sizeof(one));
+    wp_wakeup_watch(&producer->wakeup, client->queue);
     open_topics(client, producer->config);
     return client;
 }
@@ -265,25 +256,13 @@ static void end_retired(struct wp_producer *producer) {
     }
 }
 
-static void turn(struct wp_producer *producer) {
-    uint64_t count;
-    ssize_t got = read(producer->wake_fd, &count, sizeof(count));
-    wp_assert(got == sizeof(count) || errno == EAGAIN);
+static void on_woken(void *ctx) {
+    struct wp_producer *producer = ctx;
     if (producer->current) rd_kafka_poll(producer->current->base.rk, 0);
     if (producer->current && producer->current->fatal) retire(producer);
     end_retired(producer);
     if (!producer->current && uv_now(producer->loop) >= producer->rebuild_at) rebuild(producer);
     ask_partitions(producer);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    (void)status;
-    (void)events;
-    turn(poll->data);
-}
-
-static void on_tick(uv_timer_t *timer) {
-    turn(timer->data);
 }
 
 /* ---- life ---- */
@@ -295,33 +274,26 @@ enum wp_err wp_producer_new(struct wp_producer **ret_producer, uv_loop_t *loop,
     *producer = (struct wp_producer){
         .loop = loop, .config = config, .stats = stats, .delivered = delivered, .ctx = ctx};
     producer->backoff_ms = BACKOFF_MIN_MS;
-    producer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (producer->wake_fd < 0) {
+    enum wp_err err = wp_wakeup_open(&producer->wakeup, error);
+    if (err) {
         free(producer);
-        return wp_fail(error, WP_ERR_SYSTEM, "The Kafka client has no descriptor to be woken by: %s",
-                       strerror(errno));
+        return err;
     }
     producer->current = client_new(producer, error);
     if (!producer->current) {
-        close(producer->wake_fd);
+        wp_wakeup_close(&producer->wakeup, NULL, NULL);
         free(producer);
         return WP_ERR_CONFIG;
     }
-    uv_poll_init(loop, &producer->poll, producer->wake_fd);
-    uv_timer_init(loop, &producer->tick);
-    producer->poll.data = producer->tick.data = producer;
-    producer->open_handles = 2;
-    uv_poll_start(&producer->poll, UV_READABLE, on_poll);
-    uv_timer_start(&producer->tick, on_tick, TICK_MS, TICK_MS);
+    wp_wakeup_start(&producer->wakeup, loop, on_woken, producer);
+    producer->open_parts++;
     ask_partitions(producer);
     *ret_producer = producer;
     return WP_OK;
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct wp_producer *producer = handle->data;
-    producer->open_handles--;
-    release(producer);
+static void on_wakeup_closed(void *ctx) {
+    release(ctx);
 }
 
 static void end(struct client *client) {
@@ -338,8 +310,7 @@ void wp_producer_free(struct wp_producer *producer) {
         producer->retired = client->next;
         end(client);
     }
-    uv_close((uv_handle_t *)&producer->poll, on_closed);
-    uv_close((uv_handle_t *)&producer->tick, on_closed);
+    wp_wakeup_close(&producer->wakeup, on_wakeup_closed, producer);
 }
 
 /* ---- sending ---- */

@@ -1,118 +1,108 @@
--- The cache's operations and its batches (delivery.lua calls them), on the entries of cache_store.lua.
+-- The cache's operations and its batches (delivery.lua calls them), on the entries of cache_store.lua. Gets and sets come as columns, and
+-- are answered by columns (redis/README.md, kind 8); the rest as rows.
 local cache = {}
 
 local EXPIRED_A_CALL = 20
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
 local ENVELOPE = 320                -- bytes of an answer beside what is counted in room_for_value: names of fields, framings
-local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
+local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key (cache_calls.c has the same)
 local JSON_MOST = 6                -- bytes that a byte of a value takes as JSON, at most
 local TTL_MAX = 3155760000         -- a hundred years, so that times stay exact
 
--- ---- the operations: event -> record, or nil when the call must end before this event ----
+local PLAIN_BYTES = 16               -- of a set's answer in the stored results, about
+local NEW, REPLACED, MISS, HIT = 0, 1, 2, 3 -- how plain events are answered: sets, gets
 
-local function answer(event, hit, value, ttl, reason, count)
-    return {3, event[2], event[3], event[4], event[5], event[6], event[7], hit, value, ttl, reason or '', count or false}
-end
+-- ---- the operations on an entry ----
 
 local function count_lookup(state, ns, what)
     state.totals[what] = state.totals[what] + 1
     if store.make_known(state, ns, false) then ns[what] = ns[what] + 1 end
 end
 
--- How many bytes a value may have in the answer to a get like this event, so that Kafka takes it.
-local function room_for_value(state, event)
-    local key = #event[2] > KEY_COPIED and 0 or #event[2]
-    return (state.settings.answer_bytes or math.huge) - ENVELOPE - key - #event[3] - 2 * (#event[4] + #event[6] + #event[7])
-end
-
--- bytes: of the value; json: the most that it takes as JSON, where somebody has counted (no character takes more than six bytes).
-local function fits(state, event, bytes, json)
-    return (state.settings.answer_json and (json or JSON_MOST * bytes) or bytes) <= room_for_value(state, event)
+-- Whether Kafka takes the answer to a get. length: of the value; as_json: the most that it takes as JSON, where somebody has counted (no
+-- character takes more than six bytes); envelope: what the answer has of the event.
+local function fits(state, length, as_json, envelope)
+    local room = (state.settings.answer_bytes or math.huge) - ENVELOPE - envelope
+    return (state.settings.answer_json and (as_json > 0 and as_json or JSON_MOST * length) or length) <= room
 end
 
 -- What a get finds: the live entry or nil, and why it is not given.
-local function look_up(state, event)
-    local ns, key = store.namespace(state, event[6]), event[7]
-    local entry = store.find(state, ns, key)
-    if not entry then return nil end
-    if not fits(state, event, entry[BYTES] - #key, entry[JSON]) then return nil, 'too_large' end
-    return entry
+local function look_up(state, ns, key, envelope)
+    if not state.settings.enabled then return nil, 'disabled' end
+    local e = store.find(state, ns, key)
+    if e and not fits(state, bytes[e] - #key, json[e], envelope) then return nil, 'too_large' end
+    return e
 end
 
-local function found(state, event, entry)
-    local ns = store.namespace(state, event[6])
-    local record = answer(event, true, entry.value or false, math.ceil((entry[EXPIRES] - state.now) / 1000000))
-    if not entry.value then
-        state.pending[ns] = state.pending[ns] or {}
-        table.insert(state.pending[ns], record)
-    end
-    return record
-end
+local function ttl_left(state, e) return math.ceil((expires[e] - state.now) / 1000000) end
 
-local ops = {}
-
-function ops.get(state, event, first)
-    local ns, key = store.namespace(state, event[6]), event[7]
-    local entry, reason = look_up(state, event)
-    if not entry then
+-- The entry, or false and why there is none; nil when the call must end before this event.
+local function get(state, ns, key, envelope, first)
+    local e, reason = look_up(state, ns, key, envelope)
+    if not e then
         count_lookup(state, ns, 'misses')
-        return answer(event, false, false, false, reason)
+        return false, reason
     end
-    local bytes = entry[BYTES] - #key
-    if not first and state.value_bytes + bytes > VALUES_MAX then return nil end
-    state.value_bytes = state.value_bytes + bytes
+    local length = bytes[e] - #key
+    if not first and state.value_bytes + length > VALUES_MAX then return nil end
+    state.value_bytes = state.value_bytes + length
     count_lookup(state, ns, 'hits')
-    entry[COUNT], entry[LAST] = entry[COUNT] + 1, state.now
-    store.use(state, ns, key, entry)
-    return found(state, event, entry)
+    count[e] = count[e] + 1
+    store.use(state, ns, e)
+    return e
 end
 
-local function ttl_of(state, event)
-    local ttl = event[9] or state.settings.ttl[event[6]] or state.settings.default_ttl
-    return math.min(ttl, TTL_MAX)
-end
-
-function ops.set(state, event, first)
-    local ns, key, value = store.namespace(state, event[6]), event[7], event[8]
-    local old = store.find(state, ns, key)
-    local bytes, ttl = #key + #value, ttl_of(state, event)
-    local refused
-    if #value > state.settings.max_value_bytes or bytes > state.max_bytes or not fits(state, event, #value, event[11]) then
+-- Whether it replaced a live one, the ttl or false, and why it was refused; nil when the call must end before this event.
+local function set(state, ns, key, text, ttl, as_json, envelope, first)
+    if not state.settings.enabled then return false, false, 'disabled' end
+    local old, size, refused = store.find(state, ns, key), #key + #text, nil
+    ttl = math.min(ttl or state.settings.ttl[ns.name] or state.settings.default_ttl, TTL_MAX)
+    if #text > state.settings.max_value_bytes or size > state.max_bytes or not fits(state, #text, as_json, envelope) then
         refused = 'too_large'
     elseif ttl > 0 and not store.make_known(state, ns, true) then
         refused = 'too_many_namespaces'
     elseif ttl > 0 then
         if old then -- not to be evicted for itself
             state.totals.uses = state.totals.uses + 1
-            old.use, ns.moved = state.totals.uses, true
+            use[old], ns.moved = state.totals.uses, true
         end
-        if not eviction.make_room(state, old and 0 or 1, bytes - (old and old[BYTES] or 0)) then
+        if not eviction.make_room(state, old and 0 or 1, size - (old and bytes[old] or 0)) then
             if not first then return nil end
             refused = 'no_room'
         end
     end
     if old then store.remove(state, ns, key, old) end -- nobody is to read a stale value
-    if refused then return answer(event, old ~= nil, false, false, refused) end
-    if ttl > 0 then
-        local entry = {state.now, state.now + ttl * 1000000, 0, state.now, bytes, event[11] or nil}
-        entry.value = value
-        ns.entries[key], ns.removed[key], ns.stored = entry, nil, true
-        add_size(state, ns, 1, bytes)
-        store.use(state, ns, key, entry)
-    end
-    return answer(event, old ~= nil, false, ttl)
+    if refused then return old ~= nil, false, refused end
+    if ttl > 0 then store.put(state, ns, key, text, ttl, as_json) end
+    return old ~= nil, ttl
+end
+
+-- ---- events that come as rows: event -> record, or nil when the call must end before it ----
+
+local function answer(event, hit, ttl, reason, number)
+    return {3, event[2], event[3], event[4], event[5], event[6], event[7], hit, false, ttl, reason or '', number or false}
+end
+
+local ops = {}
+
+function ops.set(state, event, first)
+    local key = #event[2] > KEY_COPIED and 0 or #event[2]
+    local envelope = key + #event[3] + 2 * (#event[4] + #event[6] + #event[7])
+    local hit, ttl, reason = set(state, store.namespace(state, event[6]), event[7], event[8], event[9], event[11] or 0, envelope, first)
+    if hit == nil then return nil end
+    return answer(event, hit, ttl, reason)
 end
 
 function ops.invalidate(state, event)
     local ns = store.namespace(state, event[6])
     local entry = store.find(state, ns, event[7])
     if entry then store.remove(state, ns, event[7], entry) end
-    return answer(event, entry ~= nil, false, false)
+    return answer(event, entry ~= nil, false)
 end
 
 function ops.clear(state, event)
-    local count = event[6] == '' and store.clear_all(state) or store.clear(state, store.namespace(state, event[6]))
-    return answer(event, count > 0, false, false, nil, count)
+    local cleared = event[6] == '' and store.clear_all(state) or store.clear(state, store.namespace(state, event[6]))
+    return answer(event, cleared > 0, false, nil, cleared)
 end
 
 -- Every worker may ask for the same resize: only the first of an event id counts.
@@ -124,93 +114,228 @@ function ops.resize(state, event)
         state.totals.limit, state.limit = event[10], event[10]
         eviction.make_room(state, 0, 0)
     end
-    return answer(event, false, false, false, nil, state.limit)
+    return answer(event, false, false, nil, state.limit)
 end
 
 -- Why an event cannot be handled, or nil. A worker has checked this before: it is for those that have not.
 local function fault(event)
     local op = event[5]
-    if not ops[op] then return 'unknown op' end
+    if not ops[op] and op ~= 'get' then return 'unknown op' end
     if op == 'resize' then return (event[10] or 0) < 1 and 'a resize needs a count of at least 1' or nil end
     if op == 'clear' then return nil end
     if event[6] == '' or event[7] == '' then return op .. ' needs a namespace and a key' end
+    if op == 'get' then return 'a get comes as columns' end
     if op ~= 'set' then return nil end
     if event[8] == false then return 'a set needs a value' end
     if event[9] and event[9] < 0 then return 'ttl_seconds is negative' end
 end
 
--- ---- a batch ----
-
--- The entries that the batch names are read with one command a namespace.
-local function prepare(state, events)
-    local wanted = {}
-    for _, event in ipairs(events) do
-        local name, key = event[6], event[7]
-        if name ~= '' and key ~= '' then
-            wanted[name] = wanted[name] or {seen = {}}
-            if not wanted[name].seen[key] then
-                wanted[name].seen[key] = true
-                table.insert(wanted[name], key)
-            end
-        end
-    end
-    for name, keys in pairs(wanted) do store.read(state, store.namespace(state, name), keys) end
-end
-
-local function apply_one(state, event, first)
+local function apply_row(state, event, first)
     local wrong = fault(event)
     if wrong then return {5, event[2], event[3], wrong} end
     if state.settings.enabled then return ops[event[5]](state, event, first) end
-    if event[5] == 'get' then count_lookup(state, store.namespace(state, event[6]), 'misses') end
-    return answer(event, false, false, false, 'disabled')
+    return answer(event, false, false, 'disabled')
 end
 
--- Gets are not stored: what is asked again is read again, uncounted, and answered with what there is then.
-function cache.is_read(event) return event[5] == 'get' and event[6] ~= '' and event[7] ~= '' end
+-- ---- a batch ----
 
--- reply.bytes: of what is answered again in this call. Returns records, and how many of the events they answer.
-function cache.reread(events, reply)
-    local state, records = store.open(frame.slot, frame.now, frame.settings), delivery.records()
-    prepare(state, events)
-    for i, event in ipairs(events) do
-        local entry, reason = nil, 'disabled'
-        if state.settings.enabled then entry, reason = look_up(state, event) end
-        local bytes = entry and entry[BYTES] or 0
-        if i > 1 and reply.bytes + bytes > VALUES_MAX then break end
-        reply.bytes = reply.bytes + bytes
-        records.n, records.offsets[i] = i, event[1]
-        records[i] = entry and found(state, event, entry) or answer(event, false, false, false, reason)
+local COLUMNS = {'offsets', 'groups', 'keys', 'envelopes', 'values', 'jsons', 'dictionary', 'rows'}
+
+-- Names the columns of a batch; its first `done` events are not to be done again. place_of: of an event its place among the sets, or the rows.
+function cache.batch(values, done)
+    local b, n, sets, place_of = {first = done + 1}, 0, 0, {}
+    for i, name in ipairs(COLUMNS) do b[name] = values[i] end
+    local groups, is_set = b.groups, {}
+    for g, word in ipairs(b.dictionary) do is_set[g] = word[1] == 'set' end
+    for i = 1, #groups do
+        local g = groups[i]
+        if g == 0 then
+            n = n + 1
+            place_of[i] = n
+        elseif is_set[g] then
+            sets = sets + 1
+            place_of[i] = sets
+        end
     end
-    store.fetch_values(state)
-    return records, records.n
+    b.is_set, b.place_of = is_set, place_of
+    return b
+end
+
+-- The entries that a batch names are read with one command a namespace. Says of each of its groups (words of its dictionary) which namespace
+-- it is.
+local function prepare(state, b)
+    local spaces, groups, keys = {}, b.groups, b.keys
+    local only = #b.rows == 0 and b.first == 1 and b.dictionary[1] and b.dictionary[1][2]
+    for g, word in ipairs(b.dictionary) do
+        spaces[g] = store.namespace(state, word[2])
+        only = only == word[2] and only
+    end
+    b.spaces = spaces
+    if only then
+        store.read(state, spaces[1], keys)
+        return
+    end
+    local wanted, counts = {}, {} -- by namespace
+    local function add(ns, key)
+        local n = counts[ns] or 0
+        if n == 0 then wanted[ns] = {} end
+        wanted[ns][n + 1], counts[ns] = key, n + 1
+    end
+    for i = b.first, #groups do
+        local ns = spaces[groups[i]]
+        if ns then
+            add(ns, keys[i])
+        else
+            local event = b.rows[b.place_of[i]]
+            if event[6] ~= '' and event[7] ~= '' then add(store.namespace(state, event[6]), event[7]) end
+        end
+    end
+    for ns, names in pairs(wanted) do store.read(state, ns, names) end
+end
+
+-- Answers to plain events: how (NEW and so on), and the ttl, false, or why there is none. entries: of the hits, in their order; own: by its
+-- place there, the value of a hit that the batch has set itself.
+local function plain() return {offsets = {}, hows = {}, ttls = {}, entries = {}, own = {}, n = 0, hits = 0} end
+
+local function add_plain(answers, offset, how, ttl)
+    local n = answers.n + 1
+    answers.n, answers.offsets[n], answers.hows[n], answers.ttls[n] = n, offset, how, ttl
+end
+
+local function add_hit(state, answers, offset, e)
+    local hits = answers.hits + 1
+    answers.hits, answers.entries[hits], answers.own[hits] = hits, e, value[e]
+    add_plain(answers, offset, HIT, ttl_left(state, e))
+end
+
+-- Of those answers, the ones that are stored: gets change nothing that their sender sees, and are read again instead.
+local function stored(answers)
+    local kept = plain()
+    for i = 1, answers.n do
+        if answers.hows[i] <= REPLACED then add_plain(kept, answers.offsets[i], answers.hows[i], answers.ttls[i]) end
+    end
+    return kept
+end
+
+local function record(answers) return {8, answers.offsets, answers.hows, answers.ttls} end
+
+-- Adds the record of all plain answers of a batch, which comes last, and the values of its hits. Writes nothing yet.
+local function add_record(state, records, answers)
+    if answers.n == 0 then return end
+    if answers.hits > 0 then records.values = store.values(state, answers.entries, answers.own) end
+    local n, kept = records.n + 1, stored(answers)
+    records.n, records[n], records.offsets[n] = n, record(answers), answers.offsets[1]
+    records.stored = {n = n, record = kept.n > 0 and record(kept), offset = kept.offsets[1]}
+end
+
+-- Does the batch's events from the i-th on as long as they are gets that hit: the same as get() of each, without its calls. The first that is
+-- not.
+local function apply_hits(state, b, i, answers)
+    local groups, keys, offsets, envelopes, spaces, is_set, now = b.groups, b.keys, b.offsets, b.envelopes, b.spaces, b.is_set, state.now
+    local uses, before, number, size, ttl_now = state.uses, state.before, state.totals.uses, state.value_bytes, now - 999999
+    local room = (state.settings.answer_bytes or math.huge) - ENVELOPE
+    local out, hows, ttls, hit, own, n, hits = answers.offsets, answers.hows, answers.ttls, answers.entries, answers.own, answers.n, answers.hits
+    local first, hits_of, g_last, ns, entries = n, {}, nil, nil, nil
+    if not state.settings.enabled or state.settings.answer_json then return i end
+    local floor = math.floor
+    while i <= #groups do
+        local g = groups[i]
+        if g ~= g_last then
+            ns, g_last = not is_set[g] and spaces[g], g
+            if not ns or not store.make_known(state, ns, false) then break end
+            entries, hits_of[ns], ns.moved = ns.entries, hits_of[ns] or 0, true
+        end
+        local key = keys[i]
+        local e = entries[key]
+        if not e or expires[e] <= now then break end
+        local length = bytes[e] - #key
+        if length + envelopes[i] > room or size + length > VALUES_MAX then break end
+        size, number, n, hits = size + length, number + 1, n + 1, hits + 1
+        hits_of[ns] = hits_of[ns] + 1
+        count[e], use[e], uses[number - before] = count[e] + 1, number, e
+        hit[hits] = e
+        if value[e] then own[hits] = value[e] end
+        out[n], hows[n], ttls[n] = offsets[i], HIT, floor((expires[e] - ttl_now) / 1000000)
+        i = i + 1
+    end
+    for space, found in pairs(hits_of) do space.hits = space.hits + found end
+    state.totals.hits, state.totals.uses, state.value_bytes = state.totals.hits + n - first, number, size
+    answers.n, answers.hits = n, hits
+    return i
+end
+
+-- Does the events of a batch; the offset that it came to (nil: none), and whether the call must end. first: of this call.
+local function apply_batch(state, b, records, first)
+    local offsets, groups, keys, envelopes, i, done = b.offsets, b.groups, b.keys, b.envelopes, b.first, nil
+    local answers = plain()
+    records.plain = answers
+    while i <= #offsets do
+        local after = apply_hits(state, b, i, answers)
+        if after > i then
+            i, done, first = after, offsets[after - 1], false
+            if i > #offsets then break end
+        end
+        local g = groups[i]
+        if g == 0 then
+            local one = apply_row(state, b.rows[b.place_of[i]], first)
+            if not one then return done, true end
+            delivery.add(records, offsets[i], one)
+        elseif not b.is_set[g] then
+            local e, reason = get(state, b.spaces[g], keys[i], envelopes[i], first)
+            if e == nil then return done, true end
+            if e then add_hit(state, answers, offsets[i], e) else add_plain(answers, offsets[i], MISS, reason or false) end
+        else
+            local place = b.place_of[i]
+            local hit, ttl, reason = set(state, b.spaces[g], keys[i], b.values[place], b.dictionary[g][3], b.jsons[place] or 0, envelopes[i], first)
+            if hit == nil then return done, true end
+            add_plain(answers, offsets[i], hit and REPLACED or NEW, reason or ttl)
+            records.bytes = records.bytes + PLAIN_BYTES
+        end
+        i, done, first = i + 1, offsets[i], false
+        if records.bytes > b.room then return done, true end
+    end
+    return done, false
+end
+
+-- Gets are not stored: what is asked again is read again, uncounted, and answered with what there is then. Of the first `count` events those
+-- from the offset `from` to `to`. reply.bytes: of what is answered again in this call. Returns records, and the first offset for which there
+-- was no room (nil: there was).
+function cache.reread(values, most, from, to, reply)
+    local state, records, b, left = store.open(frame.slot, frame.now, frame.settings), delivery.records(), cache.batch(values, 0), nil
+    local answers = plain()
+    prepare(state, b)
+    for i = 1, most do
+        local ns, offset = b.spaces[b.groups[i]], b.offsets[i]
+        if ns and not b.is_set[b.groups[i]] and offset >= from and offset <= to then
+            local key = b.keys[i]
+            local e, reason = look_up(state, ns, key, b.envelopes[i])
+            local length = e and bytes[e] - #key or 0
+            if answers.n > 0 and reply.bytes + length > VALUES_MAX then
+                left = offset
+                break
+            end
+            reply.bytes = reply.bytes + length
+            if e then add_hit(state, answers, offset, e) else add_plain(answers, offset, MISS, reason or false) end
+        end
+    end
+    add_record(state, records, answers)
+    return records, left
 end
 
 -- The topic function (delivery.lua): the batches one after the other, as if they were one.
 function cache.apply(batches, now, settings, slot)
-    local state, all, lists, applied = store.open(slot, now, settings), {}, {}, {}
-    for _, events in ipairs(batches) do
-        for i = 1, #events do all[#all + 1] = events[i] end
-    end
-    prepare(state, all)
+    local state, lists, applied, enough = store.open(slot, now, settings), {}, {}, false
+    for _, b in ipairs(batches) do prepare(state, b) end
     for _ = 1, EXPIRED_A_CALL do
         if not eviction.remove_expired(state) then break end
     end
     eviction.make_room(state, 0, 0)
-    local first, enough = true, false
-    for b, events in ipairs(batches) do
+    for k, b in ipairs(batches) do
+        lists[k] = delivery.records()
+        applied[k], enough = apply_batch(state, b, lists[k], k == 1)
         if enough then break end
-        local records, reads = delivery.records(), {}
-        lists[b], records.reads = records, reads
-        for i, event in ipairs(events) do
-            local record = apply_one(state, event, first)
-            enough = not record
-            if enough then break end
-            delivery.add(records, event[1], record)
-            reads[i] = cache.is_read(event)
-            applied[b], first = event[1], false
-            if records.bytes > events.room then break end
-        end
     end
+    for _, records in ipairs(lists) do add_record(state, records, records.plain) end
     store.save(state)
     return lists, applied
 end

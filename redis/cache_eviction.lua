@@ -63,7 +63,7 @@ local function next_victim(state, order, limit)
             local ns, key = source.ns, source.key
             if advance(state, order, source) then insert(walk.sources, source) end
             local entry = ns.entries[key]
-            if entry and not entry.use then return ns, key, entry end
+            if entry and not use[entry] then return ns, key, entry end
         end
     end
 end
@@ -81,11 +81,12 @@ end
 -- Whatever this batch has used was used later than all the rest.
 local function evict(state)
     local ns, key, entry = next_victim(state, 'lru', math.huge)
-    while not ns and state.uses[state.used] do
-        local used = state.uses[state.used]
+    while not ns and state.before + state.used <= state.totals.uses do
+        local used, number = state.uses[state.used], state.before + state.used
         state.used = state.used + 1
-        local found = used[1].entries[used[2]]
-        if found and found.use == used[3] then ns, key, entry = used[1], used[2], found end
+        if used and use[used] == number and space_of[used].entries[key_of[used]] == used then
+            ns, key, entry = space_of[used], key_of[used], used
+        end
     end
     if ns then
         store.remove(state, ns, key, entry)

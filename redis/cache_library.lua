@@ -1,8 +1,8 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 9
+-- revision 10
 frame.register_slot('cache_')
 delivery.register('cache_')
-local topic = {apply = cache.apply, is_read = cache.is_read, reread = cache.reread}
+local topic = {batch = cache.batch, apply = cache.apply, reread = cache.reread}
 delivery.register_topic('cache', topic)
 frame.register('cache_replay', function(keys, args) return delivery.replay(keys, args, topic) end, {'no-writes', 'allow-oom'})
 -- It frees memory, so it may run when there is none left.

@@ -3,10 +3,10 @@ local cache_stats = {}
 
 function cache_stats.entry(slot, now, name, key)
     local packed = redis.call('HGET', slot .. ':m:' .. name, key)
-    local entry = packed and cmsgpack.unpack(packed)
-    if not entry or entry[EXPIRES] <= now then return {} end
-    return {created = frame.told(entry[CREATED]), expires = frame.told(entry[EXPIRES]), access_count = entry[COUNT],
-            last_accessed = frame.told(entry[LAST]), bytes = entry[BYTES]}
+    if not packed then return {} end
+    local ends, size, _, was_created, reads, used = store.row(packed)
+    if ends <= now then return {} end
+    return {created = frame.told(was_created), expires = frame.told(ends), access_count = reads, last_accessed = frame.told(used), bytes = size}
 end
 
 local function hit_rate(hits, misses)

@@ -1,19 +1,32 @@
 -- The cache: entries known as namespace and key, with a time to live, evicted by least recent use.
 --   <slot>:v:<namespace>   hash  key -> value
---   <slot>:m:<namespace>   hash  key -> what is known of the entry (CREATED ... BYTES below), as MessagePack
+--   <slot>:m:<namespace>   hash  key -> what is known of the entry (ROW below)
 --   <slot>:lru:<namespace> zset  key by the number of its last use       <slot>:exp:<namespace>  zset  key by its expiry in us
 --   <slot>:lru, :exp       zset  namespace by the lowest score of its own: where the next victim is found
 --   <slot>:ns              hash  namespace -> size, bytes, hits, misses   <slot>:totals  hash  the sums, and what is not per namespace
 --   <slot>:resized         zset  event ids of the last resizes
 -- A batch is worked out in memory, against what Redis held before it, and then written with one command a structure. What it
 -- held is only read until then, so a failure leaves nothing half done.
+--
+-- An entry that a call works on is a number, by which the arrays below say what is known of it: there is no table for each.
 local store = {}
+
+local expires          -- us: when it ends
+local bytes, json      -- of its key and value; of its value as JSON (0: not counted)
+local count            -- how often it was read
+local row_of           -- its row, of which all but the end is as it will be written
+local key_of, space_of -- its key and its namespace
+local use, value       -- the number of its last use by this batch; its value, if this batch has set it. nil: none
+local numbers          -- how many entries there are
 
 local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
 local WORK = 500 -- of a call's removals: one each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace that they are sought in
-local CREATED, EXPIRES, COUNT, LAST, BYTES, JSON = 1, 2, 3, 4, 5, 6 -- of an entry; JSON: bytes of its value as JSON, nil: not counted
+local ROW = '>I7I4I4I7I4I7' -- expires, bytes, json, created (us); count, last (us: when it was used last), in so many bytes each
+local NEEDED, HEAD, TAIL = '>I7I4I4xxxxxxxI4', 22, '>I4I7' -- what a call needs of it; bytes that a use leaves as they are; the others
 local MEMORY_PART = 3 -- of Redis' maxmemory that keys and values may take: 1 in so many
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
+
+local struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function store.totals(slot)
     local values, totals = redis.call('HMGET', slot .. ':totals', unpack(TOTALS)), {}
@@ -27,8 +40,13 @@ function store.max_bytes(settings)
     return frame.maxmemory > 0 and math.min(most, math.floor(frame.maxmemory / MEMORY_PART)) or most
 end
 
+-- expires, bytes, json, created, count, last
+function store.row(text) return struct.unpack(ROW, text) end
+
 -- What a call works on.
 function store.open(slot, now, settings)
+    struct_pack, struct_unpack = struct.pack, struct.unpack
+    expires, bytes, json, count, row_of, key_of, space_of, use, value, numbers = {}, {}, {}, {}, {}, {}, {}, {}, {}, 0
     local totals = store.totals(slot)
     return {
         slot = slot, now = now, settings = settings, totals = totals,
@@ -36,15 +54,15 @@ function store.open(slot, now, settings)
         max_bytes = store.max_bytes(settings),
         budget = WORK,                    -- of removals, what is left to this call
         namespaces = {}, forgotten = {}, resized = {},
-        uses = {}, used = 1,              -- what the batch used, in order, and the first that may still be there
-        pending = {}, value_bytes = 0,    -- records whose values are fetched at the end, and the bytes of all values
+        uses = {}, before = totals.uses,  -- entries that this call uses, by the number of the use less `before`
+        used = 1,                         -- the first of them that may still be there
+        value_bytes = 0,                  -- of all values that are answered
         walks = {lru = {sources = {}, heads = 0}, exp = {sources = {}, heads = 0}},
     }
 end
 
--- entries: key -> entry, or false when there is none; nil: not read yet. An entry used by this batch has `use`, one set by it
--- `value`. removed: keys that Redis still has. cleared: nothing of what Redis has is left. moved: the order of use has changed;
--- stored: so has what there is.
+-- entries: key -> entry, or false when there is none; nil: not read yet. removed: keys that Redis still has. cleared: nothing of what Redis has
+-- is left. moved: the order of use has changed; stored: so has what there is.
 function store.namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
@@ -60,19 +78,29 @@ function store.namespace(state, name)
 end
 
 function store.read(state, ns, keys)
-    local packed = bulk.read(state.slot .. ':m:' .. ns.name, keys)
-    for i, key in ipairs(keys) do ns.entries[key] = packed[i] and cmsgpack.unpack(packed[i]) end
+    local found, entries, n = bulk.read(state.slot .. ':m:' .. ns.name, keys), ns.entries, numbers
+    for i = 1, #keys do
+        local key, row = keys[i], found[i]
+        if row then
+            n = n + 1
+            expires[n], bytes[n], json[n], count[n] = struct_unpack(NEEDED, row)
+            row_of[n], key_of[n], space_of[n], entries[key] = row, key, ns, n
+        else
+            entries[key] = false
+        end
+    end
+    numbers = n
 end
 
-local function add_size(state, ns, entries, bytes)
-    ns.size, ns.bytes = ns.size + entries, ns.bytes + bytes
-    state.totals.size, state.totals.bytes = state.totals.size + entries, state.totals.bytes + bytes
+local function add_size(state, ns, entries, size)
+    ns.size, ns.bytes = ns.size + entries, ns.bytes + size
+    state.totals.size, state.totals.bytes = state.totals.size + entries, state.totals.bytes + size
 end
 
 function store.remove(state, ns, key, entry)
-    add_size(state, ns, -1, -entry[BYTES])
+    add_size(state, ns, -1, -bytes[entry])
     ns.entries[key], ns.removed[key], ns.moved, ns.stored = false, true, true, true
-    if entry[EXPIRES] <= state.now then
+    if expires[entry] <= state.now then
         ns.expired_removed = ns.expired_removed + 1
         state.totals.expired = state.totals.expired + 1
     end
@@ -81,17 +109,28 @@ end
 -- The live entry, or nil; one that has expired goes.
 function store.find(state, ns, key)
     local entry = ns.entries[key]
-    if entry and entry[EXPIRES] <= state.now then
+    if entry and expires[entry] <= state.now then
         store.remove(state, ns, key, entry)
         return nil
     end
     return entry or nil
 end
 
-function store.use(state, ns, key, entry)
-    state.totals.uses = state.totals.uses + 1
-    entry.use, ns.moved = state.totals.uses, true
-    state.uses[#state.uses + 1] = {ns, key, entry.use}
+function store.use(state, ns, entry)
+    local number = state.totals.uses + 1
+    state.totals.uses, use[entry], state.uses[number - state.before], ns.moved = number, number, entry, true
+end
+
+-- A new entry, of this batch.
+function store.put(state, ns, key, text, ttl, json_bytes)
+    local n, size = numbers + 1, #key + #text
+    numbers = n
+    expires[n], bytes[n], json[n], count[n] = state.now + ttl * 1000000, size, json_bytes, 0
+    row_of[n] = struct_pack(ROW, expires[n], size, json_bytes, state.now, 0, state.now)
+    key_of[n], space_of[n], value[n] = key, ns, text
+    ns.entries[key], ns.removed[key], ns.stored = n, nil, true
+    add_size(state, ns, 1, size)
+    store.use(state, ns, n)
 end
 
 -- What an event asks of a namespace that is not known yet: there may be too many. Empty ones are forgotten first.
@@ -139,14 +178,47 @@ function store.clear_all(state)
     return count
 end
 
--- The values as they were before the batch: later ones are in the entries.
-function store.fetch_values(state)
-    for ns, records in pairs(state.pending) do
-        local keys = {}
-        for i, record in ipairs(records) do keys[i] = record[7] end
-        local values = bulk.read(state.slot .. ':v:' .. ns.name, keys)
-        for i, record in ipairs(records) do record[9] = values[i] end
+-- The values of a batch's hits, in their order: those that the batch has set itself (own), and the others as they were before it. hits: entries.
+function store.values(state, hits, own)
+    local keys, space, mixed = {}, space_of[hits[1]], next(own) ~= nil
+    for i = 1, #hits do
+        local e = hits[i]
+        keys[i] = key_of[e]
+        if space_of[e] ~= space then mixed = true end
     end
+    if not mixed then return bulk.read(state.slot .. ':v:' .. space.name, keys) end
+    local values, keys_of, at_of = {}, {}, {} -- of a namespace: the keys to be read, and where their values go
+    for i = 1, #hits do
+        local ns = space_of[hits[i]]
+        if own[i] then
+            values[i] = own[i]
+        else
+            if not keys_of[ns] then keys_of[ns], at_of[ns] = {}, {} end
+            local n = #keys_of[ns] + 1
+            keys_of[ns][n], at_of[ns][n], values[i] = keys[i], i, false
+        end
+    end
+    for ns, wanted in pairs(keys_of) do
+        local found = bulk.read(state.slot .. ':v:' .. ns.name, wanted)
+        for n = 1, #wanted do values[at_of[ns][n]] = found[n] end
+    end
+    return values
+end
+
+local PADDED, high_last, high_text = {}, 0, '' -- numbers below 1000 with three digits; thousands that were written out last
+
+-- A number of a use, for a score: Redis would write it out more slowly.
+local function use_text(number)
+    local low = number % 1000
+    local high = (number - low) / 1000
+    if high == 0 then return frame.text(number) end
+    if high ~= high_last then high_last, high_text = high, frame.text(high) end
+    local padded = PADDED[low]
+    if not padded then
+        padded = string.format('%03d', low)
+        PADDED[low] = padded
+    end
+    return high_text .. padded
 end
 
 local function save_head(state, order, ns)
@@ -155,31 +227,48 @@ local function save_head(state, order, ns)
     if head[1] then redis.call('ZADD', key, head[2], ns.name) else redis.call('ZREM', key, ns.name) end
 end
 
-local function save_entries(state, ns)
-    local function key(what) return state.slot .. ':' .. what .. ':' .. ns.name end
-    if ns.cleared then redis.call('UNLINK', key('v'), key('m'), key('lru'), key('exp')) end
-    local gone, values, metas, lru, exp = {}, {}, {}, {}, {}
-    for name in pairs(ns.removed) do gone[#gone + 1] = name end
-    for name, e in pairs(ns.entries) do
-        if e and e.use then
-            local n = #metas
-            metas[n + 1], metas[n + 2] = name, cmsgpack.pack({e[CREATED], e[EXPIRES], e[COUNT], e[LAST], e[BYTES], e[JSON]})
-            lru[n + 1], lru[n + 2] = e.use, name
-            if e.value then
-                n = #values
-                values[n + 1], values[n + 2] = name, e.value
-                exp[n + 1], exp[n + 2] = e[EXPIRES], name
+-- What is to be written of the entries that this call used: of each the last use counts. In ns.metas and so on, as commands take them.
+local function collect_entries(state)
+    local before, uses, tails, expiry_last, expiry_text = state.before, state.uses, {}, nil, nil
+    for i = 1, state.totals.uses - before do
+        local e = uses[i]
+        if e and use[e] == before + i then
+            local ns, name = space_of[e], key_of[e]
+            if ns.entries[name] == e then
+                if not ns.metas then ns.metas, ns.lru, ns.values, ns.exp = {}, {}, {}, {} end
+                local metas, lru, n, tail = ns.metas, ns.lru, ns.used or 0, tails[count[e]]
+                if not tail then
+                    tail = struct_pack(TAIL, count[e], state.now)
+                    tails[count[e]] = tail
+                end
+                metas[n + 1], metas[n + 2] = name, row_of[e]:sub(1, HEAD) .. tail
+                lru[n + 1], lru[n + 2], ns.used = use_text(before + i), name, n + 2
+                if value[e] then
+                    local values, exp, m = ns.values, ns.exp, #ns.exp
+                    if expires[e] ~= expiry_last then expiry_last, expiry_text = expires[e], frame.text(expires[e]) end
+                    values[m + 1], values[m + 2] = name, value[e]
+                    exp[m + 1], exp[m + 2] = expiry_text, name
+                end
             end
         end
     end
+end
+
+local function save_entries(state, ns)
+    local function key(what) return state.slot .. ':' .. what .. ':' .. ns.name end
+    if ns.cleared then redis.call('UNLINK', key('v'), key('m'), key('lru'), key('exp')) end
+    local gone = {}
+    for name in pairs(ns.removed) do gone[#gone + 1] = name end
     bulk.write('HDEL', key('v'), gone)
     bulk.write('HDEL', key('m'), gone)
     bulk.write('ZREM', key('lru'), gone)
     bulk.write('ZREM', key('exp'), gone)
-    bulk.write('HSET', key('v'), values)
-    bulk.write('HSET', key('m'), metas)
-    bulk.write('ZADD', key('lru'), lru)
-    bulk.write('ZADD', key('exp'), exp)
+    if ns.metas then
+        bulk.write('HSET', key('v'), ns.values)
+        bulk.write('HSET', key('m'), ns.metas)
+        bulk.write('ZADD', key('lru'), ns.lru)
+        bulk.write('ZADD', key('exp'), ns.exp)
+    end
     save_head(state, 'lru', ns)
     if ns.stored then save_head(state, 'exp', ns) end
 end
@@ -199,8 +288,8 @@ local function drop_entries(state, names)
 end
 
 function store.save(state)
-    store.fetch_values(state)
     local rows, totals, resized, dropped = {}, {}, {}, {}
+    collect_entries(state)
     for name, ns in pairs(state.namespaces) do
         if ns.cleared and ns.size == 0 then
             dropped[#dropped + 1] = name

@@ -20,7 +20,9 @@ local text = frame.text
 -- ---- results ----
 
 -- What a batch is answered with: n records, arrays or MessagePack already, and in `offsets` the event that each belongs to.
--- bytes: about what they take, as far as add() was used. reads: number of a record -> true where it is not stored, but found anew.
+-- bytes: about what they take, as far as add() was used. values: an array of strings that stands
+-- beside the chunk in the reply, and is not stored. stored
+-- {n, record, offset}: of the record number n, the last, what is stored (false: nothing).
 function delivery.records() return {n = 0, offsets = {}, bytes = 0} end
 
 local TABLE_BYTES = 512 -- of a record that is not packed yet, about
@@ -36,19 +38,22 @@ local function pack_chunk(offsets, records, n)
     return struct.pack('>BI4', 221, n + 1) .. cmsgpack.pack(offsets) .. table.concat(records, '', 1, n)
 end
 
--- The chunk of all records, and the one that is stored, without those that are found anew (nil: nothing is).
+-- What the reply has of the records, and the chunk that is stored (nil: nothing is).
 local function pack_records(records)
-    local n, reads = records.n, records.reads
+    local n, offsets, kept = records.n, records.offsets, records.stored
     for i = 1, n do
         if type(records[i]) == 'table' then records[i] = cmsgpack.pack(records[i]) end
     end
-    local all = pack_chunk(records.offsets, records, n)
-    if not reads then return all, all end
-    local offsets, kept, m = {}, {}, 0
-    for i = 1, n do
-        if not reads[i] then m, offsets[m + 1], kept[m + 1] = m + 1, records.offsets[i], records[i] end
+    local all = pack_chunk(offsets, records, n)
+    local reply = all
+    if records.values then reply = {all, records.values} end
+    if not kept then return reply, all end
+    if kept.record then
+        records[n], offsets[n] = cmsgpack.pack(kept.record), kept.offset
+    else
+        n, offsets[n] = n - 1, nil
     end
-    return all, m > 0 and pack_chunk(offsets, kept, m) or nil
+    return reply, n > 0 and pack_chunk(offsets, records, n) or nil
 end
 
 -- ---- a partition ----
@@ -148,17 +153,10 @@ local function answer_again(p, first, last, state)
 end
 
 -- Those of them that are pure reads and not finished are read again.
-local function read_again(p, events, count, topic, state)
-    local reads = {}
-    for i = 1, count do
-        local event = events[i]
-        if p.told and event[1] > p.told then break end
-        if event[1] >= p.floor and topic.is_read(event) then reads[#reads + 1] = event end
-    end
-    if #reads == 0 then return end
-    local records, answered = topic.reread(reads, state)
+local function read_again(p, values, count, topic, state)
+    local records, left = topic.reread(values, count, p.floor, p.told or p.a, state)
     if records.n > 0 then p.reply[#p.reply + 1] = (pack_records(records)) end
-    if answered < #reads then p.told = reads[answered + 1][1] - 1 end
+    if left then p.told = left - 1 end
 end
 
 -- Splits a batch: p.new are the events to apply. A batch is an array of rows, or several values, columns, the first of which is the offsets
@@ -169,7 +167,7 @@ local function take_events(p, packed, topic, state)
     local function offset_of(i) return type(events[i]) == 'table' and events[i][1] or events[i] end
     while events[known + 1] and offset_of(known + 1) <= p.a do known = known + 1 end
     if known > 0 then answer_again(p, offset_of(1), offset_of(known), state) end
-    if known > 0 and topic.is_read then read_again(p, events, known, topic, state) end
+    if known > 0 and topic.reread then read_again(p, values, known, topic, state) end
     if known == #events or p.told then return end
     if topic.batch and #values > 1 then
         p.new = topic.batch(values, known)
@@ -199,8 +197,8 @@ local function store(p, records, last)
     p.a = last
     put(p, 'applied', text(last))
     if records.n == 0 then return end
-    local all, stored = pack_records(records)
-    p.reply[#p.reply + 1] = all
+    local reply, stored = pack_records(records)
+    p.reply[#p.reply + 1] = reply
     if not stored then return end
     p.chunks[#p.chunks + 1] = {last = last, bytes = #stored}
     put(p, text(last), stored)
@@ -222,8 +220,8 @@ end
 -- than the last one, or nil for none, when it stopped early to stay within bounds. It must not write before it has checked everything.
 -- topic.batch(values, known): of a topic whose events come as columns, the batch without those that were applied before; what it returns is
 -- given to apply, with `room`.
--- topic.is_read(event), topic.reread(events, state) -> records, how many of them: of a topic whose pure reads are not stored, but read
--- again; state.bytes: of values in the reply.
+-- topic.reread(values, count, from, to, state) -> records, left: of a topic whose pure reads are not stored, but read again: those among
+-- the first `count` events with offsets in from .. to; left: the first one for which there was no room; state.bytes: of values in the reply.
 function delivery.call(keys, args, topic)
     local parts, batches, replies, state = {}, {}, {}, {bytes = 0}
     each(args, 5, function(_, i)

@@ -116,18 +116,19 @@ Test(slot_delivery, a_resend_is_answered_by_what_covers_it_and_no_later_results)
 Test(slot_delivery, a_full_redis_answers_what_was_applied_before_and_moves_floors) {
     expect_reply(set_from(-1, 0, 0, 1), 1, 1, 0, 2);
     struct test_events events = {0};
-    wp_pack_array(&events.packed, 2);
+    struct wp_buf packed = {0};
     event_add_cache(&events, 1, "sssss--", "e", "set", "tool", "k", "v");
     event_add_cache(&events, 2, "sssss--", "e", "set", "tool", "k", "v");
+    calls_pack_events(&packed, "cache", &events);
     const struct wp_str args[] = {WP_STR(CACHE_PARTITION), WP_STR("0"), WP_STR("0"), WP_STR("0"),
-                                  wp_buf_str(&events.packed)};
+                                  wp_buf_str(&packed)};
     freeReplyObject(test_redis_command(&slot.redis, "CONFIG SET maxmemory 100kb"));
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "replay", args, 5);
     cr_assert_eq(reply->type, REDIS_REPLY_ARRAY, "%s", reply->str);
     cr_expect_eq(reply->element[0]->element[1]->integer, 1, "the new one was not applied");
     cr_expect_eq(reply->element[0]->elements, 4);
     freeReplyObject(reply);
-    wp_buf_done(&events.packed);
+    wp_buf_done(&packed);
     expect_floors("0", "1", "2", 1, 1, 2);
 }
 
@@ -135,7 +136,7 @@ Test(slot_delivery, a_full_redis_answers_what_was_applied_before_and_moves_floor
 
 Test(slot_delivery, stored_results_are_bounded_and_a_floor_makes_room_in_the_same_call) {
     char settings[512];
-    snprintf(settings, sizeof settings, "{'results_bytes': 4000, %s", slot.settings + 1);
+    snprintf(settings, sizeof settings, "{'results_bytes': 500, %s", slot.settings + 1);
     slot.settings = settings;
     struct test_reply reply = {0};
     int64_t applied = -1;

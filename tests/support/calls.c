@@ -298,8 +298,10 @@ struct test_reply calls_topic_on(redisContext *connection, const char *function,
                              .floor = answer->element[2]->integer,
                              .records = json_array()};
     for (size_t i = 3; i < answer->elements; i++) {
-        columns_read(ret.records, (struct wp_str){answer->element[i]->str, answer->element[i]->len}, events);
-        wp_buf_add(&ret.stored, answer->element[i]->str, answer->element[i]->len);
+        const redisReply *each = answer->element[i];
+        columns_read(ret.records, each, events);
+        if (each->type == REDIS_REPLY_ARRAY) each = each->element[0];
+        wp_buf_add(&ret.stored, each->str, each->len);
     }
     ret.count = json_array_size(ret.records);
     empty(events);

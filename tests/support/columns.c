@@ -4,6 +4,7 @@
 #include <math.h>
 #include "pool/pool_calls.h"
 #include "pool/pool_reply.h"
+#include "support/cache_columns.h"
 
 struct acquire_row { /* one event as event_add packs it */
     struct wp_meta meta;
@@ -116,6 +117,9 @@ void columns_pack(struct wp_buf *out, const char *function, const struct test_ev
     } else if (strcmp(function, "release") == 0) {
         wp_columns_begin(&columns, WP_RELEASE_COLUMNS);
         pack_releases(&columns, events);
+    } else if (strcmp(function, "cache") == 0) {
+        cache_columns_pack(out, events);
+        return;
     } else {
         wp_pack_array(out, events->count);
         if (events->count > 0) wp_buf_add(out, events->packed.data, events->packed.len);
@@ -199,6 +203,13 @@ static void take(void *ctx, const struct wp_reply_record *record) {
     json_array_append_new(reading->records, one);
 }
 
+/* One that is not among the records from that one on yet. */
+static void add_new(json_t *records, size_t from, json_t *record) {
+    for (size_t i = from; i < json_array_size(records); i++)
+        if (json_equal(json_array_get(json_array_get(records, i), 0), json_array_get(record, 0))) return;
+    json_array_append(records, record);
+}
+
 /* Records of columns come last in a chunk: where they belong, by the offsets. */
 static void sort_by_offset(json_t *records, size_t from) {
     for (size_t i = from + 1; i < json_array_size(records); i++) {
@@ -212,24 +223,35 @@ static void sort_by_offset(json_t *records, size_t from) {
     }
 }
 
-void columns_read(json_t *records, struct wp_str chunk, const struct test_events *events) {
+void columns_read(json_t *records, const redisReply *reply, const struct test_events *events) {
+    const redisReply *first = reply->type == REDIS_REPLY_ARRAY ? reply->element[0] : reply;
+    struct wp_str chunk = {first->str, first->len};
+    bool of_cache = false;
     json_t *all = calls_unpack_all(chunk.ptr, chunk.len), *list = json_array_get(all, 0);
     json_t *offsets = json_array_get(list, 0);
     size_t from = json_array_size(records);
     cr_assert_eq(json_array_size(offsets) + 1, json_array_size(list));
     for (size_t k = 1; k < json_array_size(list); k++) {
         json_t *record = json_array_get(list, k);
+        of_cache = of_cache || json_integer_value(json_array_get(record, 0)) == 8;
+        if (json_integer_value(json_array_get(record, 0)) == 8) continue;
         if (json_integer_value(json_array_get(record, 0)) == 7) {
             struct reading reading = {.events = events,
                                       .records = records,
                                       .runs = json_array_get(record, 2),
                                       .predictions = json_array_get(record, 8)};
-            const struct wp_reply_sink sink = {&reading, is_of_columns, find_own, take};
+            const struct wp_reply_sink sink = {&reading, is_of_columns, find_own, take, NULL};
             cr_assert(wp_pool_reply(chunk, &sink), "not a reply of this convention");
             continue;
         }
         json_array_insert(record, 0, json_array_get(offsets, k - 1));
         json_array_append(records, record);
+    }
+    if (of_cache) {
+        json_t *rows = json_array();
+        cache_columns_read(rows, reply, events);
+        for (size_t k = 0; k < json_array_size(rows); k++) add_new(records, from, json_array_get(rows, k));
+        json_decref(rows);
     }
     sort_by_offset(records, from);
     json_decref(all);

@@ -36,7 +36,7 @@ static void take(void *ctx, const struct wp_reply_record *record) {
     taken[count++] = record->offset;
 }
 
-static const struct wp_reply_sink sink = {NULL, wants, own, take};
+static const struct wp_reply_sink sink = {NULL, wants, own, take, NULL};
 
 static void pack_figures(struct wp_buf *out) {
     wp_pack_array(out, 3);

@@ -3,8 +3,10 @@
 #include "kafka/conf.h"
 #include <stdlib.h>
 
-enum kind { RESULT = 3, DEAD = 5 };
-enum { JSON_COUNTED = 1024 }; /* values of so many bytes: of shorter ones any fits as JSON */
+enum kind { RESULT = 3, DEAD = 5, PLAIN = 8 };
+enum { JSON_COUNTED = 1024 };          /* values of so many bytes: of shorter ones any fits as JSON */
+enum { PLAIN_VALUE_MAX = 16 * 1024 };  /* a larger value is not decoded once more for its answer */
+enum how { NEW, REPLACED, MISS, HIT }; /* how a plain event is answered: sets, gets (redis/cache.lua) */
 
 int64_t wp_cache_json_bytes(struct wp_str value) {
     int64_t escaped = (int64_t)value.len;
@@ -21,11 +23,7 @@ int64_t wp_cache_json_bytes(struct wp_str value) {
     return high && base64 > escaped ? base64 : escaped;
 }
 
-void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
-                  const char *invalid) {
-    struct wp_buf *out = wp_columns_value(columns, 0);
-    const struct wp_cache_event *e = &event->cache;
-    (void)invalid;
+static void pack_row(struct wp_buf *out, const struct wp_meta *meta, const struct wp_cache_event *e) {
     wp_pack_array(out, 11);
     wp_pack_int(out, meta->offset);
     wp_pack_str(out, meta->key);
@@ -42,6 +40,58 @@ void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const 
     wp_pack_optional_int(out, e->count);
     wp_pack_optional_int(out, e->has_value && e->value.len >= JSON_COUNTED ? wp_cache_json_bytes(e->value)
                                                                            : WP_ABSENT);
+}
+
+enum column {
+    OFFSETS,
+    GROUPS,
+    KEYS,
+    ENVELOPES,
+    VALUES /* of sets */,
+    JSONS /* the same */,
+    DICTIONARY,
+    ROWS
+};
+
+/* A get, or a set of a value that is not large; others are said as rows. */
+static bool is_plain(const struct wp_cache_event *e) {
+    if (e->ns.len == 0 || e->key.len == 0) return false;
+    if (wp_str_is(e->op, "get")) return true;
+    return wp_str_is(e->op, "set") && e->has_value && e->value.len < PLAIN_VALUE_MAX &&
+           (e->ttl_seconds == WP_ABSENT || e->ttl_seconds >= 0);
+}
+
+static uint32_t add_group(struct wp_columns *columns, const struct wp_cache_event *e) {
+    struct wp_buf *words = &columns->columns[DICTIONARY];
+    size_t from = words->len;
+    wp_pack_array(words, 3);
+    wp_pack_str(words, e->op);
+    wp_pack_str(words, e->ns);
+    wp_pack_optional_int(words, e->ttl_seconds);
+    return wp_columns_word(columns, DICTIONARY, from);
+}
+
+/* Bytes that the answer has of the event, beside its value. */
+static int64_t envelope(const struct wp_meta *meta, const struct wp_cache_event *e) {
+    size_t key = meta->key.len > WP_KEY_MOST ? 0 : meta->key.len;
+    return (int64_t)(key + meta->traceparent.len + 2 * (e->event_id.len + e->ns.len + e->key.len));
+}
+
+void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
+                  const char *invalid) {
+    const struct wp_cache_event *e = &event->cache;
+    bool plain = is_plain(e);
+    (void)invalid;
+    wp_pack_int(wp_columns_value(columns, OFFSETS), meta->offset);
+    wp_pack_int(wp_columns_value(columns, GROUPS), plain ? add_group(columns, e) : 0);
+    wp_pack_str(wp_columns_value(columns, KEYS), e->key);
+    wp_pack_int(wp_columns_value(columns, ENVELOPES), plain ? envelope(meta, e) : 0);
+    if (plain && wp_str_is(e->op, "set")) {
+        wp_pack_str(wp_columns_value(columns, VALUES), e->value);
+        wp_pack_optional_int(wp_columns_value(columns, JSONS),
+                             e->value.len >= JSON_COUNTED ? wp_cache_json_bytes(e->value) : WP_ABSENT);
+    }
+    if (!plain) pack_row(wp_columns_value(columns, ROWS), meta, e);
 }
 
 /* false stands for an absent value; an empty string is a value. */
@@ -70,10 +120,78 @@ static bool read_result(struct wp_unpack *in, struct wp_cache_result *ret) {
     return !in->failed;
 }
 
+/* ---- columns of plain events ---- */
+
+static struct wp_unpack read_column(struct wp_unpack *in, uint32_t *ret_count) {
+    struct wp_unpack column = *in;
+    wp_unpack_skip(in);
+    *ret_count = wp_unpack_array(&column);
+    return column;
+}
+
+static bool next_is_str(const struct wp_unpack *in) {
+    unsigned type = in->at < in->end ? *in->at : 0;
+    return (type & 0xe0) == 0xa0 || (type >= 0xd9 && type <= 0xdb);
+}
+
+struct plain { /* the columns, each to be read from its next value */
+    struct wp_unpack offsets, hows, ttls;
+    size_t hits; /* how many were passed: their values stand beside the chunk */
+};
+
+static bool take_plain(const struct plain *plain, int64_t offset, int64_t how, struct wp_cache_result *result,
+                       const struct wp_reply_sink *sink) {
+    union wp_event event;
+    struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_CACHE_RESULT, .fields = result};
+    if (how < NEW || how > HIT) return false;
+    result->hit = how == REPLACED || how == HIT;
+    result->has_value = how == HIT;
+    if (how == HIT && !(sink->value && sink->value(sink->ctx, plain->hits, &result->value))) return false;
+    if (!sink->own(sink->ctx, offset, &event, &record.key, &record.traceparent)) return false;
+    result->event_id = event.cache.event_id;
+    result->op = event.cache.op;
+    result->ns = event.cache.ns;
+    result->key = event.cache.key;
+    record.id = result->event_id;
+    sink->take(sink->ctx, &record);
+    return true;
+}
+
+/* One that cannot be read harms no other. */
+static bool next_plain(struct plain *plain, const struct wp_reply_sink *sink) {
+    struct wp_cache_result result = {.ttl_seconds = WP_ABSENT, .count = WP_ABSENT};
+    int64_t offset = wp_unpack_int(&plain->offsets), how = wp_unpack_int(&plain->hows);
+    if (next_is_str(&plain->ttls))
+        result.reason = wp_unpack_str(&plain->ttls);
+    else
+        result.ttl_seconds = read_optional_int(&plain->ttls);
+    if (plain->offsets.failed || plain->hows.failed || plain->ttls.failed) return false;
+    if (sink->wants(sink->ctx, offset) && !take_plain(plain, offset, how, &result, sink)) return false;
+    if (how == HIT) plain->hits++;
+    return true;
+}
+
+/* Offsets, how they are answered, and the ttl, or why there is none. */
+static bool take_all_plain(struct wp_unpack *in, uint32_t fields, const struct wp_reply_sink *sink) {
+    uint32_t counts[3];
+    struct plain plain = {.hits = 0};
+    if (fields != 3) return false;
+    plain.offsets = read_column(in, &counts[0]);
+    plain.hows = read_column(in, &counts[1]);
+    plain.ttls = read_column(in, &counts[2]);
+    if (in->failed || counts[1] != counts[0] || counts[2] != counts[0]) return false;
+    for (uint32_t i = 0; i < counts[0]; i++)
+        if (!next_plain(&plain, sink)) return false;
+    return true;
+}
+
+/* ---- records ---- */
+
 static bool read_record(struct wp_unpack *in, int kind, uint32_t fields, int64_t offset,
                         const struct wp_reply_sink *sink, bool wanted) {
     struct wp_cache_result result = {0};
     struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_CACHE_RESULT, .fields = &result};
+    if (kind == PLAIN) return take_all_plain(in, fields, sink);
     if (!wanted) return wp_reply_skip(in, fields);
     if (kind == DEAD) return wp_reply_dead(in, offset, sink);
     record.key = wp_unpack_str(in);

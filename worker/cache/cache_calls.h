@@ -5,6 +5,8 @@
 #include "store/columns.h"
 #include "store/reply.h"
 
+enum { WP_CACHE_COLUMNS = 8 }; /* of a batch */
+
 void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
                   const char *invalid);
 bool wp_cache_reply(struct wp_str chunk, const struct wp_reply_sink *sink); /* a wp_reply_reader */

@@ -76,10 +76,7 @@ static struct wp_link *link_of(const struct partition *p) {
 static bool publish_chunks(struct calls *calls, const struct part *part, const redisReply *answer) {
     int64_t applied = answer->element[1]->integer;
     for (size_t i = 3; i < answer->elements; i++) {
-        const redisReply *chunk = answer->element[i];
-        if (chunk->type != REDIS_REPLY_STRING) return false;
-        if (!records_publish(calls->records, part->p, &part->batch, applied,
-                             (struct wp_str){chunk->str, chunk->len}))
+        if (!records_publish(calls->records, part->p, &part->batch, applied, answer->element[i]))
             return false;
         if (!part->p->delivery) return true; /* revoked meanwhile */
     }

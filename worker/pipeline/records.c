@@ -161,6 +161,7 @@ struct chunk { /* being published: its records of events of the batch up to `app
     struct partition *p;
     const struct wp_batch *batch;
     int64_t applied;
+    const redisReply *values; /* an array, or NULL */
 };
 
 static struct item *find(const struct chunk *chunk, int64_t offset) {
@@ -189,9 +190,19 @@ static void take(void *ctx, const struct wp_reply_record *record) {
         encode_and_send(chunk->records, item, record);
 }
 
+static bool value(void *ctx, size_t i, struct wp_str *ret) {
+    const redisReply *values = ((struct chunk *)ctx)->values;
+    if (!values || i >= values->elements || values->element[i]->type != REDIS_REPLY_STRING) return false;
+    *ret = (struct wp_str){values->element[i]->str, values->element[i]->len};
+    return true;
+}
+
 bool records_publish(struct records *records, struct partition *p, const struct wp_batch *batch,
-                     int64_t applied, struct wp_str chunk) {
-    struct chunk context = {records, p, batch, applied};
-    const struct wp_reply_sink sink = {&context, wants, own, take};
-    return p->row->reply(chunk, &sink);
+                     int64_t applied, const redisReply *reply) {
+    bool has_values = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    const redisReply *chunk = has_values ? reply->element[0] : reply;
+    struct chunk context = {records, p, batch, applied, has_values ? reply->element[1] : NULL};
+    const struct wp_reply_sink sink = {&context, wants, own, take, value};
+    if (chunk->type != REDIS_REPLY_STRING) return false;
+    return p->row->reply((struct wp_str){chunk->str, chunk->len}, &sink);
 }

@@ -11,10 +11,10 @@ struct records;
 struct records *records_new(const struct pipeline_context *context, struct publisher *publisher);
 void records_free(struct records *records); /* NULL is fine */
 
-/* Publishes the records of `chunk` that belong to events of the batch up to `applied`. False: the chunk is
- * not MessagePack of this convention. */
+/* Publishes the records of a chunk that belong to events of the batch up to `applied`. reply: the chunk, or
+ * an array of it and an array of values. False: it is not of this convention. */
 bool records_publish(struct records *records, struct partition *p, const struct wp_batch *batch,
-                     int64_t applied, struct wp_str chunk);
+                     int64_t applied, const redisReply *reply);
 /* The item's own bytes to dead-letter; the delivery core counts one record for it. attempts: how often it was
  * tried. */
 void records_dead_letter(struct records *records, struct item *item, struct wp_str reason, unsigned attempts);

@@ -24,6 +24,10 @@ struct wp_reply_sink { /* whoever publishes; strings that it is given borrow fro
     bool (*own)(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_str *ret_key,
                 struct wp_str *ret_trace);
     void (*take)(void *ctx, const struct wp_reply_record *record);
+    /* The i-th, from 0, of the values that stand beside the chunk. False: there is none. NULL: there are
+     * none.
+     */
+    bool (*value)(void *ctx, size_t i, struct wp_str *ret);
 };
 
 /* Reads the chunk. False: it is not of this convention, or an event of it could not be read; some of its

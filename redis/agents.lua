@@ -12,23 +12,26 @@ local agents = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local root, now, settings, known, puts, gone, to_place, precision
-local struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
+local times_of, stale, times_now -- by when one was placed: seen and placed as a row has them; whether that is long ago; of one placed now
+local byte, sub, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function agents.begin(slot, time, map)
-    root, now, settings, known, puts, gone, to_place = slot, time, map, {}, {}, {}, {}
-    struct_pack, struct_unpack = struct.pack, struct.unpack
+    root, now, settings, known, puts, gone, to_place, times_of, stale = slot, time, map, {}, {}, {}, {}, {}, {}
+    byte, sub, struct_pack, struct_unpack = string.byte, string.sub, struct.pack, struct.unpack
+    times_now = struct_pack('>dd', now, now)
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
 local MOST_REMOVED = 1000 -- by one call
-local FIGURES = '>ddddd'
+local ALL, FIGURES, FIGURES_BYTES = '>ddddd', '>ddd', 24
+local PLACED = 33 -- bytes from a row's line feed to `placed`
 local NONE = 0 / 0
 
 -- request (empty: it holds nothing), and nil or cpu, memory, time, seen, placed, philosophy
 function agents.parse(row)
     local at = row:find('\n', 1, true)
     if not at then return row end
-    local cpu, memory, time, seen, placed, rest = struct_unpack(FIGURES, row, at + 1)
+    local cpu, memory, time, seen, placed, rest = struct_unpack(ALL, row, at + 1)
     return row:sub(1, at - 1), cpu, memory, time, seen, placed, row:sub(rest)
 end
 
@@ -52,21 +55,42 @@ end
 
 function agents.hold(id, request) put(id, request) end
 
-function agents.used(id, name, cpu, memory, time)
-    if id == '' then return end
-    local holds, placed, row = '', 0, known[id]
+-- The figures of a row that lacks some, with those that it had.
+local function merge(figures, row, at)
+    local cpu, memory, time = struct_unpack(FIGURES, figures)
+    local old_cpu, old_memory, old_time = NONE, NONE, NONE
+    if at then old_cpu, old_memory, old_time = struct_unpack(FIGURES, row, at + 1) end
+    return struct_pack(FIGURES, cpu == cpu and cpu or old_cpu, memory == memory and memory or old_memory, time == time and time or old_time)
+end
+
+-- Seen and placed, as a row has them, of one that was placed then; whether it is to be placed anew.
+local function times_after(placed_text)
+    local placed = placed_text and struct_unpack('>d', placed_text) or 0
+    if now - placed < precision then return struct_pack('>dd', now, placed), false end
+    return struct_pack('>dd', now, placed), true
+end
+
+-- row: as it was before the call (agents.rows). figures: cpu, memory and time as they stand in a row, and a byte more where one of them
+-- is not known.
+function agents.used(id, row, name, figures)
+    local before, holds, placed, at = known[id], '', nil, nil
+    if before ~= nil then row = before end
     if row then
-        local at = row:find('\n', 1, true)
-        holds = row
-        if at then
-            local old_cpu, old_memory, old_time, _
-            old_cpu, old_memory, old_time, _, placed = struct_unpack(FIGURES, row, at + 1)
-            holds = at > 1 and row:sub(1, at - 1) or ''
-            cpu, memory, time = cpu or old_cpu, memory or old_memory, time or old_time
-        end
+        at = byte(row) == 10 and 1 or row:find('\n', 1, true)
+        if at ~= 1 then holds = at and sub(row, 1, at - 1) or row end
+        if at then placed = sub(row, at + PLACED, at + PLACED + 7) end
     end
-    if holds == '' and now - placed >= precision then placed, to_place[id] = now, true end
-    put(id, holds .. '\n' .. struct_pack(FIGURES, cpu or NONE, memory or NONE, time or NONE, now, placed) .. name)
+    if #figures > FIGURES_BYTES then figures = merge(figures, row, at) end
+    local key = placed or ''
+    local times = times_of[key]
+    if not times then
+        times, stale[key] = times_after(placed)
+        times_of[key] = times
+    end
+    if holds == '' and stale[key] then
+        times, to_place[id] = times_now, true
+    end
+    put(id, holds .. '\n' .. figures .. times .. name)
 end
 
 -- The lease of that request is over. (agents.load was called with the id.)

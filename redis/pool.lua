@@ -160,19 +160,6 @@ end
 pool.release = column_topic({batch = warm.release_batch, prefetch = release_prefetch,
     run = function(b, i) return warm.release(b, i, watch_idle) end, event_of = warm.release_event, one = release_one})
 
--- offset | record_id agent_id philosophy cpu memory time
-local function usage_prefetch(events)
-    local ids = {}
-    for i = 1, #events do ids[i] = events[i][3] end
-    agents.load(ids)
-    predictor.prefetch(events)
-end
-
-pool.usage = topic(usage_prefetch, function(e)
-    if philosophies.may_have_samples(e[4]) then predictor.used(e) else dead_letter(e[1], philosophies.too_many()) end
-    agents.used(e[3], e[4], e[5], e[6], e[7])
-end)
-
 -- A container is no more: its room is free, its lease lost.
 local function gone(offset, id, c, reason)
     local was, name = c[STATE], c[POOL]

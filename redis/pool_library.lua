@@ -1,12 +1,12 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 17
+-- revision 18
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
 -- and the heartbeats, without which every host would be taken for dead.
 frame.register_slot('')
 delivery.register('')
 delivery.register_topic('acquire', pool.acquire)
 delivery.register_topic('release', pool.release, {'allow-oom'})
-delivery.register_topic('usage', {apply = pool.usage})
+delivery.register_topic('usage', pool.usage)
 delivery.register_topic('control', {apply = pool.control})
 delivery.register_topic('event', {apply = pool.event}, {'allow-oom'})
 frame.register('replay', function(keys, args) return delivery.replay(keys, args, {}) end, {'no-writes', 'allow-oom'})

@@ -2,7 +2,7 @@
 --
 --   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was, `placed`
 --   :sampled zset of philosophies by when they were last placed here (us): with a sample, but not again within an hour
---   :h:P     list of samples: cpu, memory, time in millionths (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
+--   :h:P     list of samples: cpu, memory, time (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
 --
 -- Uses bulk.lua; remove() also state.lua.
 local predictor = {}
@@ -14,11 +14,11 @@ local TRIMS = 2000           -- old samples that one call takes away, beside as 
 local HOUR = 3600 * 1000000  -- us
 
 local root, now, settings, known, dirty, added, trims
-local floor, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
+local floor, struct_unpack -- the global tables are not there yet while the library is loaded
 
 function predictor.begin(slot, time, map)
     root, now, settings, known, dirty, added, trims = slot, time, map, {}, {}, 0, TRIMS
-    floor, struct_pack, struct_unpack = math.floor, struct.pack, struct.unpack
+    floor, struct_unpack = math.floor, struct.unpack
 end
 
 local function parse(raw)
@@ -95,37 +95,49 @@ end
 -- The whole of it again, packed.
 function predictor.of_given(name, given) return cmsgpack.pack({name, unpack(given)}) end
 
--- Adds (sign 1) or takes away (-1) a sample.
-local function count(p, cpu, memory, time, sign)
-    if cpu == cpu then p.cpu, p.cpu_n = p.cpu + sign * cpu, p.cpu_n + sign end
-    if memory == memory then p.memory, p.memory_n = p.memory + sign * memory, p.memory_n + sign end
-    if time == time then p.time, p.time_n = p.time + sign * time, p.time_n + sign end
-    p.n, p.answer = p.n + sign, nil
+local SAMPLE = '>ddd'
+
+local SAMPLE, SAMPLE_BYTES = '>ddd', 24
+
+-- Adds (sign 1) or takes away (-1) the samples of a list from the i-th to the last.
+local function count(p, samples, i, last, sign)
+    local cpus, cpu_n, memories, memory_n, times, time_n = 0, 0, 0, 0, 0, 0
+    for k = i, last do
+        local cpu, memory, time = struct_unpack(SAMPLE, samples[k])
+        if cpu == cpu then cpus, cpu_n = cpus + floor(cpu * UNIT + 0.5), cpu_n + 1 end
+        if memory == memory then memories, memory_n = memories + floor(memory * UNIT + 0.5), memory_n + 1 end
+        if time == time then times, time_n = times + floor(time * UNIT + 0.5), time_n + 1 end
+    end
+    p.cpu, p.cpu_n = p.cpu + sign * cpus, p.cpu_n + sign * cpu_n
+    p.memory, p.memory_n = p.memory + sign * memories, p.memory_n + sign * memory_n
+    p.time, p.time_n = p.time + sign * times, p.time_n + sign * time_n
 end
 
-local SAMPLE = '>ddd'
-local NONE = 0 / 0 -- what is not equal to itself
-
-local function millionths(x) return x and floor(x * UNIT + 0.5) or NONE end
-
--- Reads what a batch of usage needs: predictions of its philosophies, and which of its record ids were seen.
-function predictor.prefetch(events)
+-- Reads what batches of usage (usage.lua) need: predictions of their philosophies, and which of their record ids were seen.
+function predictor.prefetch(batches)
     local names, ids = {}, {}
-    for i = 1, #events do
-        local e = events[i]
-        local name, id = e[4], e[2]
-        local of = ids[name]
-        if not of then
-            of = {}
-            ids[name], names[#names + 1] = of, name
+    for _, b in ipairs(batches) do
+        local of = {}
+        for g, name in ipairs(b.dictionary) do
+            if not ids[name] then ids[name], names[#names + 1] = {n = 0}, name end
+            of[g] = ids[name]
         end
-        if id ~= '' then of[#of + 1] = id end
+        for i = b.first, #b.ids do
+            local id = b.ids[i]
+            if id ~= '' then
+                local list = of[b.groups[i]]
+                local n = list.n + 1
+                list[n], list.n = id, n
+            end
+        end
     end
     predictor.load(names)
     for _, name in ipairs(names) do
         local wanted, is = ids[name], {}
         local values = bulk.read(root .. ':rec:' .. name, wanted)
-        for i = 1, #wanted do is[wanted[i]] = values[i] end
+        for i = 1, #values do
+            if values[i] then is[wanted[i]] = true end
+        end
         known[name].seen = is
     end
 end
@@ -150,41 +162,42 @@ local function changes_of(name)
     local d = dirty[name]
     if d then return d end
     if not known[name].stored then added = added + 1 end
-    d = {samples = {}, count = 0, records = {}, marks = 0, gone = {}, trim = 0}
+    d = {count = 0, ids = {}, figures = {}, first = 1, gone = {}, trim = 0}
     dirty[name] = d
     return d
 end
 
--- The samples beyond the history, oldest first, are taken away again.
-local function trim(name, d)
+-- Counts the new samples, and takes the oldest beyond the history away again. Where all that Redis has go, they are not looked at; nor is what
+-- came and went in this call.
+local function settle(name, d)
     local p = known[name]
-    local over = math.min(p.n - settings.history_size, trims)
-    if over <= 0 then return end
-    local old = redis.call('LRANGE', root .. ':h:' .. name, 0, over - 1)
-    for i = 1, over do
-        local sample = old[i] or d.samples[i - #old]
-        local cpu, memory, time, at = struct_unpack(SAMPLE, sample)
-        count(p, cpu, memory, time, -1)
-        if at <= #sample then d.gone[#d.gone + 1] = sample:sub(at) end
+    local over = math.max(0, math.min(p.n + d.count - settings.history_size, trims + d.count))
+    local old = math.min(over, p.n)
+    trims = trims - math.max(0, over - d.count)
+    if old > 0 and old == p.n then
+        d.replaces, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n = true, 0, 0, 0, 0, 0, 0
+    elseif old > 0 then
+        local samples = redis.call('LRANGE', root .. ':h:' .. name, 0, old - 1)
+        count(p, samples, 1, old, -1)
+        for i = 1, old do
+            if #samples[i] > SAMPLE_BYTES then d.gone[#d.gone + 1] = samples[i]:sub(SAMPLE_BYTES + 1) end
+        end
     end
-    d.trim, trims = over, trims - over
+    d.trim, d.first = old, over - old + 1
+    count(p, d.figures, d.first, d.count, 1)
+    p.n, p.answer = p.n + d.count - over, nil
 end
 
--- offset, record_id, agent_id, philosophy, cpu, memory, time. Writes nothing yet. (philosophies.may_have_samples was asked.)
-function predictor.used(e)
-    local id, name = e[2], e[4]
-    local p = known[name]
-    if id ~= '' and p.seen[id] then return end
-    local d = changes_of(name)
-    local cpu, memory, time = millionths(e[5]), millionths(e[6]), millionths(e[7])
-    count(p, cpu, memory, time, 1)
-    local n = d.count + 1
-    trims = trims + 1
-    d.count, d.samples[n] = n, struct_pack(SAMPLE, cpu, memory, time) .. id
+-- figures: cpu, memory and time as a sample has them, perhaps with a byte more (agents.used). Writes nothing yet. (philosophies.may_have_samples
+-- was asked.)
+function predictor.used(name, id, figures)
+    local seen, d = known[name].seen, dirty[name] or changes_of(name)
     if id ~= '' then
-        local m = d.marks
-        p.seen[id], d.records[m + 1], d.records[m + 2], d.marks = true, id, '', m + 2
+        if seen[id] then return end
+        seen[id] = true
     end
+    local n = d.count + 1
+    d.count, d.ids[n], d.figures[n] = n, id, figures
 end
 
 -- A prediction's interval is over.
@@ -198,7 +211,7 @@ end
 -- Publishes what changed: at once, or when its interval is over.
 function predictor.publish_changed(offset, add, deadline)
     for name, d in pairs(dirty) do
-        trim(name, d)
+        settle(name, d)
         local p = known[name]
         local due = p.published + settings.predict_interval_ms * 1000
         local packed = predictor.packed(name)
@@ -219,9 +232,18 @@ function predictor.flush()
     for name, d in pairs(dirty) do
         local p = known[name]
         local key = root .. ':h:' .. name
-        bulk.write('RPUSH', key, d.samples)
-        if d.trim > 0 then redis.call('LPOP', key, d.trim) end
-        bulk.write('HSET', root .. ':rec:' .. name, d.records)
+        local samples, ids, n, m = {}, {}, 0, 0
+        for i = d.first, d.count do
+            local id, figures = d.ids[i], d.figures[i]
+            if #figures > SAMPLE_BYTES then figures = figures:sub(1, SAMPLE_BYTES) end
+            n = n + 1
+            samples[n] = figures .. id
+            if id ~= '' then ids[m + 1], ids[m + 2], m = id, '', m + 2 end
+        end
+        if d.replaces then redis.call('UNLINK', key, root .. ':rec:' .. name) end
+        bulk.write('RPUSH', key, samples)
+        if d.trim > 0 and not d.replaces then redis.call('LTRIM', key, d.trim, -1) end
+        bulk.write('HSET', root .. ':rec:' .. name, ids)
         bulk.write('HDEL', root .. ':rec:' .. name, d.gone)
         if d.count > 0 and now - p.placed >= HOUR then
             p.placed = now

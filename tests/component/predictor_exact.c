@@ -136,6 +136,33 @@ Test(predictor, a_batch_beyond_the_history_keeps_its_last) {
     cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 3);
 }
 
+/* With the record ids from..to, each with its number for its cpu. */
+static void batch_of(int from, int to) {
+    struct test_events events = {0};
+    int64_t next = pool_next(&slot, POOL_USAGE);
+    for (int i = from; i <= to; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "u%d", i);
+        event_add(&events, next + i - from, "sssd--", id, "", "react", (double)i);
+    }
+    pool_send(&slot, POOL_USAGE, &events);
+}
+
+Test(predictor, a_batch_that_replaces_a_part_or_all_of_the_history_keeps_its_last) {
+    pool_settings(&slot, "{'history_size': 3}");
+    batch_of(1, 3);
+    batch_of(4, 5); /* 3, 4, 5 */
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 4.8);
+    batch_of(4, 6); /* two of them are known */
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 6);
+    batch_of(10, 15); /* 13, 14, 15 */
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 16.8);
+    cr_assert_eq(test_redis_int(&slot.redis, "LLEN wp:{pool}:h:react"), 3);
+    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 3);
+    batch_of(1, 1); /* forgotten with its sample: 14, 15, 1 */
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 12);
+}
+
 Test(predictor, a_record_counts_once_while_its_sample_is_kept) {
     pool_settings(&slot, "{'history_size': 2}");
     with_id("u1", 10);

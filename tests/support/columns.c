@@ -4,6 +4,7 @@
 #include <math.h>
 #include "pool/pool_calls.h"
 #include "pool/pool_reply.h"
+#include "predictor/usage_calls.h"
 #include "support/cache_columns.h"
 
 struct acquire_row { /* one event as event_add packs it */
@@ -109,6 +110,42 @@ static void pack_releases(struct wp_columns *columns, const struct test_events *
     }
 }
 
+/* ret_bad: it is no number, which no worker sends. */
+static double read_figure(struct wp_unpack *in, bool *ret_bad) {
+    bool absent = next_is_false(in);
+    if (next_is_str(in)) *ret_bad = absent = true;
+    if (*ret_bad) {
+        wp_unpack_skip(in);
+        return NAN;
+    }
+    double value = wp_unpack_double(in);
+    return absent ? NAN : value;
+}
+
+static void pack_usages(struct wp_columns *columns, const struct test_events *events) {
+    enum { FIGURES = 4 };
+    struct wp_unpack in = wp_unpack(wp_buf_str(&events->packed));
+    for (uint32_t i = 0; i < events->count; i++) {
+        struct wp_meta meta = {0};
+        union wp_event event;
+        bool bad = false;
+        size_t from = columns->columns[FIGURES].len;
+        memset(&event, 0, sizeof event);
+        cr_assert_eq(wp_unpack_array(&in), 7);
+        meta.offset = wp_unpack_int(&in);
+        event.usage.record_id = wp_unpack_str(&in);
+        event.usage.agent_id = wp_unpack_str(&in);
+        event.usage.philosophy = wp_unpack_str(&in);
+        event.usage.cpu_percent = read_figure(&in, &bad);
+        event.usage.memory_usage_mb = read_figure(&in, &bad);
+        event.usage.execution_time = read_figure(&in, &bad);
+        wp_add_usage(columns, &meta, &event, NULL);
+        if (!bad) continue;
+        columns->columns[FIGURES].len = from;
+        wp_pack_str(&columns->columns[FIGURES], WP_STR("x"));
+    }
+}
+
 void columns_pack(struct wp_buf *out, const char *function, const struct test_events *events) {
     struct wp_columns columns = {0};
     if (strcmp(function, "acquire") == 0) {
@@ -117,6 +154,9 @@ void columns_pack(struct wp_buf *out, const char *function, const struct test_ev
     } else if (strcmp(function, "release") == 0) {
         wp_columns_begin(&columns, WP_RELEASE_COLUMNS);
         pack_releases(&columns, events);
+    } else if (strcmp(function, "usage") == 0) {
+        wp_columns_begin(&columns, WP_USAGE_COLUMNS);
+        pack_usages(&columns, events);
     } else if (strcmp(function, "cache") == 0) {
         cache_columns_pack(out, events);
         return;

@@ -10,7 +10,7 @@ const struct topic_row topic_table[WP_TOPICS_IN] = {
                           wp_pool_reply},
     [WP_TOPIC_RELEASE] = {WP_TOPIC_RELEASE, WP_SLOT_POOL, "release", WP_RELEASE_COLUMNS, wp_add_release,
                           wp_pool_reply},
-    [WP_TOPIC_USAGE] = {WP_TOPIC_USAGE, WP_SLOT_POOL, "usage", 1, wp_add_usage, wp_pool_reply},
+    [WP_TOPIC_USAGE] = {WP_TOPIC_USAGE, WP_SLOT_POOL, "usage", WP_USAGE_COLUMNS, wp_add_usage, wp_pool_reply},
     [WP_TOPIC_CACHE] = {WP_TOPIC_CACHE, WP_SLOT_CACHE, "cache", WP_CACHE_COLUMNS, wp_add_cache,
                         wp_cache_reply},
     [WP_TOPIC_CONTROL] = {WP_TOPIC_CONTROL, WP_SLOT_POOL, "control", 1, wp_add_control, wp_pool_reply},

@@ -3,6 +3,8 @@
 #define WP_PREDICTOR_USAGE_CALLS_H
 #include "store/columns.h"
 
+enum { WP_USAGE_COLUMNS = 6 }; /* of a batch */
+
 void wp_add_usage(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,
                   const char *invalid);
 

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 static const struct wp_library libraries[] = {
-    {"wp_pool_v2", WP_SLOT_POOL, {"frame.lua",      "bulk.lua",         "delivery.lua", "lists.lua",
-                                  "host_table.lua", "rows.lua",         "idle.lua",     "state.lua",
-                                  "predictor.lua",  "philosophies.lua", "repair.lua",   "agents.lua",
-                                  "answers.lua",    "warm.lua",         "leases.lua",   "capacity.lua",
-                                  "pool.lua",       "recover.lua",      "hosts.lua",    "pool_library.lua"}},
+    {"wp_pool_v2",
+     WP_SLOT_POOL,
+     {"frame.lua",   "bulk.lua",  "delivery.lua",    "lists.lua",        "host_table.lua", "rows.lua",
+      "idle.lua",    "state.lua", "predictor.lua",   "philosophies.lua", "repair.lua",     "agents.lua",
+      "answers.lua", "warm.lua",  "leases.lua",      "capacity.lua",     "pool.lua",       "usage.lua",
+      "recover.lua", "hosts.lua", "pool_library.lua"}},
     {"wp_pool",
      WP_SLOT_POOL,
      {"frame.lua", "bulk.lua", "lists.lua", "host_table.lua", "rows.lua", "idle.lua", "state.lua",

@@ -6,7 +6,7 @@
 #include "core/buf.h"
 #include "store/slot.h"
 
-#define WP_LIBRARY_FILES 20
+#define WP_LIBRARY_FILES 24
 
 struct wp_library {
     const char *name;

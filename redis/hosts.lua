@@ -1,4 +1,6 @@
--- Functions that are no topic's: what hosts ask and say, what is due, and what is over.
+-- Functions that are no topic's: what hosts ask and say, what is due, and what is over; and the names that only one live worker may have.
+--
+--   :names   hash  "worker.id NAME" or "host.name NAME" -> its owner (a process), heartbeat, us that this lasts, where the owner runs
 --
 -- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from state.lua, host_table.lua and agents.lua their
 -- tables; from recover.lua: whether what Redis has forgotten was put back.
@@ -18,6 +20,38 @@ function pool.beat(keys, args)
     host_table.put(args[1], h)
     state.flush()
     return fresh and 1 or 0
+end
+
+local function over(beat, lasts) return frame.beat - beat > lasts end
+
+-- What workers that died have left behind.
+local function remove_old_names(key)
+    local rows, old = redis.call('HGETALL', key), {}
+    for i = 1, #rows, 2 do
+        local _, beat, lasts = unpack(cmsgpack.unpack(rows[i + 1]))
+        if over(beat, lasts) then old[#old + 1] = rows[i] end
+    end
+    for _, name in ipairs(old) do redis.call('HDEL', key, name) end
+end
+
+-- hold: args = owner, us that its heartbeat lasts (0: it gives its names back), where it runs, names. {} when it holds them all now. Else
+-- nothing is changed: {a name that another one holds, where that one runs}.
+function pool.hold(keys, args)
+    local key, owner, lasts, names = keys[1] .. ':names', args[1], tonumber(args[2]), {unpack(args, 4)}
+    local rows, row, fields, fresh = redis.call('HMGET', key, unpack(names)), cmsgpack.pack({owner, frame.beat, lasts, args[3]}), {}, false
+    for i, name in ipairs(names) do
+        local holder, beat, holds_for, where = unpack(rows[i] and cmsgpack.unpack(rows[i]) or {})
+        if holder and holder ~= owner and not over(beat, holds_for) then return {name, where} end
+        fresh = fresh or holder ~= owner
+        fields[2 * i - 1], fields[2 * i] = name, row
+    end
+    if lasts == 0 then
+        redis.call('HDEL', key, unpack(names))
+        return {}
+    end
+    redis.call('HSET', key, unpack(fields))
+    if fresh then remove_old_names(key) end
+    return {}
 end
 
 -- What its host is to do with it, the number of that (of a binding or a reset) and the claim to be bound.

@@ -1,7 +1,7 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 18
+-- revision 19
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
--- and the heartbeats, without which every host would be taken for dead.
+-- and the heartbeats, without which every host would be taken for dead and every name of a worker for free.
 frame.register_slot('')
 delivery.register('')
 delivery.register_topic('acquire', pool.acquire)
@@ -11,6 +11,7 @@ delivery.register_topic('control', {apply = pool.control})
 delivery.register_topic('event', {apply = pool.event}, {'allow-oom'})
 frame.register('replay', function(keys, args) return delivery.replay(keys, args, {}) end, {'no-writes', 'allow-oom'})
 frame.register('beat', pool.beat, {'allow-oom'})
+frame.register('hold', pool.hold, {'allow-oom'})
 frame.register('desired', pool.desired, {'no-writes'})
 frame.register('owned', pool.owned, {'no-writes'})
 frame.register('recover', pool.recover, {'allow-oom'})

@@ -196,30 +196,6 @@ class ImageGoes(WithDocker):
         wait_until(lambda: self.acquire(f"i-{uuid.uuid4()}", "fleeting", timeout_ms=60000)["status"] == "assigned", "it is served again")
 
 
-class OneNameTwice(WithDocker):
-    workers = 2
-
-    @classmethod
-    def prepare(cls):
-        cls.system.workers[1].options["host.name"] = cls.system.workers[0].name
-
-    def test_two_workers_that_are_given_the_same_creates_make_one_container_each(self):
-        names = [f"n-{number}" for number in range(4)]
-        for name in names:
-            self.client.send("container-acquire", {"request_id": name, "agent_id": "a", "philosophy": "react", "timeout_ms": 110000})
-        answers = [self.answer(name) for name in names]
-        self.assertEqual({answer["status"] for answer in answers}, {"assigned"})
-        self.assertEqual(len({answer["container_id"] for answer in answers}), 4)
-        self.there_are(4)
-        for answer in answers:
-            self.assertTrue(runs(answer["container_id"]))
-        for name in names:
-            self.release(name, reuse=False)
-        self.there_are(0)
-        said = {(r["request_id"], r["status"], r["container_id"]) for r in self.client.read("container-assignment")}  # a redelivery says the same
-        self.assertEqual(len(said), 4, said)
-
-
 class RedisForgets(WithDocker):
     def test_the_leased_one_stays_and_the_one_that_was_used_goes(self):
         held, used = self.acquire("held"), self.acquire("used")

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from client import Client, encode
-from system import System, stays, wait_until
+from system import System, wait_until
 
 PARTITIONS = 2
 INPUTS = ("container-acquire", "container-release", "usage-record", "cache", "pool-control", "container-event")
@@ -46,20 +46,6 @@ def figure(worker, name):
 
 
 class Group(unittest.TestCase):
-    def test_a_fenced_worker_says_so_until_it_is_stopped(self):
-        with System(workers=2, start=False, options={"worker.id": "one"}) as system:
-            first, second = system.workers
-            first.start().wait_ready()
-            second.start().wait_ready()
-
-            def said():
-                status, text = first.http("/readyz")
-                return status == 503 and "worker.id one" in text and "127.0.0.1" in text and str(first.process.pid) in text
-            wait_until(said, lambda: f"the first one is fenced: {first.http('/readyz')}\n{first.log()[-2000:]}")
-            stays(said, "the first one is fenced")
-            self.assertEqual(second.http("/readyz")[0], 200)
-            self.assertEqual(first.stop(), 0)
-
     def test_four_workers_have_the_same_share(self):
         with System(workers=4, options={"topics.partitions": 6}) as system:
             def shares():

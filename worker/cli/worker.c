@@ -10,6 +10,7 @@
 #include "pipeline/pipeline.h"
 #include "host/host.h"
 #include "ops/ops.h"
+#include "store/names.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct worker {
     struct wp_stats stats;
     struct wp_wire *wire;
     struct wp_link *links[WP_SLOTS];
+    struct wp_names *names; /* nothing is joined before they are held */
     struct wp_pipeline *pipeline;
     struct wp_consumer *consumer;
     struct wp_producer *producer;
@@ -44,7 +46,7 @@ struct worker {
     int64_t message_limit; /* of the topics, INT64_MAX: not known */
     char *message_topic;   /* owned; whose it is */
     int64_t stop_at_us;    /* a stop has to be over then; 0: none was asked for */
-    bool topics_running, subscribed, stopping;
+    bool topics_running, topics_made, subscribed, stopping, ending;
     int stopping_parts; /* host and pipeline, as far as a stop waits for them */
     int exit_code;
 };
@@ -65,7 +67,7 @@ static void on_link_state(void *ctx, enum wp_slot slot, bool ready) {
     struct worker *w = ctx;
     update_redis_health(w);
     if (w->pipeline) wp_pipeline_link_state(w->pipeline, slot, ready);
-    if (ready && slot == WP_SLOT_POOL && w->host) wp_host_link_ready(w->host);
+    if (ready && slot == WP_SLOT_POOL && w->names) wp_names_ask(w->names);
 }
 
 /* Topics are made before the group is joined; a broker that is away is asked again until it answers. */
@@ -94,27 +96,58 @@ static void fit_messages(struct worker *w) {
 
 static void on_retry(uv_timer_t *timer);
 
+static void retry(struct worker *w, const char *reason) {
+    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, reason);
+    uv_timer_start(&w->retry, on_retry, TOPICS_RETRY_MS, 0);
+}
+
+static void join(struct worker *w) {
+    struct wp_error error = {0};
+    if (!w->topics_made || w->subscribed || w->stopping || !wp_names_held(w->names)) return;
+    if (wp_consumer_subscribe(w->consumer, &error)) {
+        retry(w, error.text);
+        return;
+    }
+    w->subscribed = true;
+    wp_log(WP_LOG_INFO, "subscribed", "group=%s", wp_settings_get(&w->config.kafka, "group.id"));
+}
+
 static void on_topics(uv_work_t *work, int status) {
     struct worker *w = work->data;
-    struct wp_error error = {0};
     (void)status;
     w->topics_running = false;
     if (w->stopping) return;
-    if (!w->topics_err) fit_messages(w);
-    if (!w->topics_err && !wp_consumer_subscribe(w->consumer, &error)) {
-        w->subscribed = true;
-        wp_log(WP_LOG_INFO, "subscribed", "group=%s", wp_settings_get(&w->config.kafka, "group.id"));
+    if (w->topics_err) {
+        retry(w, w->topics_error.text);
         return;
     }
-    const char *reason = w->topics_err ? w->topics_error.text : error.text;
-    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, reason);
-    uv_timer_start(&w->retry, on_retry, TOPICS_RETRY_MS, 0);
+    fit_messages(w);
+    w->topics_made = true;
+    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, NULL); /* what it waits for is its names */
+    join(w);
 }
 
 static void on_retry(uv_timer_t *timer) {
     struct worker *w = timer->data;
     w->topics.data = w;
     w->topics_running = uv_queue_work(&w->loop, &w->topics, make_topics, on_topics) == 0;
+}
+
+/* ---- names ---- */
+
+static void on_names_held(void *ctx) {
+    struct worker *w = ctx;
+    if (w->host) wp_host_link_ready(w->host);
+    join(w);
+}
+
+/* What its host has is another worker's now, or ends with it; Kafka lets only the newer of one worker.id do
+ * anything. */
+static void on_name_lost(void *ctx) {
+    struct worker *w = ctx;
+    if (w->stopping) return;
+    wp_host_free(w->host);
+    w->host = NULL;
 }
 
 /* Redis' reason changes while it is away. The owner of one partition of container-event sweeps for all. */
@@ -124,11 +157,22 @@ static void on_watch(uv_timer_t *timer) {
     wp_ops_set_sweeper(w->ops, wp_pipeline_owns(w->pipeline, WP_TOPIC_EVENT, SWEEP_PARTITION));
 }
 
+/* A host does and says nothing before its name is its own. */
+static bool has_begun(const struct worker *w) {
+    return w->host && wp_names_held(w->names);
+}
+
 /* Stopping: nothing new is taken, what was taken is finished (or left for the next worker), then the loop
  * ends. */
+static void end_loop(void *ctx) {
+    struct worker *w = ctx;
+    if (!w->ending) uv_stop(&w->loop); /* else it would end before its handles are closed */
+}
+
+/* When the last one has, the next worker of this name may begin. */
 static void part_stopped(void *ctx) {
     struct worker *w = ctx;
-    if (--w->stopping_parts == 0) uv_stop(&w->loop);
+    if (--w->stopping_parts == 0) wp_names_release(w->names, end_loop, w);
 }
 
 /* Nothing that was taken is left: the group is left, its last commits with it. */
@@ -167,8 +211,8 @@ static void on_signal(uv_signal_t *handle, int number) {
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
-    w->stopping_parts = w->host ? 2 : 1;
-    if (w->host) wp_host_stop(w->host, part_stopped, w);
+    w->stopping_parts = has_begun(w) ? 2 : 1;
+    if (has_begun(w)) wp_host_stop(w->host, part_stopped, w);
     w->stop_at_us = wp_clock_us() + w->config.worker.stop_ms * 1000;
     end_in_any_case(w->config.worker.stop_ms);
     wp_consumer_stop(w->consumer);
@@ -187,6 +231,8 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
         if ((err = wp_link_new(&w->links[slot], &w->loop, &w->config, slot, &w->stats, on_link_state, w,
                                error)))
             return err;
+    const struct wp_names_handler names = {.held = on_names_held, .lost = on_name_lost};
+    w->names = wp_names_new(&w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], &names, w);
     if ((err = wp_pipeline_new(&w->pipeline, &w->loop, &w->config, &w->stats, w->wire, w->links, error)))
         return err;
     if ((err = wp_producer_new(&w->producer, &w->loop, &w->config, &w->stats, wp_pipeline_delivered,
@@ -213,7 +259,8 @@ static int flush_ms(const struct worker *w) {
 }
 
 static void end(struct worker *w) {
-    if (w->stopping && w->host) wp_host_leave(w->host);
+    w->ending = true;
+    if (w->stopping && has_begun(w)) wp_host_leave(w->host);
     wp_ops_stop(w->ops); /* its last record has the figures of all that was finished */
     wp_consumer_free(w->consumer);
     if (w->producer) {
@@ -227,6 +274,7 @@ static void end(struct worker *w) {
     wp_pipeline_free(w->pipeline);
     wp_producer_free(w->producer);
     for (int i = 0; i < WP_SLOTS; i++) wp_link_free(w->links[i]);
+    wp_names_free(w->names);
 }
 
 static void close_own(struct worker *w) {

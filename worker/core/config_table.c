@@ -62,7 +62,7 @@ const struct wp_param wp_params[] = {
         "schema ids of the Confluent format, `1=container-acquire,17=old/acquire-v0.avsc`: a topic, or a file of `wire.schemas`"),
 
     NAME("worker.id", worker.id, "", 0,
-        "name of this worker, also Kafka's `group.instance.id`; empty = host name and process id, without static membership"),
+        "name of this worker, also Kafka's `group.instance.id`; a worker whose name another live one has waits for it; empty = host name and process id, without static membership"),
     INT("worker.batch", worker.batch, "500", 1, 5000, "events", "handed to Redis in one call, of all partitions of a topic together"),
     INT("worker.window", worker.window, "4096", 1, 1000000, "events", "of a partition taken and not yet finished; then it is paused"),
     INT("worker.window_bytes", worker.window_bytes, "67108864", 1048576, 17179869184, "bytes", "of all partitions together taken and not yet finished; then those that hold most are paused"),
@@ -149,7 +149,7 @@ const struct wp_param wp_params[] = {
     INT("tuning.max_pool_size", tuning.max_pool_size, "100", 0, 100000, "containers", "ceiling of what `apply` makes of a pool"),
     INT("tuning.pool_buffer", tuning.buffer, "2", 0, 100000, "containers", "added to the peak of leases when a pool size is advised"),
 
-    NAME("host.name", host.name, "", 0, "name under which this worker drives containers; empty = it drives none"),
+    NAME("host.name", host.name, "", 0, "name under which this worker drives containers; a worker whose name another live one has waits for it; empty = it drives none"),
     WORD("host.runtime", host.runtime, "process", "process,docker", "what makes the containers"),
     INT("host.capacity", host.capacity, "200", 1, 100000, "containers", "on this host at most"),
     INT("host.memory_mb", host.memory_mb, "0", 0, 1e9, "MB", "that the limits of this host's containers may add up to; 0 = no limit"),

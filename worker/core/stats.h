@@ -38,7 +38,8 @@ struct wp_stats {
     int64_t started_us;                  /* wp_clock_us() at start */
     int partitions;                      /* input partitions owned now */
     struct wp_health kafka, redis,
-        state; /* state: Redis holds the memory that Kafka's commits say it should */
+        state;             /* state: Redis holds the memory that Kafka's commits say it should */
+    char name_in_use[512]; /* another live worker has this one's worker.id or host.name: who; empty: none */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

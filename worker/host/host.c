@@ -176,11 +176,19 @@ static void on_tick(uv_timer_t *timer) {
     say_up_or_down(host);
 }
 
-static void start_timer(struct wp_host *host, uv_timer_t *timer, uv_timer_cb callback, uint64_t every_ms) {
+static void init_timer(struct wp_host *host, uv_timer_t *timer) {
     uv_timer_init(host->loop, timer);
     timer->data = host;
     wp_host_pin(&host->pins);
-    uv_timer_start(timer, callback, every_ms, every_ms);
+}
+
+static void start_timers(struct wp_host *host) {
+    uint64_t beat_ms = (uint64_t)host->config->host.ttl_ms / 4;
+    uint64_t interval_ms = (uint64_t)host->config->host.reconcile * 1000;
+    if (uv_is_active((uv_handle_t *)&host->tick)) return;
+    uv_timer_start(&host->beat, on_beat, beat_ms, beat_ms);
+    uv_timer_start(&host->interval, on_interval, interval_ms, interval_ms);
+    uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 /* ---- life ---- */
@@ -290,9 +298,9 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
         return err;
     }
     host->table.runtime = host->runtime;
-    start_timer(host, &host->beat, on_beat, (uint64_t)config->host.ttl_ms / 4);
-    start_timer(host, &host->interval, on_interval, (uint64_t)config->host.reconcile * 1000);
-    start_timer(host, &host->tick, on_tick, TICK_MS);
+    init_timer(host, &host->beat);
+    init_timer(host, &host->interval);
+    init_timer(host, &host->tick);
     *ret_host = host;
     return WP_OK;
 }
@@ -304,6 +312,7 @@ void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), vo
 
 void wp_host_link_ready(struct wp_host *host) {
     if (host->stopping) return;
+    start_timers(host);
     host->up_wanted = true;
     beat(host);
     wp_reconcile(&host->reconcile);

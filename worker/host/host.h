@@ -17,7 +17,8 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
 /* Called when Redis does not know this host although it has containers: what may be leased of them is to be
  * looked up before anything is done with them. */
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);
-/* The link came back (or is there for the first time): register and reconcile. */
+/* The link came back (or is there for the first time), and the host's name is this worker's: register and
+ * reconcile. Before the first time it touches no container and says nothing. */
 void wp_host_link_ready(struct wp_host *host);
 /* Begins a clean stop: takes no more commands, tells Redis, then says host_down for itself and ends the
  * containers, as host.on_exit has it all of them or those that are not ready. Then calls `stopped`. */

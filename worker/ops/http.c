@@ -67,6 +67,7 @@ static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *co
     const struct wp_health *parts[] = {&stats->kafka, &stats->redis, &stats->state};
     static const char *const names[] = {"kafka", "redis", "state"};
     wp_buf_reset(&http->body);
+    if (*stats->name_in_use) wp_buf_printf(&http->body, "name: %s\n", stats->name_in_use);
     for (size_t i = 0; i < 3; i++)
         if (!parts[i]->ready)
             wp_buf_printf(&http->body, "%s: %s\n", names[i],

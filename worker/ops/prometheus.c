@@ -121,6 +121,7 @@ static void of_readiness(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, "part", "kafka", stats->kafka.ready);
     write_sample(page, metric, "part", "redis", stats->redis.ready);
     write_sample(page, metric, "part", "state", stats->state.ready);
+    write_sample(page, metric, "part", "name", !*stats->name_in_use);
 }
 
 /* ---- of the process ---- */
@@ -203,7 +204,8 @@ static const struct metric metrics[] = {
     {"warmpool_acquire_to_assignment_seconds", HISTOGRAM,
      "From taking an acquire to the confirmed delivery of its answer.", .write = of_histogram,
      STAT(acquire_to_assignment)},
-    {"warmpool_ready", GAUGE, "Whether Kafka, Redis and the state in it are ready.", .write = of_readiness},
+    {"warmpool_ready", GAUGE, "Whether Kafka, Redis, the state in it and the worker's name are ready.",
+     .write = of_readiness},
     {"warmpool_redis_calls_total", COUNTER, "Calls of Redis functions.", .write = of_counter,
      STAT(redis_calls)},
     {"warmpool_redis_errors_total", COUNTER, "Calls of Redis functions that failed.", .write = of_counter,

@@ -17,6 +17,7 @@ static const struct wp_function functions[] = {
     {"settings", WP_SLOT_POOL, "wp_settings_v2", false, true},
     {"tick", WP_SLOT_POOL, "wp_tick_v2", false, true},
     {"beat", WP_SLOT_POOL, "wp_beat_v2", false, true},
+    {"hold", WP_SLOT_POOL, "wp_hold_v2", false, true},
     {"sweep", WP_SLOT_POOL, "wp_sweep_v2", false, true},
     {"recover", WP_SLOT_POOL, "wp_recover_v2", false, true},
     {"recovered", WP_SLOT_POOL, "wp_recovered_v2", true, true},

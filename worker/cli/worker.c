@@ -21,7 +21,7 @@ enum {
     TOPICS_TIMEOUT_MS = 10000,
     TOPICS_RETRY_MS = 1000,
     FLUSH_MS = 5000,
-    WATCH_MS = 100,
+    WATCH_MS = 250,
     MESSAGE_BYTES_MIN = 1000, /* of librdkafka */
     SWEEP_PARTITION = 0
 };

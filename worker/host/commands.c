@@ -10,7 +10,7 @@
 
 static const char *const properties[][2] = {
     {"auto.offset.reset", "latest"}, /* a wake-up call that is gone is none */
-    {"fetch.wait.max.ms", "10"},
+    {"fetch.wait.max.ms", "500"},
     {"queued.min.messages", "100"},
     {"queued.max.messages.kbytes", "256"},
     {"fetch.message.max.bytes", "65536"},

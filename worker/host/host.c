@@ -11,7 +11,7 @@
 #include "host/reconcile.h"
 #include "store/event_args.h"
 
-#define TICK_MS 100 /* what could not be said, callbacks of the consumer */
+#define TICK_MS 250 /* what could not be said, callbacks of the consumer */
 
 struct wp_host {
     uv_loop_t *loop;

@@ -6,7 +6,8 @@
 #include "core/clock.h"
 #include <stdlib.h>
 
-enum { SWEEP_PARTITION = 0, LOST_US = 5000000 /* on its way for so long: another one */ };
+enum { SWEEP_PARTITION = 0, QUIET = 5 /* intervals between two looks while nothing is due soon */ };
+enum { LOST_US = 5000000 /* on its way for so long: another one */ };
 
 struct sweeper {
     const struct ops_base *base;
@@ -42,6 +43,15 @@ static void release(struct sweeper *sweeper) {
     if (sweeper->closed && !sweeper->asking) free(sweeper);
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/* us: until the next deadline that Redis knows of; below 0: there is none. */
+static void look_again(struct sweeper *sweeper, int64_t us) {
+    int64_t interval = sweeper->base->config->worker.sweep_ms, most = QUIET * interval;
+    int64_t ms = us < 0 || us / 1000 > most ? most : us / 1000 < interval ? interval : us / 1000;
+    uv_timer_start(&sweeper->timer, on_timer, (uint64_t)ms, (uint64_t)ms);
+}
+
 static void on_due(void *ctx, const redisReply *reply, const char *error) {
     struct sweeper *sweeper = ctx;
     (void)error;
@@ -51,6 +61,7 @@ static void on_due(void *ctx, const redisReply *reply, const char *error) {
         return;
     }
     if (!sweeper->owner || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) return;
+    look_again(sweeper, reply->element[0]->integer);
     if (reply->element[0]->integer == 0) publish(sweeper, "request_timed_out", WP_STR("-"));
     for (size_t i = 1; i < reply->elements; i++)
         publish(sweeper, "host_down", (struct wp_str){reply->element[i]->str, reply->element[i]->len});
@@ -78,6 +89,7 @@ void sweeper_set_owner(struct sweeper *sweeper, bool owner) {
 }
 
 void sweeper_stop(struct sweeper *sweeper) {
+    sweeper->owner = false; /* an answer that is under way starts nothing */
     uv_timer_stop(&sweeper->timer);
 }
 

@@ -11,7 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 20, FLUSH_US = 450000 /* floors and commits */, VERIFY_US = 3000000, LIST_MAX = 256 };
+enum {
+    TICK_MS = 20,
+    IDLE_TICK_MS = 200,
+    FLUSH_US = 450000 /* floors and commits */,
+    VERIFY_US = 3000000,
+    LIST_MAX = 256
+};
 
 struct wp_pipeline {
     struct pipeline_context context;
@@ -155,6 +161,15 @@ static void end_when_idle(struct wp_pipeline *pipeline) {
     idle(pipeline->idle_ctx);
 }
 
+/* A partition that is about to start, or has events under way, is looked at often. */
+static bool is_busy(const struct wp_pipeline *pipeline) {
+    for (const struct partition *p = pipeline->partitions; p; p = p->next) {
+        enum wp_delivery_state state = wp_delivery_state(p->delivery);
+        if (state != WP_DELIVERY_RUNNING && state != WP_DELIVERY_BLOCKED) return true;
+    }
+    return !is_idle(pipeline);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct wp_pipeline *pipeline = timer->data;
     int64_t now_us = wp_clock_us();
@@ -168,6 +183,7 @@ static void on_tick(uv_timer_t *timer) {
         pipeline->next_verify_us = now_us + VERIFY_US;
     }
     update_health(pipeline);
+    uv_timer_set_repeat(timer, is_busy(pipeline) ? TICK_MS : IDLE_TICK_MS);
     end_when_idle(pipeline);
 }
 
@@ -187,6 +203,7 @@ static void on_rebalanced(void *ctx) {
     struct wp_pipeline *pipeline = ctx;
     update_health(pipeline);
     if (pipeline->context.consumer) serve_all(pipeline, wp_clock_us(), false);
+    uv_timer_start(&pipeline->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 /* What is not committed in time is done again by the next owner, which is harmless. */
@@ -350,6 +367,7 @@ void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), voi
         wp_delivery_stop(p->delivery);
         if (pipeline->context.consumer) serve_one(pipeline, p);
     }
+    uv_timer_start(&pipeline->tick, on_tick, 0, TICK_MS);
 }
 
 static void on_closed(uv_handle_t *handle) {

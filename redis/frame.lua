@@ -4,11 +4,12 @@
 --   now      logical time, us           time   Redis' TIME at the last call, us         beat   the time that heartbeats go by, us
 --   n        the last number drawn      format the number of the row format             hours  "<hour> <hours in which positions were used>"
 --   settings those in force, as MessagePack; hash, read_at and worker: what they are, when they were read and by whom
---   maxmemory Redis' own limit, bytes (0: none)   withheld  time that passed by TIME and was not granted, us
+--   maxmemory Redis' own limit, bytes (0: none)
 --
 -- Logical time grows by what TIME grew by since the last call, never by less than 0, and never by more than the caller's own monotonic
 -- clock saw since its last acknowledged call, plus a second. A clock that is set forward and back neither stops nor jumps anything.
--- A call that lay unread while Redis stood still says too little: what it withholds is granted to the first call whose caller saw as much.
+-- A call that lay unread while Redis stood still says too little: it is refused (TIMEGAP and TIME in us), before anything is done by a time
+-- that would have to be corrected later. Its caller's next call names that TIME, so it was not sent before, and settles how much has passed.
 local frame = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
@@ -16,7 +17,7 @@ do -- local names of this file: all files of a library are one chunk, which may 
 local FORMAT = '2'
 local SECOND = 1000000
 local BEAT_MOST = 2 * SECOND -- that the time of heartbeats grows by in one call: an outage of Redis is not silence of a host
-local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'withheld'}
+local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory'}
 
 local cached_hash, cached_map -- settings decoded last; the same hash is the same settings, in every slot
 
@@ -39,22 +40,31 @@ end
 local function whole(x) return string.format('%.0f', x) end -- exact up to 2^53; tostring and .. have 14 digits
 frame.text = whole
 
+-- What a caller says first: "<us since its last acknowledged call> <TIME of the refusal that it has had since>", either may be missing.
+local function said(text)
+    local elapsed = tonumber(text)
+    if elapsed or not text then return elapsed, nil end
+    local first, second = text:match('^(%d*) ?(%d*)$')
+    return tonumber(first), tonumber(second)
+end
+
+-- More has passed by TIME than the caller saw, and it may have said so before Redis stood still.
+local function is_stale(wall, last, elapsed, seen)
+    if not elapsed or wall - last <= elapsed + SECOND then return false end
+    return not seen or seen < last or wall - seen > SECOND
+end
+
 -- Reads the slot. Sets frame.slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory; number and drawn are the last
 -- number that was drawn, as text (state.lua). Returns nil, or the error that the call is answered with.
-local function read(slot, elapsed)
+local function read(slot, text)
     local meta = redis.call('HMGET', slot .. ':meta', unpack(FIELDS))
     local t = redis.call('TIME')
     local wall = t[1] * SECOND + t[2]
-    local passed = wall - (tonumber(meta[2]) or wall)
-    local grown, withheld = growth(passed, tonumber(elapsed)), tonumber(meta[9] or 0)
-    if passed < 0 then
-        withheld = math.max(0, withheld + passed) -- the clock was set, and is set back
-    elseif passed - grown > 0 then
-        withheld = withheld + passed - grown
-    elseif withheld > 0 and tonumber(elapsed) and tonumber(elapsed) >= withheld then
-        grown, withheld = grown + withheld, 0
+    local last, elapsed, seen = tonumber(meta[2]) or wall, said(text)
+    if is_stale(wall, last, elapsed, seen) then
+        return redis.error_reply('TIMEGAP ' .. whole(wall) .. ' more time has passed by the clock of Redis than the caller saw when it called')
     end
-    frame.withheld = withheld
+    local grown = growth(wall - last, elapsed)
     frame.slot, frame.wall = slot, wall
     frame.now = meta[1] and tonumber(meta[1]) + grown or wall
     frame.beat = meta[3] and tonumber(meta[3]) + math.min(grown, BEAT_MOST) or wall
@@ -70,7 +80,7 @@ end
 
 -- Keeps the time, and the last number that was drawn. A call that is acknowledged must have kept it: the caller counts from there.
 local function keep()
-    local values = {'now', whole(frame.now), 'time', whole(frame.wall), 'beat', whole(frame.beat), 'withheld', whole(frame.withheld)}
+    local values = {'now', whole(frame.now), 'time', whole(frame.wall), 'beat', whole(frame.beat)}
     if frame.drawn then values[7], values[8] = 'n', frame.drawn end
     redis.call('HSET', frame.slot .. ':meta', unpack(values))
 end

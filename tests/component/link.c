@@ -116,6 +116,61 @@ Test(link, becomes_ready_by_loading_its_functions_and_calls_them) {
     cr_assert_eq(w.stats.redis_calls, 2);
 }
 
+static long long meta(const char *field) {
+    redisReply *reply = test_redis_command(&w.redis, "HGET wp:{pool}:meta %s", field);
+    long long value = strtoll(reply->str, NULL, 10);
+    freeReplyObject(reply);
+    return value;
+}
+
+/* Redis stood still for so long, or its clock was set forward. */
+static void pass_seconds(int seconds) {
+    freeReplyObject(test_redis_command(&w.redis, "HINCRBY wp:{pool}:meta time %d", -1000000 * seconds));
+}
+
+Test(link, says_how_much_time_has_passed_with_the_call_after_one_that_was_refused_for_it) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    pass_seconds(5);
+    long long before = meta("now");
+    cr_assert_eq(call_begin_of("c/t/1"), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert(strncmp(w.error, "TIMEGAP ", 8) == 0, "%s", w.error);
+    cr_assert_eq(call_begin_of("c/t/1"), WP_OK);
+    WAIT(w.replies == 3);
+    cr_assert_str_empty(w.error);
+    cr_assert_leq(meta("now") - before, 3000000, "no more than the worker saw");
+    cr_assert_eq(w.downs, 0);
+}
+
+Test(link, settings_that_change_while_redis_stood_still_are_said_again) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    pass_seconds(5);
+    wp_link_settings(w.link, "worker-1", 2,
+                     wp_str("\x81\xa1"
+                            "a\x01"));
+    WAIT(meta("read_at") == 2);
+    cr_assert(wp_link_settings_in_force(w.link));
+}
+
+Test(link, a_connection_after_redis_stood_still_comes_up_by_saying_how_much_time_has_passed) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    pass_seconds(3600);
+    freeReplyObject(test_redis_command(&w.redis, "CLIENT KILL TYPE normal SKIPME yes"));
+    WAIT(w.ups == 2);
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert_str_empty(w.error);
+}
+
 Test(link, comes_back_after_redis_was_killed_and_fails_what_was_under_way) {
     open_link();
     WAIT(wp_link_ready(w.link));

@@ -21,11 +21,25 @@ static void set_clock(int64_t us) {
     freeReplyObject(test_redis_command(&slot.redis, "HINCRBY wp:{pool}:meta time %lld", (long long)-us));
 }
 
-/* A call of a worker whose own clock saw so much since its last one. How much logical time grew. */
+/* What a caller says of the time. The TIME of the refusal, 0: none. */
+static int64_t say(const char *text) {
+    redisReply *reply = redisCommand(slot.redis.connection, "FCALL wp_tick_v2 1 wp:{pool} %s", text);
+    bool refused = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "TIMEGAP ", 8) == 0;
+    cr_assert(refused || reply->type == REDIS_REPLY_INTEGER, "%s", reply->str);
+    int64_t time = refused ? strtoll(reply->str + 8, NULL, 10) : 0;
+    freeReplyObject(reply);
+    return time;
+}
+
+/* A call of a worker whose own clock saw so much since its last one, and which calls again when it is asked
+ * to. How much logical time grew. */
 static int64_t tick(int64_t elapsed_us) {
+    char text[64];
     int64_t before = meta("now");
-    freeReplyObject(
-        test_redis_command(&slot.redis, "FCALL wp_tick_v2 1 wp:{pool} %lld", (long long)elapsed_us));
+    snprintf(text, sizeof text, "%lld", (long long)elapsed_us);
+    int64_t time = say(text);
+    snprintf(text, sizeof text, "%lld %lld", (long long)elapsed_us, (long long)time);
+    if (time) cr_assert_eq(say(text), 0);
     return meta("now") - before;
 }
 
@@ -45,13 +59,41 @@ Test(slot_frame, a_clock_set_a_minute_forward_and_back_moves_time_by_no_more_tha
 
 Test(slot_frame, time_that_passed_while_redis_stood_still_counts_once_a_worker_says_so) {
     tick(0);
-    set_clock(7 * SECOND);       /* it stood still */
-    int64_t stale = tick(10000); /* a call that was sent before, and lay there */
-    cr_assert_leq(stale, 2 * SECOND, "%lld us", (long long)stale);
-    cr_assert_leq(tick(20000), SECOND, "another one of those");
-    int64_t said = tick(7 * SECOND); /* the first that was sent after its answer */
-    cr_assert(said >= 5 * SECOND && said <= 8 * SECOND, "%lld us", (long long)said);
+    set_clock(7 * SECOND); /* it stood still */
+    int64_t before = meta("now"), time = say("10000");
+    cr_assert_neq(time, 0, "a call that was sent before, and lay there, does nothing");
+    cr_assert_neq(say("20000"), 0, "another one of those");
+    cr_assert_eq(meta("now"), before);
+    char text[64];
+    snprintf(text, sizeof text, "%d %lld", 7 * SECOND, (long long)time);
+    cr_assert_eq(say(text), 0, "the first that was sent after a refusal");
+    int64_t grown = meta("now") - before;
+    cr_assert(grown >= 7 * SECOND && grown <= 8 * SECOND, "%lld us", (long long)grown);
     cr_assert_leq(tick(7 * SECOND), SECOND, "it counts once");
+}
+
+Test(slot_frame, nothing_is_done_by_a_time_that_has_to_be_corrected) {
+    static const char *const functions[] = {"acquire", "release", "usage", "control", "event",
+                                            "replay",  "beat",    "due",   "sweep"};
+    tick(0);
+    set_clock(5 * SECOND);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        redisReply *reply =
+            redisCommand(slot.redis.connection, "FCALL wp_%s_v2 1 wp:{pool} 10000", functions[i]);
+        cr_assert_eq(reply->type, REDIS_REPLY_ERROR);
+        cr_expect(strncmp(reply->str, "TIMEGAP ", 8) == 0, "%s: %s", functions[i], reply->str);
+        freeReplyObject(reply);
+    }
+}
+
+Test(slot_frame, a_refusal_before_redis_stood_still_again_settles_nothing) {
+    char text[64];
+    tick(0);
+    set_clock(7 * SECOND);
+    int64_t time = say("10000");
+    snprintf(text, sizeof text, "%d %lld", 7 * SECOND, (long long)time - 5 * SECOND);
+    set_clock(5 * SECOND);
+    cr_assert_neq(say(text), 0);
 }
 
 Test(slot_frame, a_lease_ends_when_its_time_has_passed_whatever_the_clock_says) {

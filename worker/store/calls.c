@@ -6,7 +6,7 @@
 #include "store/functions.h"
 #include "store/replicas.h"
 
-enum { LATE_US = 1000000, MAX_ARGS = 168 };
+enum { MAX_ARGS = 168 };
 
 struct redis_call { /* in the order sent; hiredis answers in that order */
     struct wp_calls *calls;
@@ -33,8 +33,17 @@ int64_t wp_calls_oldest_us(const struct wp_calls *calls) {
 
 struct wp_str wp_calls_elapsed(const struct wp_calls *calls, char *buffer, size_t size) {
     if (!calls->acked_us) return WP_STR("");
-    int length = snprintf(buffer, size, "%lld", (long long)(wp_clock_us() - calls->acked_us));
+    long long elapsed = wp_clock_us() - calls->acked_us;
+    int length = calls->gap_us ? snprintf(buffer, size, "%lld %lld", elapsed, (long long)calls->gap_us)
+                               : snprintf(buffer, size, "%lld", elapsed);
     return (struct wp_str){buffer, (size_t)length};
+}
+
+bool wp_calls_note_gap(struct wp_calls *calls, const redisReply *reply) {
+    static const char gap[] = "TIMEGAP ";
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, gap, sizeof gap - 1) != 0) return false;
+    calls->gap_us = strtoll(reply->str + sizeof gap - 1, NULL, 10);
+    return true;
 }
 
 /* ---- the queue ---- */
@@ -66,10 +75,12 @@ static void finish(struct redis_call *call, const redisReply *reply, const char 
     struct wp_calls *calls = call->calls;
     bool acknowledged = reply && reply->type != REDIS_REPLY_ERROR && call->writes;
     count_answer(calls->stats, call, reply);
-    if (acknowledged) calls->acked_us = call->sent_us;
-    if (reply)
-        calls->answered(calls->ctx, call->function, reply,
-                        acknowledged && wp_clock_us() - call->sent_us > LATE_US);
+    bool first_gap = reply && calls->gap_us == 0 && wp_calls_note_gap(calls, reply);
+    if (acknowledged) {
+        calls->acked_us = call->sent_us;
+        calls->gap_us = 0;
+    }
+    if (reply) calls->answered(calls->ctx, call->function, reply, first_gap);
     call->reply(call->ctx, reply, reply ? NULL : why);
     if (call->kept) freeReplyObject(call->kept);
     free(call);
@@ -132,7 +143,7 @@ static struct redis_call *call_new(struct wp_calls *calls, const struct wp_funct
 /* FCALL function 1 {key} [elapsed] args */
 static int send_function(struct wp_calls *calls, const struct wp_function *f, const struct wp_str *args,
                          size_t count, redisCallbackFn *then, struct redis_call *call) {
-    char elapsed[24];
+    char elapsed[48];
     struct wp_str passed = wp_calls_elapsed(calls, elapsed, sizeof elapsed);
     size_t first = f->timed ? 5 : 4;
     wp_assert(count + first <= MAX_ARGS);

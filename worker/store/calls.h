@@ -18,9 +18,9 @@ struct wp_calls {
     const char *root;   /* the key that every function takes */
     const char *reason; /* why the connection is lost, at any time; empty: it is not known */
     struct wp_stats *stats;
-    /* A call was answered; its caller hears of it next. late: it has written, and took so long that Redis
-     * must have stood still. */
-    void (*answered)(void *ctx, const char *function, const redisReply *reply, bool late);
+    /* A call was answered; its caller hears of it next. gap: the slot asks, for the first time since a call
+     * was acknowledged, how much time has passed: any call that is sent now says it. */
+    void (*answered)(void *ctx, const char *function, const redisReply *reply, bool gap);
     /* Its caller has heard of it. Not called for an answer of a connection that was closed meanwhile. */
     void (*ended)(void *ctx, const redisReply *reply);
     /* Too few replicas have a change: the connection is to be dropped. */
@@ -30,6 +30,7 @@ struct wp_calls {
     redisAsyncContext *redis; /* NULL: no calls are taken */
     struct redis_call *oldest, *youngest;
     int64_t acked_us; /* when the last acknowledged call that writes was sent; 0: there was none */
+    int64_t gap_us;   /* Redis' clock when it refused a call since then because of the time; 0: it did not */
 };
 
 void wp_calls_open(struct wp_calls *calls, redisAsyncContext *redis); /* calls are taken from now on */
@@ -40,8 +41,11 @@ enum wp_err wp_calls_send(struct wp_calls *calls, const char *function, const st
                           size_t count, wp_calls_reply reply, void *ctx) WP_MUST_CHECK;
 /* When the oldest call under way was sent; 0: there is none. */
 int64_t wp_calls_oldest_us(const struct wp_calls *calls);
-/* The first argument of the functions that take the time: the microseconds since the last acknowledged call
- * that writes was sent; empty before the first. Borrows from buffer. */
+/* The first argument of the functions that take the time (redis/frame.lua): the microseconds since the last
+ * acknowledged call that writes was sent, and, after a refusal because of the time, which one. Empty before
+ * the first call. Borrows from buffer, of 48 bytes. */
 struct wp_str wp_calls_elapsed(const struct wp_calls *calls, char *buffer, size_t size);
+/* Whether the slot refused the call because of the time: then the next one says how much has passed. */
+bool wp_calls_note_gap(struct wp_calls *calls, const redisReply *reply);
 
 #endif

@@ -86,6 +86,10 @@ static void on_listed(redisAsyncContext *redis, void *reply, void *data) {
 
 static void on_settings_kept(redisAsyncContext *redis, void *reply, void *data) {
     struct wp_greeting *greeting = data;
+    if (greeting->redis == redis && reply && wp_calls_note_gap(greeting->settings->calls, reply)) {
+        wp_slot_settings_send(greeting->settings, redis, on_settings_kept, greeting);
+        return;
+    }
     if (failed(greeting, redis, reply, "its settings")) return;
     wp_slot_settings_answered(greeting->settings, reply);
     check_replicas(greeting);

@@ -236,10 +236,10 @@ static void tick(struct wp_link *link) {
     if (wp_slot_settings_exist(&link->settings)) wp_slot_clock_tick(&link->clock);
 }
 
-static void on_answered(void *ctx, const char *function, const redisReply *reply, bool late) {
+static void on_answered(void *ctx, const char *function, const redisReply *reply, bool gap) {
     struct wp_link *link = ctx;
     note_refusal(link, function, reply);
-    if (late) tick(link); /* Redis stood still while the call lay there: the slot learns at once how long */
+    if (gap) tick(link);
 }
 
 /* Why a new connection mends this, because it loads the libraries and sends the settings; NULL: it does not.

@@ -21,10 +21,7 @@ void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisRep
             "the same and restart them");
 }
 
-static void on_changed(void *ctx, const redisReply *reply, const char *error) {
-    (void)error;
-    if (reply && reply->type != REDIS_REPLY_ERROR) wp_slot_settings_answered(ctx, reply);
-}
+static void on_changed(void *ctx, const redisReply *reply, const char *error);
 
 static void send_change(struct wp_slot_settings *settings) {
     char read[24];
@@ -33,6 +30,16 @@ static void send_change(struct wp_slot_settings *settings) {
         wp_str(settings->owner), {read, (size_t)length}, wp_str(settings->hash), wp_buf_str(&settings->map)};
     if (wp_calls_send(settings->calls, "settings", args, 4, on_changed, settings))
         return; /* there is no connection: they are sent with the next one */
+}
+
+static void on_changed(void *ctx, const redisReply *reply, const char *error) {
+    struct wp_slot_settings *settings = ctx;
+    (void)error;
+    if (reply && wp_calls_note_gap(settings->calls, reply)) {
+        send_change(settings);
+    } else if (reply && reply->type != REDIS_REPLY_ERROR) {
+        wp_slot_settings_answered(settings, reply);
+    }
 }
 
 void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, int64_t read_ms,
@@ -53,7 +60,7 @@ bool wp_slot_settings_exist(const struct wp_slot_settings *settings) {
 void wp_slot_settings_send(const struct wp_slot_settings *settings, redisAsyncContext *redis,
                            redisCallbackFn *then, void *data) {
     const struct wp_function *f = wp_function_find(settings->calls->slot, "settings");
-    char elapsed[24];
+    char elapsed[48];
     struct wp_str passed = wp_calls_elapsed(settings->calls, elapsed, sizeof elapsed);
     redisAsyncCommand(redis, then, data, "FCALL %s 1 %s %b %s %lld %s %b", f->name, settings->calls->root,
                       passed.ptr, passed.len, settings->owner, (long long)settings->read_ms, settings->hash,

@@ -6,7 +6,7 @@
 #include "core/buf.h"
 #include "store/slot.h"
 
-#define WP_LIBRARY_FILES 24
+#define WP_LIBRARY_FILES 32
 
 struct wp_library {
     const char *name;

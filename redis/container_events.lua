@@ -1,0 +1,184 @@
+-- What each event of container-event does: a container is ready, bound, reset or no more, a host came or went; and the steps of what takes
+-- several calls.
+--
+-- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), bound(), leases and waiting,
+-- restore_later(), is_unavailable(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, by the fields
+-- of `pool`: the steps of resize, drain and expire; from repair.lua: what becomes of rows that contradict others.
+
+-- A container is no more: its room is free, its lease lost.
+local function gone(offset, id, c, reason)
+    local was, name = c[STATE], c[POOL]
+    local p = state.pool(name)
+    if was == 'leased' then
+        local r = state.request(c[REQUEST])
+        if r and r[STATE] == 'l' and r[CONTAINER] == id then end_lease(offset, c[REQUEST], r, 'lost', reason) end
+        if r and r[STATE] == 'b' and r[CONTAINER] == id then -- it was not handed out
+            if p.draining then reject_draining(offset, c[REQUEST], r) else start_waiting(c[REQUEST], r, r[ARRIVED]) end
+        end
+    end
+    state.move(id, c, 'gone')
+    room_came, work = true, work + 1
+    restore_later(name)
+end
+
+-- The longest waiting first, at most STEP of them.
+local function reject_all_waiting(offset, name, p, reject_one)
+    lists.expect(p.wait_list, STEP)
+    lists.item(p.wait_list, 1)
+    state.load_requests(p.wait_list.items)
+    for i = 1, STEP do
+        local id = lists.item(p.wait_list, i)
+        if not id then
+            repair.waiting(p, 0)
+            break
+        end
+        local r = state.request(id)
+        if r and r[STATE] == 'w' then
+            stop_waiting(r)
+            reject_one(offset, id, r, p)
+            work = work + 1
+        else
+            repair.not_waiting(p.wait_list, id, r)
+        end
+    end
+    if p.waiting > 0 then go_on(offset, name) end
+end
+
+local function pause_after(failures) return now + math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ^ math.min(failures - 1, 10)) end
+
+local function create_failed(offset, id, c, why)
+    local p = state.pool(c[POOL])
+    host_table.created(state.details(id, c), true, pause_after)
+    p.failures, p.why = p.failures + 1, why
+    p.retry_at = pause_after(p.failures)
+    state.deadline('b' .. c[POOL], p.retry_at)
+    gone(offset, id, c, 'container_failed')
+    if is_unavailable(p) then reject_all_waiting(offset, c[POOL], p, reject_unavailable) end
+end
+
+-- {create, start, ready, publish} in us: what its host measured, and the way of the command and of this event. Ms as the host has them.
+local function parts_of(took, queue_ms, create_ms, start_ms, ready_ms)
+    if not create_ms then return nil end
+    local function us(ms) return math.floor((ms or 0) * 1000) end
+    local create, start, is_ready = us(create_ms), us(start_ms), us(ready_ms)
+    return {create, start, is_ready, math.max(0, took - us(queue_ms) - create - start - is_ready)}
+end
+
+local function ready(offset, id, c, e)
+    local p = state.pool(c[POOL])
+    local took = now - c[CREATED]
+    work = work + 1
+    p.failures, p.retry_at = 0, 0
+    p.cold_us = p.cold_us == 0 and took or math.floor(p.cold_us * 0.9 + took * 0.1)
+    state.deadline('b' .. c[POOL], false)
+    state.set_address(id, c, e[7], e[8] or '')
+    host_table.created(state.details(id, c), false)
+    offer(offset, id, c, false, parts_of(took, e[9], e[10], e[11], e[12]))
+    restore_later(c[POOL])
+end
+
+local function is_unready(c)
+    if c[STATE] ~= 'leased' then return c[STATE] ~= 'idle' end
+    local r = state.request(c[REQUEST])
+    return r and r[STATE] == 'b'
+end
+
+-- Its host makes nothing for now: what is being made, bound, reset or destroyed there is not waited for, and the rest stays. after: the container that the step
+-- before ended with; '': it is the first.
+local function leave_unready(offset, name, h, after)
+    if h.state == 'up' then return end -- it is back
+    local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
+    state.load_containers_and_holders(ids)
+    local left, last = 0, ids[#ids]
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and is_unready(c) then
+            repair.pool(c[POOL])
+            gone(offset, id, c, 'host_away')
+            left = left + 1
+            if left == STEP then
+                last = id
+                break
+            end
+        end
+    end
+    if left == STEP or #ids == 2 * STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away ' .. last}) end
+end
+
+-- detail: away (its containers stay), stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
+local function drop_host(offset, name, detail)
+    local h = host_table.all()[name]
+    if not h then return end
+    local away, after = detail:match('^(away) ?(.*)$')
+    if away then return leave_unready(offset, name, h, after) end
+    if detail == 'continue' then
+        if h.state ~= 'down' then return end -- it came back
+    elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
+        return
+    end
+    h.state = 'down'
+    host_table.put(name, h)
+    local ids = redis.call('ZRANGE', pool.root .. ':hc:' .. name, 0, STEP)
+    load_for_end(state.load_containers_and_holders(ids))
+    local stepped = 0
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] ~= 'gone' and stepped < STEP then
+            stepped = stepped + 1
+            repair.pool(c[POOL])
+            gone(offset, id, c, 'host_down: the host ' .. name .. ' was stopped, or not heard of in time; what ran there counts as dead')
+        elseif not c then
+            host_table.member(name, id, false)
+        end
+    end
+    if #ids > STEP then
+        add(offset, {6, name, '', '-', '-', name, 'host_down', 'continue'})
+    else
+        host_table.forget(name)
+    end
+end
+
+-- offset | container_id philosophy host state detail address image queue_ms create_ms start_ms ready_ms
+local function event_one(e)
+    local offset, id, what = e[1], e[2], e[5]
+    if what == 'host_up' then
+        room_came = true
+        return
+    end
+    if what == 'host_down' then return drop_host(offset, e[4], e[6]) end
+    if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end
+    if what == 'continue' then
+        if e[3] == '-' then
+            room_came = true
+            return due(offset)
+        end
+        local p = state.pool(e[3])
+        if not p then return end
+        if pool.go_on_with(offset, e[3], p, e[6] or '') then return end
+        if p.draining then return pool.drain_step(offset, e[3], p) end
+        if is_unavailable(p) then return reject_all_waiting(offset, e[3], p, reject_unavailable) end
+        pool.shrink_step(offset, e[3], p)
+        return restore_later(e[3])
+    end
+    local c = state.container(id)
+    if not c or c[STATE] == 'gone' then return end
+    repair.pool(c[POOL])
+    if what == 'ready' then
+        if c[STATE] == 'creating' then ready(offset, id, c, e) end
+    elseif what == 'bound' then
+        bound(offset, id, c, e[6])
+    elseif what == 'reset' then
+        if c[STATE] == 'resetting' and e[6] == state.number_text(c[CREATED]) then offer(offset, id, c, true) end
+    elseif c[STATE] == 'creating' then
+        create_failed(offset, id, c, e[6])
+    elseif what ~= 'failed' then
+        gone(offset, id, c, e[6] ~= '' and 'container_died: ' .. e[6] or 'container_died: its host does not say why')
+    end
+end
+
+pool.event = topic(function(events)
+    local ids, names = {}, {}
+    for i, e in ipairs(events) do ids[i], names[i] = e[2], e[3] end
+    state.load_containers(ids)
+    state.load_pools(names)
+end, function(e) event_one(e) end)

@@ -1,0 +1,123 @@
+-- What is due: leases and waiting requests whose time is over, creates that are tried again, idle containers that are too old.
+--
+-- Takes from leases.lua: the fields of requests and containers, bounds (STEP, WORK), go_on(), the ends of leases and of waiting, destroy(),
+-- restore_later(), watch_idle(); from capacity.lua: max_of(); from pool.lua: give_up_binding(); from repair.lua: what becomes of rows that
+-- contradict others.
+
+local function reject_waiting(offset, id, r, reason)
+    work = work + 1
+    stop_waiting(r)
+    reject(offset, id, r, reason)
+end
+
+local function expire(offset, id)
+    local r = state.request(id)
+    if not r or r[STATE] ~= 'l' then return state.not_due('expiry', id) end
+    local cid, c = r[CONTAINER], state.container(r[CONTAINER])
+    repair.pool(r[POOL])
+    if not c then repair.lost_container(cid, r[POOL], id) end
+    end_lease(offset, id, r, 'lost', 'lease_expired: it was not released in time; ask for a longer lease_ms (0: no end)')
+    if not c then return end
+    c[REQUEST], work = '', work + 1
+    destroy(offset, cid, c)
+end
+
+-- Why no container came for the philosophy's requests.
+local function why_none(name, p, r)
+    local up, claims = 0, 0
+    for _, h in pairs(host_table.all()) do
+        if is_up(h) then
+            up = up + 1
+            if h.claims then claims = claims + 1 end
+        end
+    end
+    if up == 0 then return 'no host is up (warmpool status names them)' end
+    if r[CLAIM] and claims == 0 then return 'no host that is up takes claims (host.claims)' end
+    if p.failures > 0 then return 'creates fail: ' .. p.why end
+    if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
+    if p.hungry then return 'no host has room for another container (host.capacity, host.memory_mb)' end
+    return string.format('%d containers are being made', p.creating)
+end
+
+local function waited_in_vain(id, r)
+    local ahead = redis.call('ZRANK', state.key(':wait:' .. r[POOL]), id) or 0
+    return string.format('timeout: %s; %d waited before it', why_none(r[POOL], state.pool(r[POOL]), r), ahead)
+end
+
+local function time_out(offset, id)
+    local r = state.request(id)
+    if r and (r[STATE] == 'b' or r[STATE] == 'w') then repair.pool(r[POOL]) end
+    if r and r[STATE] == 'b' then return give_up_binding(offset, id, r, 'timeout: its host has not made its container ready for it in time') end
+    if not r or r[STATE] ~= 'w' then return state.not_due('timeout', id) end
+    reject_waiting(offset, id, r, waited_in_vain(id, r))
+end
+
+-- Idle containers that have been idle, or there, for long enough go: at most STEP of them, and at most STEP are looked at.
+local function destroy_old(offset, name, p)
+    local old, nearest, looked = {}, nil, 0
+    p.idle_due = 0
+    state.touch_pool(name)
+    idle.each(p, name, function(l)
+        idle.first(l, function(id, c)
+            looked = looked + 1
+            local at = idle_until(name, id, c[SINCE])
+            if at and at <= now then
+                old[#old + 1] = id
+            elseif at then
+                nearest = math.min(at, nearest or at)
+            end
+            return looked >= STEP
+        end, nil, STEP)
+        return looked >= STEP
+    end)
+    for i = 1, math.min(#old, STEP) do
+        destroy(offset, old[i], containers[old[i]])
+        work = work + 1
+    end
+    if looked >= STEP then nearest = now + SECOND end -- perhaps one that was not looked at
+    watch_idle(name, p, #old > STEP and now or nearest)
+end
+
+local function pool_due(offset, member)
+    local kind, name = member:sub(1, 1), member:sub(2)
+    state.deadline(member, false)
+    if kind == 'p' then return predictor.due(name) end
+    local p = state.pool(name)
+    if kind == 'i' then return p and destroy_old(offset, name, p) end
+    if p then
+        p.retry_at = 0
+        state.touch_pool(name)
+        restore_later(name)
+    end
+end
+
+-- Reads together what the end of leases needs: their containers, and what is known of their agents.
+local function load_for_end(ids)
+    local containers_of, agents_of = {}, {}
+    for _, id in ipairs(ids) do
+        local r = state.request(id)
+        if r and r[STATE] == 'l' then
+            containers_of[#containers_of + 1] = r[CONTAINER]
+            if r[AGENT] ~= '' then agents_of[#agents_of + 1] = r[AGENT] end
+        end
+    end
+    state.load_containers(containers_of)
+    agents.load(agents_of)
+end
+
+-- Looks at what is due, at most STEP of it, and less where that makes much work.
+local function due(offset)
+    local left = STEP
+    for _, each in ipairs({{'expiry', expire, true}, {'timeout', time_out, true}, {'deadline', pool_due}}) do
+        local members = redis.call('ZRANGEBYSCORE', pool.root .. ':' .. each[1], '-inf', state.number_text(now), 'LIMIT', 0, left + 1)
+        if each[3] then
+            state.load_requests(members)
+            load_for_end(members)
+        end
+        for i, member in ipairs(members) do
+            if i > left or work >= WORK then return go_on(offset, '-') end
+            each[2](offset, member)
+        end
+        left = left - #members
+    end
+end

@@ -1,0 +1,144 @@
+-- What each event of pool-control does, and its steps where one call does not do all of it: idle containers go, requests are refused, others
+-- are made.
+--
+-- Takes from leases.lua: topic(), the fields of containers, bounds (STEP, CREATES), go_on(), destroy(), idle containers, size_of(),
+-- restore_later(); from capacity.lua: prewarm(); from pool.lua: reject_draining(); from container_events.lua: reject_all_waiting(); from
+-- philosophies.lua: which pools there may be.
+
+-- The first of an idle list that is idle: {list, id, container, since}; nil: none is.
+local function head_of(l)
+    local id, c = first_idle(l, false)
+    return id and {l = l, id = id, c = c, since = c[SINCE]}
+end
+
+-- The heads of the pool's idle lists, as many as may hold the `most` oldest containers: those of the lists that this call has used, and of
+-- the `most` others whose head is oldest.
+local function oldest_heads(name, p, most)
+    local heads, allowed = {}, most
+    for _ in pairs(p.idle_by) do allowed = allowed + 1 end
+    idle.each(p, name, function(l)
+        heads[#heads + 1] = head_of(l)
+        allowed = allowed - 1
+        return allowed <= 0
+    end)
+    return heads
+end
+
+local function oldest_of(heads)
+    local at
+    for i, head in pairs(heads) do if not at or head.since < heads[at].since then at = i end end
+    return at
+end
+
+-- Destroys idle containers, the longest idle first: at most `most`, and no more than a step allows; before: only those that were idle
+-- then (us). How many.
+local function expire_idle(offset, name, most, before)
+    most = math.min(most, STEP)
+    local destroyed, heads = 0, most > 0 and oldest_heads(name, state.pool(name), most) or {}
+    while destroyed < most do
+        local at = oldest_of(heads)
+        local head = at and heads[at]
+        if not head or (before and head.since > before) then break end
+        destroy(offset, head.id, head.c)
+        destroyed, work, heads[at] = destroyed + 1, work + 1, head_of(head.l)
+    end
+    return destroyed
+end
+
+-- left: how many of those idle at `before` are still to be destroyed; was: how many there are to be afterwards.
+local function expire_step(offset, name, p, left, was, before)
+    local destroyed = expire_idle(offset, name, left, before)
+    if destroyed == STEP and left > destroyed then
+        go_on(offset, name, string.format('expire %d %d %s', left - destroyed, was, state.number_text(before)))
+    else
+        prewarm(offset, name, p, was)
+    end
+end
+
+-- pool.reuse has changed: used containers that are idle with a key of the former policy go, for nobody may have them any more.
+function follow_policy(offset, name)
+    local p = state.pool(name)
+    local policy, destroyed = state.policy_of(name), 0
+    idle.each(p, name, function(l)
+        local reuse = l.reuse:gsub('^\t', '') -- of one that is paused
+        while not state.is_key_of(policy, reuse) and destroyed < STEP do
+            local id, c = first_idle(l, false)
+            if not id then break end
+            destroy(offset, id, c)
+            destroyed, work = destroyed + 1, work + 1
+        end
+        return destroyed >= STEP
+    end)
+    if destroyed >= STEP then go_on(offset, name, 'reuse') end
+end
+
+-- The step that a `continue` names (go_on); false: it names none.
+function pool.go_on_with(offset, name, p, detail)
+    local count = detail:match('^pre_warm (%d+)')
+    if count then
+        prewarm(offset, name, p, tonumber(count))
+        return true
+    end
+    if detail:find('^reuse') then
+        follow_policy(offset, name)
+        return true
+    end
+    local left, was, before = detail:match('^expire (%d+) (%d+) (%d+)')
+    if left then expire_step(offset, name, p, tonumber(left), tonumber(was), tonumber(before)) end
+    return left ~= nil
+end
+
+function pool.drain_step(offset, name, p)
+    expire_idle(offset, name, STEP)
+    reject_all_waiting(offset, name, p, reject_draining)
+    if p.idle > 0 then go_on(offset, name) end
+end
+
+-- Idle ones beyond the size go.
+function pool.shrink_step(offset, name, p)
+    local size = size_of(name, p)
+    if p.idle > size then expire_idle(offset, name, p.idle - size) end
+    if p.idle > size then go_on(offset, name) end
+end
+
+-- offset | control_id philosophy op count
+local controls_seen
+
+local function control_one(e)
+    local offset, id, name, op, count = e[1], e[2], e[3], e[4], e[5]
+    if id ~= '' then
+        if controls_seen[id] or redis.call('ZSCORE', pool.root .. ':controls', id) then return end
+        controls_seen[id] = true
+        state.later({'ZADD', ':controls', state.number_text(now), id})
+        state.later({'ZREMRANGEBYSCORE', ':controls', '-inf', state.number_text(now - 600 * SECOND)})
+        state.later({'ZREMRANGEBYRANK', ':controls', 0, -10001})
+    end
+    local p = state.pool(name)
+    if not p and op == 'expire' then return end
+    p = p or philosophies.pool(name)
+    if not p then return dead_letter(offset, philosophies.too_many()) end
+    state.touch_pool(name)
+    if op == 'pre_warm' then
+        prewarm(offset, name, p, count or size_of(name, p))
+    elseif op == 'resize' then
+        p.size, p.draining = count, false
+        pool.shrink_step(offset, name, p)
+        restore_later(name)
+    elseif op == 'expire' then
+        local was = p.idle
+        expire_step(offset, name, p, math.min(count or was, was), was, now)
+    elseif op == 'drain' then
+        p.draining = true
+        pool.drain_step(offset, name, p)
+    end
+end
+
+pool.control = topic(function(events)
+    local names = {}
+    for i, e in ipairs(events) do names[i] = e[3] end
+    state.load_pools(names)
+    controls_seen = {}
+end, function(e)
+    control_one(e)
+    return creates >= CREATES -- the rest goes again (delivery.lua)
+end)

@@ -1,0 +1,246 @@
+-- The containers of the {pool} slot (state.lua): read, changed in memory, written.
+--
+-- STATE of one: creating, idle, leased, resetting, ending, gone. A container goes one way: creating -> idle <-> leased -> ending -> gone, and between
+-- leased and idle it may be resetting: made fit for its next use.
+--
+-- Uses bulk.lua, rows.lua, lists.lua, idle.lua and host_table.lua, and of state.lua its requests, pools, numbers and single writes.
+
+do -- local names of this file
+
+local STATE, POOL, CONTAINER = 1, 2, 6 -- of a request, as in state.lua; the first two of a container, too
+local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE =
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+local FRESH = '!' -- the reuse key of a container that nobody has used
+local PAUSED = 9 -- the byte that begins the reuse key of one that is idle and paused
+
+local root, now
+local containers, touched, count
+local fast
+local load_idle, lost_idle
+
+-- Returns what is known in this call: id -> container.
+function state.begin_containers(slot, time)
+    root, now = slot, time
+    containers, touched, count, fast = {}, {}, 0, {}
+    idle.begin(slot, containers, load_idle, lost_idle)
+    return containers
+end
+
+-- Reading -------------------------------------------------------------------------------------------------------------------------
+
+local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending'}
+
+local function parse_container(is, static)
+    local what, reuse, request, created, since = 'leased', FRESH, is, 0, 0 -- of a leased one its request says the reuse key: leased_container
+    if is:byte(1) == 10 then
+        what, request = STATES[is:sub(2, 2)], ''
+        if what == 'creating' then created = tonumber(is:sub(3)) end
+        if what == 'idle' then
+            since, reuse = rows.idle_fields(is)
+            since = tonumber(since)
+        end
+        if what == 'resetting' then
+            created, reuse = is:match('^..(%d+) (.*)$')
+            created = tonumber(created)
+        end
+    end
+    local pool, host, address, cpu, memory, image = rows.static_fields(static)
+    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since}
+end
+
+function state.load_containers(ids)
+    local missing, n = bulk.missing(containers, ids)
+    if n == 0 then return end
+    local is, static = bulk.read(root .. ':is', missing), bulk.read(root .. ':c', missing)
+    for i = 1, n do
+        if is[i] and static[i] then
+            containers[missing[i]] = parse_container(is[i], static[i])
+        elseif is[i] or static[i] then
+            state.drop_container_rows(missing[i])
+        end
+    end
+end
+
+-- One of its two rows is gone, or it is listed without: what is left of it goes.
+function state.drop_container_rows(id)
+    for _, hash in ipairs({':is', ':c', ':uses'}) do state.later({'HDEL', hash, id}) end
+    state.repaired('the container ' .. id .. ' lacked a row')
+end
+
+-- Known in this call in place of a container that has no rows: nothing is written of it.
+function state.stand_in(id, name)
+    containers[id] = {'gone', name, FRESH, '', '', 0, 0, 'gone', FRESH, false, '', '', 0, 0, false, ''}
+end
+
+-- They, and the requests that they are leased to, whose ids are returned.
+function state.load_containers_and_holders(ids)
+    state.load_containers(ids)
+    local holders = {}
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] == 'leased' then holders[#holders + 1] = c[REQUEST] end
+    end
+    state.load_requests(holders)
+    return holders
+end
+
+-- One of an idle list: what it is follows from that. static: its row of :c, or false.
+function load_idle(id, number, static, l)
+    local since = tonumber(number)
+    local c = {'idle', l.pool, l.reuse, '', static, 0, since, 'idle', l.reuse, false}
+    c[WAS_SINCE], containers[id] = since, c
+end
+
+-- An entry's container has no row: it is no longer counted.
+function lost_idle(id, l)
+    local p = l.p
+    p.idle, p.stale = math.max(0, p.idle - 1), p.stale + 1
+    state.touch_pool(l.pool)
+    state.drop_container_rows(id)
+end
+
+-- The container of a lease: what it is follows from the lease.
+function state.leased_container(r)
+    local c, key = containers[r[CONTAINER]], state.key_of(r)
+    if c == nil then
+        c = {'leased', r[POOL], key, '', false, 0, 0, 'leased', key, false}
+        containers[r[CONTAINER]] = c
+    elseif c then
+        c[REUSE], c[WAS_REUSE] = key, key
+    end
+    return c
+end
+
+-- The packed part of its answers; reads it when the container is known by its list or lease alone.
+function state.static(id, c)
+    if not c[STATIC] then c[STATIC] = redis.call('HGET', root .. ':c', id) end
+    return c[STATIC]
+end
+
+-- Its host, address, cpu and memory.
+function state.details(id, c)
+    if not c[HOST] then
+        local _
+        local static = state.static(id, c)
+        if static then
+            _, c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE] = rows.static_fields(static)
+        else -- its row was lost (repair.lua)
+            c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE] = '', '', 0, 0, ''
+        end
+    end
+    return c[HOST], c[ADDRESS], c[CPU], c[MEMORY]
+end
+
+local function set_static(c)
+    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE]), true
+end
+
+function state.set_address(id, c, address, image)
+    state.details(id, c)
+    c[ADDRESS], c[IMAGE] = address, image
+    set_static(c)
+end
+
+function state.container(id)
+    if containers[id] == nil then state.load_containers({id}) end
+    return containers[id]
+end
+
+function state.known_container(id) return containers[id] end
+
+-- Changing ------------------------------------------------------------------------------------------------------------------------
+
+local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, waiting = true}
+
+-- Of an idle one.
+function state.is_paused(c) return c[REUSE]:byte(1) == PAUSED end
+
+-- The reuse key of idle ones that are paused.
+function state.paused_key(reuse) return '\t' .. reuse end
+
+-- The setter of a container's state: nobody else changes it, or the counters of its pool.
+function state.move(id, c, to)
+    local name = c[POOL]
+    local p, from = state.known_pool(name), c[STATE]
+    if from then p[from] = math.max(0, p[from] - 1) end -- 0: its pool's row was lost (repair.lua)
+    if from == 'idle' and state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
+    if COUNTERS[to] then p[to] = p[to] + 1 end
+    c[STATE] = to
+    if to == 'idle' then
+        c[SINCE] = state.next_number()
+        if state.is_paused(c) then p.paused = p.paused + 1 end
+        idle.add(p.idle_by[c[REUSE]] or idle.of(p, name, c[REUSE]), id, c[SINCE])
+    elseif to == 'leased' then
+        if p.leased > p.peak then p.peak = p.leased end
+    elseif to == 'ending' then
+        host_table.ending(state.details(id, c), 1)
+    elseif to == 'gone' then
+        state.details(id, c)
+        if from == 'ending' then host_table.ending(c[HOST], -1) end
+        host_table.use(c[HOST], -1, c[MEMORY])
+        host_table.member(c[HOST], id, false)
+    end
+    if not c[TOUCHED] then
+        count = count + 1
+        c[TOUCHED], touched[count] = true, id
+    end
+    state.touch_pool(name)
+end
+
+function state.add_container(id, name, host, cpu, memory)
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0}
+    set_static(c)
+    containers[id] = c
+    host_table.use(host, 1, memory)
+    host_table.member(host, id, true)
+    state.move(id, c, 'creating')
+    return c
+end
+
+-- What the fast path (warm.lua) writes itself: names and values for :is, before all other changes of it.
+function state.fast_containers() return fast end
+
+-- Writing -------------------------------------------------------------------------------------------------------------------------
+
+-- Its entry in the idle list, by what it was and what it is.
+local function place_container(id, c)
+    local is, since = c[STATE] == 'idle', c[SINCE]
+    local was = c[WAS] == 'idle'
+    if was and is and since == c[WAS_SINCE] then return end
+    local p = state.pool(c[POOL])
+    if was then idle.left(idle.of(p, c[POOL], c[WAS_REUSE])) end
+    if is then idle.put(idle.of(p, c[POOL], c[REUSE]), id, since) end
+end
+
+local function is_row(c)
+    local is = c[STATE]
+    if is == 'leased' then return c[REQUEST] end
+    if is == 'idle' then return rows.idle(rows.number(c[SINCE]), c[REUSE]) end
+    if is == 'resetting' then return '\nr' .. lists.score(c[CREATED]) .. ' ' .. c[REUSE] end
+    return is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
+end
+
+function state.flush_containers()
+    local set, static, gone = fast, {}, {}
+    local n = #set
+    for i = 1, count do
+        local id = touched[i]
+        local c = containers[id]
+        place_container(id, c)
+        if c[STATE] == 'gone' then
+            gone[#gone + 1] = id
+        else
+            set[n + 1], set[n + 2], n = id, is_row(c), n + 2
+            if c[STATIC_CHANGED] then
+                static[#static + 1] = id
+                static[#static + 1] = c[STATIC]
+            end
+        end
+    end
+    bulk.write('HSET', root .. ':is', set)
+    bulk.write('HSET', root .. ':c', static)
+    bulk.write('HDEL', root .. ':is', gone)
+    bulk.write('HDEL', root .. ':c', gone)
+    bulk.write('HDEL', root .. ':uses', gone)
+end
+end

@@ -1,0 +1,121 @@
+-- The pools of the {pool} slot (state.lua), one for each philosophy: counters and settings, read, changed in memory, written.
+-- Uses bulk.lua and lists.lua, and of state.lua whom a container may serve (policy_of).
+
+do -- local names of this file
+
+local root, now, settings
+local pools, dirty
+
+function state.begin_pools(slot, time, map)
+    root, now, settings = slot, time, map
+    pools, dirty = {}, {}
+    state.policies_changed = {} -- names of pools (follow_policy)
+end
+
+local function empty_pool()
+    return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
+        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false}
+end
+
+function state.parse_pool(raw)
+    local p = {}
+    p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale = cmsgpack.unpack(raw)
+    p.had_stale = p.stale > 0
+    return p
+end
+
+function state.load_pools(names)
+    local missing, n = bulk.missing(pools, names)
+    if n == 0 then return end
+    local rows = bulk.read(root .. ':pools', missing)
+    for i = 1, n do
+        if rows[i] then pools[missing[i]] = state.parse_pool(rows[i]) end
+    end
+end
+
+local function give_lists(p, name)
+    p.name, p.wait_list, p.idle_by, p.wait_by = name, lists.of('wait:' .. name), {}, {}
+end
+
+-- pool.reuse may have changed since the pool's row was written: those that wait are then listed by keys of several policies (mixed, until
+-- nobody waits), and used containers that are idle have keys that nobody asks for any more (state.policies_changed).
+local function follow_policy(p, name)
+    local policy = state.policy_of(name)
+    if p.policy == policy then return end
+    if not p.new then
+        p.mixed = p.mixed or p.waiting > 0
+        state.policies_changed[#state.policies_changed + 1] = name
+    end
+    p.policy, dirty[name] = policy, true
+end
+
+-- The pool; nil when there is none. (philosophies.lua makes it.)
+function state.pool(name)
+    if pools[name] == nil then state.load_pools({name}) end
+    local p = pools[name]
+    if p and not p.wait_list then
+        give_lists(p, name)
+        follow_policy(p, name)
+    end
+    return p or nil
+end
+
+function state.known_pool(name) return pools[name] end
+
+-- Those there are, with those that this call makes.
+function state.count_pools()
+    local new = 0
+    for name in pairs(dirty) do if pools[name] and pools[name].new then new = new + 1 end end
+    return redis.call('HLEN', root .. ':pools') + new
+end
+
+function state.new_pool(name)
+    local p = empty_pool()
+    p.new, pools[name], dirty[name] = true, p, true
+    give_lists(p, name)
+    follow_policy(p, name)
+    return p
+end
+
+-- Its row is removed by the caller (state.first).
+function state.forget_pool(name) pools[name] = false end
+
+-- Whether nothing is in it, and nobody has said anything about it that lasts.
+function state.is_empty(p)
+    return p.idle + p.leased + p.creating + p.resetting + p.ending + p.waiting == 0 and p.size < 0 and not p.draining
+end
+
+function state.touch_pool(name) dirty[name] = true end
+
+-- The waiting requests of a pool whose containers have that reuse key (lists.lua).
+function state.waiting_of(p, name, reuse)
+    local l = p.wait_by[reuse]
+    if not l then
+        l = lists.of('wait:' .. name .. ':' .. reuse)
+        p.wait_by[reuse] = l
+    end
+    return l
+end
+
+local function pack_pool(p)
+    return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
+        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale)
+end
+
+function state.flush_pools()
+    local active, rows = {}, {}
+    for name in pairs(dirty) do
+        local p = pools[name]
+        if p then
+            local n = #rows
+            if p.waiting == 0 then p.mixed = false end
+            active[n + 1], active[n + 2] = lists.score(p.active), name
+            rows[n + 1], rows[n + 2] = name, pack_pool(p)
+        end
+    end
+    bulk.write('HSET', root .. ':pools', rows)
+    bulk.write('ZADD', root .. ':active', active)
+end
+end

@@ -10,3 +10,7 @@ const struct wp_runtime_driver *wp_runtime_driver_find(const char *name) {
     }
     return NULL;
 }
+
+int wp_runtime_creates(const struct wp_runtime_driver *driver, const struct wp_config *config) {
+    return config->host.creates > 0 ? (int)config->host.creates : driver->default_creates;
+}

@@ -72,6 +72,8 @@ struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
 };
 
 const struct wp_runtime_driver *wp_runtime_driver_find(const char *name); /* NULL: no such driver */
+/* How many creates may be under way at once: host.creates, or the driver's own number. */
+int wp_runtime_creates(const struct wp_runtime_driver *driver, const struct wp_config *config);
 extern const struct wp_runtime_driver wp_runtime_process, wp_runtime_docker;
 
 #endif

@@ -23,10 +23,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
             wp_notices_add(&runtime->notices, spec->id, WP_CONTAINER_READY, container->address, "");
         return;
     }
-    container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
-    container->limits = spec->limits;
-    container->asked_us = wp_clock_us();
-    wp_docker_start_queued(runtime);
+    wp_docker_start(runtime, spec);
 }
 
 static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
@@ -40,10 +37,7 @@ static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
     if (!container)
         container =
             wp_docker_add(runtime, id, WP_STR(""), MAKING); /* the engine knows whether there is one */
-    if (container->phase == REMOVING)
-        container->over = WP_CONTAINER_GONE;
-    else
-        wp_docker_end(container, WP_CONTAINER_GONE, "");
+    wp_docker_remove(container);
 }
 
 static double ms_between(int64_t from_us, int64_t till_us) {
@@ -54,16 +48,12 @@ static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp
     const struct container *c = wp_docker_find(runtime, id);
     if (!c || c->phase != RUNNING) return false;
     *ret = (struct wp_container_facts){.image = wp_definition_image(runtime->config, c->philosophy)};
-    if (!c->begun_us || !c->ready_us) return true;
-    ret->queue_ms = ms_between(c->asked_us, c->begun_us);
-    ret->create_ms = ms_between(c->begun_us, c->made_us);
-    ret->start_ms = ms_between(c->made_us, c->started_us);
-    ret->ready_ms = ms_between(c->started_us, c->ready_us);
+    if (!c->start.begun_us || !c->start.ready_us) return true;
+    ret->queue_ms = ms_between(c->start.asked_us, c->start.begun_us);
+    ret->create_ms = ms_between(c->start.begun_us, c->start.made_us);
+    ret->start_ms = ms_between(c->start.made_us, c->start.started_us);
+    ret->ready_ms = ms_between(c->start.started_us, c->start.ready_us);
     return true;
-}
-
-static bool docker_away(struct wp_runtime *runtime) {
-    return runtime->list_unanswered || runtime->events_lost;
 }
 
 /* ---- the driver ---- */
@@ -81,18 +71,15 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
         wp_docker_client_open(&engine, loop, config, error) != WP_OK)
         return error->code;
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
-    *runtime = (struct wp_runtime){
-        .loop = loop, .config = config, .engine = engine, .on_room = wp_docker_start_queued, .handles = 2};
-    runtime->filters = wp_docker_filters(config, false);
-    if (!*config->docker.claims_volume)
-        runtime->claims_source = wp_claims_folder(config->host.claims, config->host.name);
-    runtime->creates =
-        config->host.creates > 0 ? (int)config->host.creates : wp_runtime_docker.default_creates;
+    *runtime = (struct wp_runtime){.loop = loop,
+                                   .config = config,
+                                   .engine = engine,
+                                   .creates = wp_runtime_creates(&wp_runtime_docker, config),
+                                   .handles = 2};
     wp_notices_open(&runtime->notices, loop, notify, ctx);
+    wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
-    uv_timer_init(loop, &runtime->events_retry);
-    runtime->events_retry.data = runtime;
-    wp_docker_watch(runtime);
+    wp_docker_watch_open(runtime);
     *ret_runtime = runtime;
     return WP_OK;
 }
@@ -106,12 +93,10 @@ static void docker_close(struct wp_runtime *runtime) {
     wp_docker_client_close(runtime->engine);
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_forget(container);
-    free(runtime->filters);
-    free(runtime->claims_source);
-    wp_docker_forget_strangers(runtime);
-    free(runtime->images);
+    wp_docker_start_close(runtime);
+    wp_docker_images_close(runtime);
+    wp_docker_watch_close(runtime, on_handle_closed);
     wp_notices_close(&runtime->notices, on_handle_closed, runtime);
-    uv_close((uv_handle_t *)&runtime->events_retry, on_handle_closed);
 }
 
 const struct wp_runtime_driver wp_runtime_docker = {
@@ -126,7 +111,7 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .run = wp_docker_run,
     .facts = docker_facts,
     .can_make = wp_docker_can_make,
-    .away = docker_away,
+    .away = wp_docker_away,
     .list = wp_docker_list,
     .close = docker_close,
 };

@@ -26,7 +26,7 @@ static void after_look(struct container *container, const struct wp_docker_clien
         answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const json_t *state = json_object_get(inspected, "State");
     bool runs = json_is_true(json_object_get(state, "Running"));
-    container->paused = json_is_true(json_object_get(state, "Paused"));
+    wp_docker_set_paused(container, json_is_true(json_object_get(state, "Paused")));
     json_decref(inspected);
     if (!runs || (container->paused && container->resuming))
         end(container, "it could not be unpaused", "");
@@ -36,7 +36,7 @@ static void after_look(struct container *container, const struct wp_docker_clien
 
 static void after_change(struct container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 204) {
-        container->paused = !container->resuming;
+        wp_docker_set_paused(container, !container->resuming);
         tell(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
         return;
     }

@@ -24,6 +24,10 @@ void wp_docker_images_open(struct wp_runtime *runtime) {
                                                               : runtime->config->docker.image};
 }
 
+void wp_docker_images_close(struct wp_runtime *runtime) {
+    free(runtime->images);
+}
+
 static void set_missing(struct image *image, bool missing) {
     if (image->missing == missing) return;
     image->missing = missing;

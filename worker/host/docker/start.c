@@ -22,7 +22,7 @@ static void on_look_again(uv_timer_t *timer) {
 
 static void look_again(struct container *container, const char *why) {
     const struct wp_config *config = container->runtime->config;
-    int64_t waited_ms = (wp_clock_us() - container->probing_since_us) / 1000;
+    int64_t waited_ms = (wp_clock_us() - container->start.probing_since_us) / 1000;
     if (waited_ms < config->docker.ready_timeout_ms) {
         uv_timer_start(&container->timer, on_look_again, PROBE_MS, 0);
         return;
@@ -34,7 +34,7 @@ static void look_again(struct container *container, const char *why) {
 }
 
 static void become_ready(struct container *container) {
-    if (container->started_us) container->ready_us = wp_clock_us();
+    if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
     wp_notices_add(&container->runtime->notices, wp_str(container->id), WP_CONTAINER_READY,
                    container->address, "");
@@ -113,7 +113,7 @@ static void after_look(struct container *container, const struct wp_docker_clien
                  (long long)json_integer_value(json_object_get(state, "ExitCode")));
         wp_docker_end(container, WP_CONTAINER_FAILED, detail);
     } else if (json_is_true(json_object_get(state, "Paused"))) { /* it was ready when it was paused */
-        container->paused = true;
+        wp_docker_set_paused(container, true);
         become_ready(container);
     } else if (ready == WP_READY_FILE) {
         test_file(container, path);
@@ -133,7 +133,7 @@ static void look(struct container *container) {
 }
 
 void wp_docker_probe(struct container *container) {
-    container->probing_since_us = wp_clock_us();
+    container->start.probing_since_us = wp_clock_us();
     wp_docker_set_phase(container, PROBING);
     look(container);
 }
@@ -141,7 +141,7 @@ void wp_docker_probe(struct container *container) {
 /* ---- making ---- */
 
 static void after_start(struct container *container, const struct wp_docker_client_answer *answer) {
-    container->started_us = wp_clock_us();
+    container->start.started_us = wp_clock_us();
     if (answer->status == 204 || answer->status == 304)
         wp_docker_probe(container);
     else
@@ -149,7 +149,7 @@ static void after_start(struct container *container, const struct wp_docker_clie
 }
 
 static void start(struct container *container) {
-    container->made_us = wp_clock_us();
+    container->start.made_us = wp_clock_us();
     wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
 }
 
@@ -162,22 +162,23 @@ static void on_make_again(uv_timer_t *timer) {
 /* The name is taken: by a create of ours whose answer was lost, or by somebody else's. */
 static void after_conflict(struct container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 404 &&
-        container->conflicts++ < CONFLICTS) { /* somebody makes or removes it just now */
+        container->start.conflicts++ < CONFLICTS) { /* somebody makes or removes it just now */
         uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
         return;
     }
-    container->ours = answer->status == 200 && wp_docker_is_ours(container->runtime, answer);
-    if (container->ours)
+    if (answer->status == 200 && wp_docker_is_ours(container->runtime, answer)) {
+        wp_docker_own(container);
         start(container);
-    else if (answer->status == 200)
+    } else if (answer->status == 200) {
         wp_docker_end(container, WP_CONTAINER_FAILED, "its name is taken by a container of somebody else");
-    else
+    } else {
         fail(container, answer, "its name is taken, and by whom is not known");
+    }
 }
 
 static void after_create(struct container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 201) {
-        container->ours = true;
+        wp_docker_own(container);
         start(container);
     } else if (answer->status == 409) {
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,
@@ -196,10 +197,11 @@ static void after_create(struct container *container, const struct wp_docker_cli
 
 static void create(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
-    struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy), container->limits};
+    struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy),
+                                     container->start.limits};
     json_t *body = wp_definition_body(runtime->config, &spec, runtime->claims_source);
     char *text = json_dumps(body, JSON_COMPACT);
-    container->begun_us = wp_clock_us();
+    container->start.begun_us = wp_clock_us();
     wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
                   after_create);
     free(text);
@@ -231,4 +233,22 @@ static void make(struct container *container) {
 
 void wp_docker_start_queued(struct wp_runtime *runtime) {
     while (runtime->queue && runtime->making < runtime->creates && !runtime->closing) make(runtime->queue);
+}
+
+void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
+    struct container *container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
+    container->start.limits = spec->limits;
+    container->start.asked_us = wp_clock_us();
+    wp_docker_start_queued(runtime);
+}
+
+void wp_docker_start_open(struct wp_runtime *runtime) {
+    const struct wp_config *config = runtime->config;
+    runtime->on_room = wp_docker_start_queued;
+    if (!*config->docker.claims_volume)
+        runtime->claims_source = wp_claims_folder(config->host.claims, config->host.name);
+}
+
+void wp_docker_start_close(struct wp_runtime *runtime) {
+    free(runtime->claims_source);
 }

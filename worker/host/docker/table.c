@@ -70,6 +70,14 @@ struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, st
     return container;
 }
 
+void wp_docker_own(struct container *container) {
+    container->ours = true;
+}
+
+void wp_docker_set_paused(struct container *container, bool paused) {
+    container->paused = paused;
+}
+
 /* One call at a time. `next` is not called for one that is to be removed. */
 static void on_step(void *ctx, const struct wp_docker_client_answer *answer) {
     struct step step = *(struct step *)ctx;
@@ -177,4 +185,11 @@ void wp_docker_end(struct container *container, enum wp_container_state over, co
     else
         remove_from_engine(container);
     container->runtime->on_room(container->runtime);
+}
+
+void wp_docker_remove(struct container *container) {
+    if (container->phase == REMOVING)
+        container->over = WP_CONTAINER_GONE;
+    else
+        wp_docker_end(container, WP_CONTAINER_GONE, "");
 }

@@ -31,25 +31,30 @@ static inline int64_t wp_docker_next_retry(int64_t before_ms) {
 
 enum phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
 
+struct docker_start { /* of one that is started; start.c alone changes it */
+    struct wp_limits limits;
+    int64_t asked_us, begun_us, made_us, started_us, ready_us; /* 0: adopted */
+    int64_t probing_since_us;
+    int conflicts; /* creates whose name was taken by nobody */
+};
+
 struct container {
     struct wp_runtime *runtime;
     char *id, *philosophy; /* owned */
-    struct wp_limits limits;
     enum phase phase;
     enum wp_container_state over; /* while REMOVING */
     bool ours;                    /* what has its name at the engine: made by us, or has our labels */
     bool step;                    /* a call of it is under way */
     bool unwanted;                /* to be removed when that is answered */
     char address[64], detail[192];
-    int conflicts;         /* creates whose name was taken by nobody */
-    bool paused, resuming; /* resuming: what the call under way is for */
-    char exec[80];         /* of the command that runs in it */
+    bool paused;
+    bool resuming; /* what the call under way is for; handout.c alone changes it */
+    char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
     void (*exec_over)(struct container *container, int code, const char *why);
-    int64_t asked_us, begun_us, made_us, started_us, ready_us; /* of its start; 0: adopted */
-    int64_t probing_since_us;
+    struct docker_start start;
     int64_t retry_ms;
     uint64_t changed; /* runtime->changes when it became what it is */
-    bool seen;        /* in the list that is read */
+    bool seen;        /* in the list that is read; watch.c alone changes it */
     uv_timer_t timer; /* the next look, or the next try */
     int handles;
     struct container *prev, *next; /* in the queue */
@@ -59,25 +64,29 @@ struct container {
 struct image;    /* images.c */
 struct stranger; /* watch.c */
 
+struct docker_watch {           /* watch.c alone changes it */
+    struct stranger *strangers; /* by name */
+    char *filters;              /* owned: our labels, as the engine's filters, escaped for a URL */
+    uv_timer_t retry;           /* of the events */
+    int64_t retry_ms;
+    bool lost; /* the events, more than once in a row */
+    bool list_unanswered;
+};
+
 struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     struct wp_docker_client *engine;
     struct wp_notices notices;
-    struct stranger *strangers; /* by name: watch.c */
-    struct image *images;       /* owned: of the philosophies that have their own, then that of the rest */
-    char *filters;              /* owned: our labels, as the engine's filters, escaped for a URL */
-    char *claims_source; /* owned: this host's in host.claims, as the engine has it; NULL until the volume was
-                            asked for */
-    int making, creates; /* under way, and at most */
+    struct docker_watch watch;
+    struct image *images; /* images.c: of the philosophies that have their own, then that of the rest */
+    char *claims_source;  /* start.c: this host's in host.claims, as the engine has it; NULL until the volume
+                             was asked for */
+    int making, creates;  /* under way, and at most */
     void (*on_room)(struct wp_runtime *runtime); /* one more may be made: start.c begins with the queue */
     struct container *containers;                /* by id */
     struct container *queue;
     uint64_t changes;
-    uv_timer_t events_retry;
-    int64_t events_retry_ms;
-    bool events_lost; /* more than once in a row */
-    bool list_unanswered;
     bool closing, closed; /* no more creates; no more of anything */
     int handles;
 };
@@ -89,6 +98,9 @@ struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, st
 /* The one place where a phase changes: counts those being made, takes it out of the queue, stops its timer.
  */
 void wp_docker_set_phase(struct container *container, enum phase phase);
+/* What has its name at the engine is known to be ours. */
+void wp_docker_own(struct container *container);
+void wp_docker_set_paused(struct container *container, bool paused);
 /* Whether what was inspected has the labels of this host. */
 bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_docker_client_answer *inspected);
 /* One call at a time; path is freed. `next` is not called for one that is to be removed meanwhile. */
@@ -99,6 +111,8 @@ void wp_docker_reach(struct container *container, const char *url, bool connect_
                      void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
 /* Begins to remove it; when it is gone, `over` and `detail` are published. */
 void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
+/* As wp_docker_end(GONE); one that is being removed already is published so, too. */
+void wp_docker_remove(struct container *container);
 /* The one place where a container leaves the table; it is in no queue any more. */
 void wp_docker_forget(struct container *container);
 

@@ -45,16 +45,17 @@ static void on_event(void *ctx, struct wp_str line) {
 }
 
 static void list_again(struct wp_runtime *runtime);
+static void read_events(struct wp_runtime *runtime);
 
 static void on_events_opened(void *ctx) {
     struct wp_runtime *runtime = ctx;
-    runtime->events_retry_ms = 0;
-    runtime->events_lost = false;
+    runtime->watch.retry_ms = 0;
+    runtime->watch.lost = false;
     list_again(runtime);
 }
 
 static void on_events_retry(uv_timer_t *timer) {
-    wp_docker_watch(timer->data);
+    read_events(timer->data);
 }
 
 static void on_events_over(void *ctx, const struct wp_docker_client_answer *answer) {
@@ -62,9 +63,9 @@ static void on_events_over(void *ctx, const struct wp_docker_client_answer *answ
     if (runtime->closing) return;
     wp_log(WP_LOG_WARN, "engine_events_lost", "reason=%s",
            *answer->error ? answer->error : "the engine ended them");
-    runtime->events_lost = runtime->events_retry_ms > 0;
-    runtime->events_retry_ms = wp_docker_next_retry(runtime->events_retry_ms);
-    uv_timer_start(&runtime->events_retry, on_events_retry, (uint64_t)runtime->events_retry_ms, 0);
+    runtime->watch.lost = runtime->watch.retry_ms > 0;
+    runtime->watch.retry_ms = wp_docker_next_retry(runtime->watch.retry_ms);
+    uv_timer_start(&runtime->watch.retry, on_events_retry, (uint64_t)runtime->watch.retry_ms, 0);
 }
 
 static char *escape(const char *text) {
@@ -74,7 +75,7 @@ static char *escape(const char *text) {
 }
 
 /* {"label": [ours, of this host], ...} */
-char *wp_docker_filters(const struct wp_config *config, bool events) {
+static char *filters_of(const struct wp_config *config, bool events) {
     char *owner = wp_definition_owner(config);
     json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
                                 json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
@@ -89,9 +90,8 @@ char *wp_docker_filters(const struct wp_config *config, bool events) {
     return escaped;
 }
 
-void wp_docker_watch(struct wp_runtime *runtime) {
-    char *filters = wp_docker_filters(runtime->config, true),
-         *path = wp_format("/events?filters=%s", filters);
+static void read_events(struct wp_runtime *runtime) {
+    char *filters = filters_of(runtime->config, true), *path = wp_format("/events?filters=%s", filters);
     wp_docker_client_watch(runtime->engine, path, on_events_opened, on_event, on_events_over, runtime);
     free(path);
     free(filters);
@@ -103,7 +103,7 @@ void wp_docker_watch(struct wp_runtime *runtime) {
 static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
                                const char *state) {
     struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
-    container->ours = true; /* only such are listed */
+    wp_docker_own(container); /* only such are listed */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
         wp_docker_probe(container);
     else if (strcmp(state, "created") == 0)
@@ -119,11 +119,11 @@ struct stranger { /* created, not started, and not by us */
     UT_hash_handle hh;
 };
 
-void wp_docker_forget_strangers(struct wp_runtime *runtime) {
+static void forget_strangers(struct wp_runtime *runtime) {
     struct stranger *stranger, *next;
-    HASH_ITER(hh, runtime->strangers, stranger, next) {
+    HASH_ITER(hh, runtime->watch.strangers, stranger, next) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the table goes with its last one only */
-        HASH_DEL(runtime->strangers, stranger);
+        HASH_DEL(runtime->watch.strangers, stranger);
         free(stranger->name);
         free(stranger);
     }
@@ -133,15 +133,15 @@ void wp_docker_forget_strangers(struct wp_runtime *runtime) {
  * host's name, or by us, once Redis says that it is wanted (then its name is taken, and it is ours). */
 static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
     struct stranger *stranger;
-    HASH_FIND_STR(runtime->strangers, name, stranger);
+    HASH_FIND_STR(runtime->watch.strangers, name, stranger);
     if (!stranger) {
         stranger = wp_calloc(1, sizeof *stranger);
         stranger->name = wp_strdup(name);
         stranger->since_us = wp_clock_us();
-        HASH_ADD_KEYPTR(hh, runtime->strangers, stranger->name, strlen(name), stranger);
+        HASH_ADD_KEYPTR(hh, runtime->watch.strangers, stranger->name, strlen(name), stranger);
     }
     if (wp_clock_us() - stranger->since_us < ABANDONED_US) return false;
-    HASH_DEL(runtime->strangers, stranger);
+    HASH_DEL(runtime->watch.strangers, stranger);
     free(stranger->name);
     free(stranger);
     return true;
@@ -197,7 +197,7 @@ static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
         free(listing);
         return;
     }
-    listing->runtime->list_unanswered = answer->status == 0;
+    listing->runtime->watch.list_unanswered = answer->status == 0;
     if (ok) compare(listing, rows);
     if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
     if (ok && listing->listed) tell_listed(listing);
@@ -211,11 +211,28 @@ void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (
     struct listing *listing = wp_calloc(1, sizeof *listing);
     *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
     wp_docker_images_look(runtime); /* answered first, more often than not */
-    char *path = wp_format("/containers/json?all=1&filters=%s", runtime->filters);
+    char *path = wp_format("/containers/json?all=1&filters=%s", runtime->watch.filters);
     wp_docker_client_call(runtime->engine, "GET", path, NULL, on_list, listing);
     free(path);
 }
 
 static void list_again(struct wp_runtime *runtime) {
     wp_docker_list(runtime, NULL, NULL, NULL);
+}
+
+bool wp_docker_away(struct wp_runtime *runtime) {
+    return runtime->watch.list_unanswered || runtime->watch.lost;
+}
+
+void wp_docker_watch_open(struct wp_runtime *runtime) {
+    runtime->watch.filters = filters_of(runtime->config, false);
+    uv_timer_init(runtime->loop, &runtime->watch.retry);
+    runtime->watch.retry.data = runtime;
+    read_events(runtime);
+}
+
+void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed) {
+    free(runtime->watch.filters);
+    forget_strangers(runtime);
+    uv_close((uv_handle_t *)&runtime->watch.retry, closed);
 }

@@ -4,10 +4,11 @@
 #define WP_HOST_DOCKER_WATCH_H
 #include "host/docker/table.h"
 
-char *wp_docker_filters(const struct wp_config *config, bool events); /* our labels, for a URL; owned */
-void wp_docker_watch(struct wp_runtime *runtime);
+void wp_docker_watch_open(struct wp_runtime *runtime); /* the events are read from now on */
+/* closed: as uv_close's, with the handle's data = runtime. */
+void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed);
+bool wp_docker_away(struct wp_runtime *runtime); /* the engine does not answer */
 void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                     void *ctx);
-void wp_docker_forget_strangers(struct wp_runtime *runtime);
 
 #endif

@@ -389,8 +389,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->loop = loop;
     runtime->config = config;
     runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
-    runtime->creates =
-        config->host.creates > 0 ? (int)config->host.creates : wp_runtime_process.default_creates;
+    runtime->creates = wp_runtime_creates(&wp_runtime_process, config);
     if (wp_keeper_start(&runtime->keeper, config->process.command, error) != WP_OK) {
         free(runtime);
         return WP_ERR_SYSTEM;

@@ -346,6 +346,6 @@ function cache.sweep(slot, now, settings)
     local before = state.totals.size
     while state.budget > 0 and eviction.remove_expired(state) do end
     eviction.make_room(state, 0, 0)
-    if state.totals.size < before then store.save(state) end
+    if state.totals.size < before then store.save(state) else store.drop_cleared(state) end
     return before - state.totals.size
 end

@@ -48,10 +48,11 @@ end
 local function next_victim(state, order, limit)
     local walk = state.walks[order]
     while true do
-        while not walk.all_heads and (not walk.sources[1] or walk.sources[1].score >= walk.last_head) do
-            read_heads(state, order, walk)
-        end
         local source = walk.sources[1]
+        while not walk.all_heads and (not source or (source.score >= walk.last_head and source.score <= limit)) do
+            read_heads(state, order, walk)
+            source = walk.sources[1]
+        end
         if not source or source.score > limit then return nil end
         table.remove(walk.sources, 1)
         source.ns = store.namespace(state, source.name)

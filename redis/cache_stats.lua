@@ -3,7 +3,7 @@ local cache_stats = {}
 
 function cache_stats.entry(slot, now, name, key)
     local packed = redis.call('HGET', slot .. ':m:' .. name, key)
-    if not packed then return {} end
+    if not packed or store.is_pending(slot, name) then return {} end
     local ends, size, _, was_created, reads, used = store.row(packed)
     if ends <= now then return {} end
     return {created = frame.told(was_created), expires = frame.told(ends), access_count = reads, last_accessed = frame.told(used), bytes = size}
@@ -16,9 +16,11 @@ end
 
 function cache_stats.all(slot, now, settings)
     local totals, namespaces = store.totals(slot), {}
-    local rows = redis.call('HGETALL', slot .. ':ns')
+    local rows, cleared = redis.call('HGETALL', slot .. ':ns'), {}
+    for _, name in ipairs(redis.call('ZRANGE', slot .. ':cleared', 0, -1)) do cleared[name] = true end
     for i = 1, #rows, 2 do
         local size, _, hits, misses = unpack(cmsgpack.unpack(rows[i + 1]))
+        if cleared[rows[i]] then size = 0 end
         namespaces[rows[i]] = {size = size, hits = hits, misses = misses, hit_rate_percent = hit_rate(hits, misses)}
     end
     return {size = totals.size, max_size = totals.limit > 0 and totals.limit or settings.max_entries or 0, hits = totals.hits,

@@ -5,6 +5,7 @@
 --   <slot>:lru, :exp       zset  namespace by the lowest score of its own: where the next victim is found
 --   <slot>:ns              hash  namespace -> size, bytes, hits, misses   <slot>:totals  hash  the sums, and what is not per namespace
 --   <slot>:resized         zset  event ids of the last resizes
+--   <slot>:cleared         zset  namespaces of which nothing is left, but whose keys still stand: each call takes some away (STEP)
 -- A batch is worked out in memory, against what Redis held before it, and then written with one command a structure. What it
 -- held is only read until then, so a failure leaves nothing half done.
 --
@@ -23,6 +24,7 @@ local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
 local WORK = 500 -- of a call's removals: one each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace that they are sought in
 local ROW = '>I7I4I4I7I4I7' -- expires, bytes, json, created (us); count, last (us: when it was used last), in so many bytes each
 local NEEDED, HEAD, TAIL = '>I7I4I4xxxxxxxI4', 22, '>I4I7' -- what a call needs of it; bytes that a use leaves as they are; the others
+local STEP = 100 -- namespaces that were cleared whose keys one call takes away
 local MEMORY_PART = 3 -- of Redis' maxmemory that keys and values may take: 1 in so many
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
 
@@ -54,6 +56,8 @@ function store.open(slot, now, settings)
         max_bytes = store.max_bytes(settings),
         budget = WORK,                    -- of removals, what is left to this call
         namespaces = {}, forgotten = {}, resized = {},
+        pending = redis.call('ZCARD', slot .. ':cleared'), -- how many namespaces were cleared whose keys still stand
+        all_cleared = false,              -- by this batch: nothing of what Redis has is left
         uses = {}, before = totals.uses,  -- entries that this call uses, by the number of the use less `before`
         used = 1,                         -- the first of them that may still be there
         value_bytes = 0,                  -- of all values that are answered
@@ -61,24 +65,27 @@ function store.open(slot, now, settings)
     }
 end
 
+-- Whether it was cleared and its keys still stand.
+function store.is_pending(slot, name) return redis.call('ZSCORE', slot .. ':cleared', name) ~= false end
+
 -- entries: key -> entry, or false when there is none; nil: not read yet. removed: keys that Redis still has. cleared: nothing of what Redis has
 -- is left. moved: the order of use has changed; stored: so has what there is.
 function store.namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
-        local row = state.rows and (state.rows[name] or false)
-        if row == nil then row = redis.call('HGET', state.slot .. ':ns', name) end
-        local size, bytes, hits, misses = 0, 0, 0, 0
+        local row, size, bytes, hits, misses = redis.call('HGET', state.slot .. ':ns', name), 0, 0, 0, 0
         if row then size, bytes, hits, misses = unpack(cmsgpack.unpack(row)) end
+        local cleared = state.all_cleared or (state.pending > 0 and store.is_pending(state.slot, name))
+        if cleared then size, bytes = 0, 0 end
         ns = {name = name, known = row and true or false, size = size, bytes = bytes, hits = hits, misses = misses,
-              entries = {}, removed = {}, expired_removed = 0}
+              entries = {}, removed = {}, expired_removed = 0, cleared = cleared, moved = cleared, stored = cleared}
         state.namespaces[name] = ns
     end
     return ns
 end
 
 function store.read(state, ns, keys)
-    local found, entries, n = bulk.read(state.slot .. ':m:' .. ns.name, keys), ns.entries, numbers
+    local found, entries, n = ns.cleared and {} or bulk.read(state.slot .. ':m:' .. ns.name, keys), ns.entries, numbers
     for i = 1, #keys do
         local key, row = keys[i], found[i]
         if row then
@@ -140,9 +147,11 @@ function store.make_known(state, ns, forget)
     state.known = state.known or redis.call('HLEN', name)
     if state.known >= NAMESPACES_MAX and forget and not state.forgot then
         state.forgot = true
-        local rows = redis.call('HGETALL', name)
+        local rows, cleared = redis.call('HGETALL', name), {}
+        for _, each in ipairs(redis.call('ZRANGE', state.slot .. ':cleared', 0, -1)) do cleared[each] = true end
         for i = 1, #rows, 2 do
-            if cmsgpack.unpack(rows[i + 1])[1] == 0 and not state.namespaces[rows[i]] then
+            local empty = state.all_cleared or cleared[rows[i]] or cmsgpack.unpack(rows[i + 1])[1] == 0
+            if empty and not state.namespaces[rows[i]] then
                 state.forgotten[#state.forgotten + 1] = rows[i]
             end
         end
@@ -152,6 +161,8 @@ function store.make_known(state, ns, forget)
     state.known, ns.known = state.known + 1, true
     return true
 end
+
+local function mark_cleared(ns) ns.entries, ns.removed, ns.cleared, ns.moved, ns.stored = {}, {}, true, true, true end
 
 -- Returns how many live entries went. may_expire: whether some of it may have expired.
 function store.clear(state, ns, may_expire)
@@ -163,19 +174,29 @@ function store.clear(state, ns, may_expire)
     local live = ns.size - expired
     state.totals.expired = state.totals.expired + expired
     add_size(state, ns, -ns.size, -ns.bytes)
-    ns.entries, ns.removed, ns.cleared, ns.moved, ns.stored = {}, {}, true, true, true
+    mark_cleared(ns)
     return live
 end
 
--- The same for all namespaces: what Redis has of them is read with two commands.
+-- The same for all namespaces. Those that this call does not use otherwise are not looked at: save() says of all that they are cleared.
 function store.clear_all(state)
-    local rows, expiring, count = redis.call('HGETALL', state.slot .. ':ns'), {}, 0
-    state.rows = {}
-    for i = 1, #rows, 2 do state.rows[rows[i]] = rows[i + 1] end
-    for i = 1, #rows, 2 do store.namespace(state, rows[i]) end
-    for _, name in ipairs(redis.call('ZRANGEBYSCORE', state.slot .. ':exp', '-inf', frame.text(state.now))) do expiring[name] = true end
-    for name, ns in pairs(state.namespaces) do count = count + store.clear(state, ns, expiring[name] or false) end
-    return count
+    local expiring, live, expired = {}, 0, 0
+    if not state.all_cleared then
+        for _, name in ipairs(redis.call('ZRANGEBYSCORE', state.slot .. ':exp', '-inf', frame.text(state.now))) do
+            expiring[name] = true
+            if not state.namespaces[name] then
+                expired = expired + redis.call('ZCOUNT', state.slot .. ':exp:' .. name, '-inf', state.now)
+            end
+        end
+    end
+    for name, ns in pairs(state.namespaces) do
+        live = live + store.clear(state, ns, expiring[name] or false)
+        mark_cleared(ns) -- also where it is empty already
+    end
+    local totals = state.totals
+    live = live + totals.size - expired
+    totals.expired, totals.size, totals.bytes, state.all_cleared = totals.expired + expired, 0, 0, true
+    return live
 end
 
 -- The values of a batch's hits, in their order: those that the batch has set itself (own), and the others as they were before it. hits: entries.
@@ -287,14 +308,43 @@ local function drop_entries(state, names)
     bulk.write('ZREM', state.slot .. ':exp', names)
 end
 
+-- A clear of everything: the namespaces that have entries are to go, some with each call.
+local function save_clear(state)
+    local lru, exp, cleared = state.slot .. ':lru', state.slot .. ':exp', state.slot .. ':cleared'
+    local names, values = redis.call('ZRANGE', lru, 0, -1), {}
+    for i = 1, #names do values[2 * i - 1], values[2 * i] = '0', names[i] end
+    bulk.write('ZADD', cleared, values)
+    redis.call('UNLINK', lru, exp)
+    state.pending = 1
+end
+
+-- Takes some of what was cleared away, but for hits and misses. None of these was used in this call.
+function store.drop_cleared(state)
+    if state.pending == 0 then return end
+    local names, empty = redis.call('ZRANGE', state.slot .. ':cleared', 0, STEP - 1), {}
+    local rows = bulk.read(state.slot .. ':ns', names)
+    for i, name in ipairs(names) do
+        if rows[i] then
+            local _, _, hits, misses = unpack(cmsgpack.unpack(rows[i]))
+            empty[#empty + 1] = name
+            empty[#empty + 1] = cmsgpack.pack({0, 0, hits, misses})
+        end
+    end
+    drop_entries(state, names)
+    bulk.write('HSET', state.slot .. ':ns', empty)
+    bulk.write('ZREM', state.slot .. ':cleared', names)
+end
+
 function store.save(state)
-    local rows, totals, resized, dropped = {}, {}, {}, {}
+    if state.all_cleared then save_clear(state) end
+    local rows, totals, resized, dropped, replaced = {}, {}, {}, {}, {}
     collect_entries(state)
     for name, ns in pairs(state.namespaces) do
         if ns.cleared and ns.size == 0 then
             dropped[#dropped + 1] = name
         elseif ns.moved then
             save_entries(state, ns)
+            if ns.cleared then replaced[#replaced + 1] = name end
         end
         if ns.known then
             rows[#rows + 1] = name
@@ -302,6 +352,11 @@ function store.save(state)
         end
     end
     drop_entries(state, dropped)
+    if state.pending > 0 then
+        bulk.write('ZREM', state.slot .. ':cleared', dropped)
+        bulk.write('ZREM', state.slot .. ':cleared', replaced)
+        store.drop_cleared(state)
+    end
     for i, name in ipairs(TOTALS) do totals[2 * i - 1], totals[2 * i] = name, state.totals[name] end
     for id, at in pairs(state.resized) do
         resized[#resized + 1] = at

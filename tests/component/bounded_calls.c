@@ -68,10 +68,67 @@ Test(bounded_calls, clear_of_a_thousand_namespaces) {
     for (int round = 0; round < ROUNDS; round++) {
         fill(NAMESPACES, 1, 300);
         measure(round, clear_all);
+        cr_assert_eq(record_int(&slot.answer, 0, "count"), NAMESPACES);
         cr_assert_eq(cache_stat(&slot, "size"), 0);
     }
     cr_expect_lt(test_redis_calls_of(&slot.redis, "hget"), 10, "their rows are read together");
+    cr_expect_leq(test_redis_int(&slot.redis, "ZCARD wp:{cache}:cleared"), NAMESPACES - 100,
+                  "a step was done");
     report("clear, 1000 namespaces");
+}
+
+static void get_one(void) {
+    cr_assert_null(cache_get(&slot, "n999", "k0"));
+}
+
+Test(bounded_calls, what_a_clear_left_standing_is_not_seen_and_goes_in_later_calls) {
+    fill(NAMESPACES, 2, 300);
+    cr_assert_eq(cache_clear(&slot, ""), 2 * NAMESPACES);
+    cr_assert_gt(test_redis_int(&slot.redis, "DBSIZE"), 3000, "their keys still stand");
+    cr_assert_null(cache_get(&slot, "n999", "k1"));
+    cr_assert_eq(cache_entry(&slot, "n998", "k1", "bytes"), -1);
+    cr_assert_eq(cache_namespace_stat(&slot, "n998", "size"), 0);
+    cr_assert_not(cache_set(&slot, "n997", "k0", "new", 300), "it replaces nothing");
+    cr_assert_str_eq(cache_get(&slot, "n997", "k0"), "new");
+    cr_assert_null(cache_get(&slot, "n997", "k1"));
+    cr_assert_eq(cache_clear(&slot, ""), 1, "and nothing is counted twice");
+    cr_assert_not(cache_set(&slot, "n996", "k0", "new", 300));
+    int steps = 0;
+    for (; test_redis_int(&slot.redis, "EXISTS wp:{cache}:cleared"); steps++) {
+        measure(steps, get_one);
+        cr_assert_leq(test_redis_calls_of(&slot.redis, "unlink"), 3);
+        cr_assert_lt(steps, ROUNDS);
+    }
+    cr_assert_gt(steps, 0);
+    cr_assert_lt(test_redis_int(&slot.redis, "DBSIZE"), 20, "all went but one namespace");
+    cr_assert_str_eq(cache_get(&slot, "n996", "k0"), "new");
+    cr_assert_eq(cache_stat(&slot, "size"), 1);
+    cr_assert_eq(cache_namespace_stat(&slot, "n998", "size"), 0);
+}
+
+Test(bounded_calls, a_sweep_goes_on_with_a_clear_and_a_batch_sees_it) {
+    struct test_events events = {0};
+    fill(NAMESPACES, 1, 300);
+    cache_add(&slot, &events, "set", "n5", "k0", "before", 300, 0);
+    cache_add(&slot, &events, "invalidate", "n7", "k0", NULL, NO_TTL, 0);
+    cache_add(&slot, &events, "clear", "", "", NULL, NO_TTL, 0);
+    cache_add(&slot, &events, "get", "n5", "k0", NULL, NO_TTL, 0);
+    cache_add(&slot, &events, "get", "n6", "k0", NULL, NO_TTL, 0);
+    cache_add(&slot, &events, "set", "n7", "k0", "after", 300, 0);
+    cache_add(&slot, &events, "get", "n7", "k0", NULL, NO_TTL, 0);
+    cache_send(&slot, &events);
+    cr_assert_eq(record_int(&slot.answer, 2, "count"), NAMESPACES - 1);
+    cr_assert_not(record_bool(&slot.answer, 3, "hit"));
+    cr_assert_not(record_bool(&slot.answer, 4, "hit"));
+    cr_assert_not(record_bool(&slot.answer, 5, "hit"));
+    cr_assert_str_eq(record_str(&slot.answer, 6, "value"), "after");
+    for (int i = 0; test_redis_int(&slot.redis, "EXISTS wp:{cache}:cleared"); i++) {
+        cr_assert_lt(i, ROUNDS);
+        calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings);
+    }
+    cr_assert_lt(test_redis_int(&slot.redis, "DBSIZE"), 20);
+    cr_assert_str_eq(cache_get(&slot, "n7", "k0"), "after");
+    cr_assert_eq(cache_stat(&slot, "size"), 1);
 }
 
 static void sweep(void) {

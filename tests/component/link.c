@@ -125,7 +125,7 @@ static long long meta(const char *field) {
 
 /* Redis stood still for so long, or its clock was set forward. */
 static void pass_seconds(int seconds) {
-    freeReplyObject(test_redis_command(&w.redis, "HINCRBY wp:{pool}:meta time %d", -1000000 * seconds));
+    freeReplyObject(test_redis_command(&w.redis, "HINCRBY wp:{pool}:meta time %lld", -1000000LL * seconds));
 }
 
 Test(link, says_how_much_time_has_passed_with_the_call_after_one_that_was_refused_for_it) {

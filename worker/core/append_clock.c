@@ -1,25 +1,32 @@
 /* Owns the arithmetic of two clocks. Pure. */
 #include "core/append_clock.h"
 
-enum { STEP_MS = 1000 }; /* a broker's clock that differs by more was set */
-
-static void set(struct wp_append_clock *clock, int64_t offset_ms) {
-    clock->offset_ms = offset_ms;
-    clock->known = true;
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
 }
 
-/* A report comes some time after the append, so the largest difference is the nearest; the others let the
- * estimate sink slowly, as clocks drift. */
-void wp_append_clock_measured(struct wp_append_clock *clock, int64_t append_ms, int64_t now_us) {
-    int64_t offset = append_ms - now_us / 1000;
-    bool sinks = clock->measured && offset < clock->offset_ms && offset > clock->offset_ms - STEP_MS;
-    set(clock, sinks ? clock->offset_ms - (clock->offset_ms - offset) / 16 : offset);
-    clock->measured = true;
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* The stamp was made between the sending and now, so the difference of the clocks is between two bounds, the
+ * wider the longer that took. What all measurements have in common is kept; one that has nothing in common
+ * with them is of a clock that was set, or has drifted. */
+void wp_append_clock_measured(struct wp_append_clock *clock, int64_t stamp_ms, int64_t sent_us,
+                              int64_t now_us) {
+    int64_t least = stamp_ms - now_us / 1000, most = stamp_ms + 1 - sent_us / 1000;
+    bool agrees = clock->measured && least <= clock->most_ms && most >= clock->offset_ms;
+    clock->offset_ms = agrees ? larger(clock->offset_ms, least) : least;
+    clock->most_ms = agrees ? smaller(clock->most_ms, most) : most;
+    clock->known = clock->measured = true;
 }
 
 void wp_append_clock_seen(struct wp_append_clock *clock, int64_t append_ms, int64_t now_us) {
     int64_t offset = append_ms - now_us / 1000;
-    if (!clock->known || offset > clock->offset_ms) set(clock, offset);
+    if (clock->known && offset <= clock->offset_ms) return;
+    clock->offset_ms = offset;
+    clock->most_ms = larger(clock->most_ms, offset);
+    clock->known = true;
 }
 
 int64_t wp_append_clock_now_ms(const struct wp_append_clock *clock, int64_t now_us) {
@@ -30,4 +37,11 @@ int64_t wp_append_clock_age_ms(const struct wp_append_clock *clock, int64_t appe
     if (!clock->known || append_ms < 0) return -1;
     int64_t age = wp_append_clock_now_ms(clock, now_us) - append_ms;
     return age > 0 ? age : 0;
+}
+
+int64_t wp_append_clock_ahead_ms(const struct wp_append_clock *clock, const struct wp_append_clock *other) {
+    if (!clock->measured || !other->measured) return 0;
+    if (clock->offset_ms > other->most_ms) return clock->offset_ms - other->most_ms;
+    if (clock->most_ms < other->offset_ms) return clock->most_ms - other->offset_ms;
+    return 0;
 }

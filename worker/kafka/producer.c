@@ -93,7 +93,9 @@ static int64_t note_append_time(struct wp_producer *producer, const rd_kafka_mes
     rd_kafka_timestamp_type_t type;
     int64_t append_ms = rd_kafka_message_timestamp(message, &type);
     if (type != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME) return -1;
-    wp_append_clock_measured(&producer->stats->append_clock, append_ms, wp_clock_us());
+    int64_t now_us = wp_clock_us(), took_us = rd_kafka_message_latency(message);
+    if (took_us >= 0)
+        wp_append_clock_measured(&producer->stats->append_clock, append_ms, now_us - took_us, now_us);
     return append_ms;
 }
 

@@ -173,9 +173,7 @@ static bool has(const struct warnings *all, const struct warning *wanted) {
 
 /* Nothing expires by these clocks: it is whoever compares times of the two that is misled. */
 static void check_clocks(struct warnings *all, const struct wp_stats *stats) {
-    const struct wp_append_clock *kafka = &stats->append_clock, *redis = &stats->redis_clock;
-    if (!kafka->measured || !redis->measured) return;
-    double skew = (double)(kafka->offset_ms - redis->offset_ms) / 1000;
+    double skew = (double)wp_append_clock_ahead_ms(&stats->append_clock, &stats->redis_clock) / 1000;
     if (fabs(skew) <= CLOCK_SKEW_MAX) return;
     struct warning *warning = add(all, "clocks_differ", "worker");
     warning->figure = skew;

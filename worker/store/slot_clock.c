@@ -7,7 +7,7 @@ enum { TICK_US = 1000000, TICK_MAX_US = 10000000 };
 void wp_slot_clock_note(struct wp_slot_clock *clock, int64_t time_ms) {
     const struct wp_calls *calls = clock->calls;
     if (calls->slot == WP_SLOT_POOL)
-        wp_append_clock_measured(&calls->stats->redis_clock, time_ms, wp_clock_us());
+        wp_append_clock_measured(&calls->stats->redis_clock, time_ms, calls->acked_us, wp_clock_us());
 }
 
 static void on_ticked(void *ctx, const redisReply *reply, const char *error) {

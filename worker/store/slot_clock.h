@@ -9,7 +9,7 @@ struct wp_slot_clock {
     int64_t ticked_us;      /* when a tick was sent last; slot_clock.c alone changes it */
 };
 
-/* Redis' clock said that time, just now. */
+/* The answer to a call that writes has just come, and Redis' clock said that time meanwhile. */
 void wp_slot_clock_note(struct wp_slot_clock *clock, int64_t time_ms);
 /* Sends the slot how much time has passed. */
 void wp_slot_clock_tick(struct wp_slot_clock *clock);

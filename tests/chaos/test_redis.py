@@ -2,9 +2,10 @@
 import os
 import shutil
 import signal
+import time
 import unittest
 
-from load import OPTIONS, Load, chaos_system, check_away_at_start, reason, wait_committed, wait_reason, wait_until
+from load import OPTIONS, Load, chaos_system, check_away_at_start, reason, stats, wait_committed, wait_reason, wait_until
 from system import pause
 
 
@@ -67,6 +68,23 @@ class RedisAway(unittest.TestCase):
             system.redis.start()
             load.wait_answered().check(counters=False)
             self.assertEqual(load.statuses(), {"rejected timeout": 100})
+
+    def test_an_outage_longer_than_heartbeats_last_is_not_the_death_of_hosts(self):
+        with chaos_system(host__ttl_ms=5000) as system:
+            leased = Load(system, release=False).send(10).wait_answered()
+            system.redis.kill()
+            back_at = time.monotonic() + 15
+            wait_reason(system.workers[0], "Redis at unix://")
+            wait_until(lambda: time.monotonic() >= back_at, lambda: "time to pass")
+            system.redis.start()
+            system.workers[0].wait_ready()
+            heard_until = time.monotonic() + 8  # more than the heartbeats last
+            while time.monotonic() < heard_until:
+                self.assertEqual(set(Load(system).send(20).wait_answered().statuses()), {"assigned"})
+            leased.pump()
+            self.assertEqual(leased.lost, [])
+            self.assertGreaterEqual(stats(system)["total"]["leased"], 10)
+            self.assertEqual(stats(system)["total"]["lost"], 0)
 
 
 class RedisRefuses(unittest.TestCase):

@@ -1,10 +1,11 @@
 """Acquire to assignment, once for each wire format."""
 import json
 import os
+import time
 import unittest
 
 from client import Client
-from system import System
+from system import System, wait_until
 
 
 class AcquireToAssignment(unittest.TestCase):
@@ -48,6 +49,28 @@ class AcquireToAssignment(unittest.TestCase):
 
     def test_a_claim_in_json(self):
         self.check_claim("json")
+
+
+class Backlog(unittest.TestCase):
+    def test_of_a_backlog_only_those_in_time_are_served(self):
+        with System(options={"kafka.linger.ms": 2000}) as system:  # so that Kafka's clock is known late
+            worker, client, sent = system.workers[0], Client(system), time.monotonic()
+            self.assertEqual(worker.stop(), 0)
+            requests = {f"{kind}-{number}": timeout for number in range(20) for kind, timeout in (("late", 15000), ("patient", 600000))}
+            for request, timeout in requests.items():
+                client.send("container-acquire", {"request_id": request, "agent_id": "a", "philosophy": "react", "timeout_ms": timeout})
+            wait_until(lambda: time.monotonic() > sent + 17, "those that wait for 15 seconds are late")
+            worker.start()
+            answers = {}
+
+            def all_answered():
+                for record in client.read("container-assignment"):
+                    answers[record["request_id"]] = record["status"], record["reason"].split(":")[0] if record["reason"] else ""
+                return len(answers) == len(requests)
+            wait_until(all_answered, lambda: f"{len(answers)} answers: {answers}")
+            wrong = {request: answer for request, answer in answers.items()
+                     if answer != (("rejected", "timeout") if request.startswith("late") else ("assigned", ""))}
+            self.assertEqual(wrong, {})
 
 
 if __name__ == "__main__":

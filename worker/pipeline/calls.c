@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 32, ARGS_EACH = 5, BODY_BYTES_MAX = 4 << 20 };
+enum { PARTS_MAX = 32, ARGS_EACH = 5, BODY_BYTES_MAX = 4 << 20, MEASURE_US = 3000000 };
 
 struct calls {
     const struct pipeline_context *context;
@@ -16,6 +16,7 @@ struct calls {
     unsigned under_way[WP_TOPICS_IN];
     unsigned references; /* of its owner, and of all calls under way */
     bool ended;
+    int64_t measure_until_us;  /* acquires wait until then for the broker's clock; 0: none did yet */
     struct wp_columns columns; /* scratch: the events of a batch */
     struct wp_buf body;        /* scratch: the batches of a call */
     struct wp_arena arena;     /* scratch: one decoded event */
@@ -253,8 +254,19 @@ static void move_to_end(struct partition **list, struct partition *last) {
     last->next = NULL;
 }
 
+/* Before a delivery report has shown the broker's clock, the acquires of a backlog look younger than they
+ * are, and would be served after their timeout. They wait for it, not long: it may never be known. */
+static bool age_is_unknown(struct calls *calls, enum wp_topic topic) {
+    const struct wp_append_clock *clock = &calls->context->stats->append_clock;
+    if (topic != WP_TOPIC_ACQUIRE || !clock->known || clock->measured) return false;
+    int64_t now_us = wp_clock_us();
+    if (calls->measure_until_us == 0) calls->measure_until_us = now_us + MEASURE_US;
+    return now_us < calls->measure_until_us;
+}
+
 void calls_send(struct calls *calls, enum wp_topic topic) {
     struct wp_link *link = calls->context->links[topic_table[topic].slot];
+    if (age_is_unknown(calls, topic)) return;
     while (calls->under_way[topic] < (unsigned)calls->context->config->worker.calls && wp_link_ready(link) &&
            !publisher_is_full(calls->publisher)) {
         struct draft draft;

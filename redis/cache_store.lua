@@ -250,20 +250,25 @@ end
 
 -- What is to be written of the entries that this call used: of each the last use counts. In ns.metas and so on, as commands take them.
 local function collect_entries(state)
-    local before, uses, tails, expiry_last, expiry_text = state.before, state.uses, {}, nil, nil
+    local before, uses, tails, sub, expiry_last, expiry_text = state.before, state.uses, {}, string.sub, nil, nil
+    local ns, entries, metas, lru, n
     for i = 1, state.totals.uses - before do
         local e = uses[i]
         if e and use[e] == before + i then
-            local ns, name = space_of[e], key_of[e]
-            if ns.entries[name] == e then
-                if not ns.metas then ns.metas, ns.lru, ns.values, ns.exp = {}, {}, {}, {} end
-                local metas, lru, n, tail = ns.metas, ns.lru, ns.used or 0, tails[count[e]]
+            local space, name, reads = space_of[e], key_of[e], count[e]
+            if space ~= ns then
+                if ns then ns.used = n end
+                if not space.metas then space.metas, space.lru, space.values, space.exp, space.used = {}, {}, {}, {}, 0 end
+                ns, entries, metas, lru, n = space, space.entries, space.metas, space.lru, space.used
+            end
+            if entries[name] == e then
+                local tail = tails[reads]
                 if not tail then
-                    tail = struct_pack(TAIL, count[e], state.now)
-                    tails[count[e]] = tail
+                    tail = struct_pack(TAIL, reads, state.now)
+                    tails[reads] = tail
                 end
-                metas[n + 1], metas[n + 2] = name, row_of[e]:sub(1, HEAD) .. tail
-                lru[n + 1], lru[n + 2], ns.used = use_text(before + i), name, n + 2
+                metas[n + 1], metas[n + 2] = name, sub(row_of[e], 1, HEAD) .. tail
+                lru[n + 1], lru[n + 2], n = use_text(before + i), name, n + 2
                 if value[e] then
                     local values, exp, m = ns.values, ns.exp, #ns.exp
                     if expires[e] ~= expiry_last then expiry_last, expiry_text = expires[e], frame.text(expires[e]) end
@@ -273,6 +278,7 @@ local function collect_entries(state)
             end
         end
     end
+    if ns then ns.used = n end
 end
 
 local function save_entries(state, ns)

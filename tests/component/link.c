@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "core/clock.h"
+#include "store/library.h"
 #include "store/link.h"
 #include "support/limits.h"
 #include "support/redis.h"
@@ -209,6 +210,31 @@ Test(link, loads_functions_again_that_are_gone) {
     WAIT(w.replies == 1);
     cr_assert(strstr(w.error, "Function not found"), "%s", w.error);
     WAIT(w.ups == 2 && wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert_eq(w.floor, 7);
+}
+
+static int revision_loaded(void) {
+    redisReply *reply = test_redis_command(&w.redis, "FUNCTION LIST LIBRARYNAME wp_pool_v2 WITHCODE");
+    const redisReply *library = reply->elements ? reply->element[0] : NULL;
+    int revision = library ? wp_library_revision_of(library->element[library->elements - 1]->str) : 0;
+    freeReplyObject(reply);
+    return revision;
+}
+
+Test(link, takes_the_place_of_an_older_library_that_was_loaded_meanwhile) {
+    static const char older[] = "#!lua name=wp_pool_v2\n-- revision 1\nredis.register_function('wp_tick_v2', "
+                                "function() return 0 end)";
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    int ours = revision_loaded();
+    cr_assert_gt(ours, 1);
+    freeReplyObject(test_redis_command(&w.redis, "FUNCTION LOAD REPLACE %s", older));
+    cr_assert_eq(revision_loaded(), 1);
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1 && w.ups == 2 && wp_link_ready(w.link));
+    cr_assert_eq(revision_loaded(), ours);
     cr_assert_eq(call_begin(), WP_OK);
     WAIT(w.replies == 2);
     cr_assert_eq(w.floor, 7);

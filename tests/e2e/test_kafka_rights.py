@@ -48,11 +48,17 @@ class Rights(unittest.TestCase):
     def output(self):
         return (ResourceType.TOPIC, self.system.prefix + "container-assignment", AclOperation.WRITE)
 
-    def give_back(self, kind, name, operation):
-        """Takes the prohibition away."""
-        what = AclBindingFilter(kind, name, ResourcePatternType.LITERAL, "User:worker", "*", operation, AclPermissionType.DENY)
+    def delete(self, kind, name, pattern, operation, permission):
+        what = AclBindingFilter(kind, name, pattern, "User:worker", "*", operation, permission)
         for future in self.admin.delete_acls([what]).values():
             self.assertEqual(len(future.result()), 1)
+
+    def give_back(self, kind, name, operation):
+        """Takes the prohibition away."""
+        self.delete(kind, name, ResourcePatternType.LITERAL, operation, AclPermissionType.DENY)
+
+    def take(self, kind, prefix, operation):
+        self.delete(kind, prefix, ResourcePatternType.PREFIXED, operation, AclPermissionType.ALLOW)
 
     def send(self, topic, record):
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap, **credentials("admin")})
@@ -81,6 +87,19 @@ class Rights(unittest.TestCase):
         self.send("container-acquire", {"request_id": "r", "agent_id": "a", "philosophy": "react"})
         wait_until(lambda: self.system.pool("react")["leased"] == 1, "the other topics are read")
         self.give_back(*topic)
+        self.worker.wait_ready()
+
+    def test_without_a_right_to_write_at_all(self):
+        self.change(allow=[self.all_topics(), self.group()])
+        self.worker.start().wait_ready()  # its topics are there
+        self.assertEqual(self.worker.stop(), 0)
+        reads = [(ResourceType.TOPIC, self.system.prefix, operation)
+                 for operation in (AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)]
+        self.change(allow=reads)
+        self.take(*self.all_topics())
+        self.worker.start()
+        self.wait_reason("kafka.enable.idempotence", "authorization", "IDEMPOTENT_WRITE")
+        self.change(allow=[self.all_topics()])
         self.worker.wait_ready()
 
     def test_without_write_on_an_output(self):

@@ -1,0 +1,86 @@
+/* The Kafka consumer on librdkafka's mock cluster, which can do what a healthy broker does not. */
+#include <criterion/criterion.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+#include "support/kafka_reader.h"
+
+TestSuite(kafka_faults, .timeout = TEST_LIMIT_S);
+
+#define PARTS (3 * WP_TOPICS_IN)
+
+enum { OFFSET_COMMIT = 8 }; /* the number of the request in Kafka's protocol */
+
+static const struct wp_tp first = {WP_TOPIC_ACQUIRE, 0}, second = {WP_TOPIC_ACQUIRE, 1};
+
+struct world {
+    uv_loop_t loop;
+    rd_kafka_t *owner;
+    rd_kafka_mock_cluster_t *mock;
+    struct reader reader;
+};
+
+static void begin(struct world *world, const char *name) {
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", why, sizeof why);
+    world->owner = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    cr_assert(world->owner, "%s", why);
+    world->mock = rd_kafka_handle_mock_cluster(world->owner);
+    uv_loop_init(&world->loop);
+    reader_open(&world->reader, &world->loop, rd_kafka_mock_cluster_bootstraps(world->mock), name);
+    for (int i = 0; i < WP_TOPICS; i++) {
+        char *topic = wp_topic_full_name(&world->reader.config, (enum wp_topic)i);
+        rd_kafka_mock_topic_create(world->mock, topic, 3, 1);
+        free(topic);
+    }
+}
+
+static void end(struct world *world) {
+    reader_close(&world->reader);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    cr_expect_eq(uv_loop_close(&world->loop), 0);
+    rd_kafka_destroy(world->owner);
+}
+
+static void lead(struct world *world, struct wp_tp tp, int32_t broker) {
+    char *topic = wp_topic_full_name(&world->reader.config, tp.topic);
+    cr_assert_eq(rd_kafka_mock_partition_set_leader(world->mock, topic, tp.partition, broker),
+                 RD_KAFKA_RESP_ERR_NO_ERROR);
+    free(topic);
+}
+
+Test(kafka_faults, a_partition_without_a_leader_keeps_no_other_from_starting) {
+    struct world world;
+    begin(&world, "leaderless");
+    bus_fill(&world.reader.config, first.topic, first.partition, 5);
+    bus_fill(&world.reader.config, second.topic, second.partition, 10);
+    lead(&world, first, -1);
+    reader_subscribe(&world.reader);
+    RUN_UNTIL(&world.loop, world.reader.messages == 10);
+    RUN_UNTIL(&world.loop, strstr(world.reader.stats.kafka.reason, "no leader"));
+    cr_expect(!world.reader.stats.kafka.ready);
+    lead(&world, first, 1);
+    RUN_UNTIL(&world.loop, world.reader.messages == 15);
+    RUN_UNTIL(&world.loop, world.reader.stats.kafka.ready);
+    cr_expect_eq(world.reader.wrong_offsets, 0);
+    end(&world);
+}
+
+Test(kafka_faults, a_commit_that_failed_does_not_count_and_the_next_one_does) {
+    struct world world;
+    begin(&world, "commit");
+    bus_fill(&world.reader.config, first.topic, first.partition, 10);
+    reader_subscribe(&world.reader);
+    RUN_UNTIL(&world.loop, world.reader.messages == 10 && reader_owned(&world.reader) == PARTS);
+    const struct wp_consumer_partition *mine = &reader_part(&world.reader, first)->base;
+    rd_kafka_mock_push_request_errors(world.mock, OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE);
+    reader_commit(&world.reader, first, 4);
+    RUN_UNTIL(&world.loop, !mine->committing);
+    cr_expect_neq(mine->committed, 4);
+    reader_commit(&world.reader, first, 4);
+    RUN_UNTIL(&world.loop, !mine->committing);
+    cr_expect_eq(mine->committed, 4);
+    end(&world);
+}

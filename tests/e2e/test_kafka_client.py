@@ -4,7 +4,7 @@ import time
 import unittest
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
 
 from client import Client, encode
 from system import System, wait_until
@@ -111,6 +111,31 @@ class NoRecords(unittest.TestCase):
             where = TopicPartition(system.prefix + "usage-record", 0, high)
             admin(system).delete_records([where])[where].result()
             worker.start().wait_ready()
+
+
+class Refused(unittest.TestCase):
+    def limit(self, system, topic, size):
+        entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, system.prefix + topic, incremental_configs=[entry])
+        admin(system).incremental_alter_configs([resource])[resource].result()
+
+    def test_a_record_that_a_topic_does_not_take_is_tried_again_ever_more_seldom(self):
+        with System() as system:
+            worker, client = system.workers[0], Client(system)
+            self.limit(system, "cache-result", 50)
+            sent = time.monotonic()
+            client.send("cache", {"event_id": "e1", "op": "get", "key": "k" * 100})
+
+            def said():
+                status, text = worker.http("/readyz")
+                return status == 503 and "cache-result" in text and "max.message.bytes" in text
+            wait_until(said, lambda: f"what is refused, and the mend: {worker.http('/readyz')}\n{worker.log()[-2000:]}")
+            client.acquire("r1")  # the other topics go on
+            wait_until(lambda: time.monotonic() > sent + 10, "ten seconds")
+            self.assertLessEqual(worker.log().count("event=partition_restarted"), 7)  # after 0.5, 1, 2, 4, 8 s
+            self.limit(system, "cache-result", 1000000)
+            client.wait("cache-result", lambda record: record["event_id"] == "e1")
+            worker.wait_ready()
 
 
 class Accept(unittest.TestCase):

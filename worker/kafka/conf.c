@@ -30,7 +30,7 @@ static const struct preset consumer_presets[] = {
      * that a group changes over worker by worker. cooperative-sticky of 2.0.2 loses assignments. */
     {"partition.assignment.strategy", "roundrobin,range", 0},
     {"session.timeout.ms", "10000", 0},
-    {"heartbeat.interval.ms", "2000", 0},
+    {"heartbeat.interval.ms", "500", 0}, /* how late a member hears that another one is gone */
     {"fetch.wait.max.ms", "10", 0},
     {"fetch.error.backoff.ms", "50", 0},
     /* Of one partition: what is fetched and not taken yet. It bounds memory, and what a restart reads again.

@@ -71,8 +71,8 @@ local function times_after(placed_text)
 end
 
 -- row: as it was before the call (agents.rows). figures: cpu, memory and time as they stand in a row, and a byte more where one of them
--- is not known.
-function agents.used(id, row, name, figures)
+-- is not known. n: how many values held() has; how many it has then.
+function agents.used(id, row, name, figures, n)
     local before, holds, placed, at = known[id], '', nil, nil
     if before ~= nil then row = before end
     if row then
@@ -90,7 +90,9 @@ function agents.used(id, row, name, figures)
     if holds == '' and stale[key] then
         times, to_place[id] = times_now, true
     end
-    put(id, holds .. '\n' .. figures .. times .. name)
+    row = holds .. '\n' .. figures .. times .. name
+    known[id], puts[n + 1], puts[n + 2] = row, id, row
+    return n + 2
 end
 
 -- The lease of that request is over. (agents.load was called with the id.)

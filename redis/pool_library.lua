@@ -1,5 +1,5 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 21
+-- revision 22
 -- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
 -- and the heartbeats, without which every host would be taken for dead and every name of a worker for free.
 frame.register_slot('')

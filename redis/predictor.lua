@@ -162,7 +162,7 @@ local function changes_of(name)
     local d = dirty[name]
     if d then return d end
     if not known[name].stored then added = added + 1 end
-    d = {count = 0, ids = {}, figures = {}, first = 1, gone = {}, trim = 0}
+    d = {count = 0, seen = known[name].seen, ids = {}, figures = {}, first = 1, gone = {}, trim = 0}
     dirty[name] = d
     return d
 end
@@ -191,11 +191,13 @@ end
 -- figures: cpu, memory and time as a sample has them, perhaps with a byte more (agents.used). Writes nothing yet. (philosophies.may_have_samples
 -- was asked.)
 function predictor.used(name, id, figures)
-    local seen, d = known[name].seen, dirty[name] or changes_of(name)
+    local d = dirty[name]
     if id ~= '' then
+        local seen = d and d.seen or known[name].seen
         if seen[id] then return end
         seen[id] = true
     end
+    if not d then d = changes_of(name) end
     local n = d.count + 1
     d.count, d.ids[n], d.figures[n] = n, id, figures
 end

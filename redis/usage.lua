@@ -14,13 +14,13 @@ end
 -- Does the events of a batch; the offset that it came to.
 local function use_batch(b)
     local offsets, ids, groups, names, users, figures, rows_of, last = b.offsets, b.ids, b.groups, b.dictionary, b.agents, b.figures, b.agent_rows, nil
-    local allowed, used, seen = {}, predictor.used, agents.used
+    local allowed, used, seen, n = {}, predictor.used, agents.used, #agents.held()
     for i = b.first, #offsets do
         local g, user, text = groups[i], users[i], figures[i]
         local name = names[g]
         if allowed[g] == nil then allowed[g] = philosophies.may_have_samples(name) end
         if allowed[g] then used(name, ids[i], text) else dead_letter(offsets[i], philosophies.too_many()) end
-        if user ~= '' then seen(user, rows_of[i], name, text) end
+        if user ~= '' then n = seen(user, rows_of[i], name, text, n) end
         last = offsets[i]
         if records.bytes > b.room then break end
     end

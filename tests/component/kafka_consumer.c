@@ -258,6 +258,28 @@ Test(consumer, two_members_share_the_partitions_and_hand_them_over) {
     two_members_share("share", "range");
 }
 
+Test(consumer, one_that_stops_adopts_no_further_partition) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader one, two;
+    prepare(&one, &loop, "stops");
+    reader_open(&two, &loop, kafka_shared(), "stops");
+    reader_subscribe(&one);
+    RUN_UNTIL(&loop, reader_owned(&one) == PARTS);
+    reader_subscribe(&two);
+    RUN_UNTIL(&loop, reader_owned(&two) > 0 && reader_owned(&one) + reader_owned(&two) == PARTS);
+    uint64_t revoked = one.revocations;
+    wp_consumer_stop(one.consumer);
+    reader_close(&two); /* all would be its own now */
+    RUN_UNTIL(&loop, one.revocations > revoked);
+    for (int i = 0; i < 20; i++) {
+        bus_run_for(&loop, 100);
+        cr_assert_eq(reader_owned(&one), 0);
+    }
+    reader_close(&one);
+    end_loop(&loop);
+}
+
 Test(consumer, the_cooperative_protocol_works_too) {
     two_members_share("cooperative", "cooperative-sticky");
 }

@@ -131,14 +131,16 @@ static void pack_usages(struct wp_columns *columns, const struct test_events *ev
         bool bad = false;
         size_t from = columns->columns[FIGURES].len;
         memset(&event, 0, sizeof event);
-        cr_assert_eq(wp_unpack_array(&in), 7);
+        uint32_t fields = wp_unpack_array(&in);
+        bool cut = fields < 7;
         meta.offset = wp_unpack_int(&in);
-        event.usage.record_id = wp_unpack_str(&in);
-        event.usage.agent_id = wp_unpack_str(&in);
-        event.usage.philosophy = wp_unpack_str(&in);
-        event.usage.cpu_percent = read_figure(&in, &bad);
-        event.usage.memory_usage_mb = read_figure(&in, &bad);
-        event.usage.execution_time = read_figure(&in, &bad);
+        event.usage.record_id = fields > 1 ? wp_unpack_str(&in) : WP_STR("");
+        event.usage.agent_id = fields > 2 ? wp_unpack_str(&in) : WP_STR("");
+        event.usage.philosophy = fields > 3 ? wp_unpack_str(&in) : WP_STR("");
+        double *const figures[] = {&event.usage.cpu_percent, &event.usage.memory_usage_mb,
+                                   &event.usage.execution_time};
+        for (uint32_t k = 4; k < fields; k++) *figures[k - 4] = read_figure(&in, &bad);
+        bad = bad || cut;
         wp_add_usage(columns, &meta, &event, NULL);
         if (!bad) continue;
         columns->columns[FIGURES].len = from;

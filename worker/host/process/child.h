@@ -1,6 +1,6 @@
 /* The way from a fresh process to a container's program: a process group of its own, limits, clean signals
  * and descriptors, then /bin/sh -c. The status pipe tells how that went: see wp_child_status. Knows nothing
- * of who forks: guard.c and keeper.c call it. */
+ * of who forks: shim.c and fork_server.c call it. */
 #ifndef WP_HOST_CHILD_H
 #define WP_HOST_CHILD_H
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* The `process` driver: a container is a program with a process group of its own, below a guard that is our
- * child (host/keeper.h). One thread: the loop's.
+/* The `process` driver: a container is a program with a process group of its own, below a shim that is our
+ * child (host/process/fork_server.h). One thread: the loop's.
  *
  *   QUEUED -> STARTING -> RUNNING -> gone (DIED)
  *               |  |         |
@@ -7,7 +7,7 @@
  * killed
  *               +------------------> FAILING -> gone (FAILED): not ready in time, all is killed
  *
- * SIGCHLD makes us ask after each guard we know (never after the children of others). A guard ends when all
+ * SIGCHLD makes us ask after each shim we know (never after the children of others). A shim ends when all
  * of its container has ended. What is to be told is told from the loop, never from inside a verb. */
 #include <errno.h>
 #include <poll.h>
@@ -23,8 +23,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/process/child.h"
-#include "host/process/guard.h"
-#include "host/process/keeper.h"
+#include "host/process/fork_server.h"
+#include "host/process/shim.h"
 #include "host/notices.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
@@ -40,7 +40,7 @@ struct container {
     struct wp_limits limits;
     enum phase phase;
     int64_t asked_us, begun_us, runs_us, ready_us; /* of its start; 0: not yet */
-    struct wp_child child; /* guard 0 while QUEUED, status_fd -1 once it has told all */
+    struct wp_child child; /* shim 0 while QUEUED, status_fd -1 once it has told all */
     char detail[160];
     uv_poll_t status;
     uv_timer_t timer;              /* until it is ready or late, then the grace */
@@ -54,7 +54,7 @@ struct wp_runtime {
     const struct wp_config *config; /* borrowed */
     bool wait_for_line;
     int starting, creates; /* under way, and how many may be */
-    struct wp_keeper keeper;
+    struct wp_fork_server fork_server;
     struct container *containers; /* by id */
     struct container *queue;
     struct wp_notices notices;
@@ -116,10 +116,10 @@ static void describe_end(struct container *container, int status) {
                  WEXITSTATUS(status), when);
 }
 
-/* Its guard is a zombie, and the last of it. */
+/* Its shim is a zombie, and the last of it. */
 static int reap(struct container *container) {
     int status = 0;
-    waitpid(container->child.guard, &status, 0);
+    waitpid(container->child.shim, &status, 0);
     return status;
 }
 
@@ -138,11 +138,11 @@ static void bury(struct container *container) {
     forget(container);
 }
 
-static void replace_keeper(struct wp_runtime *runtime) {
+static void replace_fork_server(struct wp_runtime *runtime) {
     struct wp_error error = {0};
-    if (wp_keeper_start(&runtime->keeper, runtime->config->process.command, &error) != WP_OK) {
+    if (wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, &error) != WP_OK) {
         wp_log(WP_LOG_ERROR, "keeper_failed", "reason=%s", error.text);
-        return; /* creates fail until a keeper is there: see start */
+        return; /* creates fail until a fork server is there: see start */
     }
     wp_log(WP_LOG_WARN, "keeper_replaced", "reason=%s",
            "the process that makes containers was killed; those that run are not concerned");
@@ -152,16 +152,16 @@ static void on_child_ended(uv_signal_t *signal, int number) {
     (void)number;
     struct wp_runtime *runtime = signal->data;
     struct container *container, *next;
-    if (wp_keeper_ended(&runtime->keeper)) replace_keeper(runtime);
+    if (wp_fork_server_ended(&runtime->fork_server)) replace_fork_server(runtime);
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->child.guard > 0 && wp_child_ended(container->child.guard)) bury(container);
+        if (container->child.shim > 0 && wp_child_ended(container->child.shim)) bury(container);
     }
     start_queued(runtime);
 }
 
 static void on_grace_over(uv_timer_t *timer) {
     struct container *container = timer->data;
-    kill(container->child.guard, WP_GUARD_KILL);
+    kill(container->child.shim, WP_SHIM_KILL);
 }
 
 /* --- a container's start
@@ -172,11 +172,11 @@ static void on_not_ready(uv_timer_t *timer) {
     snprintf(container->detail, sizeof container->detail, "not ready within process.ready_timeout_ms = %lld",
              (long long)container->runtime->config->process.ready_timeout_ms);
     set_phase(container, FAILING);
-    kill(container->child.guard, WP_GUARD_KILL);
+    kill(container->child.shim, WP_SHIM_KILL);
 }
 
 static void become_ready(struct container *container) {
-    if (container->phase != STARTING || wp_child_ended(container->child.guard))
+    if (container->phase != STARTING || wp_child_ended(container->child.shim))
         return; /* its end is on its way to us */
     uv_timer_stop(&container->timer);
     container->ready_us = wp_clock_us();
@@ -193,7 +193,7 @@ static void give_up(struct container *container, const char *what, const char *w
     if (container->phase != STARTING) return;
     snprintf(container->detail, sizeof container->detail, "%s%s", what, why);
     set_phase(container, FAILING);
-    kill(container->child.guard, WP_GUARD_KILL);
+    kill(container->child.shim, WP_SHIM_KILL);
 }
 
 static void on_closed(uv_timer_t *timer) {
@@ -257,15 +257,15 @@ static uint64_t data_bytes(double memory_mb) {
 
 static enum wp_err start_child(struct container *container, struct wp_error *error) {
     struct wp_runtime *runtime = container->runtime;
-    if (runtime->keeper.pid <= 0 &&
-        wp_keeper_start(&runtime->keeper, runtime->config->process.command, error) != WP_OK)
+    if (runtime->fork_server.pid <= 0 &&
+        wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, error) != WP_OK)
         return error->code;
     struct wp_buf variables = {0};
     add_variables(&variables, container);
     struct wp_child_spec spec = {.variables = wp_buf_str(&variables),
                                  .data_bytes = data_bytes(container->limits.memory_mb),
                                  .notify = runtime->wait_for_line};
-    enum wp_err err = wp_keeper_make(&runtime->keeper, &spec, &container->child, error);
+    enum wp_err err = wp_fork_server_make(&runtime->fork_server, &spec, &container->child, error);
     wp_buf_done(&variables);
     return err;
 }
@@ -335,7 +335,7 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
         return;
     }
     set_phase(container, ENDING);
-    kill(container->child.guard, SIGTERM);
+    kill(container->child.shim, SIGTERM);
     uv_timer_start(&container->timer, on_grace_over, GRACE_MS, 0);
     start_queued(runtime);
 }
@@ -390,7 +390,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->config = config;
     runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
     runtime->creates = wp_runtime_creates(&wp_runtime_process, config);
-    if (wp_keeper_start(&runtime->keeper, config->process.command, error) != WP_OK) {
+    if (wp_fork_server_start(&runtime->fork_server, config->process.command, error) != WP_OK) {
         free(runtime);
         return WP_ERR_SYSTEM;
     }
@@ -400,7 +400,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->handles = 2;
     int failed = uv_signal_start(&runtime->child_ended, on_child_ended, SIGCHLD);
     if (failed) {
-        wp_keeper_stop(&runtime->keeper);
+        wp_fork_server_stop(&runtime->fork_server);
         close_handles(runtime);
         return wp_fail(error, WP_ERR_SYSTEM, "process runtime: SIGCHLD cannot be watched: %s",
                        uv_strerror(failed));
@@ -424,7 +424,7 @@ static bool wait_for_end(pid_t pid, int64_t deadline_us) {
 
 static void signal_all(struct wp_runtime *runtime, int number) {
     for (struct container *c = runtime->containers; c; c = c->hh.next) {
-        if (c->child.guard > 0) kill(c->child.guard, number);
+        if (c->child.shim > 0) kill(c->child.shim, number);
     }
 }
 
@@ -432,8 +432,8 @@ static void signal_all(struct wp_runtime *runtime, int number) {
 static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->child.guard > 0 && !wait_for_end(container->child.guard, deadline_us)) continue;
-        if (container->child.guard > 0) reap(container);
+        if (container->child.shim > 0 && !wait_for_end(container->child.shim, deadline_us)) continue;
+        if (container->child.shim > 0) reap(container);
         forget(container);
     }
 }
@@ -443,12 +443,12 @@ static void process_close(struct wp_runtime *runtime) {
     int64_t now = wp_clock_us();
     signal_all(runtime, SIGTERM);
     reap_until(runtime, now + (int64_t)GRACE_MS * 1000);
-    signal_all(runtime, WP_GUARD_KILL);
+    signal_all(runtime, WP_SHIM_KILL);
     reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)
     forget(container); /* stuck in the kernel, killed when it lets go */
-    wp_keeper_stop(&runtime->keeper);
+    wp_fork_server_stop(&runtime->fork_server);
     close_handles(runtime);
 }
 

@@ -1,5 +1,5 @@
 /* The process driver against the kernel: what is there already, and what becomes of containers when the
- * worker, its keeper or a guard is killed. */
+ * worker, its fork server or a shim is killed. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include "support/process.h"
 #include "support/runtime_bench.h"
 
-TestSuite(process_keeper, .timeout = TEST_LIMIT_S);
+TestSuite(process_fork_server, .timeout = TEST_LIMIT_S);
 
-Test(process_keeper, creating_a_known_name_adopts_it) {
+Test(process_fork_server, creating_a_known_name_adopts_it) {
     struct bench *bench = bench_open("exec sleep 1000");
     bench_create(bench, "a");
     bench_create(bench, "a"); /* while it starts: one process, told once */
@@ -39,7 +39,7 @@ static void on_list_done(void *ctx, bool ok) {
     ((struct listing *)ctx)->done = ok;
 }
 
-Test(process_keeper, list_says_what_there_is) {
+Test(process_fork_server, list_says_what_there_is) {
     struct bench *bench = bench_new("case $WARMPOOL_CONTAINER_ID in up|ending) trap '' TERM; echo >&3;; "
                                     "esac; while :; do sleep 1000; done");
     bench_set(bench, "process.ready", "notify");
@@ -62,7 +62,7 @@ Test(process_keeper, list_says_what_there_is) {
 }
 
 /* The first process that the worker made. */
-static pid_t keeper_of(pid_t worker) {
+static pid_t fork_server_of(pid_t worker) {
     char path[64], line[256] = "";
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)worker, (int)worker);
     FILE *file = fopen(path, "r");
@@ -73,23 +73,23 @@ static pid_t keeper_of(pid_t worker) {
 
 /* A worker of its own: makes two containers with a grandchild each, says "2" on the pipe and waits to be
  * killed. */
-static _Noreturn void be_worker(struct bench *bench, int out, bool kill_keeper) {
+static _Noreturn void be_worker(struct bench *bench, int out, bool kill_fork_server) {
     bench_open_runtime(bench);
-    if (kill_keeper) { /* it is replaced, and the new one is told of all */
+    if (kill_fork_server) { /* it is replaced, and the new one is told of all */
         bench_create_until(bench, "before", WP_CONTAINER_READY);
-        pid_t keeper = keeper_of(getpid());
-        kill(keeper, SIGKILL);
-        while (kill(keeper, 0) == 0) loop_turn(&bench->loop); /* until it is reaped */
+        pid_t server = fork_server_of(getpid());
+        kill(server, SIGKILL);
+        while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped */
     }
     bench_create(bench, "a");
     bench_create(bench, "b");
-    bench_wait(bench, kill_keeper ? 3 : 2);
+    bench_wait(bench, kill_fork_server ? 3 : 2);
     for (int i = 0; i < bench->count; i++) dprintf(out, "%d\n", (int)bench_pid(&bench->told[i]));
     dprintf(out, "0\n");
     for (;;) pause();
 }
 
-static void kill_worker(bool kill_keeper) {
+static void kill_worker(bool kill_fork_server) {
     struct bench *bench = bench_new("true");
     char command[512];
     snprintf(command, sizeof command,
@@ -101,7 +101,7 @@ static void kill_worker(bool kill_keeper) {
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
     pid_t worker = fork();
-    if (worker == 0) be_worker(bench, ends[1], kill_keeper);
+    if (worker == 0) be_worker(bench, ends[1], kill_fork_server);
     close(ends[1]);
     FILE *in = fdopen(ends[0], "r");
     pid_t pids[8];
@@ -110,7 +110,7 @@ static void kill_worker(bool kill_keeper) {
     while (fgets(line, sizeof line, in) && strtol(line, NULL, 10) != 0)
         pids[count++] = (pid_t)strtol(line, NULL, 10);
     fclose(in);
-    cr_assert_eq(count, kill_keeper ? 3 : 2);
+    cr_assert_eq(count, kill_fork_server ? 3 : 2);
     pids[count++] = bench_wait_number(bench, "a");
     pids[count++] = bench_wait_number(bench, "b");
     pids[count++] = bench_wait_number(bench, "far");
@@ -122,27 +122,27 @@ static void kill_worker(bool kill_keeper) {
     bench_close(bench);
 }
 
-Test(process_keeper, killing_the_worker_leaves_neither_children_nor_grandchildren) {
+Test(process_fork_server, killing_the_worker_leaves_neither_children_nor_grandchildren) {
     kill_worker(false);
 }
 
-Test(process_keeper, a_killed_keeper_is_replaced_and_the_promise_is_kept) {
+Test(process_fork_server, a_killed_fork_server_is_replaced_and_the_promise_is_kept) {
     kill_worker(true);
 }
 
-Test(process_keeper, a_create_that_finds_no_keeper_fails_and_a_later_one_works) {
+Test(process_fork_server, a_create_that_finds_no_fork_server_fails_and_a_later_one_works) {
     struct bench *bench = bench_open("exec sleep 1000");
-    pid_t keeper = keeper_of(getpid());
-    kill(keeper, SIGKILL);
-    process_wait_dead(keeper);
+    pid_t server = fork_server_of(getpid());
+    kill(server, SIGKILL);
+    process_wait_dead(server);
     bench_create_until(bench, "a", WP_CONTAINER_FAILED);
-    cr_assert(strstr(bench_last(bench)->detail, "keeper"), "%s", bench_last(bench)->detail);
-    while (kill(keeper, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
+    cr_assert(strstr(bench_last(bench)->detail, "fork server"), "%s", bench_last(bench)->detail);
+    while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
     bench_create_until(bench, "b", WP_CONTAINER_READY);
     bench_close(bench);
 }
 
-Test(process_keeper, a_container_whose_guard_is_killed_ends_with_it) {
+Test(process_fork_server, a_container_whose_shim_is_killed_ends_with_it) {
     struct bench *bench = bench_open("exec sleep 1000");
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t program = bench_pid(bench_last(bench));

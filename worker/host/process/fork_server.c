@@ -1,7 +1,7 @@
-/* The keeper's process and the worker's side of its socket. One order and one reply at a time, each a packet.
- * The keeper is forked from a process with threads, so it and its children call the kernel only; forks of its
- * own are bare system calls, because the C library's would take locks. */
-#include "host/process/keeper.h"
+/* The fork server's process and the worker's side of its socket. One request and one reply at a time, each a
+ * packet. The fork server is forked from a process with threads, so it and its children call the kernel only;
+ * forks of its own are bare system calls, because the C library's would take locks. */
+#include "host/process/fork_server.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,18 +14,18 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "host/process/guard.h"
+#include "host/process/shim.h"
 
-#define REPLY_S 10 /* a keeper that says nothing for longer is stuck */
+#define REPLY_S 10 /* a fork server that takes longer to reply is stuck, and is killed */
 
-struct order { /* the packet's head; the variables follow, and the status descriptor rides along */
+struct request { /* the packet's head; the variables follow, and the status descriptor rides along */
     uint64_t data_bytes;
     uint32_t notify;
 };
 
 struct reply {
-    int32_t guard, program; /* their numbers; 0: not made */
-    int32_t why;            /* errno */
+    int32_t shim, program; /* their numbers; 0: not made */
+    int32_t why;           /* errno */
 };
 
 union control { /* room for one descriptor, aligned */
@@ -33,10 +33,10 @@ union control { /* room for one descriptor, aligned */
     struct cmsghdr align;
 };
 
-/* ---- the keeper ---- */
+/* ---- the fork server ---- */
 
 /* false: the worker is gone. */
-static bool receive(int socket, struct order *head, char *variables, size_t room, size_t *ret_len,
+static bool receive(int socket, struct request *head, char *variables, size_t room, size_t *ret_len,
                     int *ret_fd) {
     union control control;
     struct iovec parts[] = {{head, sizeof *head}, {variables, room}};
@@ -53,56 +53,57 @@ static bool receive(int socket, struct order *head, char *variables, size_t room
     return true;
 }
 
-static void say(int socket, pid_t guard, pid_t program, int why) {
-    struct reply reply = {guard, program, why};
+static void send_reply(int socket, pid_t shim, pid_t program, int why) {
+    struct reply reply = {shim, program, why};
     ssize_t put = send(socket, &reply, sizeof reply, MSG_NOSIGNAL);
     (void)put; /* the worker is gone: so is everything, soon */
 }
 
-static _Noreturn void be_guard(int socket, pid_t worker, const struct wp_child_spec *spec, int status_fd) {
+static _Noreturn void be_shim(int socket, pid_t worker, const struct wp_child_spec *spec, int status_fd) {
     int why = 0;
-    pid_t program = guard_start(worker, spec, status_fd, &why);
+    pid_t program = wp_shim_start(worker, spec, status_fd, &why);
     close(status_fd);
-    say(socket, getpid(), program, why);
+    send_reply(socket, getpid(), program, why);
     close(socket);
     if (program <= 0) _exit(127);
-    guard_watch(program);
+    wp_shim_watch(program);
 }
 
-/* Signals are blocked: only the end of the worker ends the keeper. */
-static _Noreturn void keep(int socket, pid_t worker, const char *command) {
+/* Signals are blocked: only the end of the worker ends the fork server. */
+static _Noreturn void serve(int socket, pid_t worker, const char *command) {
     static char variables[128 * 1024];
-    struct order order;
+    struct request request;
     size_t len;
     int status_fd;
-    while (receive(socket, &order, variables, sizeof variables, &len, &status_fd)) {
+    while (receive(socket, &request, variables, sizeof variables, &len, &status_fd)) {
         struct wp_child_spec spec = {.command = command,
                                      .variables = {variables, len},
-                                     .data_bytes = order.data_bytes,
-                                     .notify = order.notify};
+                                     .data_bytes = request.data_bytes,
+                                     .notify = request.notify};
         long made = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
-        if (made == 0) be_guard(socket, worker, &spec, status_fd);
-        if (made < 0) say(socket, 0, 0, errno);
+        if (made == 0) be_shim(socket, worker, &spec, status_fd);
+        if (made < 0) send_reply(socket, 0, 0, errno);
         close(status_fd);
     }
     _exit(0);
 }
 
-static _Noreturn void be_keeper(int end, pid_t worker, const char *command) {
+static _Noreturn void be_fork_server(int end, pid_t worker, const char *command) {
     setsid(); /* a signal for the worker's whole group is not for us */
-    prctl(PR_SET_NAME, "warmpool-keeper");
+    prctl(PR_SET_NAME, "warmpool-fork");
     if (dup2(end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) != 0) _exit(1);
-    keep(STDIN_FILENO, worker, command);
+    serve(STDIN_FILENO, worker, command);
 }
 
 /* ---- the worker's side ---- */
 
-enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command, struct wp_error *error) {
+enum wp_err wp_fork_server_start(struct wp_fork_server *ret_server, const char *command,
+                                 struct wp_error *error) {
     int ends[2];
-    *ret_keeper = (struct wp_keeper){.fd = -1};
+    *ret_server = (struct wp_fork_server){.fd = -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return wp_fail(error, WP_ERR_SYSTEM,
-                       "process runtime: no socket for its keeper: %s; raise the limit of open files",
+                       "process runtime: no socket for its fork server: %s; raise the limit of open files",
                        strerror(errno));
     }
     struct timeval patience = {.tv_sec = REPLY_S};
@@ -112,22 +113,22 @@ enum wp_err wp_keeper_start(struct wp_keeper *ret_keeper, const char *command, s
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
-    if (pid == 0) be_keeper(ends[0], worker, command);
+    if (pid == 0) be_fork_server(ends[0], worker, command);
     int why = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(ends[0]);
     if (pid < 0) {
         close(ends[1]);
         return wp_fail(error, WP_ERR_SYSTEM,
-                       "process runtime: its keeper cannot be started: %s; raise the limit of processes",
+                       "process runtime: its fork server cannot be started: %s; raise the limit of processes",
                        strerror(why));
     }
-    *ret_keeper = (struct wp_keeper){.pid = pid, .fd = ends[1]};
+    *ret_server = (struct wp_fork_server){.pid = pid, .fd = ends[1]};
     return WP_OK;
 }
 
-static bool send_order(int socket, const struct wp_child_spec *spec, int status_fd) {
-    struct order head = {spec->data_bytes, spec->notify};
+static bool send_request(int socket, const struct wp_child_spec *spec, int status_fd) {
+    struct request head = {spec->data_bytes, spec->notify};
     struct iovec parts[] = {{&head, sizeof head},
                             {(void *)(uintptr_t)spec->variables.ptr, spec->variables.len}};
     union control control = {.bytes = {0}};
@@ -146,32 +147,33 @@ static bool send_order(int socket, const struct wp_child_spec *spec, int status_
     return put >= 0;
 }
 
-/* The numbers of guard and program into *ret_child. */
-static enum wp_err send_and_wait(const struct wp_keeper *keeper, const struct wp_child_spec *spec,
+/* The numbers of shim and program into *ret_child. */
+static enum wp_err send_and_wait(const struct wp_fork_server *server, const struct wp_child_spec *spec,
                                  int status_fd, struct wp_child *ret_child, struct wp_error *error) {
     struct reply reply = {0};
     ssize_t got = -1;
-    if (send_order(keeper->fd, spec, status_fd)) {
-        do got = recv(keeper->fd, &reply, sizeof reply, 0);
+    if (send_request(server->fd, spec, status_fd)) {
+        do got = recv(server->fd, &reply, sizeof reply, 0);
         while (got < 0 && errno == EINTR);
     }
     if (got != (ssize_t)sizeof reply) {
         int why = got == 0 ? EPIPE : errno;
-        kill(keeper->pid, SIGKILL); /* a late reply would be taken for the next one; another keeper follows */
-        return wp_fail(error, WP_ERR_SYSTEM, "the keeper made no process: %s", strerror(why));
+        /* A late reply would be taken for that of the next request. on_child_ended starts another one. */
+        kill(server->pid, SIGKILL);
+        return wp_fail(error, WP_ERR_SYSTEM, "the fork server made no process: %s", strerror(why));
     }
     if (reply.program > 0) {
-        ret_child->guard = reply.guard;
+        ret_child->shim = reply.shim;
         ret_child->program = reply.program;
         return WP_OK;
     }
-    if (reply.guard > 0) waitpid(reply.guard, NULL, 0);
+    if (reply.shim > 0) waitpid(reply.shim, NULL, 0);
     return wp_fail(error, WP_ERR_SYSTEM, "no new process: %s; raise the limit of processes",
                    strerror(reply.why));
 }
 
-enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_child_spec *spec,
-                           struct wp_child *ret_child, struct wp_error *error) {
+enum wp_err wp_fork_server_make(const struct wp_fork_server *server, const struct wp_child_spec *spec,
+                                struct wp_child *ret_child, struct wp_error *error) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return wp_fail(error, WP_ERR_SYSTEM, "no pipe for a new process: %s; raise the limit of open files",
@@ -179,7 +181,7 @@ enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_child
     }
     fcntl(ends[0], F_SETFL, O_NONBLOCK); /* the program gets an ordinary, blocking descriptor */
     struct wp_child child = {.status_fd = ends[0]};
-    enum wp_err err = send_and_wait(keeper, spec, ends[1], &child, error);
+    enum wp_err err = send_and_wait(server, spec, ends[1], &child, error);
     close(ends[1]);
     if (err)
         close(ends[0]);
@@ -188,17 +190,17 @@ enum wp_err wp_keeper_make(const struct wp_keeper *keeper, const struct wp_child
     return err;
 }
 
-bool wp_keeper_ended(struct wp_keeper *keeper) {
-    if (keeper->pid <= 0 || waitpid(keeper->pid, NULL, WNOHANG) != keeper->pid) return false;
-    close(keeper->fd);
-    *keeper = (struct wp_keeper){.fd = -1};
+bool wp_fork_server_ended(struct wp_fork_server *server) {
+    if (server->pid <= 0 || waitpid(server->pid, NULL, WNOHANG) != server->pid) return false;
+    close(server->fd);
+    *server = (struct wp_fork_server){.fd = -1};
     return true;
 }
 
-void wp_keeper_stop(struct wp_keeper *keeper) {
-    if (keeper->pid <= 0) return;
-    close(keeper->fd);
-    while (waitpid(keeper->pid, NULL, 0) < 0 && errno == EINTR) {
+void wp_fork_server_stop(struct wp_fork_server *server) {
+    if (server->pid <= 0) return;
+    close(server->fd);
+    while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    *keeper = (struct wp_keeper){.fd = -1};
+    *server = (struct wp_fork_server){.fd = -1};
 }

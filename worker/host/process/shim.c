@@ -1,7 +1,7 @@
-/* A guard's process: see host/process/keeper.h. No state but the program's number and how it ended.
- * Descendants that lose their parent become the guard's children, in whatever session they are, so "kill all
+/* A shim's process: see host/process/fork_server.h. No state but the program's number and how it ended.
+ * Descendants that lose their parent become the shim's children, in whatever session they are, so "kill all
  * children until there is none" reaches each of them. */
-#include "host/process/guard.h"
+#include "host/process/shim.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-pid_t guard_start(pid_t worker, const struct wp_child_spec *spec, int status_fd, int *ret_errno) {
-    prctl(PR_SET_NAME, "warmpool-guard");
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || prctl(PR_SET_PDEATHSIG, WP_GUARD_KILL) != 0) {
+pid_t wp_shim_start(pid_t worker, const struct wp_child_spec *spec, int status_fd, int *ret_errno) {
+    prctl(PR_SET_NAME, "warmpool-shim");
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || prctl(PR_SET_PDEATHSIG, WP_SHIM_KILL) != 0) {
         *ret_errno = errno;
         return -1;
     }
@@ -89,15 +89,15 @@ static bool reap_children(pid_t program, int *status) {
     return over;
 }
 
-_Noreturn void guard_watch(pid_t program) {
+_Noreturn void wp_shim_watch(pid_t program) {
     int status = 0;
     sigset_t wanted;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGCHLD);
     sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, WP_GUARD_KILL);
+    sigaddset(&wanted, WP_SHIM_KILL);
     bool over = false;
-    for (int number = 0; !over && number != WP_GUARD_KILL;) {
+    for (int number = 0; !over && number != WP_SHIM_KILL;) {
         number = sigwaitinfo(&wanted, NULL);
         if (number == SIGTERM) kill(-program, SIGTERM);
         if (number == SIGCHLD) over = reap_children(program, &status);

@@ -5,7 +5,7 @@
 #include "host/reconcile.h"
 #include "core/log.h"
 #include "host/claims.h"
-#include "host/handout.h"
+#include "host/bind.h"
 
 /* ---- one container ---- */
 

@@ -12,7 +12,7 @@ struct wp_runtime; /* an instance of a driver */
 enum wp_container_state { /* what the driver saw; the order is the way of a container's life */
                           WP_CONTAINER_STARTING,
                           WP_CONTAINER_READY,  /* seen running and, where there is a probe, ready: may be
-                                                  handed out */
+                                                  leased */
                           WP_CONTAINER_FAILED, /* the create failed (detail says why); nothing is left of it
                                                 */
                           WP_CONTAINER_DIED, /* it ended by itself after it had been ready; nothing is left of

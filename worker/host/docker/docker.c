@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "host/claims.h"
 #include "host/definition.h"
-#include "host/docker/handout.h"
+#include "host/docker/bind.h"
 #include "host/docker/images.h"
 #include "host/docker/start.h"
 #include "host/docker/watch.h"

@@ -1,4 +1,4 @@
-/* The docker driver's way from a create to a container that may be handed out. */
+/* The docker driver's way from a create to a container that is ready to be leased. */
 #include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>

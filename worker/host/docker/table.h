@@ -3,7 +3,7 @@
  *
  *   exec.c, images.c   a program in a container; which images the engine has
  *   start.c            from the queue until a container is ready
- *   handout.c          pause, resume and the reset command of one that is ready
+ *   bind.c             pause, resume and the reset command of one that is ready
  *   watch.c            the engine's events and lists
  *   docker.c           the verbs of the driver, open and close
  *
@@ -48,7 +48,7 @@ struct container {
     bool unwanted;                /* to be removed when that is answered */
     char address[64], detail[192];
     bool paused;
-    bool resuming; /* what the call under way is for; handout.c alone changes it */
+    bool resuming; /* what the call under way is for; bind.c alone changes it */
     char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
     void (*exec_over)(struct container *container, int code, const char *why);
     struct docker_start start;

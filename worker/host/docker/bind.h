@@ -1,6 +1,6 @@
-/* Verbs of a container that is ready: see struct wp_runtime_driver. */
-#ifndef WP_HOST_DOCKER_HANDOUT_H
-#define WP_HOST_DOCKER_HANDOUT_H
+/* The verbs pause, resume and run of struct wp_runtime_driver, for a container that is ready. */
+#ifndef WP_HOST_DOCKER_BIND_H
+#define WP_HOST_DOCKER_BIND_H
 #include "host/docker/table.h"
 
 void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id);

@@ -1,6 +1,7 @@
-/* What stands between an idle container and its next agent. Knows the table of containers alone. */
-#ifndef WP_HOST_HANDOUT_H
-#define WP_HOST_HANDOUT_H
+/* The steps of the runtime around a lease: pause, bind and reset, each as Redis wants it of a ready
+ * container. Knows the table of containers alone. */
+#ifndef WP_HOST_BIND_H
+#define WP_HOST_BIND_H
 #include "host/containers.h"
 
 void wp_held_pause(struct held_table *table, struct held *held);

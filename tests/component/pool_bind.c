@@ -5,7 +5,7 @@
 #include "support/pool_check.h"
 #include "support/pool_suite.h"
 
-POOL_SUITE(pool_handout);
+POOL_SUITE(pool_bind);
 
 #define CLAIM "{\"token\":\"s3cret\"}"
 
@@ -28,7 +28,7 @@ static void expect_waits(const char *request, const char *agent, const char *ten
 
 /* ---- whom it may serve ---- */
 
-Test(pool_handout, a_used_container_serves_its_own_tenant_only_by_default) {
+Test(pool_bind, a_used_container_serves_its_own_tenant_only_by_default) {
     pool_settings(&slot, "{'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .tenant = "red");
@@ -38,7 +38,7 @@ Test(pool_handout, a_used_container_serves_its_own_tenant_only_by_default) {
     expect_waits("r3", "a", "blue");
 }
 
-Test(pool_handout, same_agent_hands_it_to_nobody_else) {
+Test(pool_bind, same_agent_hands_it_to_nobody_else) {
     pool_settings(&slot, "{'max_containers': 1, 'reuse': 'same_agent'}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .tenant = "red");
@@ -48,7 +48,7 @@ Test(pool_handout, same_agent_hands_it_to_nobody_else) {
     expect_waits("r3", "b", "red");
 }
 
-Test(pool_handout, an_agent_named_like_the_mark_of_fresh_ones_gives_nothing_away) {
+Test(pool_bind, an_agent_named_like_the_mark_of_fresh_ones_gives_nothing_away) {
     pool_settings(&slot, "{'max_containers': 1, 'reuse': 'same_agent'}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "!");
@@ -56,7 +56,7 @@ Test(pool_handout, an_agent_named_like_the_mark_of_fresh_ones_gives_nothing_away
     expect_waits("r2", "b", NULL);
 }
 
-Test(pool_handout, always_hands_it_to_everybody) {
+Test(pool_bind, always_hands_it_to_everybody) {
     pool_settings(&slot, "{'max_containers': 1, 'reuses': {'react': 'always'}}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .tenant = "red");
@@ -64,7 +64,7 @@ Test(pool_handout, always_hands_it_to_everybody) {
     cr_expect_str_eq(pool_acquire(&slot, .id = "r2", .agent = "b", .tenant = "blue"), "assigned");
 }
 
-Test(pool_handout, never_destroys_it_after_its_first_use) {
+Test(pool_bind, never_destroys_it_after_its_first_use) {
     pool_settings(&slot, "{'reuse': 'never'}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -73,7 +73,7 @@ Test(pool_handout, never_destroys_it_after_its_first_use) {
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
 }
 
-Test(pool_handout, with_never_one_that_waits_gets_a_fresh_one) {
+Test(pool_bind, with_never_one_that_waits_gets_a_fresh_one) {
     pool_settings(&slot, "{'reuse': 'never', 'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -89,7 +89,7 @@ Test(pool_handout, with_never_one_that_waits_gets_a_fresh_one) {
 
 /* ---- served for long enough ---- */
 
-Test(pool_handout, a_container_goes_after_max_uses) {
+Test(pool_bind, a_container_goes_after_max_uses) {
     pool_settings(&slot, "{'max_uses': 2}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -105,7 +105,7 @@ Test(pool_handout, a_container_goes_after_max_uses) {
     freeReplyObject(uses);
 }
 
-Test(pool_handout, an_idle_container_goes_after_idle_ttl) {
+Test(pool_bind, an_idle_container_goes_after_idle_ttl) {
     pool_settings(&slot, "{'idle_ttls': {'react': 30}}");
     pool_warm(&slot, "react", 2);
     pool_advance_time(&slot, 20);
@@ -120,7 +120,7 @@ Test(pool_handout, an_idle_container_goes_after_idle_ttl) {
     cr_expect_eq(pool_stat(&slot, "react", "available"), 0);
 }
 
-Test(pool_handout, a_container_goes_at_max_age_while_it_is_idle) {
+Test(pool_bind, a_container_goes_at_max_age_while_it_is_idle) {
     pool_settings(&slot, "{'max_age': 60}");
     pool_warm(&slot, "react", 3);
     pool_advance_time(&slot, 50);
@@ -135,7 +135,7 @@ Test(pool_handout, a_container_goes_at_max_age_while_it_is_idle) {
 
 /* ---- claims ---- */
 
-Test(pool_handout, a_claim_is_bound_before_it_is_assigned) {
+Test(pool_bind, a_claim_is_bound_before_it_is_assigned) {
     pool_warm(&slot, "react", 1);
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM), "",
                      "its host has to write it first");
@@ -152,7 +152,7 @@ Test(pool_handout, a_claim_is_bound_before_it_is_assigned) {
     cr_expect_str_eq(pool_wanted(&slot, id, "claim"), "", "Redis has forgotten it");
 }
 
-Test(pool_handout, a_claim_that_was_bound_is_wiped_before_the_container_is_used_again) {
+Test(pool_bind, a_claim_that_was_bound_is_wiped_before_the_container_is_used_again) {
     pool_settings(&slot, "{'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
@@ -168,7 +168,7 @@ Test(pool_handout, a_claim_that_was_bound_is_wiped_before_the_container_is_used_
     cr_expect_str_eq(pool_answer_str(&slot, "r2", "status"), "assigned");
 }
 
-Test(pool_handout, a_request_whose_container_dies_while_it_is_bound_gets_another) {
+Test(pool_bind, a_request_whose_container_dies_while_it_is_bound_gets_another) {
     pool_warm(&slot, "react", 2);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
@@ -181,7 +181,7 @@ Test(pool_handout, a_request_whose_container_dies_while_it_is_bound_gets_another
     cr_expect_str_eq(pool_answer_str(&slot, "r1", "status"), "assigned");
 }
 
-Test(pool_handout, cancelled_while_it_is_bound_its_container_serves_nobody) {
+Test(pool_bind, cancelled_while_it_is_bound_its_container_serves_nobody) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
@@ -190,7 +190,7 @@ Test(pool_handout, cancelled_while_it_is_bound_its_container_serves_nobody) {
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
 }
 
-Test(pool_handout, timed_out_while_it_is_bound_it_is_rejected) {
+Test(pool_bind, timed_out_while_it_is_bound_it_is_rejected) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM, .timeout_ms = 2000);
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
@@ -203,7 +203,7 @@ Test(pool_handout, timed_out_while_it_is_bound_it_is_rejected) {
     cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
 }
 
-Test(pool_handout, who_does_not_wait_for_a_container_waits_for_its_binding) {
+Test(pool_bind, who_does_not_wait_for_a_container_waits_for_its_binding) {
     pool_warm(&slot, "react", 1);
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM, .timeout_ms = POOL_ZERO),
                      "");
@@ -213,14 +213,14 @@ Test(pool_handout, who_does_not_wait_for_a_container_waits_for_its_binding) {
     cr_expect_str_eq(pool_answer_str(&slot, "r1", "status"), "assigned");
 }
 
-Test(pool_handout, asked_again_while_it_is_bound_nothing_more_is_said) {
+Test(pool_bind, asked_again_while_it_is_bound_nothing_more_is_said) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM), "");
     cr_expect_eq(pool_commands(&slot, "bind"), 0);
 }
 
-Test(pool_handout, the_end_of_an_older_binding_hands_nothing_out) {
+Test(pool_bind, the_end_of_an_older_binding_hands_nothing_out) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
@@ -232,7 +232,7 @@ Test(pool_handout, the_end_of_an_older_binding_hands_nothing_out) {
     cr_expect_lt(pool_answer_of(&slot, "r1"), 0);
 }
 
-Test(pool_handout, the_claim_of_one_that_waits_is_kept_until_it_is_answered) {
+Test(pool_bind, the_claim_of_one_that_waits_is_kept_until_it_is_answered) {
     pool_settings(&slot, "{'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -246,7 +246,7 @@ Test(pool_handout, the_claim_of_one_that_waits_is_kept_until_it_is_answered) {
 
 /* ---- resets ---- */
 
-Test(pool_handout, a_pool_with_a_reset_command_resets_before_each_next_use) {
+Test(pool_bind, a_pool_with_a_reset_command_resets_before_each_next_use) {
     pool_settings(&slot, "{'resets': {'react': true}}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -258,7 +258,7 @@ Test(pool_handout, a_pool_with_a_reset_command_resets_before_each_next_use) {
     cr_expect_str_eq(pool_state(&slot, id), "idle");
 }
 
-Test(pool_handout, an_empty_command_of_its_own_resets_nothing) {
+Test(pool_bind, an_empty_command_of_its_own_resets_nothing) {
     pool_settings(&slot, "{'reset': true, 'resets': {'react': false}}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -267,7 +267,7 @@ Test(pool_handout, an_empty_command_of_its_own_resets_nothing) {
     cr_expect_str_eq(pool_state(&slot, id), "idle");
 }
 
-Test(pool_handout, one_that_dies_of_its_reset_is_replaced_for_who_waits) {
+Test(pool_bind, one_that_dies_of_its_reset_is_replaced_for_who_waits) {
     pool_settings(&slot, "{'reset': true, 'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
@@ -281,7 +281,7 @@ Test(pool_handout, one_that_dies_of_its_reset_is_replaced_for_who_waits) {
 
 /* ---- pauses ---- */
 
-Test(pool_handout, idle_ones_beyond_the_hot_number_are_paused) {
+Test(pool_bind, idle_ones_beyond_the_hot_number_are_paused) {
     pool_settings(&slot, "{'hot': 2}");
     pool_warm(&slot, "react", 5);
     cr_expect_eq(pool_commands(&slot, "pause"), 3);
@@ -290,7 +290,7 @@ Test(pool_handout, idle_ones_beyond_the_hot_number_are_paused) {
     cr_expect_eq(pool_stat(&slot, "react", "paused"), 3);
 }
 
-Test(pool_handout, those_that_run_are_assigned_first_then_paused_ones_once_they_run) {
+Test(pool_bind, those_that_run_are_assigned_first_then_paused_ones_once_they_run) {
     pool_settings(&slot, "{'hots': {'react': 1}}");
     pool_warm(&slot, "react", 2);
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a"), "assigned");
@@ -307,7 +307,7 @@ Test(pool_handout, those_that_run_are_assigned_first_then_paused_ones_once_they_
     cr_expect_eq(pool_commands(&slot, "pause"), 1);
 }
 
-Test(pool_handout, a_paused_one_that_was_used_serves_its_own_tenant_only) {
+Test(pool_bind, a_paused_one_that_was_used_serves_its_own_tenant_only) {
     pool_settings(&slot, "{'hot': 0, 'max_containers': 1}");
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .tenant = "red");
@@ -322,7 +322,7 @@ Test(pool_handout, a_paused_one_that_was_used_serves_its_own_tenant_only) {
 
 /* ---- parts of a start ---- */
 
-Test(pool_handout, a_cold_start_says_what_its_time_was_spent_on) {
+Test(pool_bind, a_cold_start_says_what_its_time_was_spent_on) {
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a"), "");
     snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
     pool_advance_time(&slot, 1);
@@ -345,7 +345,7 @@ Test(pool_handout, a_cold_start_says_what_its_time_was_spent_on) {
     cr_expect_eq(sum, pool_answer_number(&slot, "r1", "startup_us"));
 }
 
-Test(pool_handout, a_warm_start_has_no_parts) {
+Test(pool_bind, a_warm_start_has_no_parts) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a");
     cr_expect_str_eq(pool_answer_str(&slot, "r1", "tier"), "hot");
@@ -354,7 +354,7 @@ Test(pool_handout, a_warm_start_has_no_parts) {
 
 /* ---- where claims are not taken ---- */
 
-Test(pool_handout, where_no_host_takes_claims_they_are_rejected_and_say_why) {
+Test(pool_bind, where_no_host_takes_claims_they_are_rejected_and_say_why) {
     pool_beat_with(&slot, "h1",
                    "{'capacity': 9, 'memory_mb': 0, 'runtime': 'process', 'state': 'up', 'ttl_ms': 15000}");
     cr_expect_str_eq(pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM), "rejected");

@@ -1,5 +1,6 @@
-/* What the docker driver does with a container that is ready: pause, resume, a command in it. */
-#include "host/docker/handout.h"
+/* The docker driver's steps around a lease: pause, resume, and the reset command, in a container that is
+ * ready. */
+#include "host/docker/bind.h"
 #include <stdlib.h>
 #include <string.h>
 #include "core/log.h"

@@ -1,7 +1,7 @@
-/* What stands between an idle container and its next agent: pausing those that nobody needs soon, and, before
- * one is handed out, waking it and writing its claim; after it, wiping that and running the pool's reset
- * command. The loop's thread. */
-#include "host/handout.h"
+/* The steps of the runtime around a lease. Before it, the bind: resume a paused container and write the
+ * request's claim. After it, the reset: wipe the claim and run the pool's reset command. And pausing idle
+ * containers. Calls the runtime's driver and claims.c. One thread: the loop's. */
+#include "host/bind.h"
 #include <string.h>
 #include "core/log.h"
 #include "host/claims.h"

@@ -46,7 +46,7 @@ static bool leave_alone(struct held *held, const struct wanted *wanted) {
     return true;
 }
 
-static void judge_over(struct held_table *table, struct held *held, const struct wanted *wanted) {
+static void reconcile_over(struct held_table *table, struct held *held, const struct wanted *wanted) {
     if (wanted->state.len == 0 || wp_str_is(wanted->state, "unknown")) {
         wp_held_drop(table, held);
         return;
@@ -57,7 +57,7 @@ static void judge_over(struct held_table *table, struct held *held, const struct
     wp_held_say(table, held); /* it was said, and Redis has not heard it */
 }
 
-static void judge_ready(struct held_table *table, struct held *held, const struct wanted *wanted) {
+static void reconcile_ready(struct held_table *table, struct held *held, const struct wanted *wanted) {
     if (leave_alone(held, wanted)) return;
     held->unowned = wanted->state.len == 0;
     if (held->unowned || wp_str_is(wanted->state, "ending"))
@@ -72,7 +72,7 @@ static void judge_ready(struct held_table *table, struct held *held, const struc
         wp_held_reset(table, held, wanted->number);
 }
 
-static void judge(void *ctx, const struct wanted *wanted, uint64_t asked_at) {
+static void reconcile_row(void *ctx, const struct wanted *wanted, uint64_t asked_at) {
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, wanted->id);
@@ -94,9 +94,9 @@ static void judge(void *ctx, const struct wanted *wanted, uint64_t asked_at) {
     else if (held->state == HELD_BUSY)
         held->ask_again = true;
     else if (held->state == HELD_READY)
-        judge_ready(table, held, wanted);
+        reconcile_ready(table, held, wanted);
     else if (held->state == HELD_OVER)
-        judge_over(table, held, wanted);
+        reconcile_over(table, held, wanted);
 }
 
 /* ---- from a list to the last row ---- */
@@ -184,8 +184,12 @@ void wp_reconcile_tick(struct host_reconcile *reconcile) {
 void wp_reconcile_init(struct host_reconcile *reconcile, struct held_table *table, struct wp_link *link,
                        struct host_pins *pins) {
     reconcile->table = table;
-    reconcile->desired = (struct host_desired){
-        .link = link, .table = table, .pins = pins, .on_row = judge, .on_end = on_read, .ctx = reconcile};
+    reconcile->desired = (struct host_desired){.link = link,
+                                               .table = table,
+                                               .pins = pins,
+                                               .on_row = reconcile_row,
+                                               .on_end = on_read,
+                                               .ctx = reconcile};
 }
 
 void wp_reconcile_stop(struct host_reconcile *reconcile) {

@@ -12,7 +12,7 @@ static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id
 }
 
 static void tell(struct container *container, enum wp_container_state state) {
-    wp_notices_add(&container->runtime->notices, wp_str(container->id), state, "", "");
+    wp_deferred_add(&container->runtime->deferred, wp_str(container->id), state, "", "");
 }
 
 static void end(struct container *container, const char *what, const char *why) {

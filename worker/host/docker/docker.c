@@ -20,7 +20,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
     struct container *container = wp_docker_find(runtime, spec->id);
     if (container) { /* one that is not ready yet will say so by itself */
         if (container->phase == RUNNING)
-            wp_notices_add(&runtime->notices, spec->id, WP_CONTAINER_READY, container->address, "");
+            wp_deferred_add(&runtime->deferred, spec->id, WP_CONTAINER_READY, container->address, "");
         return;
     }
     wp_docker_start(runtime, spec);
@@ -29,7 +29,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
 static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = wp_docker_find(runtime, id);
     if (container && container->phase == QUEUED) {
-        wp_notices_add(&runtime->notices, id, WP_CONTAINER_GONE, "", "");
+        wp_deferred_add(&runtime->deferred, id, WP_CONTAINER_GONE, "", "");
         wp_docker_set_phase(container, REMOVING);
         wp_docker_forget(container);
         return;
@@ -76,7 +76,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
                                    .engine = engine,
                                    .creates = wp_runtime_creates(&wp_runtime_docker, config),
                                    .handles = 2};
-    wp_notices_open(&runtime->notices, loop, notify, ctx);
+    wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
     wp_docker_watch_open(runtime);
@@ -96,7 +96,7 @@ static void docker_close(struct wp_runtime *runtime) {
     wp_docker_start_close(runtime);
     wp_docker_images_close(runtime);
     wp_docker_watch_close(runtime, on_handle_closed);
-    wp_notices_close(&runtime->notices, on_handle_closed, runtime);
+    wp_deferred_close(&runtime->deferred, on_handle_closed, runtime);
 }
 
 const struct wp_runtime_driver wp_runtime_docker = {

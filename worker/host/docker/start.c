@@ -36,8 +36,8 @@ static void look_again(struct container *container, const char *why) {
 static void become_ready(struct container *container) {
     if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
-    wp_notices_add(&container->runtime->notices, wp_str(container->id), WP_CONTAINER_READY,
-                   container->address, "");
+    wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,
+                    container->address, "");
     wp_docker_start_queued(container->runtime);
 }
 

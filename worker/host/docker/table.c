@@ -123,8 +123,8 @@ void wp_docker_reach(struct container *container, const char *url, bool connect_
 /* Nothing is left of it: publishes what it was ended as. */
 static void be_over(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
-    wp_notices_add(&runtime->notices, wp_str(container->id), container->over, "",
-                   container->over == WP_CONTAINER_GONE ? "" : container->detail);
+    wp_deferred_add(&runtime->deferred, wp_str(container->id), container->over, "",
+                    container->over == WP_CONTAINER_GONE ? "" : container->detail);
     wp_docker_forget(container);
     runtime->on_room(runtime);
 }

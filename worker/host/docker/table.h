@@ -18,7 +18,7 @@
 #include <jansson.h>
 #include <uthash.h>
 #include "host/docker/client.h"
-#include "host/notices.h"
+#include "host/deferred.h"
 
 /* What the engine did not take is tried again, ever more slowly. */
 #define RETRY_FIRST_MS 200
@@ -77,7 +77,7 @@ struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     struct wp_docker_client *engine;
-    struct wp_notices notices;
+    struct wp_deferred deferred;
     struct docker_watch watch;
     struct image *images; /* images.c: of the philosophies that have their own, then that of the rest */
     char *claims_source;  /* start.c: this host's in host.claims, as the engine has it; NULL until the volume

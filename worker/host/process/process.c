@@ -25,7 +25,7 @@
 #include "host/process/child.h"
 #include "host/process/fork_server.h"
 #include "host/process/shim.h"
-#include "host/notices.h"
+#include "host/deferred.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
 #define CLOSE_MS 5000   /* close() takes no longer */
@@ -57,7 +57,7 @@ struct wp_runtime {
     struct wp_fork_server fork_server;
     struct container *containers; /* by id */
     struct container *queue;
-    struct wp_notices notices;
+    struct wp_deferred deferred;
     uv_signal_t child_ended;
     int handles;
 };
@@ -69,7 +69,7 @@ static void tell(struct wp_runtime *runtime, struct wp_str id, enum wp_container
                  const char *detail) {
     char address[32] = "";
     if (pid > 0) snprintf(address, sizeof address, "pid:%d", (int)pid);
-    wp_notices_add(&runtime->notices, id, state, address, detail);
+    wp_deferred_add(&runtime->deferred, id, state, address, detail);
 }
 
 /* --- a container's end
@@ -379,7 +379,7 @@ static void runtime_handle_closed(uv_handle_t *handle) {
 
 static void close_handles(struct wp_runtime *runtime) {
     uv_close((uv_handle_t *)&runtime->child_ended, runtime_handle_closed);
-    wp_notices_close(&runtime->notices, runtime_handle_closed, runtime);
+    wp_deferred_close(&runtime->deferred, runtime_handle_closed, runtime);
 }
 
 static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
@@ -395,7 +395,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
         return WP_ERR_SYSTEM;
     }
     uv_signal_init(loop, &runtime->child_ended);
-    wp_notices_open(&runtime->notices, loop, notify, ctx);
+    wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     runtime->child_ended.data = runtime;
     runtime->handles = 2;
     int failed = uv_signal_start(&runtime->child_ended, on_child_ended, SIGCHLD);

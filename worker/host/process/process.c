@@ -116,8 +116,8 @@ static void describe_end(struct container *container, int status) {
                  WEXITSTATUS(status), when);
 }
 
-/* Its shim is a zombie, and the last of it. */
-static int reap(struct container *container) {
+/* Its shim has ended, and so has everything below it: waitpid returns at once. */
+static int collect_status(struct container *container) {
     int status = 0;
     waitpid(container->child.shim, &status, 0);
     return status;
@@ -126,10 +126,10 @@ static int reap(struct container *container) {
 static void look_at_status(struct container *container);
 static void start_queued(struct wp_runtime *runtime);
 
-static void bury(struct container *container) {
+static void reap(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
     if (container->child.status_fd >= 0) look_at_status(container); /* it may have said why */
-    describe_end(container, reap(container));
+    describe_end(container, collect_status(container));
     enum wp_container_state state = WP_CONTAINER_FAILED;
     if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
     if (container->phase == ENDING) state = WP_CONTAINER_GONE;
@@ -154,7 +154,7 @@ static void on_child_ended(uv_signal_t *signal, int number) {
     struct container *container, *next;
     if (wp_fork_server_ended(&runtime->fork_server)) replace_fork_server(runtime);
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->child.shim > 0 && wp_child_ended(container->child.shim)) bury(container);
+        if (container->child.shim > 0 && wp_child_ended(container->child.shim)) reap(container);
     }
     start_queued(runtime);
 }
@@ -433,7 +433,7 @@ static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
         if (container->child.shim > 0 && !wait_for_end(container->child.shim, deadline_us)) continue;
-        if (container->child.shim > 0) reap(container);
+        if (container->child.shim > 0) collect_status(container);
         forget(container);
     }
 }

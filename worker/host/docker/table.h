@@ -61,13 +61,13 @@ struct container {
     UT_hash_handle hh;
 };
 
-struct image;    /* images.c */
-struct stranger; /* watch.c */
+struct image;  /* images.c */
+struct orphan; /* watch.c */
 
-struct docker_watch {           /* watch.c alone changes it */
-    struct stranger *strangers; /* by name */
-    char *filters;              /* owned: our labels, as the engine's filters, escaped for a URL */
-    uv_timer_t retry;           /* of the events */
+struct docker_watch {       /* watch.c alone changes it */
+    struct orphan *orphans; /* by name */
+    char *filters;          /* owned: our labels, as the engine's filters, escaped for a URL */
+    uv_timer_t retry;       /* of the events */
     int64_t retry_ms;
     bool lost; /* the events, more than once in a row */
     bool list_unanswered;

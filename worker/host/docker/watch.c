@@ -113,37 +113,37 @@ static struct container *adopt(struct wp_runtime *runtime, const char *id, const
     return container;
 }
 
-struct stranger { /* created, not started, and not by us */
-    char *name;   /* owned */
+struct orphan { /* created, not started, and not by us */
+    char *name; /* owned */
     int64_t since_us;
     UT_hash_handle hh;
 };
 
-static void forget_strangers(struct wp_runtime *runtime) {
-    struct stranger *stranger, *next;
-    HASH_ITER(hh, runtime->watch.strangers, stranger, next) {
+static void forget_orphans(struct wp_runtime *runtime) {
+    struct orphan *orphan, *next;
+    HASH_ITER(hh, runtime->watch.orphans, orphan, next) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the table goes with its last one only */
-        HASH_DEL(runtime->watch.strangers, stranger);
-        free(stranger->name);
-        free(stranger);
+        HASH_DEL(runtime->watch.orphans, orphan);
+        free(orphan->name);
+        free(orphan);
     }
 }
 
 /* Whether it has been so for a while. One that is not may be about to be started: by another worker of this
  * host's name, or by us, once Redis says that it is wanted (then its name is taken, and it is ours). */
 static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
-    struct stranger *stranger;
-    HASH_FIND_STR(runtime->watch.strangers, name, stranger);
-    if (!stranger) {
-        stranger = wp_calloc(1, sizeof *stranger);
-        stranger->name = wp_strdup(name);
-        stranger->since_us = wp_clock_us();
-        HASH_ADD_KEYPTR(hh, runtime->watch.strangers, stranger->name, strlen(name), stranger);
+    struct orphan *orphan;
+    HASH_FIND_STR(runtime->watch.orphans, name, orphan);
+    if (!orphan) {
+        orphan = wp_calloc(1, sizeof *orphan);
+        orphan->name = wp_strdup(name);
+        orphan->since_us = wp_clock_us();
+        HASH_ADD_KEYPTR(hh, runtime->watch.orphans, orphan->name, strlen(name), orphan);
     }
-    if (wp_clock_us() - stranger->since_us < ABANDONED_US) return false;
-    HASH_DEL(runtime->watch.strangers, stranger);
-    free(stranger->name);
-    free(stranger);
+    if (wp_clock_us() - orphan->since_us < ABANDONED_US) return false;
+    HASH_DEL(runtime->watch.orphans, orphan);
+    free(orphan->name);
+    free(orphan);
     return true;
 }
 
@@ -233,6 +233,6 @@ void wp_docker_watch_open(struct wp_runtime *runtime) {
 
 void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed) {
     free(runtime->watch.filters);
-    forget_strangers(runtime);
+    forget_orphans(runtime);
     uv_close((uv_handle_t *)&runtime->watch.retry, closed);
 }

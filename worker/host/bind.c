@@ -11,9 +11,9 @@ static void begin(struct held_table *table, struct held *held, enum held_step st
     wp_held_set(table, held, HELD_BUSY);
 }
 
-static void say_done(struct held_table *table, struct held *held, const char *what) {
+static void publish_done(struct held_table *table, struct held *held, const char *what) {
     held->done = what;
-    wp_held_say(table, held);
+    wp_held_publish(table, held);
 }
 
 static void keep_number(struct held *held, struct wp_str number) {
@@ -35,7 +35,7 @@ void wp_held_bind(struct held_table *table, struct held *held, struct wp_str num
         return;
     }
     if (!held->paused) {
-        say_done(table, held, "bound");
+        publish_done(table, held, "bound");
         return;
     }
     begin(table, held, STEP_BIND);
@@ -56,7 +56,7 @@ void wp_held_reset(struct held_table *table, struct held *held, struct wp_str nu
         return;
     }
     if (!*command || !table->driver->run) {
-        say_done(table, held, "reset");
+        publish_done(table, held, "reset");
         return;
     }
     begin(table, held, STEP_RESET);
@@ -67,8 +67,8 @@ bool wp_held_step_over(struct held_table *table, struct held *held, enum wp_cont
     if (held->state != HELD_BUSY) return false;
     wp_held_set(table, held, HELD_READY);
     if (state != WP_CONTAINER_RAN) held->paused = state == WP_CONTAINER_PAUSED;
-    if (held->step == STEP_BIND) say_done(table, held, "bound");
-    if (held->step == STEP_RESET) say_done(table, held, "reset");
+    if (held->step == STEP_BIND) publish_done(table, held, "bound");
+    if (held->step == STEP_RESET) publish_done(table, held, "reset");
     bool again = held->ask_again;
     held->ask_again = false;
     return again;

@@ -88,7 +88,7 @@ static void add_facts(struct wp_container_event *event, const struct wp_containe
     event->ready_ms = facts->ready_ms;
 }
 
-void wp_held_say(struct held_table *table, struct held *held) {
+void wp_held_publish(struct held_table *table, struct held *held) {
     wp_assert(held->state == HELD_READY || held->state == HELD_OVER);
     struct wp_container_event event = event_of(table, wp_str(state_name(held)));
     event.container_id = wp_str(held->id);
@@ -99,20 +99,20 @@ void wp_held_say(struct held_table *table, struct held *held) {
         event.address = optional(held->address);
         if (table->driver->facts(table->runtime, wp_str(held->id), &facts)) add_facts(&event, &facts);
     }
-    held->unsaid = !publish(table, &event);
-    if (!held->unsaid) held->done = NULL;
+    held->unpublished = !publish(table, &event);
+    if (!held->unpublished) held->done = NULL;
 }
 
-bool wp_held_say_host(struct held_table *table, const char *state, const char *detail) {
+bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail) {
     struct wp_container_event event = event_of(table, wp_str(state));
     event.detail = wp_str(detail);
     return publish(table, &event);
 }
 
-void wp_held_say_unsaid(struct held_table *table) {
+void wp_held_publish_pending(struct held_table *table) {
     for (struct held *held = table->list; held; held = held->hh.next) {
-        if (!held->unsaid) continue;
-        held->unsaid = false; /* a step that began meanwhile has its own end to say */
-        if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_say(table, held);
+        if (!held->unpublished) continue;
+        held->unpublished = false; /* a step that began meanwhile has its own end to say */
+        if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_publish(table, held);
     }
 }

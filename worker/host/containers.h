@@ -35,7 +35,7 @@ struct held { /* a container that this host knows of */
     bool ask_again;   /* the step under way is not what Redis wants by now */
     bool unowned;     /* Redis does not know it: its exit is not published */
     bool left_alone;  /* was said */
-    bool unsaid;      /* its state could not be produced yet */
+    bool unpublished; /* its state could not be produced yet */
     bool seen;        /* in the runtime's list, then in the list of Redis, of the reconcile under way */
     UT_hash_handle hh;
 };
@@ -60,10 +60,10 @@ void wp_held_over(struct held_table *table, struct held *held, enum wp_container
 void wp_held_drop(struct held_table *table, struct held *held);
 /* Has the runtime destroy it: ENDING. */
 void wp_held_destroy(struct held_table *table, struct held *held);
-/* Publishes its state; again by wp_held_say_unsaid when the producer does not take it now. */
-void wp_held_say(struct held_table *table, struct held *held);
-void wp_held_say_unsaid(struct held_table *table);
+/* Publishes its state; again by wp_held_publish_pending when the producer does not take it now. */
+void wp_held_publish(struct held_table *table, struct held *held);
+void wp_held_publish_pending(struct held_table *table);
 /* Publishes a state of the host itself; false: the producer does not take it now. */
-bool wp_held_say_host(struct held_table *table, const char *state, const char *detail);
+bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail);
 
 #endif

@@ -21,8 +21,8 @@ struct read { /* a call under way */
 /* ---- answers ---- */
 
 /* *ret_last: the last row's container, empty when there are none. */
-static bool tell_rows(struct host_desired *desired, struct wp_str bytes, uint64_t asked_at,
-                      struct wp_str *ret_last) {
+static bool notify_rows(struct host_desired *desired, struct wp_str bytes, uint64_t asked_at,
+                        struct wp_str *ret_last) {
     struct wp_unpack in = wp_unpack(bytes);
     uint32_t rows = wp_unpack_array(&in);
     *ret_last = WP_STR("");
@@ -55,7 +55,7 @@ static bool take_answer(const struct read *read, const redisReply *reply, const 
     struct host_desired *desired = read->desired;
     struct wp_str last = WP_STR("");
     bool ok = reply && reply->type == REDIS_REPLY_STRING && !desired->stopped &&
-              tell_rows(desired, (struct wp_str){reply->str, reply->len}, read->changes, &last);
+              notify_rows(desired, (struct wp_str){reply->str, reply->len}, read->changes, &last);
     if (ok && read->all && last.len > 0 && read_page(desired, last, read->since)) return true;
     ok = ok && (!read->all || last.len == 0); /* an empty page is the end */
     if (!ok && !desired->stopped) log_failure(read, reply, error);

@@ -26,9 +26,9 @@ struct wp_host {
     struct host_commands commands;
     void (*forgotten)(void *ctx);
     void *forgotten_ctx;
-    bool up_wanted;                           /* host_up after the next reconcile */
-    bool up_unsaid, away_unsaid, down_unsaid; /* records that could not be produced yet */
-    bool away;                                /* its runtime's engine is: nothing is made here */
+    bool up_wanted;                                          /* host_up after the next reconcile */
+    bool up_unpublished, away_unpublished, down_unpublished; /* records that could not be produced yet */
+    bool away; /* its runtime's engine is: nothing is made here */
     bool stopping, left, freed;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -54,7 +54,7 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
             wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
                    reply ? reply->str : error);
     } else if (!host->stopping && host->away && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
-        host->away_unsaid = true; /* Redis knows it now */
+        host->away_unpublished = true; /* Redis knows it now */
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
@@ -146,13 +146,15 @@ static void on_interval(uv_timer_t *timer) {
     wp_reconcile(reconcile);
 }
 
-static void say_up_or_down(struct wp_host *host) {
+static void publish_up_or_down(struct wp_host *host) {
     char detail[64]; /* no two are the same */
     snprintf(detail, sizeof detail, "up-%lld-%lld", (long long)wp_clock_wall_ms(), (long long)wp_clock_us());
-    if (host->up_unsaid && !host->stopping)
-        host->up_unsaid = !wp_held_say_host(&host->table, "host_up", detail);
-    if (host->away_unsaid) host->away_unsaid = !wp_held_say_host(&host->table, "host_down", "away");
-    if (host->down_unsaid) host->down_unsaid = !wp_held_say_host(&host->table, "host_down", "stopping");
+    if (host->up_unpublished && !host->stopping)
+        host->up_unpublished = !wp_held_publish_host(&host->table, "host_up", detail);
+    if (host->away_unpublished)
+        host->away_unpublished = !wp_held_publish_host(&host->table, "host_down", "away");
+    if (host->down_unpublished)
+        host->down_unpublished = !wp_held_publish_host(&host->table, "host_down", "stopping");
 }
 
 /* Others make containers while the engine of this one is away. */
@@ -169,11 +171,11 @@ static void on_tick(uv_timer_t *timer) {
     struct wp_host *host = timer->data;
     if (!host->stopping) {
         wp_commands_tick(&host->commands);
-        wp_held_say_unsaid(&host->table);
+        wp_held_publish_pending(&host->table);
         look_at_engine(host);
         wp_reconcile_tick(&host->reconcile);
     }
-    say_up_or_down(host);
+    publish_up_or_down(host);
 }
 
 static void init_timer(struct wp_host *host, uv_timer_t *timer) {
@@ -230,7 +232,7 @@ static void on_reconciled(void *ctx) {
     struct wp_host *host = ctx;
     if (!host->up_wanted) return;
     host->up_wanted = false;
-    host->up_unsaid = true;
+    host->up_unpublished = true;
 }
 
 static void on_wake(void *ctx, struct wp_str id) {
@@ -291,7 +293,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
         .loop = loop, .config = config, .stats = stats, .link = link, .driver = driver, .claims = claims};
     host->pins = (struct host_pins){.on_none = on_unpinned, .ctx = host};
     open_parts(host, producer, wire);
-    err = driver->open(&host->runtime, loop, config, wp_reconcile_runtime_says, &host->reconcile, error);
+    err = driver->open(&host->runtime, loop, config, wp_reconcile_notify, &host->reconcile, error);
     if (err) {
         free(claims);
         free(host);
@@ -320,8 +322,8 @@ void wp_host_link_ready(struct wp_host *host) {
 
 /* What is not ready there goes, and is made by others. */
 static void give_up_unready(struct wp_host *host) {
-    host->away_unsaid = true;
-    say_up_or_down(host);
+    host->away_unpublished = true;
+    publish_up_or_down(host);
     for (struct held *held = host->table.list; held; held = held->hh.next) {
         if (held->state == HELD_CREATING || (held->state == HELD_BUSY && held->step == STEP_BIND))
             host->driver->destroy(host->runtime, wp_str(held->id));
@@ -329,8 +331,8 @@ static void give_up_unready(struct wp_host *host) {
 }
 
 static void give_up_all(struct wp_host *host) {
-    host->down_unsaid = true;
-    say_up_or_down(host);
+    host->down_unpublished = true;
+    publish_up_or_down(host);
     for (struct held *held = host->table.list; held; held = held->hh.next) {
         if (held->state == HELD_CREATING || held->state == HELD_READY || held->state == HELD_BUSY)
             host->driver->destroy(host->runtime, wp_str(held->id));

@@ -16,7 +16,7 @@ static void create(struct held_table *table, const struct wanted *wanted) {
              wanted->philosophy.ptr);
     if (wp_claims_make(table->claims, held->id, &error) != WP_OK) {
         wp_held_over(table, held, WP_CONTAINER_FAILED, wp_str(error.text));
-        wp_held_say(table, held);
+        wp_held_publish(table, held);
         return;
     }
     struct wp_container_spec spec = {
@@ -32,7 +32,7 @@ static void report_missing(struct held_table *table, const struct wanted *wanted
              wanted->philosophy.ptr);
     wp_held_over(table, held, ending ? WP_CONTAINER_GONE : WP_CONTAINER_DIED,
                  ending ? WP_STR("") : WP_STR("not found by its host"));
-    wp_held_say(table, held);
+    wp_held_publish(table, held);
 }
 
 /* Redis has forgotten, and Kafka does not tell far enough back. */
@@ -54,7 +54,7 @@ static void reconcile_over(struct held_table *table, struct held *held, const st
     if (wp_str_is(wanted->state, "ending")) held->over = WP_CONTAINER_GONE;
     if (held->over == WP_CONTAINER_GONE && !wp_str_is(wanted->state, "ending"))
         wp_held_over(table, held, WP_CONTAINER_DIED, WP_STR("destroyed by its host"));
-    wp_held_say(table, held); /* it was said, and Redis has not heard it */
+    wp_held_publish(table, held); /* it was said, and Redis has not heard it */
 }
 
 static void reconcile_ready(struct held_table *table, struct held *held, const struct wanted *wanted) {
@@ -63,7 +63,7 @@ static void reconcile_ready(struct held_table *table, struct held *held, const s
     if (held->unowned || wp_str_is(wanted->state, "ending"))
         wp_held_destroy(table, held);
     else if (wp_str_is(wanted->state, "creating"))
-        wp_held_say(table, held);
+        wp_held_publish(table, held);
     else if (wp_str_is(wanted->state, "paused"))
         wp_held_pause(table, held);
     else if (wp_str_is(wanted->state, "binding"))
@@ -218,8 +218,8 @@ static void read_again(struct host_reconcile *reconcile, struct wp_str id) {
     wp_desired_read(&reconcile->desired);
 }
 
-void wp_reconcile_runtime_says(void *ctx, struct wp_str id, enum wp_container_state state,
-                               struct wp_str address, struct wp_str detail) {
+void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                         struct wp_str detail) {
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
@@ -242,5 +242,5 @@ void wp_reconcile_runtime_says(void *ctx, struct wp_str id, enum wp_container_st
     if (held->unowned && held->state == HELD_OVER)
         wp_held_drop(table, held);
     else
-        wp_held_say(table, held);
+        wp_held_publish(table, held);
 }

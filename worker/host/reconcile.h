@@ -25,8 +25,8 @@ void wp_reconcile_init(struct host_reconcile *reconcile, struct held_table *tabl
 void wp_reconcile(struct host_reconcile *reconcile);
 void wp_reconcile_tick(struct host_reconcile *reconcile); /* one that is to follow */
 /* wp_runtime_notify: ctx is the reconcile. */
-void wp_reconcile_runtime_says(void *ctx, struct wp_str id, enum wp_container_state state,
-                               struct wp_str address, struct wp_str detail);
+void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                         struct wp_str detail);
 void wp_reconcile_stop(struct host_reconcile *reconcile);
 
 #endif

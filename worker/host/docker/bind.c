@@ -11,7 +11,7 @@ static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id
     return container && container->phase == RUNNING ? container : NULL; /* else its end is said */
 }
 
-static void tell(struct container *container, enum wp_container_state state) {
+static void notify_later(struct container *container, enum wp_container_state state) {
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), state, "", "");
 }
 
@@ -32,13 +32,13 @@ static void after_look(struct container *container, const struct wp_docker_clien
     if (!runs || (container->paused && container->resuming))
         end(container, "it could not be unpaused", "");
     else
-        tell(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
+        notify_later(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
 }
 
 static void after_change(struct container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 204) {
         wp_docker_set_paused(container, !container->resuming);
-        tell(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
+        notify_later(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
         return;
     }
     wp_log(WP_LOG_WARN, container->resuming ? "container_not_resumed" : "container_not_paused",
@@ -67,7 +67,7 @@ static void after_command(struct container *container, int code, const char *why
     char detail[64];
     snprintf(detail, sizeof detail, "its reset command ended with status %d", code);
     if (code == 0)
-        tell(container, WP_CONTAINER_RAN);
+        notify_later(container, WP_CONTAINER_RAN);
     else if (code > 0)
         end(container, detail, "");
     else

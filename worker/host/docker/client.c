@@ -111,7 +111,7 @@ static bool is_stream(const struct call *call) {
 }
 
 /* Whole lines are told, the rest stays. */
-static void tell_lines(struct call *call) {
+static void notify_lines(struct call *call) {
     struct wp_buf *buf = &call->answer;
     size_t from = 0;
     for (const char *end; (end = memchr(buf->data + from, '\n', buf->len - from));) {
@@ -130,7 +130,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
     if (call->answer.len + size * count > ANSWER_MAX) return 0;
     wp_buf_add(&call->answer, data, size * count);
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (is_stream(call) && status == 200) tell_lines(call);
+    if (is_stream(call) && status == 200) notify_lines(call);
     return size * count;
 }
 

@@ -160,7 +160,7 @@ static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at
     container->seen = true;
 }
 
-static void tell_listed(const struct listing *listing) {
+static void notify_listed(const struct listing *listing) {
     static const enum wp_container_state states[] = {[QUEUED] = WP_CONTAINER_STARTING,
                                                      [MAKING] = WP_CONTAINER_STARTING,
                                                      [PROBING] = WP_CONTAINER_STARTING,
@@ -200,7 +200,7 @@ static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
     listing->runtime->watch.list_unanswered = answer->status == 0;
     if (ok) compare(listing, rows);
     if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
-    if (ok && listing->listed) tell_listed(listing);
+    if (ok && listing->listed) notify_listed(listing);
     if (listing->done) listing->done(listing->ctx, ok);
     json_decref(rows);
     free(listing);

@@ -65,8 +65,8 @@ struct wp_runtime {
 /* --- telling
  * -------------------------------------------------------------------------------------------------------- */
 
-static void tell(struct wp_runtime *runtime, struct wp_str id, enum wp_container_state state, pid_t pid,
-                 const char *detail) {
+static void notify_later(struct wp_runtime *runtime, struct wp_str id, enum wp_container_state state,
+                         pid_t pid, const char *detail) {
     char address[32] = "";
     if (pid > 0) snprintf(address, sizeof address, "pid:%d", (int)pid);
     wp_deferred_add(&runtime->deferred, id, state, address, detail);
@@ -133,7 +133,8 @@ static void reap(struct container *container) {
     enum wp_container_state state = WP_CONTAINER_FAILED;
     if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
     if (container->phase == ENDING) state = WP_CONTAINER_GONE;
-    tell(runtime, wp_str(container->id), state, 0, state == WP_CONTAINER_GONE ? "" : container->detail);
+    notify_later(runtime, wp_str(container->id), state, 0,
+                 state == WP_CONTAINER_GONE ? "" : container->detail);
     set_phase(container, ENDING);
     forget(container);
 }
@@ -181,7 +182,7 @@ static void become_ready(struct container *container) {
     uv_timer_stop(&container->timer);
     container->ready_us = wp_clock_us();
     set_phase(container, RUNNING);
-    tell(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
+    notify_later(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
     start_queued(container->runtime);
 }
 
@@ -276,7 +277,7 @@ static void start(struct container *container) {
     struct wp_error error = {0};
     container->begun_us = wp_clock_us();
     if (start_child(container, &error) != WP_OK) {
-        tell(runtime, wp_str(container->id), WP_CONTAINER_FAILED, 0, error.text);
+        notify_later(runtime, wp_str(container->id), WP_CONTAINER_FAILED, 0, error.text);
         forget(container);
         return;
     }
@@ -307,7 +308,7 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
     struct container *container = find(runtime, spec->id);
     if (container) { /* adopted; one that is not ready yet will say so by itself */
         if (container->phase == RUNNING)
-            tell(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
+            notify_later(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
         return;
     }
     container = wp_calloc(1, sizeof *container);
@@ -330,7 +331,7 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = find(runtime, id);
     if (container && container->phase == ENDING) return; /* GONE comes */
     if (!container || container->phase == QUEUED) {
-        tell(runtime, id, WP_CONTAINER_GONE, 0, "");
+        notify_later(runtime, id, WP_CONTAINER_GONE, 0, "");
         if (container) forget(container);
         return;
     }

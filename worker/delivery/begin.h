@@ -15,7 +15,7 @@ enum wp_begin_kind {
     WP_BEGIN_AT,        /* begin at start */
     WP_BEGIN_SET_FLOOR, /* set the slot's floor to start, then begin there */
     WP_BEGIN_RECOVER,   /* the slot has lost its data: rebuild it first */
-    WP_BEGIN_BLOCKED,   /* the next offset is not in the log: a person decides */
+    WP_BEGIN_BLOCKED,   /* the next offset is not in the log: an operator decides (`warmpool accept`) */
 };
 
 struct wp_begin {

@@ -4,7 +4,7 @@
 enum {
     RETRY_MIN_US = 20000,
     RETRY_MAX_US = 500000,
-    ATTEMPTS_MAX = 2 /* a function that fails this often on an event alone will never take it */
+    ATTEMPTS_MAX = 2 /* calls with this event alone that may fail before it is given up */
 };
 
 void chain_begin(struct chain *c, int64_t start) {
@@ -31,7 +31,7 @@ static bool is_suspect(const struct chain *c, const struct event *event) {
     return event->attempts > 0 || event->offset <= c->alone_until;
 }
 
-/* Whether an event up to this offset waits for an answer still. */
+/* True when an event up to this offset has no answer yet. */
 static bool is_unanswered(const struct window *w, int64_t upto) {
     for (size_t i = 0; i < w->count && window_at(w, i)->offset <= upto; i++)
         if (window_at(w, i)->state == EVENT_SENT || window_at(w, i)->state == EVENT_QUEUED) return true;
@@ -76,7 +76,7 @@ struct event *chain_batch_next(struct chain *c, struct window *w, struct wp_batc
 void chain_batch_sent(struct chain *c, const struct wp_batch *batch) {
     c->calls++;
     if (batch->last > c->sent)
-        c->sent = batch->last; /* what goes again may lie before what was acknowledged */
+        c->sent = batch->last; /* events that go again may lie before the last acknowledged offset */
     c->starved = false;
     if (batch->last >= c->alone_until) c->alone_until = -1;
 }
@@ -90,8 +90,8 @@ void chain_answered(struct chain *c, const struct wp_batch *batch, int64_t appli
         c->retry_us = RETRY_MIN_US;
         return;
     }
-    /* It stopped early, to stay within a bound; the rest goes again. When nothing was applied it has no room
-     * for results, and only the floor makes some: sending again at once would be in vain. */
+    /* The function stopped early, at a bound; the rest is sent again. When it applied nothing of the batch,
+     * the slot has no room for results, and gets room only when the floor moves: wait for that. */
     c->broken = true;
     if (upto >= batch->first) return;
     c->starved = true;

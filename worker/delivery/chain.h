@@ -3,7 +3,7 @@
  * under way have ended; then everything unresolved goes again, chained to the last offset that the slot has
  * acknowledged.
  *
- * Knows the window alone. */
+ * Calls the window alone. */
 #ifndef WP_DELIVERY_CHAIN_H
 #define WP_DELIVERY_CHAIN_H
 #include "delivery/batch.h"
@@ -13,9 +13,9 @@ struct chain {
     int64_t acked, sent; /* last offset that the slot has acknowledged, and last one sent to it */
     unsigned calls;      /* under way */
     bool broken;         /* a call failed: wait for the others, then send again from `acked` */
-    bool starved; /* the slot has no room for results: wait until the floor is beyond `starved_floor`. But
-                     what it had applied, up to `starved_applied`, is asked for at once: only so the floor
-                     moves */
+    bool starved;        /* the slot has no room for results: nothing new is sent until the floor is beyond
+                            `starved_floor`. Events up to `starved_applied` are applied already and go at once,
+                            because only publishing their results moves the floor */
     int64_t starved_floor, starved_applied;
     int64_t alone_until; /* a function failed: events up to this offset go one by one; -1: none */
     int64_t retry_at_us; /* nothing is sent before */
@@ -28,12 +28,12 @@ bool chain_batch_open(struct chain *c, struct window *w, int64_t floor, int64_t 
 struct event *chain_batch_next(struct chain *c, struct window *w,
                                struct wp_batch *batch); /* NULL: complete */
 void chain_batch_sent(struct chain *c, const struct wp_batch *batch);
-/* floor: the slot's. */
+/* The call was answered. applied: the last offset that the slot has applied; floor: the slot's. */
 void chain_answered(struct chain *c, const struct wp_batch *batch, int64_t applied, int64_t floor,
                     int64_t now_us);
-/* A call of this partition has failed. For FAILED and UNREADABLE: the event that can never be answered, for
- * which a dead letter takes the place; else NULL. GAP is told as LOST, once it is known that nothing was
- * forgotten. */
+/* A call of this partition has failed. Returns the event that becomes a dead letter, because the records that
+ * answer it cannot be read even when it is sent alone; else NULL. After a GAP the events are only sent again:
+ * the caller has made sure that the slot has forgotten nothing. */
 struct event *chain_refused(struct chain *c, struct window *w, const struct wp_batch *batch,
                             enum wp_refusal why, int64_t now_us);
 

@@ -1,5 +1,5 @@
-/* One partition's delivery: its state, its window, its floor and its commits (rules 5 to 7). The chain of
- * calls is chain.c's. */
+/* One partition's delivery: its state, its window, its floor and its commits (rules 5 to 7). Calls the window
+ * and, for the calls to the slot, the chain. */
 #include "delivery/delivery.h"
 #include "core/buf.h"
 #include "delivery/chain.h"
@@ -11,7 +11,7 @@
 enum {
     ASK_AGAIN_US = 500000,
     BLOCKED_ASK_US = 2000000,
-    PROGRESS_AGAIN_US = 200000, /* after a floor or commit that was not taken */
+    PROGRESS_AGAIN_US = 200000, /* after a floor or a commit that failed */
     RESTART_MIN_US =
         500000, /* after a record that could not be delivered; doubles while the floor stands still */
     RESTART_MAX_US = 30000000,
@@ -27,14 +27,14 @@ struct wp_delivery {
 
     int64_t floor, floor_acked; /* completed offset; what the slot has acknowledged of it */
     int64_t committed, commit_asked;
-    bool floor_told;        /* a call that tells it is under way */
-    int64_t progress_at_us; /* after a failure: no floor is told and nothing committed before */
+    bool floor_told;        /* a call that tells the slot the floor is under way */
+    int64_t progress_at_us; /* after a failure: no floor is told and nothing is committed before this time */
 
-    int64_t ask_at_us; /* STARTING, BLOCKED: when to ask where to begin; -1: the answer is awaited */
+    int64_t ask_at_us; /* STARTING, BLOCKED: when FIND_START is due; -1: its answer is awaited */
     int64_t seek_to;   /* -1: nowhere */
     bool paused, pause_now, stopping;
 
-    int64_t failed_floor, restart_us; /* of records that could not be delivered */
+    int64_t failed_floor, restart_us; /* the floor when a record could not be delivered, and the next pause */
     int64_t dead_offset;              /* a dead letter to publish; -1: none */
     char dead_text[256];
 };
@@ -194,7 +194,8 @@ void wp_delivery_begin(struct wp_delivery *d, unsigned generation, int64_t start
     chain_begin(&d->chain, start);
     d->floor = start;
     d->floor_acked = floor;
-    /* A commit beyond the start is of another log, or of what Redis has lost since: it goes back. */
+    /* A commit beyond the start belongs to a log that was made anew, or to events that Redis has lost since:
+     * it is not counted, so that the commits follow the floor again. */
     d->committed = d->commit_asked = committed > start ? -1 : committed;
     d->seek_to = start;
 }
@@ -276,7 +277,8 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
     event->state = EVENT_ANSWERED;
     event->dead = true;
     batch->count--;
-    batch->last = batch->last_before; /* it is never sent: the next call must not name it as `prev` */
+    /* The slot never sees this event, so the next call must not name it as `prev`. */
+    batch->last = batch->last_before;
 }
 
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch) {

@@ -1,10 +1,10 @@
-/* The delivery rules of one assigned partition (docs/reliability.md), without any input or output: it is told
- * what happened and says what to do next. No Kafka, no Redis, no loop, no clock but the one handed in as
+/* The delivery rules of one assigned partition (docs/reliability.md), without any input or output: its owner
+ * reports what happened and asks what to do next. No Kafka, no Redis, no loop, and no clock but the argument
  * `now_us` (monotonic microseconds). Not thread-safe; one object belongs to one thread.
  *
- * The owner (pipeline/) takes events from Kafka, asks here for batches to send to the state slot in Redis,
- * tells what became of them, publishes the records that the slot answers with, tells which of them Kafka has
- * confirmed, and does what wp_delivery_next says.
+ * The owner (pipeline/) takes events from Kafka, asks here for batches to send to the state slot in Redis and
+ * reports how each call ended, publishes the records that the slot answers with, reports which of them Kafka
+ * has confirmed, and carries out what wp_delivery_next returns.
  *
  * An event's way:   QUEUED -> SENT (in a call) -> ANSWERED (its records are on their way) -> done, gone
  * A call that failed puts its events back to QUEUED.
@@ -25,14 +25,15 @@ struct wp_delivery;
 enum wp_delivery_state {
     WP_DELIVERY_STARTING, /* it is not known yet where to begin */
     WP_DELIVERY_RUNNING,
-    WP_DELIVERY_BLOCKED, /* cannot begin: a person has to decide; looked at again every few seconds */
+    WP_DELIVERY_BLOCKED, /* cannot begin until an operator decides; tried again every few seconds */
 };
 
 enum wp_delivery_end { WP_DELIVERED, WP_DEAD_LETTERED, WP_FORGOTTEN /* it will be read again */ };
 
-/* What was taken and is not done, in bytes, over all partitions that share it. A partition may use its own
- * share (half of the limit, divided by the partitions), and more while less than half of the limit is in use:
- * so one partition whose slot is away cannot starve the others, and the sum stays under the limit. */
+/* The bytes of the events that are taken and not done, summed over the partitions that share this budget. A
+ * partition may always use its share (half of the limit, divided by the number of partitions), and more while
+ * less than half of the limit is in use. So a partition whose slot is away cannot starve the others, and the
+ * sum stays under the limit. */
 struct wp_delivery_budget {
     size_t limit, used; /* bytes */
     unsigned partitions;
@@ -47,7 +48,7 @@ struct wp_delivery_owner {
 };
 
 struct wp_delivery *wp_delivery_new(const struct wp_delivery_owner *owner,
-                                    int64_t now_us); /* starts by asking */
+                                    int64_t now_us); /* its first effect is FIND_START */
 void wp_delivery_free(struct wp_delivery *d);        /* releases all events as forgotten; NULL is fine */
 
 enum wp_delivery_state wp_delivery_state(const struct wp_delivery *d);
@@ -55,7 +56,7 @@ const char *wp_delivery_reason(const struct wp_delivery *d); /* why it is blocke
 unsigned wp_delivery_generation(const struct wp_delivery *d);
 int64_t wp_delivery_floor(const struct wp_delivery *d);
 size_t wp_delivery_count(const struct wp_delivery *d); /* events in the window */
-/* Running, everything taken is done, the slot knows the floor and Kafka's commit has it. */
+/* Running; all taken events are done, the slot knows the floor, and it is committed to Kafka. */
 bool wp_delivery_is_settled(const struct wp_delivery *d);
 
 /* ---- what to do next ---- */
@@ -67,8 +68,8 @@ enum wp_effect_kind {
     WP_EFFECT_RESUME,
     WP_EFFECT_TELL_FLOOR, /* tell the slot the floor `offset`, then wp_delivery_floor_acked */
     WP_EFFECT_COMMIT,     /* commit `offset`, then wp_delivery_committed */
-    WP_EFFECT_DEAD_LETTER /* publish the event at `offset` as it came, with `text`; one record (_published was
-                             done) */
+    WP_EFFECT_DEAD_LETTER /* publish the event at `offset` as it came, with `text`: one record, for which the
+                             owner calls wp_delivery_published */
 };
 
 struct wp_effect {
@@ -79,7 +80,7 @@ struct wp_effect {
     const char *text; /* of DEAD_LETTER: why; valid until the next call on this object */
 };
 
-/* False: nothing for now. flush: floors and commits at once, not only once in a while. */
+/* False: nothing to do for now. flush: also return floors to tell and commits, which else wait. */
 bool wp_delivery_next(struct wp_delivery *d, int64_t now_us, bool flush, struct wp_effect *ret_effect);
 
 /* ---- where to begin (rule 6; begin.h decides) ---- */
@@ -88,11 +89,11 @@ bool wp_delivery_next(struct wp_delivery *d, int64_t now_us, bool flush, struct 
 void wp_delivery_begin(struct wp_delivery *d, unsigned generation, int64_t start, int64_t floor,
                        int64_t committed);
 void wp_delivery_block(struct wp_delivery *d, unsigned generation, const char *reason, int64_t now_us);
-/* The question was not answered: it is asked again a little later. */
+/* FIND_START was not answered: it is returned again a little later. */
 void wp_delivery_ask_again(struct wp_delivery *d, unsigned generation, int64_t now_us);
 /* Forgets the window and begins anew by rule 6. ret: false when it was not running. */
 bool wp_delivery_restart(struct wp_delivery *d, int64_t now_us, int64_t delay_us);
-/* Takes nothing any more; what was taken is finished. */
+/* Takes no more events; those in the window are finished. */
 void wp_delivery_stop(struct wp_delivery *d);
 
 /* ---- events ---- */
@@ -100,13 +101,13 @@ void wp_delivery_stop(struct wp_delivery *d);
 /* A record from Kafka, in offset order. False: it is not wanted (stale, or stopping) and stays its caller's.
  */
 bool wp_delivery_take(struct wp_delivery *d, int64_t offset, size_t bytes, void *item);
-/* Kafka has nothing before `offset` that was not taken (end of the partition, or offsets that hold no event,
- * as those of transactions): the floor may pass them. */
+/* All events that Kafka has before `offset` were taken. The offsets after the last event hold none (they are
+ * control records of transactions), so the floor may pass them. */
 void wp_delivery_at_position(struct wp_delivery *d, int64_t offset);
 
 /* ---- calls of the slot's function ---- */
 
-/* Whether something may be sent now, and the batch's beginning. */
+/* True when something may be sent now: *ret_batch is then an empty batch to add to. */
 bool wp_delivery_batch_open(struct wp_delivery *d, int64_t now_us, struct wp_batch *ret_batch);
 /* The next event of the batch, its item; false: the batch is complete. */
 bool wp_delivery_batch_next(struct wp_delivery *d, struct wp_batch *batch, int64_t *ret_offset,
@@ -117,10 +118,11 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
 /* The batch (count > 0) is on its way. */
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch);
 
-/* The answer of a call. First, for each record of it, in any order: the item of the event that waits for it;
- * NULL: none of this batch does. applied: last offset that the slot has applied. */
+/* An answer is reported in two steps. First, for each of its records in any order: returns the item of the
+ * event at `offset` that waits for the record, NULL when no event of the batch does. applied: the last offset
+ * that the slot has applied. */
 void *wp_delivery_waits(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t offset);
-/* Then, once: the slot has applied up to `applied`, and knows this floor. */
+/* Second, once: the slot has applied events up to `applied`, and knows this floor. */
 void wp_delivery_answered(struct wp_delivery *d, const struct wp_batch *batch, int64_t applied, int64_t floor,
                           int64_t now_us);
 
@@ -130,10 +132,10 @@ bool wp_delivery_refused(struct wp_delivery *d, const struct wp_batch *batch, en
                          int64_t applied, const char *text, int64_t now_us);
 
 void wp_delivery_floor_acked(struct wp_delivery *d, unsigned generation, int64_t floor);
-/* A floor that was to be told was not acknowledged. */
+/* The call of TELL_FLOOR has failed. */
 void wp_delivery_floor_lost(struct wp_delivery *d, unsigned generation, int64_t now_us);
-/* Rule 7: what the slot says it has, against what it had acknowledged when it was asked. True: it has
- * forgotten, and the partition starts again. */
+/* Rule 7: compares what the slot has with what it had acknowledged when it was asked (`known`, taken from
+ * wp_delivery_known at that time). True: the slot has lost data, and the partition starts again. */
 struct wp_delivery_known {
     unsigned generation;
     int64_t acked, floor;
@@ -147,12 +149,12 @@ bool wp_delivery_verify(struct wp_delivery *d, const struct wp_delivery_known *k
 /* One more record of the event at offset is on its way to Kafka: the event is done only when it is confirmed.
  */
 void wp_delivery_published(struct wp_delivery *d, int64_t offset);
-/* One of its records is a dead letter, in the place of its answer. */
+/* The event counts as dead-lettered: a dead letter was published in the place of its answer. */
 void wp_delivery_mark_dead(struct wp_delivery *d, unsigned generation, int64_t offset);
 /* One record of the event at offset was confirmed by Kafka. */
 void wp_delivery_confirmed(struct wp_delivery *d, unsigned generation, int64_t offset);
-/* One could not be delivered: the partition starts again, after a pause that grows while this goes on. True
- * when it did. */
+/* A record could not be delivered: the partition starts again, after a pause that grows while the floor does
+ * not move. True: it was running and starts again. */
 bool wp_delivery_unconfirmed(struct wp_delivery *d, unsigned generation, int64_t now_us);
 void wp_delivery_committed(struct wp_delivery *d, unsigned generation, int64_t offset, bool ok,
                            int64_t now_us);

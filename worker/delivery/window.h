@@ -1,5 +1,5 @@
-/* The events of one partition that are taken and not done, in offset order. Ground of delivery/: knows
- * nobody. */
+/* The window: the events of one partition that are taken and not done, in offset order. Calls no other file
+ * of delivery/. */
 #ifndef WP_DELIVERY_WINDOW_H
 #define WP_DELIVERY_WINDOW_H
 #include <stdbool.h>
@@ -11,7 +11,7 @@ enum event_state { EVENT_QUEUED, EVENT_SENT, EVENT_ANSWERED, EVENT_DONE };
 struct event {
     int64_t offset;
     size_t bytes;
-    void *item; /* its owner's */
+    void *item; /* the owner's */
     enum event_state state;
     unsigned pending;  /* records that Kafka has not confirmed yet */
     unsigned attempts; /* calls of its own that the function failed on (rule 8) */
@@ -35,6 +35,7 @@ size_t window_position(const struct window *w, int64_t offset);
 struct event *window_find(const struct window *w, int64_t offset); /* NULL: not there */
 /* Takes out the first event when it is done. */
 bool window_take_done(struct window *w, struct event *ret_event);
+/* Takes out the first event, done or not. */
 bool window_take_any(struct window *w, struct event *ret_event);
 /* SENT events are QUEUED again. */
 void window_requeue(struct window *w);

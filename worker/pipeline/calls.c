@@ -1,4 +1,5 @@
-/* Owns the calls under way: which batches go together, and what their answers mean to each partition. */
+/* Owns the calls under way. Decides which batches go in one call, and reports each part of the answer to its
+ * partition. Calls records.c for the records of an answer. */
 #include "pipeline/calls.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -16,7 +17,7 @@ struct calls {
     unsigned under_way[WP_TOPICS_IN];
     unsigned references; /* of its owner, and of all calls under way */
     bool ended;
-    int64_t measure_until_us;  /* acquires wait until then for the broker's clock; 0: none did yet */
+    int64_t measure_until_us;  /* acquires wait until then for the broker's clock; 0: none had to yet */
     struct wp_columns columns; /* scratch: the events of a batch */
     struct wp_buf body;        /* scratch: the batches of a call */
     struct wp_arena arena;     /* scratch: one decoded event */
@@ -93,17 +94,17 @@ static void refuse(const struct part *part, enum wp_refusal why, int64_t applied
         partition_restarted(p, "Redis knows less than it had acknowledged");
 }
 
-/* A slot that has no floor of the partition, or another generation of it, does not know it: it says so by a
- * floor of -1. */
+/* The slot answers a floor of -1 when it does not know the partition: it has no floor of it, or it was
+ * accepted anew under another number. */
 static void on_gap(const struct part *part, int64_t applied, int64_t floor) {
     part->p->context->stats->redis_gaps++;
     refuse(part, floor < 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_GAP, applied, "");
 }
 
-/* answer: the part's own, or the error reply of the whole call, or NULL. */
+/* answer: the part's own, or the error reply of the whole call; NULL: there was no reply. */
 static void on_answer(struct calls *calls, const struct part *part, const redisReply *answer) {
     struct partition *p = part->p;
-    if (!answer) { /* the connection was lost: wp_pipeline_link_state goes on */
+    if (!answer) { /* the connection was lost: sent again after wp_pipeline_link_state */
         refuse(part, WP_REFUSAL_LOST, 0, "");
     } else if (wp_link_is_transient(answer)) {
         p->slot_is_full = strncmp(answer->str, "OOM", 3) == 0;
@@ -159,7 +160,7 @@ static bool pack_event(struct calls *calls, struct partition *p, struct item *it
     wp_arena_reset(&calls->arena);
     bool valid = wp_wire_decode(calls->context->wire, p->row->topic, record->value, &calls->arena, &decoded,
                                 &error) == WP_OK;
-    /* An acquire that is not valid is answered all the same, when it can be seen who asks. */
+    /* An invalid acquire is answered (`rejected`) when its request_id could be read. */
     if (valid || (p->row->topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0)) {
         p->row->add(&calls->columns, &meta, &decoded, valid ? NULL : error.text);
         return true;
@@ -182,7 +183,7 @@ static void gather(struct calls *calls, struct partition *p, uint32_t most, stru
         wp_columns_end(&calls->columns, &calls->body);
         return;
     }
-    char digits[24]; /* a skip names the offset alone */
+    char digits[24]; /* the body of a skip is the event's offset */
     int len = snprintf(digits, sizeof digits, "%lld", (long long)batch->first);
     wp_buf_add(&calls->body, digits, (size_t)len);
 }
@@ -206,14 +207,14 @@ static void add_batch(struct calls *calls, struct draft *draft, struct partition
     draft->alone = part.batch.alone;
     draft->skip = part.batch.skip;
     draft->replay = p->slot_is_full;
-    p->slot_is_full = false; /* the call after this one tries again to do something new */
+    p->slot_is_full = false; /* the next call tries new events again */
     draft->events += part.batch.count;
     draft->from[draft->count] = from;
     draft->len[draft->count] = calls->body.len - from;
     draft->parts[draft->count++] = part;
 }
 
-/* False: the link went away in between; what the call was to carry goes again when it is back. */
+/* False: the link is away; the events are sent again when it is back. */
 static bool send_draft(struct calls *calls, enum wp_topic topic, const struct draft *draft) {
     const struct topic_row *row = &topic_table[topic];
     const char *function = draft->skip ? "skip" : draft->replay ? "replay" : row->function;
@@ -244,7 +245,7 @@ static bool send_draft(struct calls *calls, enum wp_topic topic, const struct dr
     return true;
 }
 
-/* Another partition begins the next call, so that none waits for ever behind the others. */
+/* The partition after `last` comes first in the next call, so that none waits for ever behind the others. */
 static void move_to_end(struct partition **list, struct partition *last) {
     struct partition **end = list;
     while (*end) end = &(*end)->next;
@@ -254,8 +255,9 @@ static void move_to_end(struct partition **list, struct partition *last) {
     last->next = NULL;
 }
 
-/* Before a delivery report has shown the broker's clock, the acquires of a backlog look younger than they
- * are, and would be served after their timeout. They wait for it, not long: it may never be known. */
+/* The age of a record is known once a delivery report has shown the broker's clock. Until then the acquires
+ * of a backlog would look younger than they are, and be served after their timeout: they wait, for MEASURE_US
+ * at most, because the clock may never be shown. */
 static bool age_is_unknown(struct calls *calls, enum wp_topic topic) {
     const struct wp_append_clock *clock = &calls->context->stats->append_clock;
     if (topic != WP_TOPIC_ACQUIRE || !clock->known || clock->measured) return false;
@@ -282,7 +284,7 @@ void calls_send(struct calls *calls, enum wp_topic topic) {
 
 /* ---- floors and rule 7 ---- */
 
-struct question { /* to the slot, about one partition */
+struct question { /* a call about one partition that carries no events */
     struct partition *p;
     struct wp_delivery_known known; /* when it was asked */
 };

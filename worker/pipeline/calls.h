@@ -10,14 +10,14 @@ struct calls;
  * end. */
 struct calls *calls_new(const struct pipeline_context *context, struct records *records,
                         struct publisher *publisher, struct partition **partitions);
-/* No answer is looked at any more; freed when the last call has ended. */
+/* Answers are ignored from now on; freed when the last call has ended. */
 void calls_free(struct calls *calls);
 
-/* Sends what the topic's partitions have, in as many calls as may be under way. */
+/* Sends the next events of the topic's partitions, in as many calls as may be under way (worker.calls). */
 void calls_send(struct calls *calls, enum wp_topic topic);
 /* Tells the slot a floor that no batch carries. */
 void calls_tell_floor(struct calls *calls, struct partition *p, int64_t prev, int64_t floor);
-/* Rule 7: compares what the slot knows of the partition with what it has acknowledged. */
+/* Rule 7: compares what the slot has of the partition with what it has acknowledged to this worker. */
 void calls_verify(struct calls *calls, struct partition *p);
 
 #endif

@@ -1,5 +1,4 @@
-/* What the files of pipeline/ work with. All of it is borrowed from pipeline.c, which makes it; nobody else
- * changes it. */
+/* What all files of pipeline/ use. Owned by pipeline.c, which alone changes it. */
 #ifndef WP_PIPELINE_CONTEXT_H
 #define WP_PIPELINE_CONTEXT_H
 #include <uv.h>

@@ -12,18 +12,18 @@ struct partition {
     struct partition *next; /* of the pipeline's list */
     const struct topic_row *row;
     struct wp_delivery
-        *delivery; /* NULL: revoked; freed when the last call and record that name it have ended */
+        *delivery; /* NULL: revoked; the partition is freed when the last reference is released */
     char *name;    /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
     int64_t
-        accepted; /* how often the partition was accepted anew: the slot refuses calls of another number */
+        accepted; /* counts the runs of `warmpool accept`: the slot refuses calls that carry another count */
     bool slot_is_full;    /* the latest call was refused for want of memory in Redis */
-    int64_t end;          /* the log's end as it was reached last; -1: not yet */
-    int64_t commit_asked; /* the latest commit that was not answered yet; -1: none */
+    int64_t end;          /* the log's end when it was last reached; -1: not reached yet */
+    int64_t commit_asked; /* the commit that has no answer yet; -1: none */
     unsigned commit_generation;
     unsigned references; /* of the list, calls under way and records that are not confirmed */
 };
 
-/* An event of the window, and the token of its records. */
+/* An event in the window. It is also the token of the records that answer it. */
 struct item {
     struct partition *partition;
     struct wp_record_in *record; /* NULL once the event has left the window */
@@ -36,18 +36,19 @@ struct item {
 
 struct partition *partition_new(const struct pipeline_context *context, enum wp_topic topic,
                                 struct wp_delivery_budget *budget);
-void partition_retire(struct partition *p); /* it is revoked: what comes about it later is ignored */
+void partition_retire(struct partition *p); /* it was revoked: later answers about it are ignored */
 void partition_hold(struct partition *p);
 void partition_release(struct partition *p);
 
 void partition_take(struct partition *p, struct wp_record_in *record); /* takes the record */
 /* A record of the item is on its way to Kafka: one more reference. */
 void item_hold(struct item *item);
-/* It has arrived, or not. Returns true when the partition starts again because of that. */
+/* Kafka has confirmed a record of the item (ok), or it could not be delivered. Releases the reference. True:
+ * the partition starts again because of it. */
 bool item_delivered(struct item *item, bool ok);
 /* Forgets the window and begins again by rule 6. */
 void partition_restart(struct partition *p, const char *why);
-/* The same, told: the delivery core has decided it. */
+/* Logs and counts a restart that the delivery core has decided itself. */
 void partition_restarted(struct partition *p, const char *why);
 
 #endif

@@ -1,5 +1,5 @@
-/* Owns the set of assigned partitions, and does what the delivery core of each says, when something happened
- * and now and then. The loop's thread. */
+/* Owns the set of assigned partitions. Carries out the effects that their delivery cores return, after each
+ * callback and periodically. Calls all other files of pipeline/. The loop's thread. */
 #include "pipeline/pipeline.h"
 #include "cache/cache_calls.h"
 #include "core/clock.h"
@@ -14,7 +14,7 @@
 enum {
     TICK_MS = 20,
     IDLE_TICK_MS = 200,
-    FLUSH_US = 450000 /* floors and commits */,
+    FLUSH_US = 450000 /* between two rounds of floors and commits */,
     VERIFY_US = 3000000,
     LIST_MAX = 256
 };
@@ -39,9 +39,9 @@ static struct partition *of(struct wp_consumer_partition *base) {
     return (struct partition *)base; /* its first member */
 }
 
-/* ---- what the delivery cores say ---- */
+/* ---- the effects of the delivery cores ---- */
 
-struct work { /* what can be asked for several partitions at once */
+struct work { /* requests that go out once for several partitions */
     struct wp_consumer_partition *unknown[LIST_MAX];
     struct wp_commit commits[LIST_MAX];
     size_t unknown_count, commit_count;
@@ -91,7 +91,7 @@ static void serve(struct wp_pipeline *pipeline, struct partition *p, int64_t now
     while (wp_delivery_next(p->delivery, now_us, flush, &effect)) carry_out(pipeline, p, &effect, work);
 }
 
-/* One partition, of which something has changed. */
+/* Serves one partition, after something of it has changed. */
 static void serve_one(struct wp_pipeline *pipeline, struct partition *p) {
     struct work work;
     work.unknown_count = work.commit_count = 0;
@@ -99,7 +99,7 @@ static void serve_one(struct wp_pipeline *pipeline, struct partition *p) {
     do_work(pipeline, &work);
 }
 
-/* What has become of the latest commit: the consumer says so in the base. */
+/* Reports the end of the latest commit, which the consumer notes in the base. */
 static void note_commit(struct partition *p, int64_t now_us) {
     if (p->base.committing || p->commit_asked < 0) return;
     bool ok = p->base.committed >= p->commit_asked;
@@ -107,8 +107,8 @@ static void note_commit(struct partition *p, int64_t now_us) {
     p->commit_asked = -1;
 }
 
-/* The end is often reached while events before it are under way: it is passed when they are done, unless more
- * has been read meanwhile. */
+/* The log's end is often reached while events before it are under way. The floor passes the end when they are
+ * done, unless more records were read meanwhile. */
 static void pass_end(struct partition *p) {
     if (p->end >= 0 && p->end == p->base.position) wp_delivery_at_position(p->delivery, p->end);
 }
@@ -131,7 +131,7 @@ static void send_all(struct wp_pipeline *pipeline) {
     for (int topic = 0; topic < WP_TOPICS_IN; topic++) calls_send(pipeline->calls, (enum wp_topic)topic);
 }
 
-/* ---- now and then ---- */
+/* ---- the periodic work ---- */
 
 static void update_health(struct wp_pipeline *pipeline) {
     struct wp_health *health = &pipeline->context.stats->state;
@@ -161,7 +161,7 @@ static void end_when_idle(struct wp_pipeline *pipeline) {
     idle(pipeline->idle_ctx);
 }
 
-/* A partition that is about to start, or has events under way, is looked at often. */
+/* True while a partition is about to start or has events under way: the ticks are short then. */
 static bool is_busy(const struct wp_pipeline *pipeline) {
     for (const struct partition *p = pipeline->partitions; p; p = p->next) {
         enum wp_delivery_state state = wp_delivery_state(p->delivery);
@@ -187,7 +187,7 @@ static void on_tick(uv_timer_t *timer) {
     end_when_idle(pipeline);
 }
 
-/* ---- what the consumer says ---- */
+/* ---- callbacks of the consumer ---- */
 
 static struct wp_consumer_partition *on_assigned(void *ctx, enum wp_topic topic, int32_t number) {
     struct wp_pipeline *pipeline = ctx;
@@ -206,7 +206,7 @@ static void on_rebalanced(void *ctx) {
     uv_timer_start(&pipeline->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-/* What is not committed in time is done again by the next owner, which is harmless. */
+/* Events whose commit does not make it are handled again by the next owner, and Redis leaves them out. */
 static void commit_revoked(struct wp_pipeline *pipeline, struct wp_consumer_partition *const *list,
                            size_t count) {
     struct work work;
@@ -234,7 +234,7 @@ static void on_revoked(void *ctx, struct wp_consumer_partition *const *list, siz
 
 static void on_record(void *ctx, struct wp_consumer_partition *base, struct wp_record_in *record) {
     partition_take(of(base), record);
-    serve_one(ctx, of(base)); /* a full window pauses */
+    serve_one(ctx, of(base)); /* pauses the partition when its window is full */
 }
 
 static void on_end_reached(void *ctx, struct wp_consumer_partition *base) {
@@ -276,7 +276,7 @@ const struct wp_consumer_handler wp_pipeline_consumer_handler = {.assigned = on_
                                                                  .out_of_range = on_out_of_range,
                                                                  .offsets = on_offsets};
 
-/* ---- what the producer and the links say ---- */
+/* ---- callbacks of the producer and the links ---- */
 
 void wp_pipeline_delivered(void *ctx, void *token, const struct wp_report *report) {
     (void)ctx;

@@ -1,9 +1,8 @@
-/* The pipeline: a record from Kafka, to its confirmed answers (docs/architecture.md has the way,
- * docs/reliability.md the rules):
+/* The pipeline carries each record from Kafka to its confirmed answers. docs/architecture.md describes the
+ * way, docs/reliability.md the rules:
  *
- *   kafka/consumer -> partition's window (delivery/) -> call of the topic's function -> records ->
- * kafka/producer
- *                  -> confirmed -> floor -> commit
+ *   kafka/consumer -> the partition's window (delivery/) -> a call of the topic's function -> records
+ *                  -> kafka/producer -> confirmed -> floor -> commit
  *
  * One thread: the loop's. */
 #ifndef WP_PIPELINE_PIPELINE_H
@@ -20,7 +19,7 @@ struct wp_pipeline;
 enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
                             const struct wp_config *config, struct wp_stats *stats, struct wp_wire *wire,
                             struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
-/* Reads again what it hands to Redis of the configuration: when that changed before the first event. */
+/* Hands the settings to Redis anew: for a configuration that was changed after wp_pipeline_new. */
 void wp_pipeline_configure(struct wp_pipeline *pipeline);
 void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
                         struct wp_producer *producer);
@@ -30,13 +29,13 @@ extern const struct wp_consumer_handler wp_pipeline_consumer_handler; /* ctx: th
 void wp_pipeline_delivered(void *pipeline, void *token, const struct wp_report *report);
 void wp_pipeline_link_state(struct wp_pipeline *pipeline, enum wp_slot slot, bool ready);
 
-/* Redis does not know what it should (a host says so): rebuilds it from Kafka, unless that is under way. */
+/* Redis has lost its data (a host found that out): rebuilds it from Kafka, unless that is under way. */
 void wp_pipeline_recover(struct wp_pipeline *pipeline);
 
 /* True while this worker handles that partition. */
 bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, int32_t partition);
-/* Takes no more and adopts no partition; `idle` is called once when all that was taken is finished and
- * committed. */
+/* Takes no more events and adopts no partition; calls `idle` once, when all events that were taken are done
+ * and committed. */
 void wp_pipeline_stop(struct wp_pipeline *pipeline, void (*idle)(void *ctx), void *ctx);
 void wp_pipeline_free(struct wp_pipeline *pipeline); /* NULL is fine; run the loop once more afterwards */
 

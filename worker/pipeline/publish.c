@@ -57,8 +57,8 @@ size_t publisher_waiting(const struct publisher *publisher) {
     return publisher->count;
 }
 
-/* The producer takes headers in every case, so a record that might have to wait is sent with a copy of them.
- */
+/* The producer takes the headers even when it refuses the record, so it is given a copy: the record may have
+ * to wait and be sent again. */
 static enum sent try_send(struct publisher *publisher, struct wp_record *record) {
     struct wp_producer *producer = publisher->context->producer;
     struct wp_record sent = *record;
@@ -108,7 +108,7 @@ static enum sent send_cut(struct publisher *publisher, struct wp_record *record)
     return sent;
 }
 
-/* False: later. Otherwise the record is done with. */
+/* False: the producer cannot take it now. True: sent, or replaced by too_large. */
 static bool send_now(struct publisher *publisher, struct wp_record *record) {
     enum sent sent = try_send(publisher, record);
     if (sent == TOO_LARGE && record->topic == WP_TOPIC_DEAD_LETTER) {

@@ -1,4 +1,5 @@
-/* Owns the way from a function's answer to records, and their counts. The loop's thread. */
+/* From chunks of a function's reply to records, and the counts of what was answered. Calls the readers of the
+ * concerns (topic_table), wire/ and the publisher. The loop's thread. */
 #include "pipeline/records.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -35,7 +36,7 @@ static void count_assignment(struct wp_stats *stats, const struct wp_assignment 
     item->answers = true;
     if (wp_str_is(a->status, "assigned")) {
         stats->assigned++;
-        if (item->partition->row->topic != WP_TOPIC_ACQUIRE) /* it waited: measured by the slot's clock */
+        if (item->partition->row->topic != WP_TOPIC_ACQUIRE) /* the request had waited: by the slot's clock */
             wp_histogram_add(&stats->acquire_to_assignment, (int64_t)(a->startup_time_ms * 1000));
     } else if (wp_str_is(a->status, "rejected")) {
         stats->rejected++;
@@ -55,7 +56,7 @@ static void encode_and_send(struct records *records, struct item *item, const st
     if (of->topic == WP_TOPIC_ASSIGNMENT) count_assignment(records->context->stats, of->fields, item);
     wp_buf_reset(&records->value);
     wp_wire_encode(records->context->wire, of->topic, of->fields, &records->value);
-    /* A key that leaves no room for the answer gives way: the answer matters more. */
+    /* A key so long that the answer might not fit beside it is replaced by the id. */
     bool by_id = of->by_id || of->key.len == 0 || of->key.len > WP_KEY_MOST;
     struct wp_record record = {.topic = of->topic,
                                .key = by_id ? of->id : of->key,
@@ -97,7 +98,8 @@ static struct wp_record dead_letter(struct records *records, struct item *item, 
     add_number(headers, "offset", item->offset);
     add_header(headers, "reason", reason);
     add_number(headers, "attempts", attempts);
-    bool blank = p->row->topic == WP_TOPIC_ACQUIRE && !config->deadletter.payload; /* a claim may be in it */
+    /* An acquire may hold a claim, which is secret. */
+    bool blank = p->row->topic == WP_TOPIC_ACQUIRE && !config->deadletter.payload;
     if (blank) add_number(headers, "blanked_bytes", (int64_t)item->record->value.len);
     wp_log(WP_LOG_WARN, "dead_letter", "topic=%s partition=%d offset=%lld reason=%.*s", topic, p->base.number,
            (long long)item->offset, (int)reason.len, reason.ptr);
@@ -117,16 +119,16 @@ void records_dead_letter(struct records *records, struct item *item, struct wp_s
 }
 
 void records_replace(struct records *records, struct item *item, const char *reason) {
-    if (!item->record) { /* its event was forgotten, and will be handled again */
+    if (!item->record) { /* the event has left the window, and will be read again */
         (void)item_delivered(item, true);
         return;
     }
     struct wp_record record = dead_letter(records, item, wp_str(reason), 1);
     wp_delivery_mark_dead(item->partition->delivery, item->generation, item->offset);
-    publisher_send(records->publisher, &record); /* in the place of the answer: with its token */
+    publisher_send(records->publisher, &record); /* with the token of the record that it replaces */
 }
 
-/* An acquire has one answer, also when the function fails on it. */
+/* Every acquire is answered once, also one that is skipped because the function fails on it. */
 static void reject_skipped(struct records *records, struct item *item, struct wp_str reason) {
     union wp_event event;
     char text[256];
@@ -156,7 +158,7 @@ static void publish_dead_letter(struct records *records, struct wp_str reason, c
 
 /* ---- chunks ---- */
 
-struct chunk { /* being published: its records of events of the batch up to `applied` */
+struct chunk { /* being published: those of its records that events of the batch up to `applied` wait for */
     struct records *records;
     struct partition *p;
     const struct wp_batch *batch;

@@ -1,5 +1,6 @@
-/* A recovery: reads what Kafka tells (recover_logs.c) of requests (recover_requests.c), and hands it to
- * Redis. The loop's thread; a timer takes what has come. */
+/* A recovery: reads records (recover_logs.c), collects from them what is known of each request
+ * (recover_requests.c), and hands that to Redis. The loop's thread; a timer takes the records that have come.
+ */
 #include "pipeline/recover.h"
 #include <stdlib.h>
 #include "core/log.h"
@@ -15,8 +16,8 @@ struct recovery {
     struct wp_link *link;
     struct wp_wire *wire;
     uv_timer_t tick;
-    struct recover_logs *logs;         /* NULL unless they are read */
-    struct recover_requests *requests; /* NULL unless it is under way */
+    struct recover_logs *logs;         /* NULL unless the topics are being read */
+    struct recover_requests *requests; /* NULL unless a recovery is under way */
     int64_t covered_ms;                /* recover_logs_covered_ms */
     bool freed;
     int pins; /* the timer and a call */
@@ -43,7 +44,7 @@ static void on_handed_over(void *ctx, const redisReply *reply, const char *error
     bool good = reply && reply->type == REDIS_REPLY_INTEGER;
     if (good) r->leases += (size_t)reply->integer;
     if (r->freed) {
-        /* its requests are gone */
+        /* nothing more to do: the requests were freed */
     } else if (!good) {
         wp_log(WP_LOG_WARN, "recovery_failed", "reason=%s", why_not(reply, error));
         end(r);
@@ -58,7 +59,7 @@ static void on_handed_over(void *ctx, const redisReply *reply, const char *error
     if (--r->pins == 0) free(r);
 }
 
-/* The next rows; with the last ones it is done. */
+/* Sends the next rows; the call with the last ones says "end". */
 static void hand_over(struct recovery *r) {
     struct wp_buf rows = {0}, all = {0};
     char covered[32];
@@ -72,7 +73,7 @@ static void hand_over(struct recovery *r) {
     r->pins++;
     if (wp_link_call(r->link, "recover", args, 3, on_handed_over, r) != WP_OK) {
         r->pins--;
-        end(r); /* whoever waits for it asks again */
+        end(r); /* a partition that still needs it calls recovery_start again */
     }
     wp_buf_done(&rows);
     wp_buf_done(&all);

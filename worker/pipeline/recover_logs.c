@@ -1,5 +1,5 @@
-/* A partition that is ahead of the others waits, with what librdkafka has fetched of it: so records come in
- * the order of time, but for those of a batch. */
+/* Reads several partitions in the order of time: always the one whose last record is the oldest, a batch at a
+ * time. The others wait with what librdkafka has fetched of them. */
 #include "pipeline/recover_logs.h"
 #include <stdlib.h>
 #include "kafka/client.h"
@@ -86,7 +86,8 @@ static struct log *most_behind(const struct recover_logs *logs) {
     return found;
 }
 
-/* Records were deleted before the first that is left: what they said of a container nobody knows. */
+/* When the first record is not at offset 0, older ones were deleted, and with them what they said of
+ * containers. */
 static void see_first(struct recover_logs *logs, struct log *log, int64_t offset, int64_t at_ms) {
     if (log->begun) return;
     log->begun = true;
@@ -101,7 +102,7 @@ static void take_one(struct recover_logs *logs, struct log *log, const rd_kafka_
     } else if (message->err) {
         wp_log(WP_LOG_WARN, "recovery_read_failed", "topic=%s partition=%d reason=%s",
                rd_kafka_topic_name(log->handle), log->partition, rd_kafka_message_errstr(message));
-    } else if (!log->ended) { /* what came since is read by those who are to handle it */
+    } else if (!log->ended) { /* records after the end are for the ordinary consumers */
         log->at_ms = rd_kafka_message_timestamp(message, NULL);
         see_first(logs, log, message->offset, log->at_ms);
         take(ctx, log->topic, message, log->at_ms);

@@ -1,5 +1,5 @@
-/* Reads what a recovery needs: container-acquire, -assignment and -release, each partition from its first
- * record to where it ends now, the oldest records first. One thread. */
+/* Reads the topics that a recovery needs, container-acquire, -assignment and -release: each partition from
+ * its first record to its present end, the oldest records of all first. One thread. */
 #ifndef WP_PIPELINE_RECOVER_LOGS_H
 #define WP_PIPELINE_RECOVER_LOGS_H
 #include <librdkafka/rdkafka.h>
@@ -7,7 +7,7 @@
 
 struct recover_logs;
 
-/* Blocks while Kafka tells the partitions, 2 s at most. */
+/* Blocks until Kafka has listed the partitions, for 2 s at most each topic. */
 enum wp_err recover_logs_open(struct recover_logs **ret_logs, const struct wp_config *config,
                               struct wp_error *error) WP_MUST_CHECK;
 void recover_logs_close(struct recover_logs *logs); /* NULL is fine */
@@ -15,12 +15,12 @@ void recover_logs_close(struct recover_logs *logs); /* NULL is fine */
 /* at_ms: the record's time, by the broker. */
 typedef void (*recover_logs_take)(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message,
                                   int64_t at_ms);
-/* Takes of what has come, without waiting. True when all partitions were read to their ends. */
+/* Takes records that have come, without waiting. True when all partitions were read to their ends. */
 bool recover_logs_read(struct recover_logs *logs, recover_logs_take take, void *ctx);
 
-/* All records before that time were taken, ms. */
+/* All records before this time were taken, ms. */
 int64_t recover_logs_read_until_ms(const struct recover_logs *logs);
-/* From that time on nothing of container-assignment was deleted, ms; 0: nothing ever was. */
+/* Since this time no record of container-assignment was deleted, ms; 0: none ever was. */
 int64_t recover_logs_covered_ms(const struct recover_logs *logs);
 
 #endif

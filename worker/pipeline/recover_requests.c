@@ -1,4 +1,5 @@
-/* What a recovery has read of each request. */
+/* Owns the table of requests of a recovery: what the records say of each. Calls wire/ to decode them and
+ * pool/recover_calls.h for the rows. One thread. */
 #include "pipeline/recover_requests.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,12 +10,12 @@
 
 enum { SWEEP_LEAST = 1000 };
 
-struct request { /* times: of records, ms, 0: there was none */
+struct request { /* times are those of records, in ms; 0: there was no such record */
     char *id;    /* owned */
     int64_t asked_ms, assigned_ms, released_ms;
     int64_t over_ms;                    /* rejected or lost */
-    struct wp_buf acquire, acquire_key; /* the record's bytes; empty when it has ended */
-    struct wp_buf assignment, key;      /* as JSON, and the record's key; the same */
+    struct wp_buf acquire, acquire_key; /* the record's bytes; empty once the request has ended */
+    struct wp_buf assignment, key;      /* as JSON, and the record's key; empty once the request has ended */
     UT_hash_handle hh;
 };
 
@@ -22,7 +23,7 @@ struct recover_requests {
     const struct wp_config *config;
     struct wp_wire *wire;
     struct request *table; /* by id */
-    unsigned sweep_at;     /* so many of them, and those that are over are looked for */
+    unsigned sweep_at;     /* at this number of requests those that ended long ago are dropped */
     bool sorted;
 };
 
@@ -32,7 +33,8 @@ struct recover_requests *recover_requests_new(const struct wp_config *config, st
     return requests;
 }
 
-static void let_go(struct request *request) { /* of what only one that is on needs */
+/* Frees what only a request that has not ended needs. */
+static void let_go(struct request *request) {
     wp_buf_done(&request->acquire);
     wp_buf_done(&request->acquire_key);
     wp_buf_done(&request->assignment);
@@ -58,7 +60,7 @@ size_t recover_requests_count(const struct recover_requests *requests) {
     return HASH_COUNT(requests->table);
 }
 
-/* --- what was said of it ---------------------------------------------------------------------------------
+/* --- reading records ------------------------------------------------------------------------------------
  */
 
 static struct request *request_of(struct recover_requests *requests, const char *id) {
@@ -71,8 +73,8 @@ static struct request *request_of(struct recover_requests *requests, const char 
     return request;
 }
 
-/* When it had its last answer or was released, ms; 0: it waits or has a container. (A release that is not
- * answered, of one that waits, is still to be handled.) */
+/* When the request ended, by its last answer or its release, ms; 0: it waits or has a container. A release of
+ * a request that still waits does not count: it has not been handled yet. */
 static int64_t ended_ms(const struct request *request) {
     int64_t over = request->over_ms >= request->assigned_ms ? request->over_ms : 0;
     int64_t released =
@@ -92,7 +94,7 @@ static void take_assignment(struct recover_requests *requests, const rd_kafka_me
                *status = json_string_value(json_object_get(json, "status"));
     struct request *request = id && status ? request_of(requests, id) : NULL;
     if (request && strcmp(status, "assigned") == 0) {
-        /* A repeated answer is no new lease: an epoch is the time in us when the lease began. */
+        /* The lease began at its epoch (us), which a repeated answer repeats. */
         int64_t began_ms = json_integer_value(json_object_get(json, "lease_epoch")) / 1000;
         request->assigned_ms = began_ms > 0 && began_ms < at_ms ? began_ms : at_ms;
         wp_buf_reset(&request->assignment);
@@ -115,7 +117,7 @@ static void take_release(struct recover_requests *requests, const union wp_event
     free(id);
 }
 
-/* Of a request the first: a repeated one is the same request. */
+/* Keeps the first acquire of a request: later ones repeat it. */
 static void take_acquire(struct recover_requests *requests, const union wp_event *event,
                          const rd_kafka_message_t *message, int64_t at_ms) {
     char *id = wp_strndup(event->acquire.request_id);
@@ -137,7 +139,7 @@ void recover_requests_take(struct recover_requests *requests, enum wp_topic topi
     if (topic == WP_TOPIC_ASSIGNMENT)
         take_assignment(requests, message, at_ms);
     else if (wp_wire_decode(requests->wire, topic, bytes, &arena, &event, &error) != WP_OK)
-        ; /* it is a dead letter */
+        ; /* ignored: it went to dead-letter */
     else if (topic == WP_TOPIC_RELEASE)
         take_release(requests, &event, at_ms);
     else
@@ -145,12 +147,12 @@ void recover_requests_take(struct recover_requests *requests, enum wp_topic topi
     wp_arena_done(&arena);
 }
 
-/* Redis remembers a request for so long after its end. */
+/* True while Redis would still remember a request that ended then. */
 static bool is_remembered(const struct recover_requests *requests, int64_t ended, int64_t now_ms) {
     return ended > now_ms - requests->config->pool.request_ttl * 1000;
 }
 
-/* What is said of a request last, an answer or release, may be said again soon afterwards: so not at once. */
+/* Ended requests are not dropped at once, because their last record may be repeated soon afterwards. */
 void recover_requests_read_until(struct recover_requests *requests, int64_t at_ms) {
     struct request *request, *next;
     if (HASH_COUNT(requests->table) < requests->sweep_at) return;
@@ -162,7 +164,7 @@ void recover_requests_read_until(struct recover_requests *requests, int64_t at_m
     requests->sweep_at = 2 * HASH_COUNT(requests->table) + SWEEP_LEAST;
 }
 
-/* --- what Redis should know ------------------------------------------------------------------------------
+/* --- rows for Redis --------------------------------------------------------------------------------------
  */
 
 static void pack_waiting(const struct request *request, const union wp_event *acquire, int64_t now_ms,
@@ -173,7 +175,8 @@ static void pack_waiting(const struct request *request, const union wp_event *ac
     wp_pack_waiting(rows, &meta, acquire);
 }
 
-/* Also when it has expired just now: its holder is told then. */
+/* Adds the lease, also one that has expired just now, so that its holder hears of it. False: it ended long
+ * ago. */
 static bool pack_lease(const struct recover_requests *requests, const struct request *request,
                        struct wp_str tenant, int64_t now_ms, struct wp_buf *rows) {
     json_t *assignment = json_loadb(request->assignment.data, request->assignment.len, 0, NULL);
@@ -185,7 +188,7 @@ static bool pack_lease(const struct recover_requests *requests, const struct req
     return on;
 }
 
-/* False: nothing. */
+/* Adds the request's row. False: Redis needs to know nothing of it. */
 static bool pack(const struct recover_requests *requests, const struct request *request,
                  struct wp_buf *rows) {
     struct wp_arena arena = {0};
@@ -197,7 +200,7 @@ static bool pack(const struct recover_requests *requests, const struct request *
                                 &event, &error) == WP_OK;
     bool packed = true;
     if (!last_ms && request->assigned_ms) {
-        struct wp_str tenant = !asked                     ? WP_STR("") /* nobody else gets it */
+        struct wp_str tenant = !asked                     ? WP_STR("") /* matches no other tenant */
                                : event.acquire.tenant.ptr ? event.acquire.tenant
                                                           : WP_STR("default");
         packed = pack_lease(requests, request, tenant, now_ms, rows);
@@ -212,7 +215,7 @@ static bool pack(const struct recover_requests *requests, const struct request *
     return packed;
 }
 
-/* Of two that seem to have one container the younger has it. */
+/* Younger leases first: of two requests that seem to hold the same container the younger one does. */
 static int by_age(const struct request *a, const struct request *b) {
     return (a->assigned_ms < b->assigned_ms) - (a->assigned_ms > b->assigned_ms);
 }

@@ -1,4 +1,5 @@
-/* What a recovery has read of each request, and what of it Redis should know. One thread. */
+/* What a recovery has read of each request, and the rows that Redis gets of it. Calls pool/recover_calls.h
+ * for the rows. One thread. */
 #ifndef WP_PIPELINE_RECOVER_REQUESTS_H
 #define WP_PIPELINE_RECOVER_REQUESTS_H
 #include <librdkafka/rdkafka.h>
@@ -9,17 +10,17 @@ struct recover_requests;
 struct recover_requests *recover_requests_new(const struct wp_config *config, struct wp_wire *wire);
 void recover_requests_free(struct recover_requests *requests); /* NULL is fine */
 
-/* A record of container-acquire, -assignment or -release; at_ms: its time. One that cannot be read says
- * nothing. */
+/* Takes a record of container-acquire, -assignment or -release; at_ms: its time. A record that cannot be
+ * decoded is ignored. */
 void recover_requests_take(struct recover_requests *requests, enum wp_topic topic,
                            const rd_kafka_message_t *message, int64_t at_ms);
-/* All records before that time were taken, ms: who ended pool.request_ttl earlier is forgotten. So much is
- * kept at a time, however long the topics are. */
+/* All records before at_ms were taken: forgets the requests that ended more than pool.request_ttl before it.
+ * That bounds memory, however long the topics are. */
 void recover_requests_read_until(struct recover_requests *requests, int64_t at_ms);
 
 size_t recover_requests_count(const struct recover_requests *requests);
-/* Takes out as many as give so many rows of recover (pool/recover_calls.h), the youngest leases first, and
- * adds these. How many they are. */
+/* Takes out requests, the youngest leases first, until they have given `most` rows of the function recover
+ * (pool/recover_calls.h), and appends these rows. Returns their number. */
 uint32_t recover_requests_pack(struct recover_requests *requests, uint32_t most, struct wp_buf *rows);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct question { /* to the slot, about a partition that begins */
+struct question { /* about a partition that begins; lives until the decision is reported */
     const struct starter *starter;
     struct partition *p;
     unsigned generation;

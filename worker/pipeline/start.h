@@ -1,5 +1,5 @@
-/* Where a partition begins (delivery rule 6): what Kafka has answered, what the state slot says, and telling
- * the delivery core. The decision itself is delivery/begin.h's. The loop's thread. */
+/* Finds out where a partition begins (delivery rule 6): takes Kafka's answer, asks the state slot, and
+ * reports the decision of delivery/begin.h to the delivery core. The loop's thread. */
 #ifndef WP_PIPELINE_START_H
 #define WP_PIPELINE_START_H
 #include "pipeline/partition.h"
@@ -11,7 +11,7 @@ struct starter { /* embedded by the pipeline */
     void *ctx;
 };
 
-/* Kafka's answer about the partition is in p->base; error: NULL, or why there is none. Ends in
+/* Kafka's answer to the offset query is in p->base; error: NULL, or why there is no answer. Ends in
  * wp_delivery_begin, _block or _ask_again, now or later. */
 void start_partition(const struct starter *starter, struct partition *p, const char *error);
 

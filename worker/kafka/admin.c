@@ -8,8 +8,8 @@
 
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
-#define LIMIT_MS 1000   /* the embedded broker never says how large a message may be */
-#define BATCH_BYTES 100 /* max.message.bytes is of a batch: its own header goes off */
+#define LIMIT_MS 1000   /* librdkafka's mock broker never answers DescribeConfigs */
+#define BATCH_BYTES 100 /* max.message.bytes counts a batch with its header, which takes this much */
 
 struct admin {
     rd_kafka_t *rk;
@@ -46,7 +46,7 @@ static enum wp_err unreachable(struct admin *admin, rd_kafka_resp_err_t err, int
                    admin->brokers, timeout_ms, *admin->trouble ? admin->trouble : rd_kafka_err2str(err));
 }
 
-/* All topics: asking for one by its name would make it on a broker that makes topics on demand. */
+/* Lists all topics: asking for one by name would create it on a broker with auto.create.topics.enable. */
 static enum wp_err list_missing(struct admin *admin, const struct wp_config *config, int timeout_ms,
                                 bool *ret_missing, struct wp_error *error) {
     const rd_kafka_metadata_t *metadata;
@@ -71,8 +71,8 @@ static rd_kafka_NewTopic_t *new_topic(const struct wp_config *config, enum wp_to
         rd_kafka_NewTopic_new(name, (int)config->topics.partitions, replication, why, sizeof(why));
     free(name);
     if (!made) return NULL;
-    /* Refused only for NULL. Time-outs count from when the broker took a record, whatever a client's clock
-     * says. */
+    /* LogAppendTime: timeouts count from when the broker took a record, whatever the clock of its producer.
+     * (The call fails only for NULL arguments.) */
     if (wp_topics[topic].log_append_time)
         (void)rd_kafka_NewTopic_set_config(made, "message.timestamp.type", "LogAppendTime");
     if (wp_topics[topic].compacted) (void)rd_kafka_NewTopic_set_config(made, "cleanup.policy", "compact");
@@ -149,8 +149,8 @@ static bool any(const bool *missing) {
     return false;
 }
 
-/* The controller has made them; the brokers learn of it a moment later, and clients would be told "unknown
- * topic". */
+/* The controller has made the topics, but the brokers learn of it a moment later: until then clients would
+ * get "unknown topic". */
 static enum wp_err wait_until_known(struct admin *admin, const struct wp_config *config, int timeout_ms,
                                     struct wp_error *error) {
     int64_t end_us = wp_clock_us() + (int64_t)timeout_ms * 1000;
@@ -210,7 +210,7 @@ enum wp_err wp_admin_check(const struct wp_config *config, int timeout_ms, char 
     return err;
 }
 
-/* ---- what topics are set to ---- */
+/* ---- settings of topics ---- */
 
 static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const char *name) {
     size_t count = 0;
@@ -231,8 +231,8 @@ static void tell_each(rd_kafka_event_t *event, each_topic each, void *ctx) {
         if (!rd_kafka_ConfigResource_error(resources[i])) each(ctx, resources[i]);
 }
 
-/* Asks what the topics from first to the one before end are set to, and tells each that Kafka knows of within
- * a second. */
+/* Asks for the settings of the topics from `first` to before `end`, and calls `each` for those that Kafka
+ * describes within a second. */
 static enum wp_err describe_topics(const struct wp_config *config, int first, int end, each_topic each,
                                    void *ctx, struct wp_error *error) {
     struct admin admin;
@@ -260,7 +260,7 @@ static enum wp_err describe_topics(const struct wp_config *config, int first, in
     return WP_OK;
 }
 
-struct least { /* the smallest limit that was seen, and whose it is */
+struct least { /* the smallest limit seen, and its topic */
     int64_t *bytes;
     char **topic;
 };
@@ -280,7 +280,7 @@ enum wp_err wp_admin_message_limit(const struct wp_config *config, int64_t *ret_
     struct least least = {ret_bytes, ret_topic};
     *ret_bytes = INT64_MAX;
     *ret_topic = wp_strdup("");
-    /* Hosts and sweepers write container-event. */
+    /* container-event is an input, but hosts and sweepers write to it. */
     return describe_topics(config, WP_TOPIC_EVENT, WP_TOPICS, note_limit, &least, error);
 }
 

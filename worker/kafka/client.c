@@ -4,13 +4,13 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-/* Read from where the reader says, and learn where the log ends. */
+/* A reader chooses its own offsets, and is to see where the log ends. */
 static const char *const reader_properties[][2] = {{"group.id", "warmpool-reader"}, /* never joined */
                                                    {"group.instance.id", ""},
                                                    {"auto.offset.reset", "earliest"},
                                                    {"enable.partition.eof", "true"},
                                                    {NULL, NULL}};
-/* Positions rest on the log's end being told. */
+/* wp_consumer_partition.position needs the ends of logs. */
 static const char *const member_properties[][2] = {{"enable.partition.eof", "true"}, {NULL, NULL}};
 static const char *const none[][2] = {{NULL, NULL}};
 

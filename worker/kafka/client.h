@@ -1,6 +1,5 @@
-/* The one place that makes librdkafka clients, and a client on a loop: what blocks runs in the loop's thread
- * pool, and the client lives until the last of it has ended. The loop's thread, except where a function is
- * said to run in the pool or anywhere. */
+/* Makes every librdkafka client, and runs blocking requests of a client in the loop's thread pool: the client
+ * lives until the last of them has ended. Runs on the loop's thread, except where a comment names another. */
 #ifndef WP_KAFKA_CLIENT_H
 #define WP_KAFKA_CLIENT_H
 #include <librdkafka/rdkafka.h>
@@ -10,7 +9,7 @@
 
 enum wp_client_kind {
     WP_CLIENT_MEMBER,   /* of the consumer group */
-    WP_CLIENT_READER,   /* reads partitions that it is told, from its own offsets; is in no group */
+    WP_CLIENT_READER,   /* reads partitions that its user names, from offsets that it names; is in no group */
     WP_CLIENT_ADMIN,    /* asks about topics, and about the group's commits without being in it */
     WP_CLIENT_PRODUCER, /* idempotent */
 };
@@ -34,14 +33,15 @@ rd_kafka_t *wp_client_make(const struct wp_config *config, enum wp_client_kind k
 struct wp_client {
     uv_loop_t *loop;
     rd_kafka_t *rk; /* owned */
-    int works;      /* in the pool with this client, or waiting for a thread */
+    int works;      /* requests that run in the pool or wait for a thread of it */
     bool closing;   /* no further work is taken */
     uv_work_t destroy;
     void (*closed)(void *ctx);
     void *ctx;
 };
 
-/* Something that blocks. Embedded in what it needs and answers; freed by `done`. */
+/* A blocking request. Embedded as the first member of a struct with its arguments and results, which `done`
+ * frees. */
 struct wp_client_work {
     uv_work_t uv;
     struct wp_client *client;
@@ -53,8 +53,8 @@ struct wp_client_work {
 void wp_client_init(struct wp_client *client, uv_loop_t *loop, rd_kafka_t *rk); /* takes rk */
 /* `run` and `done` are set by the caller. Never for a client that is closing. */
 void wp_client_run(struct wp_client *client, struct wp_client_work *work);
-/* Destroys the librdkafka client in the pool when all its works have ended, then calls `closed`. Its group is
- * not left, and nothing is waited for that it has still to send. */
+/* Destroys the librdkafka client in the pool when all its works have ended, then calls `closed`. Does not
+ * leave the group, and does not wait for records that are still to be sent. */
 void wp_client_close(struct wp_client *client, void (*closed)(void *ctx), void *ctx);
 
 #endif

@@ -16,7 +16,7 @@ static const struct preset both_presets[] = {
     {"log_level", "4", 0},
     {"socket.nagle.disable", "true", 0},
     {"reconnect.backoff.max.ms", "500", 0},
-    /* New partitions are read, and no longer missed by those who write, within ten seconds. */
+    /* Readers and writers learn of new partitions within ten seconds. */
     {"topic.metadata.refresh.interval.ms", "5000", 0},
     {NULL, NULL, 0},
 };
@@ -26,15 +26,15 @@ static const struct preset consumer_presets[] = {
     {"enable.auto.commit", "false", 0},
     {"enable.auto.offset.store", "false", 0},
     {"auto.offset.reset", "error", 0},
-    /* range alone gives the same members one partition more of every topic. It stays as the second choice, so
-     * that a group changes over worker by worker. cooperative-sticky of 2.0.2 loses assignments. */
+    /* range gives the same members one partition more of every topic, so four workers get 12, 12, 6 and 6. It
+     * is listed second so that workers with the older setting can be in the same group. cooperative-sticky of
+     * librdkafka 2.0.2 loses assignments. */
     {"partition.assignment.strategy", "roundrobin,range", 0},
     {"session.timeout.ms", "10000", 0},
-    {"heartbeat.interval.ms", "500", 0}, /* how late a member hears that another one is gone */
+    {"heartbeat.interval.ms", "500", 0}, /* a member learns of a rebalance this late */
     {"fetch.wait.max.ms", "10", 0},
     {"fetch.error.backoff.ms", "50", 0},
-    /* Of one partition: what is fetched and not taken yet. It bounds memory, and what a restart reads again.
-     */
+    /* What is fetched and not yet taken of one partition: bounds memory, and what a restart reads again. */
     {"queued.min.messages", "2000", 0},
     {"queued.max.messages.kbytes", "2048", 0},
     /* The default stops fetching for 1 s whenever that bound is reached. */
@@ -45,19 +45,19 @@ static const struct preset consumer_presets[] = {
 static const struct preset producer_presets[] = {
     {"enable.idempotence", "true", 0},
     {"acks", "all", 0},
-    /* Measured: 0.2 ms a record instead of 1.5 with linger 1, and what waits for a request is batched anyway.
-     */
+    /* A record takes 0.2 ms instead of 1.5 ms with linger 1. Records that come while a request is under way
+     * are batched anyway. */
     {"linger.ms", "0", 0},
-    /* A broker that is away for longer fails the records; their partitions start again. */
+    /* When a broker is away for longer its records fail, and their partitions start again. */
     {"delivery.timeout.ms", "120000", 0},
     {"queue.buffering.max.messages", "200000", 0},
-    /* Answers may be far larger than what asks for them: a window of gets could hold a gigabyte. */
+    /* Answers may be far larger than their requests: those to a window of gets could take a gigabyte. */
     {"queue.buffering.max.kbytes", "65536", 0},
     {"partitioner", "murmur2_random", 0}, /* the same partition for a key as Java's producer */
     {NULL, NULL, 0},
 };
 
-/* librdkafka names its worst levels with the least numbers, as syslog does. */
+/* librdkafka's levels are those of syslog: the smallest number is the worst. */
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     enum wp_log_level ours = level <= 3   ? WP_LOG_ERROR
                              : level == 4 ? WP_LOG_WARN
@@ -66,7 +66,8 @@ static void log_line(const rd_kafka_t *rk, int level, const char *facility, cons
     wp_log(ours, "kafka_client", "client=%s facility=%s text=%s", rd_kafka_name(rk), facility, text);
 }
 
-/* librdkafka's own table of properties says whose they are: "name | C | range | ...". */
+/* True when only the other kind of client has the property: librdkafka's table of properties says "name | C |
+ * range | ...", with P for producer and C for consumer. */
 static bool belongs_to_other(const char *table, const char *key, bool consumer) {
     size_t len = strlen(key);
     for (const char *line = table; line; line = strchr(line, '\n')) {
@@ -114,8 +115,8 @@ static enum wp_err set_configured(rd_kafka_conf_t *conf, const struct wp_setting
     char *table = property_table();
     for (size_t i = 0; i < settings->count && !err; i++) {
         const struct wp_setting *setting = &settings->list[i];
-        /* A wrong value is refused by both; only the owner is given a right one, the other would log a
-         * warning. */
+        /* A property of the other kind is only checked: librdkafka would log a warning if this client had it.
+         */
         if (belongs_to_other(table, setting->key, consumer)) {
             rd_kafka_conf_t *scratch = rd_kafka_conf_new();
             err = set(scratch, setting->key, setting->value, error);

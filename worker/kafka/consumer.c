@@ -1,7 +1,7 @@
-/* The Kafka consumer: wakes up, takes batches from the partitions' own queues, hands them over. It owns the
- * client, the table of partitions and the handles. Every partition keeps its fetch queue to itself, so a
- * pause is a queue that is not drained: nothing prefetched is thrown away, and nothing is taken twice. The
- * loop's thread. */
+/* The Kafka consumer: when woken it takes batches from the partitions' queues and hands their records over.
+ * Owns the client, the table of partitions and the handles; calls all consumer files of kafka/. Each
+ * partition has a fetch queue of its own, and a paused partition's queue is not drained: so nothing
+ * prefetched is lost or taken twice. The loop's thread. */
 #include "kafka/consumer.h"
 #include <stdlib.h>
 #include "core/log.h"
@@ -25,14 +25,14 @@ struct wp_consumer {
     struct wp_offset_queries queries;
     struct wp_watch watch;
     rd_kafka_queue_t *queue;   /* rebalances, errors, commits: everything but messages */
-    rd_kafka_queue_t *leaving; /* the same while the group is left */
+    rd_kafka_queue_t *leaving; /* the same, while the consumer leaves the group; else NULL */
     rd_kafka_topic_t *topics[WP_TOPICS_IN];
     void (*closed)(void *ctx); /* when the group has been left */
     void *closed_ctx;
 
     struct wp_wakeup wakeup;
     uv_timer_t watch_timer;
-    int open_parts; /* the wakeup, this timer, the group's timer and the client */
+    int open_parts; /* not closed yet, of: the wakeup, this timer, the group's timer, the client */
 
     size_t cursor; /* the partition that goes first next time */
     rd_kafka_message_t **batch;
@@ -66,8 +66,8 @@ static void hand_over_error(struct wp_consumer *consumer, struct wp_consumer_par
         wp_watch_partition(&consumer->watch, p, taken->err);
 }
 
-/* Takes the list's records. The handler may pause the partition (the rest is held) or start it again (the
- * rest is stale) at any of them. */
+/* Takes ownership of the list's records. At each of them the handler may pause the partition (then the rest
+ * is held) or start it again (then the rest is stale and dropped). */
 static void hand_over(struct wp_consumer *consumer, struct wp_consumer_partition *p,
                       const struct wp_taken *list, size_t count) {
     uint64_t starts = p->starts;
@@ -98,7 +98,7 @@ static size_t hand_over_held(struct wp_consumer *consumer, struct wp_consumer_pa
     return count;
 }
 
-/* Copies at once: one message that is kept keeps its whole fetch response. */
+/* Copies the message, because librdkafka keeps its whole fetch response while one message of it is alive. */
 static void copy(struct wp_taken *taken, rd_kafka_message_t *message) {
     *taken = (struct wp_taken){.err = message->err, .offset = message->offset};
     if (!message->err) taken->record = wp_record_in_new(message);
@@ -108,7 +108,7 @@ static void copy(struct wp_taken *taken, rd_kafka_message_t *message) {
 static size_t take(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
     if (p->held_count > 0) return hand_over_held(consumer, p);
     if (rd_kafka_queue_length(p->queue) == 0) return 0;
-    /* Timeout 0: with any other it waits until the batch is full. */
+    /* With any timeout but 0 librdkafka waits until the batch is full. */
     ssize_t count = rd_kafka_consume_batch_queue(p->queue, 0, consumer->batch, consumer->batch_size);
     if (count <= 0) return 0;
     for (ssize_t i = 0; i < count; i++) copy(&consumer->taken[i], consumer->batch[i]);
@@ -126,14 +126,15 @@ static void serve_callbacks(struct wp_consumer *consumer) {
         wp_watch_error(&consumer->watch, message->err, rd_kafka_message_errstr(message));
         rd_kafka_message_destroy(message);
     }
-    if (!consumer->watch.fenced) wp_wakeup_again(&consumer->wakeup); /* then every poll gives an error */
+    /* More may wait. A fenced client gives an error at every poll, so its rest waits for the timer. */
+    if (!consumer->watch.fenced) wp_wakeup_again(&consumer->wakeup);
 }
 
 static bool takes(const struct wp_consumer_partition *p) {
     return p->state == WP_PARTITION_RUNNING && !p->paused;
 }
 
-/* Every partition has its batch in turn; what is left waits for the loop's next turn. */
+/* Takes a batch of each partition in turn; records beyond the budget wait for the loop's next turn. */
 static void take_all(struct wp_consumer *consumer) {
     size_t budget = TURN_BATCHES * consumer->batch_size, total = 0;
     bool more = false;
@@ -166,7 +167,8 @@ static void left(struct wp_consumer *consumer) {
     consumer->closed(consumer->closed_ctx);
 }
 
-/* The revocation that leaving brings, and the answers to the last commits, are callbacks of this queue. */
+/* Leaving the group revokes its partitions: that callback and those of the last commits come by this queue.
+ */
 static void serve_leaving(struct wp_consumer *consumer) {
     (void)rd_kafka_queue_poll_callback(consumer->leaving, 0);
     if (rd_kafka_consumer_closed(consumer->client.rk)) left(consumer);
@@ -205,8 +207,8 @@ static void on_woken(void *ctx) {
     if (!consumer->group.closing) take_all(consumer);
 }
 
-/* A fetch error is told once. Whether it is over shows in a record, at the log's end, or in a commit that is
- * taken: what is committed is committed again. */
+/* librdkafka reports a fetch error once. That it is over shows by a record, the log's end, or a commit that
+ * succeeds: so the partition's last commit is repeated. */
 static void probe_troubled(struct wp_consumer *consumer) {
     for (size_t i = 0; i < consumer->table.count; i++) {
         struct wp_consumer_partition *p = consumer->table.list[i];
@@ -222,7 +224,7 @@ static void on_watch(uv_timer_t *timer) {
     probe_troubled(consumer);
 }
 
-/* ---- what the parts tell ---- */
+/* ---- callbacks of the group, the queries and librdkafka ---- */
 
 static void count_partitions(struct wp_consumer *consumer) {
     consumer->stats->partitions = (int)consumer->table.count;
@@ -280,7 +282,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
     wp_watch_error(&consumer->watch, (rd_kafka_resp_err_t)err, reason);
 }
 
-/* ---- what the user asks ---- */
+/* ---- the user's calls ---- */
 
 const char *wp_consumer_cluster_id(const struct wp_consumer *consumer) {
     return consumer->queries.cluster_id;
@@ -404,8 +406,8 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
     return WP_OK;
 }
 
-/* The topics are made known before any partition is assigned: a partition can only be paused when its topic
- * is known. */
+/* Opens the topics before any partition is assigned, because librdkafka pauses only partitions of topics that
+ * it knows. */
 enum wp_err wp_consumer_subscribe(struct wp_consumer *consumer, struct wp_error *error) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WP_TOPICS_IN);
     for (int i = 0; i < WP_TOPICS_IN; i++) {

@@ -1,7 +1,6 @@
-/* The Kafka consumer of the input topics: manual offsets, manual starts, pause and resume on the loop's own
- * thread. It knows nothing of Redis: what to read and where to begin is decided by who uses it. One thread:
- * the loop's. librdkafka's queue wakes the loop through a non-blocking descriptor; a batch is taken without
- * waiting; a 100 ms timer polls too. No call blocks.
+/* The Kafka consumer of the input topics, with manual offsets, starts, pauses and resumes. Its user decides
+ * what to read and where to begin; the consumer knows nothing of Redis. One thread: the loop's. librdkafka's
+ * queues wake the loop (wakeup.h), and batches are taken without waiting: no call blocks.
  *
  * A partition's life: assigned (nothing is fetched) -> wp_consumer_query_offsets -> wp_consumer_start (seek,
  * resume) -> records, pause and resume -> revoked. There is one object for it: the user's, which begins with
@@ -29,15 +28,15 @@ struct wp_consumer_handler {
     /* Takes ownership of the record (wp_record_in_free). Never called for a partition that is paused or not
      * started. */
     void (*record)(void *ctx, struct wp_consumer_partition *p, struct wp_record_in *record);
-    /* Everything in the log was handed over, and p->position is further than the last record: only control
-     * records and aborted transactions came after it. Called when that is first seen, at each end. */
+    /* All records of the log were handed over, and p->position is now beyond the last one, because control
+     * records or aborted transactions follow it. Called once each time that such an end is reached. */
     void (*end_reached)(void *ctx, struct wp_consumer_partition *p);
-    /* After the records of one wake-up were handed over: send what they add up to. */
+    /* All records of one wake-up were handed over: the user sends its calls now. */
     void (*batch_end)(void *ctx);
-    /* The offset asked for does not exist: rule 6, "the topic was made anew". */
+    /* The offset that the partition was started at does not exist (rule 6). */
     void (*out_of_range)(void *ctx, struct wp_consumer_partition *p, const char *why);
-    /* The answer to wp_consumer_query_offsets for one partition, in p->committed, low and high; error is NULL
-     * when it went well, else why this partition is not known, and the other fields are as before. */
+    /* The answer to wp_consumer_query_offsets for one partition, in p->committed, low and high; error is
+     * NULL, or says why the query failed for this partition; the fields are unchanged then. */
     void (*offsets)(void *ctx, struct wp_consumer_partition *p, const char *error);
 };
 
@@ -57,9 +56,9 @@ const char *wp_consumer_cluster_id(const struct wp_consumer *consumer);
 /* Asks for commits and log ends off the loop; answered by handler->offsets, once for each partition. */
 void wp_consumer_query_offsets(struct wp_consumer *consumer, struct wp_consumer_partition *const *list,
                                size_t count);
-/* Seeks to offset (RD_KAFKA_OFFSET_BEGINNING too) and resumes. Also used to start again: what was prefetched
- * is dropped. It succeeds in the end, or the partition is revoked, or `out_of_range` says that there is no
- * such offset. */
+/* Seeks to offset (RD_KAFKA_OFFSET_BEGINNING too) and resumes. Also starts a running partition
+ * again, dropping what was prefetched. Tried until it succeeds, the partition is revoked, or `out_of_range`
+ * is called because there is no such offset. */
 void wp_consumer_start(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset);
 /* Idempotent. */
 void wp_consumer_pause(struct wp_consumer *consumer, struct wp_consumer_partition *p);
@@ -67,12 +66,12 @@ void wp_consumer_resume(struct wp_consumer *consumer, struct wp_consumer_partiti
 
 struct wp_commit {
     struct wp_consumer_partition *partition;
-    int64_t offset; /* the first one that is not finished */
+    int64_t offset; /* of the first event that is not done */
 };
 
-/* Asynchronous. Until the answer p->committing is true; then p->committed is the offset, unless it failed:
- * that is logged, and left to be tried again. Commits go out in the order of the calls, those made inside
- * `revoked` before the partitions are given back. */
+/* Asynchronous: p->committing is true until the answer comes. p->committed is the offset then, unless the
+ * commit failed: a failure is logged, and the user tries again. Commits go out in the order of the calls;
+ * those made inside `revoked` go out before the partitions are given back. */
 void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *list, size_t count);
 
 /* Takes no further record and adopts no further partition; those that are assigned can still commit. */

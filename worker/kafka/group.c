@@ -1,5 +1,5 @@
-/* Assignment, starts and commits of the consumer group. A partition is paused in librdkafka from its
- * assignment to its first start; later pauses only stop taking from its queue, see consumer.c. */
+/* Assignment, starts and commits. A partition is paused in librdkafka from its assignment to its first start;
+ * later pauses only stop taking from its queue (consumer.c). */
 #include "kafka/group.h"
 #include <stdlib.h>
 #include "core/log.h"
@@ -54,9 +54,9 @@ static void give(struct wp_group *group, enum wp_topic topic, int32_t number) {
                       group->wakeup);
 }
 
-/* Paused before the assignment, so that nothing is fetched, and after it, in case the assignment lifted the
- * pause. The offset only keeps librdkafka from looking up the group's commits, and from failing when there
- * are none. */
+/* Pauses before the assignment, so that nothing is fetched, and again after it, in case the assignment lifted
+ * the pause. The offset 0 only keeps librdkafka from looking up the group's commits, and from failing when
+ * there are none: wp_group_start seeks to the real one. */
 static void on_assign(struct wp_group *group, rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
         enum wp_topic topic = wp_partitions_topic(group->table, list->elems[i].topic);
@@ -119,7 +119,7 @@ struct seek {
     struct wp_client_work work;
     struct wp_group *group;
     rd_kafka_topic_partition_list_t *list;
-    struct { /* of each in the list, as it was when the seek began */
+    struct { /* of each partition in the list, as it was when the seek began */
         struct wp_consumer_partition *p;
         uint64_t assignment, starts;
     } * about;
@@ -128,16 +128,16 @@ struct seek {
 
 static void start_all(struct wp_group *group);
 
-/* Where the partition would go on if librdkafka forgot its prefetch. Held records are ours and count as
- * taken. */
+/* The offset to fetch from after librdkafka has dropped its prefetch. Held records were taken already. */
 static int64_t fetch_position(const struct wp_consumer_partition *p) {
     if (!p->fetching) return 0;
     if (p->held_count > 0) return p->held[p->held_count - 1].offset + 1;
     return p->position >= 0 ? p->position : p->start;
 }
 
-/* librdkafka gives a partition up when its offset is out of range; a seek is refused then. Assigning it again
- * helps, and with the eager protocol only the whole assignment can be set: the others go on where they are.
+/* After an offset out of range librdkafka stops the partition and refuses seeks; only a new assignment makes
+ * it fetch again. The eager protocol can only set the whole assignment: the other partitions go on where they
+ * are.
  */
 static void assign_again(struct wp_group *group, struct wp_consumer_partition *p) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -174,8 +174,7 @@ static void on_retry(uv_timer_t *timer) {
     start_all(timer->data);
 }
 
-/* A partition that was started again meanwhile, or that librdkafka is not ready for, still waits for a seek.
- */
+/* A partition that was started again meanwhile, or whose seek librdkafka refused, needs another seek. */
 static void seek_done(struct wp_client_work *work, bool wanted) {
     struct seek *seek = (struct seek *)work;
     struct wp_group *group = seek->group;
@@ -206,8 +205,8 @@ static void seek_done(struct wp_client_work *work, bool wanted) {
     group->user->started(group->ctx);
 }
 
-/* One seek for all partitions that wait for one. Resuming what is not paused would replay its prefetch, so
- * the first start pauses once more to be certain. */
+/* One seek for all partitions that wait for one. Resuming a partition that is not paused would replay its
+ * prefetch, so a first start pauses once more to be certain. */
 static void start_all(struct wp_group *group) {
     if (group->seeking || group->client->closing) return;
     struct seek *seek = wp_calloc(1, sizeof *seek);
@@ -251,6 +250,7 @@ void wp_group_start(struct wp_group *group, struct wp_consumer_partition *p, int
 
 /* ---- commits ---- */
 
+/* sure: err is certainly this partition's own. */
 static void note_commit(struct wp_group *group, const rd_kafka_topic_partition_t *item,
                         rd_kafka_resp_err_t err, bool sure) {
     enum wp_topic topic = wp_partitions_topic(group->table, item->topic);
@@ -284,8 +284,8 @@ static void commit(struct wp_group *group, const rd_kafka_topic_partition_list_t
     if (err) wp_group_committed(group, err, list);
 }
 
-/* librdkafka does not always say which partition of a commit was refused: after a failure each goes alone, so
- * that the others get theirs. */
+/* librdkafka does not always say which partition of a commit was refused. After a failure each partition gets
+ * a commit of its own, so that one does not keep the others from theirs. */
 void wp_group_commit(struct wp_group *group, rd_kafka_topic_partition_list_t *list) {
     bool alone = group->commit_error != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!alone) commit(group, list);

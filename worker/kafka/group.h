@@ -1,5 +1,5 @@
-/* The consumer group's side of a consumer: assignment and revocation, where a partition starts, commits. It
- * knows the client and the table of partitions, and its user by callbacks alone. The loop's thread. */
+/* The consumer's membership in its group: assignment and revocation, starts of partitions (seeks), commits.
+ * Calls the client and the table of partitions, and its user by callbacks alone. The loop's thread. */
 #ifndef WP_KAFKA_GROUP_H
 #define WP_KAFKA_GROUP_H
 #include "kafka/client.h"
@@ -19,16 +19,16 @@ struct wp_group {
     const struct wp_group_user *user;
     void *ctx;
     const struct wp_wakeup *wakeup;   /* borrowed; of the fetch queues */
-    uv_timer_t retry;                 /* of seeks that were refused */
+    uv_timer_t retry;                 /* tries refused seeks again */
     bool seeking;                     /* a seek is under way in the thread pool */
     rd_kafka_resp_err_t commit_error; /* of the latest commit: logged when it changes */
-    bool closing;                     /* nothing is taken on any more */
+    bool closing;                     /* no partition is adopted any more */
 };
 
 void wp_group_init(struct wp_group *group, const struct wp_config *config, struct wp_client *client,
                    struct wp_partitions *table, const struct wp_group_user *user, void *ctx,
                    const struct wp_wakeup *wakeup);
-/* librdkafka's callbacks, from polling on the loop; the opaque of the client's configuration is not used. */
+/* To be called from librdkafka's callbacks, which run when the loop polls. */
 void wp_group_rebalance(struct wp_group *group, rd_kafka_resp_err_t err,
                         rd_kafka_topic_partition_list_t *list);
 void wp_group_committed(struct wp_group *group, rd_kafka_resp_err_t err,
@@ -36,7 +36,7 @@ void wp_group_committed(struct wp_group *group, rd_kafka_resp_err_t err,
 void wp_group_start(struct wp_group *group, struct wp_consumer_partition *p, int64_t offset);
 /* Takes the list. */
 void wp_group_commit(struct wp_group *group, rd_kafka_topic_partition_list_t *list);
-/* Removes every partition and tells the user: lost. */
+/* Removes every partition and reports it to the user as lost. */
 void wp_group_abandon(struct wp_group *group);
 
 #endif

@@ -1,4 +1,4 @@
-/* Owns what stands in stats->kafka, and the table of errors that have an advice. */
+/* Owns stats->kafka and the classes and explanations of librdkafka's errors. */
 #include "kafka/health.h"
 #include <stdio.h>
 #include "core/log.h"

@@ -1,13 +1,14 @@
-/* Whether this worker can do its work with Kafka, and the policy for librdkafka's errors: which pass by
- * themselves, which somebody has to mend (said with the configuration key it is about), which need a new
- * client, and which are the end. Any number of clients report to one struct wp_stats. The loop's thread. */
+/* Whether this worker can do its work with Kafka, and the classes of librdkafka's errors: those that pass by
+ * themselves, those that an operator has to mend (explained with the configuration key), those that need a
+ * new client, and those that are final. Any number of clients report to one struct wp_stats. The loop's
+ * thread. */
 #ifndef WP_KAFKA_HEALTH_H
 #define WP_KAFKA_HEALTH_H
 #include <librdkafka/rdkafka.h>
 #include "core/config.h"
 #include "core/stats.h"
 
-/* Where a trouble comes from, the most telling first: its source alone takes it back. */
+/* The source of a trouble, which alone may end it. The first one in this order is shown as the reason. */
 enum wp_trouble {
     WP_TROUBLE_FENCED,     /* another worker has this one's id */
     WP_TROUBLE_BROKERS,    /* they do not answer */
@@ -18,11 +19,12 @@ enum wp_trouble {
     WP_TROUBLES,
 };
 
-/* reason NULL or empty: it is over. stats->kafka follows; a change is logged once. */
+/* Sets the source's trouble; reason NULL or empty: it is over. Updates stats->kafka and logs each change
+ * once. */
 void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason);
 
 enum wp_fault {
-    WP_FAULT_PASSING, /* over by itself: brokers away, no leader for the moment */
+    WP_FAULT_PASSING, /* ends by itself: brokers away, no leader for the moment */
     WP_FAULT_REFUSED, /* Kafka refuses until somebody changes something: rights, sizes */
     WP_FAULT_CLIENT,  /* the client is unusable: a new one takes its place */
     WP_FAULT_FENCED,  /* another member has the same group.instance.id: final for this worker */

@@ -1,5 +1,5 @@
-/* Commits and log ends of partitions. One partition's error is its own: a partition without a leader is told
- * at once, and a broker that does not answer in time is not asked again in the same query. */
+/* Commits and log ends of partitions. An error of one partition does not concern the others: one without a
+ * leader fails at once, and a broker that does not answer in time is not asked again in the same query. */
 #include "kafka/offset_query.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Owns the table of assigned partitions, their fetch queues and what is held back of them. */
+/* Owns the table of assigned partitions, their fetch queues and the records that are held. */
 #include "kafka/partitions.h"
 #include <stdlib.h>
 #include "core/buf.h"

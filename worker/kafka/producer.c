@@ -1,7 +1,6 @@
-/* The Kafka producer. It owns the current client, and retired ones until their last delivery report has come:
- * a fatal error retires a client, purges it and makes a new one. librdkafka's queues wake the loop through
- * one descriptor. The loop's thread; only metadata requests and the end of a client run in the thread pool,
- * because they block. */
+/* The Kafka producer. A fatal error retires the current client, purges it and makes a new one; retired
+ * clients live until their last delivery report. Owns all of these clients and the wakeup. The loop's thread;
+ * only metadata requests and the destruction of a client run in the thread pool, because they block. */
 #include <stdlib.h>
 #include "core/clock.h"
 #include "core/log.h"
@@ -14,7 +13,7 @@
 #define BACKOFF_MAX_MS 10000
 #define METADATA_TIMEOUT_MS 5000
 #define METADATA_AGAIN_MS 1000 /* until all topics are known */
-#define METADATA_FRESH_MS 5000 /* afterwards: partitions are added to topics that are in use */
+#define METADATA_FRESH_MS 5000 /* afterwards, because partitions may be added to topics */
 #define FLUSH_STEP_MS 10
 
 struct client {
@@ -37,7 +36,7 @@ struct wp_producer {
     size_t pending;
     int32_t partitions[WP_TOPICS];
     char refusals[WP_TOPICS][300]; /* why the latest record of a topic was refused; empty: it was taken */
-    char broken[300];              /* why a new client would not do better: a right is missing */
+    char broken[300];              /* a fatal error that a new client would meet, too; empty: none */
     struct wp_wakeup wakeup;
     int open_parts; /* the wakeup, and the clients that are not destroyed yet */
     int64_t backoff_ms;
@@ -65,7 +64,7 @@ static void close_client(struct client *client) {
     wp_client_close(&client->base, on_client_closed, client);
 }
 
-/* ---- what becomes of records ---- */
+/* ---- ends of records ---- */
 
 static void say_troubles(struct wp_producer *producer) {
     const char *reason = producer->broken;
@@ -136,10 +135,10 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
     say_troubles(producer);
 }
 
-/* ---- making one ---- */
+/* ---- making a client ---- */
 
 static void open_topics(struct client *client, const struct wp_config *config) {
-    /* Inputs, too: hosts and sweepers publish events. */
+    /* All topics, inputs included: hosts and sweepers publish container-event. */
     for (int i = 0; i < WP_TOPICS; i++) {
         rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(client->base.rk);
         rd_kafka_topic_conf_set_opaque(conf, (void *)(uintptr_t)i);
@@ -179,7 +178,7 @@ static void ask_run(struct wp_client_work *work) {
     struct partitions_query *query = (struct partitions_query *)work;
     const struct client *client = (const struct client *)work->client;
     const rd_kafka_metadata_t *metadata;
-    /* 0: of the topics opened here, all in one request. */
+    /* 0: the topics that this client has opened, in one request. */
     if (rd_kafka_metadata(work->client->rk, 0, NULL, &metadata, METADATA_TIMEOUT_MS)) return;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         for (int t = 0; t < WP_TOPICS; t++) {
@@ -214,7 +213,8 @@ static void ask_partitions(struct wp_producer *producer) {
 
 /* ---- rebuilding ---- */
 
-/* What is queued or in flight is reported as failed, once each, while the client is polled on its way out. */
+/* Purges the client: its queued and in-flight records are reported as failed, once each, by the polls that
+ * follow. */
 static void retire(struct wp_producer *producer) {
     struct client *client = producer->current;
     producer->current = NULL;

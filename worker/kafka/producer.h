@@ -1,6 +1,6 @@
 /* The Kafka producer: idempotent, acks=all. Each record has one delivery report, on the loop's thread. A
- * fatal error rebuilds the producer; what was under way then is reported as failed, and the pipeline starts
- * its partitions again. */
+ * fatal error rebuilds the client; the records under way are reported as failed, and the pipeline starts
+ * their partitions again. */
 #ifndef WP_KAFKA_PRODUCER_H
 #define WP_KAFKA_PRODUCER_H
 #include <librdkafka/rdkafka.h>
@@ -29,27 +29,26 @@ struct wp_record {
     struct wp_str traceparent;   /* copied into the header of that name; len 0: none */
     rd_kafka_headers_t *headers; /* further headers (dead-letter); taken, may be NULL */
     int32_t partition;           /* -1: by the key's hash (murmur2, as Java's default) */
-    void *token;                 /* handed to `delivered`; NULL: nobody waits for it */
+    void *token;                 /* handed to `delivered`; NULL: no report wanted */
 };
 
-/* Takes record->headers in every case. WP_ERR_KAFKA with a full queue or a producer being rebuilt: nothing
- * was sent and no report comes; try again later. WP_ERR_DATA: larger than kafka.message.max.bytes, trying
- * again is no use. */
+/* Takes record->headers in every case. After an error nothing was sent and no report comes. WP_ERR_KAFKA: the
+ * queue is full or the client is being rebuilt, try again later. WP_ERR_DATA: larger than
+ * kafka.message.max.bytes, do not try again. */
 enum wp_err wp_producer_send(struct wp_producer *producer, struct wp_record *record,
                              struct wp_error *error) WP_MUST_CHECK;
-/* kafka.* was changed: a new client takes the place of the current one, whose records under way fail. */
+/* For a changed kafka.*: replaces the current client, whose records under way fail. */
 void wp_producer_renew(struct wp_producer *producer);
 /* Records handed over and not reported yet. */
 size_t wp_producer_pending(const struct wp_producer *producer);
-/* Partitions of a topic, 0 until it is known, at most some seconds old; never blocks. For the partition of a
- * host's commands. */
+/* The number of partitions of a topic, some seconds old at most; 0: not known yet. Never blocks. */
 int32_t wp_producer_partitions(struct wp_producer *producer, enum wp_topic topic);
 /* Blocks until all is reported or the time is over; returns what is left. */
 size_t wp_producer_flush(struct wp_producer *producer, int timeout_ms);
-/* No report comes any more for what is pending: flush first. NULL is fine; run the loop once more afterwards.
- * The configuration given to wp_producer_new is borrowed until then. */
+/* Pending records get no report any more: flush first. NULL is fine; run the loop once more afterwards. The
+ * configuration given to wp_producer_new is borrowed until then. */
 void wp_producer_free(struct wp_producer *producer);
-/* The client of this moment, NULL while it is rebuilt: for tests that make it fail. Borrowed. */
+/* The current client, NULL while it is rebuilt; borrowed. For tests that make it fail. */
 rd_kafka_t *wp_producer_client(struct wp_producer *producer);
 
 #endif

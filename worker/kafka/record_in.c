@@ -4,7 +4,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-enum { TRACE_MAX = 512 }; /* a trace header has 55 bytes; what is far longer is none and is not kept */
+enum { TRACE_MAX = 512 }; /* a traceparent has 55 bytes: a header that is far longer is ignored */
 
 static size_t count_headers(rd_kafka_headers_t *headers, size_t *ret_bytes) {
     const char *name;

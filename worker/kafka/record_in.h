@@ -1,5 +1,5 @@
-/* A record that was read from Kafka, as a copy of our own: one allocation that does not keep librdkafka's
- * fetch response (a megabyte, for one message of it) in memory. Any thread. */
+/* A copy of a record that was read from Kafka, in one allocation. A message of librdkafka's would keep its
+ * whole fetch response in memory, up to a megabyte. Any thread. */
 #ifndef WP_KAFKA_RECORD_IN_H
 #define WP_KAFKA_RECORD_IN_H
 #include <librdkafka/rdkafka.h>

@@ -1,4 +1,4 @@
-/* Health of the consumer's Kafka and lag of its partitions. What blocks runs in the thread pool. */
+/* Health of the consumer's Kafka and lag of its partitions. Requests that block run in the thread pool. */
 #include "kafka/watch.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,17 +47,18 @@ void wp_watch_left(struct wp_watch *watch) {
     watch->left_ms = uv_now(watch->client->loop);
 }
 
-/* Whatever keeps it out, also what no error says: a worker that is in no group consumes nothing. */
+/* A worker that is not in the group consumes nothing, so it is not ready, whether or not an error says why.
+ */
 static void check_joined(struct wp_watch *watch) {
     if (watch->joined || watch->left_ms == 0 || *watch->stats->kafka_troubles[WP_TROUBLE_GROUP]) return;
     if (uv_now(watch->client->loop) - watch->left_ms > REJOIN_MS)
         not_joined(watch, "it was left for a rebalance and could not be joined again since");
 }
 
-struct rival { /* asks who has our id in the group */
+struct rival { /* a request for the other member of the group that has our id */
     struct wp_client_work work;
     struct wp_watch *watch;
-    char group[128], id[80], host[128]; /* host: of the other, empty when it is not known */
+    char group[128], id[80], host[128]; /* host: the other member's; empty: not known */
 };
 
 static void fenced(struct wp_watch *watch, const char *rival) {
@@ -97,7 +98,7 @@ static void rival_done(struct wp_client_work *work, bool wanted) {
     free(rival);
 }
 
-/* It never joins again: two of one id would fence each other for ever. */
+/* A fenced worker never joins again: two workers with one id would fence each other for ever. */
 static void on_fenced(struct wp_watch *watch) {
     if (watch->fenced) return;
     watch->fenced = true;
@@ -114,7 +115,7 @@ static void on_fenced(struct wp_watch *watch) {
 
 /* ---- errors ---- */
 
-/* Errors of one connection are only remembered: another broker may do. */
+/* Errors of a single connection are only remembered, because another broker may answer. */
 void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char *reason) {
     char text[REASON_MAX];
     if (err == RD_KAFKA_RESP_ERR__FATAL) {
@@ -212,7 +213,7 @@ static void probe_start(struct wp_watch *watch) {
 
 /* ---- lag ---- */
 
-/* The log's end is as fresh as the latest fetch; before the first fetch it is the one that was asked for. */
+/* The log's end is that of the latest fetch, or of the offset query before the first fetch. */
 static int64_t lag_of(const struct wp_watch *watch, const struct wp_consumer_partition *p) {
     int64_t low = -1, high = -1;
     (void)rd_kafka_get_watermark_offsets(watch->client->rk, watch->table->names[p->topic], p->number, &low,

@@ -1,5 +1,5 @@
-/* How the consumer's Kafka is: whether brokers, topics and the group are there, and how far behind the
- * partitions are. The loop's thread. */
+/* Watches the consumer's Kafka: whether brokers, topics and the group are available (health.h), and the lag
+ * of the partitions. The loop's thread. */
 #ifndef WP_KAFKA_WATCH_H
 #define WP_KAFKA_WATCH_H
 #include "kafka/client.h"
@@ -12,7 +12,7 @@ struct wp_watch {
     struct wp_stats *stats;            /* kafka and lag are kept up to date */
     const struct wp_config *config;    /* borrowed */
     bool probing, fenced, joined;
-    uint64_t left_ms;  /* loop time at which the group was left, to be joined again */
+    uint64_t left_ms;  /* loop time of the latest revocation; 0: none yet */
     char trouble[256]; /* the latest connection error, as the reason when all brokers are down */
 };
 
@@ -20,11 +20,11 @@ void wp_watch_init(struct wp_watch *watch, struct wp_client *client, const struc
                    struct wp_stats *stats, const struct wp_config *config);
 /* An error of the client as a whole: from librdkafka's error callback, or from polling. */
 void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char *reason);
-/* An error, or the end of one, of one partition: concerns that partition alone. */
+/* An error of one partition alone; RD_KAFKA_RESP_ERR_NO_ERROR: it is over. */
 void wp_watch_partition(struct wp_watch *watch, struct wp_consumer_partition *p, rd_kafka_resp_err_t err);
 void wp_watch_joined(struct wp_watch *watch); /* partitions, or none, were assigned */
 void wp_watch_left(struct wp_watch *watch);   /* they were revoked: the group will be joined again */
-/* Every second: measures the lag, and asks the brokers how they are. */
+/* To be called every second: measures the lag, and asks the brokers for metadata. */
 void wp_watch_tick(struct wp_watch *watch);
 
 #endif

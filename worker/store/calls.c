@@ -1,4 +1,4 @@
-/* The queue of calls under way: what is sent for a call, and what happens when it is answered. */
+/* The queue of calls under way: sends a call, and reports its answer. */
 #include "store/calls.h"
 #include <stdlib.h>
 #include "core/buf.h"
@@ -94,7 +94,7 @@ static void on_reply(redisAsyncContext *redis, void *reply, void *data) {
     if (reply && calls->redis == redis) calls->ended(calls->ctx, reply);
 }
 
-/* hiredis frees an answer when its callback returns, so it is copied to outlive it. */
+/* A copy that outlives the callback: hiredis frees its reply when the callback returns. */
 static redisReply *copy_reply(const redisReply *from) {
     redisReply *to = calloc(1, sizeof *to);
     if (!to) wp_bug("out of memory", __FILE__, __LINE__);

@@ -1,6 +1,6 @@
-/* The calls of Redis functions under way on a link's connection, in the order sent. With redis.wait_replicas
- * the answer to a call that writes is kept back until enough replicas have the change. Tells by callbacks,
- * and knows nothing of how the connection is made. One thread: the loop's. */
+/* The queue of calls of Redis functions under way on a link's connection, in the order sent. With
+ * redis.wait_replicas the answer to a call that writes is kept back until enough replicas have the change.
+ * Reports by callbacks; does not make or own the connection. One thread: the loop's. */
 #ifndef WP_STORE_CALLS_H
 #define WP_STORE_CALLS_H
 #include <hiredis/async.h>
@@ -16,12 +16,13 @@ struct wp_calls {
     const struct wp_config *config; /* borrowed, as all of these */
     enum wp_slot slot;
     const char *root;   /* the key that every function takes */
-    const char *reason; /* why the connection is lost, at any time; empty: it is not known */
+    const char *reason; /* the owner keeps it up to date: why the connection is lost; empty: not known */
     struct wp_stats *stats;
-    /* A call was answered; its caller hears of it next. gap: the slot asks, for the first time since a call
-     * was acknowledged, how much time has passed: any call that is sent now says it. */
+    /* A call was answered, before its caller is called. gap: the slot refused it with TIMEGAP, for the first
+     * time since a call was acknowledged: it needs to be told how much time has passed, which any call does.
+     */
     void (*answered)(void *ctx, const char *function, const redisReply *reply, bool gap);
-    /* Its caller has heard of it. Not called for an answer of a connection that was closed meanwhile. */
+    /* The same answer, after its caller was called; not when the connection was closed meanwhile. */
     void (*ended)(void *ctx, const redisReply *reply);
     /* Too few replicas have a change: the connection is to be dropped. */
     void (*unreplicated)(void *ctx, const char *why);
@@ -30,7 +31,7 @@ struct wp_calls {
     redisAsyncContext *redis; /* NULL: no calls are taken */
     struct redis_call *oldest, *youngest;
     int64_t acked_us; /* when the last acknowledged call that writes was sent; 0: there was none */
-    int64_t gap_us;   /* Redis' clock when it refused a call since then because of the time; 0: it did not */
+    int64_t gap_us;   /* Redis' clock in a TIMEGAP refusal since then; 0: there was none */
 };
 
 void wp_calls_open(struct wp_calls *calls, redisAsyncContext *redis); /* calls are taken from now on */
@@ -41,11 +42,12 @@ enum wp_err wp_calls_send(struct wp_calls *calls, const char *function, const st
                           size_t count, wp_calls_reply reply, void *ctx) WP_MUST_CHECK;
 /* When the oldest call under way was sent; 0: there is none. */
 int64_t wp_calls_oldest_us(const struct wp_calls *calls);
-/* The first argument of the functions that take the time (redis/frame.lua): the microseconds since the last
- * acknowledged call that writes was sent, and, after a refusal because of the time, which one. Empty before
- * the first call. Borrows from buffer, of 48 bytes. */
+/* The first argument of timed functions (redis/frame.lua): the microseconds since the last acknowledged call
+ * that writes was sent and, after a TIMEGAP refusal, the number in it. Empty before the first acknowledged
+ * call. Borrows from buffer, of 48 bytes. */
 struct wp_str wp_calls_elapsed(const struct wp_calls *calls, char *buffer, size_t size);
-/* Whether the slot refused the call because of the time: then the next one says how much has passed. */
+/* True when the reply is a TIMEGAP refusal; notes it, so that the next call tells how much time has passed.
+ */
 bool wp_calls_note_gap(struct wp_calls *calls, const redisReply *reply);
 
 #endif

@@ -1,4 +1,4 @@
-/* Owns how the columns of a batch are put together. Pure. */
+/* Puts the columns of a batch together. Pure. */
 #include "store/columns.h"
 
 void wp_columns_begin(struct wp_columns *columns, unsigned count) {

@@ -1,5 +1,5 @@
-/* A batch of events as a topic's function takes it (redis/README.md): one MessagePack array a column. A topic
- * whose events come as rows has one column, of rows. */
+/* A batch of events in the form that a topic's function takes (redis/README.md): a MessagePack array for each
+ * column. Topics whose events are sent as rows have a single column of rows. */
 #ifndef WP_STORE_COLUMNS_H
 #define WP_STORE_COLUMNS_H
 #include "store/event_args.h"
@@ -10,7 +10,7 @@ struct wp_columns { /* zero-initialised is valid and empty */
     unsigned used;  /* columns */
     struct wp_buf columns[WP_COLUMNS_MAX];
     uint32_t counts[WP_COLUMNS_MAX];
-    struct { /* words of a dictionary by their hash: where they are in its column */
+    struct { /* words of a dictionary, by their hash: where each is in the dictionary's column */
         size_t from, len;
         uint32_t number; /* from 1; 0: none */
     } words[WP_COLUMNS_WORDS];
@@ -19,10 +19,11 @@ struct wp_columns { /* zero-initialised is valid and empty */
 /* Empties it. */
 void wp_columns_begin(struct wp_columns *columns, unsigned count);
 void wp_columns_done(struct wp_columns *columns);
-/* One more value of that column, which the caller packs into the buffer. */
+/* Counts one more value of that column, which the caller packs into the returned buffer. */
 struct wp_buf *wp_columns_value(struct wp_columns *columns, unsigned column);
-/* A dictionary's column: the number, from 1, of the word that the caller has packed into it from `from` on
- * (not by wp_columns_value). A word may stand there more than once. */
+/* For a dictionary's column: the caller has packed a word into its buffer at `from` (not by
+ * wp_columns_value). Returns the word's number, from 1. A word that is there already is removed again, if its
+ * hash finds it: a word may be in a dictionary more than once. */
 uint32_t wp_columns_word(struct wp_columns *columns, unsigned column, size_t from);
 size_t wp_columns_bytes(const struct wp_columns *columns); /* about what wp_columns_end will add */
 void wp_columns_end(const struct wp_columns *columns, struct wp_buf *out);

@@ -1,4 +1,4 @@
-/* Owns how a synchronous connection to Redis is made. */
+/* Makes synchronous connections to Redis. */
 #include "store/connect.h"
 #include "core/buf.h"
 #include "store/tls.h"

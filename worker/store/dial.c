@@ -1,4 +1,4 @@
-/* From a name to a connection on the loop. */
+/* Opens connections: see dial.h. */
 #include "store/dial.h"
 #include <arpa/inet.h>
 #include <hiredis/adapters/libuv.h>
@@ -16,7 +16,7 @@ static redisAsyncContext *attach(struct wp_dial *dial, redisAsyncContext *redis,
     return NULL;
 }
 
-/* host: an address, not a name: nothing here waits. */
+/* host: an address, not a name, so that this does not block. */
 static void connect_to(struct wp_dial *dial, const char *host) {
     struct wp_error error = {0};
     redisAsyncContext *redis =
@@ -31,7 +31,7 @@ static void connect_to(struct wp_dial *dial, const char *host) {
     }
 }
 
-/* The next of a name's addresses at each try: one of them may be of a server that is gone. */
+/* Takes another one of a name's addresses at each try, because one may belong to a server that is gone. */
 static const struct addrinfo *choose(struct wp_dial *dial, const struct addrinfo *found) {
     unsigned count = 0;
     for (const struct addrinfo *each = found; each; each = each->ai_next) count++;
@@ -74,7 +74,7 @@ static bool is_address(const char *host) {
     return inet_pton(AF_INET, host, &ignored) == 1 || inet_pton(AF_INET6, host, &ignored) == 1;
 }
 
-/* Names are resolved anew each time: after a failover the same name leads elsewhere. */
+/* The name is resolved for each try: after a failover it may lead to another server. */
 void wp_dial_start(struct wp_dial *dial) {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     wp_assert(!dial->resolving);

@@ -1,5 +1,5 @@
-/* Opens a link's connections: resolves the name of redis.url off the loop, connects to one of its addresses,
- * and begins TLS. Tells by callbacks, and keeps no connection. One thread: the loop's. */
+/* Opens a link's connections: resolves the host name of redis.url off the loop, connects to one of its
+ * addresses and begins TLS. Passes the connection to a callback and keeps none. One thread: the loop's. */
 #ifndef WP_STORE_DIAL_H
 #define WP_STORE_DIAL_H
 #include <hiredis/async.h>
@@ -11,7 +11,7 @@ struct wp_dial {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed, as this */
     const struct wp_redis_url *url;
-    /* Owned by the receiver, which sets its callbacks. It is still connecting. */
+    /* redis is owned by the callee, which sets its callbacks. It is still connecting. */
     void (*opened)(void *ctx, redisAsyncContext *redis);
     void (*failed)(void *ctx, const char *why);
     void (*closed)(void *ctx); /* after wp_dial_close: the struct may go */
@@ -20,10 +20,10 @@ struct wp_dial {
     uv_getaddrinfo_t resolve;
     bool resolving; /* resolve is under way */
     bool closing;
-    unsigned tries; /* of addresses that a name has */
+    unsigned tries; /* counts connection attempts: chooses among a name's addresses */
 };
 
-/* The name is still being resolved for a try before: no other may start. */
+/* True while the name is being resolved for an earlier wp_dial_start: no other one may begin. */
 bool wp_dial_busy(const struct wp_dial *dial);
 /* Calls opened or failed, now or later. */
 void wp_dial_start(struct wp_dial *dial);

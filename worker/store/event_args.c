@@ -1,4 +1,4 @@
-/* Owns the common beginning of an event's arguments. Pure. */
+/* Packs common parts of an event's arguments. Pure. */
 #include "store/event_args.h"
 
 void wp_pack_optional_int(struct wp_buf *out, int64_t value) {

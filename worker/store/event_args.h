@@ -1,4 +1,4 @@
-/* How an event is handed to a Redis function (redis/README.md): what is the same in all of them. */
+/* Common parts of the arguments by which an event is handed to a Redis function (redis/README.md). */
 #ifndef WP_STORE_EVENT_ARGS_H
 #define WP_STORE_EVENT_ARGS_H
 #include "core/pack.h"
@@ -7,11 +7,12 @@
 struct wp_meta { /* of one consumed record */
     int64_t offset;
     int64_t record_age_ms; /* since the broker appended it, -1: not known */
-    int64_t age_us;        /* how long ago it was taken */
+    int64_t age_us;        /* since this worker took it */
     struct wp_str key, traceparent;
 };
 
-/* A record's key that is longer is not kept for later records about the same request: its id takes its place.
+/* A longer key of a record is not kept for later records about the same request: they get its id as their
+ * key.
  */
 enum { WP_KEY_MOST = 64000 };
 

@@ -9,7 +9,7 @@ struct wp_function {
     enum wp_slot slot;
     const char *name;
     bool read_only; /* FCALL_RO */
-    bool timed;     /* its first argument is how much time has passed (redis/README.md) */
+    bool timed;     /* its first argument is wp_calls_elapsed (redis/README.md) */
 };
 
 /* A name that is not in the table is a bug. */

@@ -1,4 +1,4 @@
-/* The steps of a greeting, each sent when the one before is answered. */
+/* The steps of a greeting; each is sent when the one before was answered. */
 #include "store/greeting.h"
 #include "core/log.h"
 #include "store/library.h"
@@ -10,17 +10,17 @@ enum { LOADS_MAX = 5 };
 static void next_library(struct wp_greeting *greeting);
 static void check_replicas(struct wp_greeting *greeting);
 
-/* Whether the greeting does not go on after this answer. doing: what was tried. */
+/* True when the greeting ends with this answer. doing: what was tried, for the message. */
 static bool failed(struct wp_greeting *greeting, redisAsyncContext *redis, const redisReply *reply,
                    const char *doing) {
     if (greeting->redis != redis) return true; /* of a connection that was given up */
-    if (!reply) return true;                   /* it is lost: its owner is told by hiredis */
+    if (!reply) return true;                   /* lost: hiredis calls the link */
     if (reply->type != REDIS_REPLY_ERROR) return false;
     char text[400];
     const struct wp_refusal_words *refusal = wp_refusal_of(reply->str);
     if (refusal && strncmp(reply->str, "NOPERM", 6) != 0)
         snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
-    else /* what was tried says which right is missing */
+    else /* for NOPERM too: what was tried shows which right is missing */
         snprintf(text, sizeof text, "%s: %s", doing, reply->str);
     greeting->failed(greeting->ctx, text);
     return true;
@@ -33,11 +33,11 @@ static void on_loaded(redisAsyncContext *redis, void *reply, void *data) {
     if (failed(greeting, redis, reply,
                "loading the function library (needs FUNCTION LOAD in the user's ACL)"))
         return;
-    next_library(greeting); /* looks again: another worker may have loaded its own since */
+    next_library(greeting); /* checks this one again: another worker may have loaded its own meanwhile */
 }
 
-/* FUNCTION LIST WITHCODE: [[library_name, N, engine, LUA, functions, [...], library_code, TEXT]]; "" when
- * there is none. */
+/* The library's text in a reply to FUNCTION LIST WITHCODE, [[library_name, N, engine, LUA, functions, [...],
+ * library_code, TEXT]]; "" when there is none. */
 static const char *text_loaded(const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) return "";
     const redisReply *library = reply->element[0];

@@ -1,6 +1,6 @@
-/* What a new connection is told before it takes calls: AUTH, SELECT, the slot's function libraries where
- * Redis has none or older ones, the settings; and whether enough replicas follow. Tells by callbacks, and
- * does not own the connection. One thread: the loop's. */
+/* Prepares a new connection before it takes calls: AUTH, SELECT, loading the slot's function libraries where
+ * Redis has none or older ones, sending the settings, and checking that enough replicas follow. Reports by
+ * callbacks; does not own the connection. One thread: the loop's. */
 #ifndef WP_STORE_GREETING_H
 #define WP_STORE_GREETING_H
 #include "store/slot_settings.h"
@@ -16,8 +16,8 @@ struct wp_greeting {
     void (*failed)(void *ctx, const char *why); /* the connection is to be dropped */
     void *ctx;
     /* greeting.c alone changes these */
-    redisAsyncContext *redis; /* NULL: answers that still come are ignored */
-    int library;              /* number of the library that is looked at */
+    redisAsyncContext *redis; /* NULL: no greeting is under way, and late answers are ignored */
+    int library;              /* number of the library that is being checked */
     int loads;                /* how often it was loaded */
 };
 

@@ -1,4 +1,4 @@
-/* Owns the table of function libraries and how their text is put together. Pure. */
+/* Owns the table of function libraries, and puts their texts together. Pure. */
 #include "store/library.h"
 #include "core/embedded.h"
 #include <stdlib.h>
@@ -82,7 +82,7 @@ uint64_t wp_library_hash(struct wp_str text) {
     return hash;
 }
 
-/* Revision and hash stand at the top, so that they are found without reading the code. */
+/* Revision and hash are in the second line, so that they are found without reading the code. */
 void wp_library_text(const struct wp_library *library, struct wp_buf *out) {
     struct wp_buf files = {0};
     add_files(library, &files);

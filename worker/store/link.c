@@ -1,7 +1,6 @@
-/* The life of a link: the state of its one connection, when it is made anew, and when it is given up because
- * Redis does not answer. Its parts do the rest: dial opens connections, greeting tells a new one what it must
- * know, calls is the queue of calls under way. They tell by callbacks, and know nothing of the
- * link. The loop's thread.
+/* The life of a link: the state of its connection, when it is made anew, and when it is given up because
+ * Redis does not answer. Calls its parts, which report by callbacks: dial opens connections, greeting
+ * prepares a new one, calls is the queue of calls under way, slot_clock and slot_settings. The loop's thread.
  *
  *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries, settings) -> READY
  *     ^         |             |                        |                                    |
@@ -22,15 +21,15 @@
 enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 500,
-    REFUSED_US = 2000000,     /* a refusal that does not come again for so long is over */
+    REFUSED_US = 2000000,     /* without another refusal for this long the server serves again */
     REFUSED_LOG_US = 1000000, /* between two log lines about refusals */
     WATCH_MS = 250
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_READY, LINK_CLOSED };
 
-struct refused { /* a call that the server refused to run while it is connected */
-    int64_t us;  /* when it did so last; 0: it serves */
+struct refused { /* the latest call that the connected server refused to run */
+    int64_t us;  /* when; 0: the server serves calls */
     int64_t logged_us;
     const char *what; /* the function that was called */
 };
@@ -55,7 +54,7 @@ struct wp_link {
     int64_t state_since_us;
     struct refused refused;
     uv_timer_t retry, watch;
-    int64_t watched_us; /* when the watch looked last: to notice that the loop stood still */
+    int64_t watched_us; /* when on_watch ran last: shows whether the loop was stalled */
     int backoff_ms;
     int open_parts; /* the two timers and the dial */
     bool freed;
@@ -110,7 +109,7 @@ static void set_reason(struct wp_link *link, const char *what) {
 
 static void on_retry(uv_timer_t *timer);
 
-/* Half of the pause is drawn, so that workers that lost the same Redis do not come back all at once. */
+/* Half of the pause is random, so that workers that lost the same Redis do not all come back at once. */
 static void retry_later(struct wp_link *link) {
     if (link->freed) return;
     uint64_t half = (uint64_t)link->backoff_ms / 2;
@@ -120,7 +119,7 @@ static void retry_later(struct wp_link *link) {
 
 static void on_retry(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
-    if (wp_dial_busy(&link->dial)) { /* for longer than a try may take: that answer is waited for */
+    if (wp_dial_busy(&link->dial)) { /* the resolver has not answered the try before yet */
         retry_later(link);
         return;
     }
@@ -128,7 +127,7 @@ static void on_retry(uv_timer_t *timer) {
     wp_dial_start(&link->dial);
 }
 
-/* The connection, if there is one, is the caller's to free. */
+/* Returns the connection, which the caller frees; NULL: there is none. */
 static redisAsyncContext *take_connection(struct wp_link *link) {
     redisAsyncContext *redis = link->redis;
     link->redis = NULL;
@@ -137,8 +136,7 @@ static redisAsyncContext *take_connection(struct wp_link *link) {
     return redis;
 }
 
-/* There is no connection any more, or none could be made. hiredis answers every call under way with NULL
- * before it has freed one. */
+/* The connection is lost, or none could be made. redisAsyncFree answers every call under way with NULL. */
 static void down(struct wp_link *link, const char *why) {
     set_reason(link, why);
     redisAsyncContext *redis = take_connection(link);
@@ -176,8 +174,8 @@ static void on_opened(void *ctx, redisAsyncContext *redis) {
     redis->data = link;
     link->redis = redis;
     redisAsyncSetDisconnectCallback(redis, on_disconnected);
-    redisAsyncSetConnectCallback(redis,
-                                 on_connected); /* last: it is called at once where there is an error */
+    /* Last, because hiredis calls it at once when there is an error. */
+    redisAsyncSetConnectCallback(redis, on_connected);
 }
 
 static void on_not_opened(void *ctx, const char *why) {
@@ -214,8 +212,8 @@ static void log_refusal(struct wp_link *link, const char *function, const char *
     wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function, link->url.shown, text);
 }
 
-/* The link stays: what frees memory, and what reads, may still be called. But the worker is not ready, and
- * says why. */
+/* A refused call does not drop the connection, because functions that read or free memory may still be
+ * called. The refusal becomes the link's reason, and the worker is not ready. */
 static void note_refusal(struct wp_link *link, const char *function, const redisReply *reply) {
     const struct wp_refusal_words *refusal =
         reply->type == REDIS_REPLY_ERROR ? wp_refusal_of(reply->str) : NULL;
@@ -231,7 +229,7 @@ static void note_refusal(struct wp_link *link, const char *function, const redis
     link->refused.what = function;
 }
 
-/* A slot without settings takes no ticks. */
+/* A tick needs settings in the slot. */
 static void tick(struct wp_link *link) {
     if (wp_slot_settings_exist(&link->settings)) wp_slot_clock_tick(&link->clock);
 }
@@ -242,8 +240,8 @@ static void on_answered(void *ctx, const char *function, const redisReply *reply
     if (gap) tick(link);
 }
 
-/* Why a new connection mends this, because it loads the libraries and sends the settings; NULL: it does not.
- */
+/* A reason to drop the connection, when a new one mends the error because it loads the libraries and sends
+ * the settings; else NULL. */
 static const char *mended_anew(const struct wp_link *link, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ERROR) return NULL;
     if (strncmp(reply->str, "ERR Function not found", 22) == 0)
@@ -285,7 +283,7 @@ bool wp_link_settings_in_force(const struct wp_link *link) {
 
 /* ---- the watch ---- */
 
-/* A call without an answer for redis.timeout_ms, or a connection that does not come up: start over. */
+/* Drops the connection when a call has no answer for redis.timeout_ms, or when it does not become ready. */
 static void drop_silent(struct wp_link *link, int64_t limit_us) {
     int64_t oldest_us = wp_calls_oldest_us(&link->calls);
     if (oldest_us && oldest_us < limit_us)
@@ -297,7 +295,7 @@ static void drop_silent(struct wp_link *link, int64_t limit_us) {
 static void on_watch(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
     int64_t now = wp_clock_us();
-    /* When the loop itself stood still, answers may have come that it has not read yet. */
+    /* After a stall of this loop answers may be there that it has not read yet. */
     bool stalled = link->watched_us && now - link->watched_us > INT64_C(2000) * WATCH_MS;
     link->watched_us = now;
     if (link->refused.us && now - link->refused.us > REFUSED_US) serves_again(link);

@@ -1,4 +1,4 @@
-/* Owns the heartbeat of this worker's names, and what is said while another worker has one of them. */
+/* Owns the heartbeat of this worker's names, and stats->name_in_use. */
 #include "store/names.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 enum { BEAT_MS = 1000, LASTS_MS = 4000, KINDS = 2, FIRST_NAME = 3 };
 
-/* What a name in Redis begins with; also the configuration key, for people. */
+/* The prefix of a name in Redis, which is also its configuration key. */
 static const char *const kinds[KINDS] = {"worker.id", "host.name"};
 
 struct wp_names {
@@ -16,12 +16,12 @@ struct wp_names {
     struct wp_link *link;
     struct wp_names_handler handler;
     void *ctx;
-    char owner[200], where[160]; /* of this process: unlike any other's; for people */
+    char owner[200], where[160]; /* this process: a text that is unique; a text for messages */
     char texts[KINDS][80];       /* "worker.id NAME" */
     int count;
     int64_t since_us; /* when it began to wait */
     bool asking;      /* a call is under way */
-    bool tell;        /* `held` is to be called at the next answer that says so */
+    bool tell;        /* `held` is to be called when the names are held */
     bool held, lost, released;
     void (*done)(void *ctx);
     void *done_ctx;
@@ -76,7 +76,7 @@ static void on_lost(struct wp_names *names, const char *name, const char *where)
 /* {}: all are held; {name, where}: another worker has that one */
 static void on_answer(void *ctx, const redisReply *reply, const char *error) {
     struct wp_names *names = ctx;
-    (void)error; /* the link says why, and asks again when it is back */
+    (void)error; /* the link has logged it; wp_names_ask is called when it is ready again */
     names->asking = false;
     if (names->lost || names->released || !reply || reply->type != REDIS_REPLY_ARRAY) return;
     if (reply->elements < 2)
@@ -90,7 +90,7 @@ static void on_answer(void *ctx, const redisReply *reply, const char *error) {
 static void on_released(void *ctx, const redisReply *reply, const char *error) {
     struct wp_names *names = ctx;
     (void)reply;
-    (void)error; /* not given back: the next worker waits until the last heartbeat is over */
+    (void)error; /* after an error the next worker waits until the last heartbeat expires */
     names->done(names->done_ctx);
 }
 
@@ -104,7 +104,7 @@ static bool call(struct wp_names *names, int64_t lasts_ms, wp_link_reply reply) 
 }
 
 static void ask(struct wp_names *names) {
-    if (!names->asking) names->asking = call(names, LASTS_MS, on_answer); /* false: wp_names_ask comes */
+    if (!names->asking) names->asking = call(names, LASTS_MS, on_answer); /* false: wp_names_ask follows */
 }
 
 static void on_beat(uv_timer_t *timer) {

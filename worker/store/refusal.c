@@ -1,4 +1,4 @@
-/* The table of what a Redis server says when it cannot serve. */
+/* The table of errors by which a Redis server says that it cannot serve. */
 #include "store/refusal.h"
 #include <stddef.h>
 #include <string.h>

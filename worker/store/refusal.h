@@ -1,4 +1,5 @@
-/* Why a Redis server refuses calls, in words: what its error means and what mends it. Pure. */
+/* The errors by which a Redis server refuses calls because of its own state: what each means and what mends
+ * it. Pure. */
 #ifndef WP_STORE_REFUSAL_H
 #define WP_STORE_REFUSAL_H
 #include <stdbool.h>
@@ -6,7 +7,7 @@
 struct wp_refusal_words {
     const char *code;  /* the first word of Redis' error */
     const char *means; /* what is the matter and how to mend it */
-    bool anew;         /* connecting anew helps: the address may lead to another server by now */
+    bool anew;         /* connect anew: the address may lead to another server by now */
 };
 
 /* text: an error reply of Redis. NULL: it says nothing about the state of the server. */

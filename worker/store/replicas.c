@@ -1,4 +1,4 @@
-/* How replicas are waited for, and when they are enough. */
+/* WAIT and its answer: see replicas.h. */
 #include "store/replicas.h"
 
 const char wp_replicas_too_few[] = "fewer replicas than redis.wait_replicas have the change";

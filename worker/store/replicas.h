@@ -6,11 +6,10 @@
 
 extern const char wp_replicas_too_few[]; /* for messages */
 
-/* Sends WAIT on that connection: it is answered with the number of replicas that have everything sent before.
- */
+/* Sends WAIT on that connection. Its answer is the number of replicas that have everything sent before it. */
 void wp_replicas_wait(redisAsyncContext *redis, const struct wp_config *config, redisCallbackFn *then,
                       void *data);
-/* Whether that answer is of enough replicas. NULL is not. */
+/* True when the answer to WAIT names enough replicas; false for NULL. */
 bool wp_replicas_enough(const struct wp_config *config, const redisReply *reply);
 
 #endif

@@ -1,4 +1,4 @@
-/* Owns the frame of a chunk: which record belongs to which event. Pure. */
+/* Reads the frame of a chunk: which record belongs to which event. Pure. */
 #include "store/reply.h"
 
 bool wp_reply_skip(struct wp_unpack *in, uint32_t fields) {

@@ -1,5 +1,6 @@
-/* What a function's call is answered with (redis/README.md, Records): the records of a chunk, as what is to
- * be published. A concern's reader (pool/pool_reply.h, cache/cache_calls.h) puts them together, of its kinds.
+/* Reading the chunks of a function's reply (redis/README.md, Records) into the records to publish. Each
+ * concern has a reader for its kinds of records (pool/pool_reply.h, cache/cache_calls.h), which calls these
+ * functions.
  */
 #ifndef WP_STORE_REPLY_H
 #define WP_STORE_REPLY_H
@@ -9,24 +10,23 @@
 struct wp_reply_record {
     int64_t offset;                     /* of the event that it belongs to */
     enum wp_topic topic;                /* WP_TOPIC_DEAD_LETTER: of the event's own bytes */
-    struct wp_str key, id, traceparent; /* id: the key, where `key` is empty or not to be used */
+    struct wp_str key, id, traceparent; /* id: used as the key where `key` is empty or too long */
     bool by_id;                         /* the key is always `id` */
     const void *fields;                 /* the topic's struct (wire/events.h) */
     struct wp_str reason;               /* of a dead letter */
 };
 
-struct wp_reply_sink { /* whoever publishes; strings that it is given borrow from the chunk or the message */
+struct wp_reply_sink { /* the publishing side; its strings borrow from the chunk or the event's record */
     void *ctx;
-    /* Whether the records of that event are to be published: it is of this call and not answered yet. */
+    /* True when the records of that event are to be published: it is in this call and not answered yet. */
     bool (*wants)(void *ctx, int64_t offset);
     /* The event itself, and its record's key and trace header, valid until the next call. False: it cannot
      * be read. Only for events that are wanted. */
     bool (*own)(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_str *ret_key,
                 struct wp_str *ret_trace);
     void (*take)(void *ctx, const struct wp_reply_record *record);
-    /* The i-th, from 0, of the values that stand beside the chunk. False: there is none. NULL: there are
-     * none.
-     */
+    /* The i-th value, from 0, of those that come beside the chunk. False: there is no such value. The
+     * callback may be NULL when there are none. */
     bool (*value)(void *ctx, size_t i, struct wp_str *ret);
 };
 
@@ -34,14 +34,14 @@ struct wp_reply_sink { /* whoever publishes; strings that it is given borrow fro
  * records may have been taken. */
 typedef bool wp_reply_reader(struct wp_str chunk, const struct wp_reply_sink *sink);
 
-/* For readers. Calls read_record for each record of the chunk with `in` behind the record's kind; `fields`
- * are left. `wanted`: else it is only to be passed over (wp_reply_skip). */
+/* For readers. Calls read_record for each record of the chunk; `in` is behind the record's kind, and `fields`
+ * values of the record are left. Not wanted: the reader passes over them (wp_reply_skip). */
 typedef bool wp_reply_record_reader(struct wp_unpack *in, int kind, uint32_t fields, int64_t offset,
                                     const struct wp_reply_sink *sink, bool wanted);
 bool wp_reply_each(struct wp_str chunk, const struct wp_reply_sink *sink,
                    wp_reply_record_reader *read_record);
 bool wp_reply_skip(struct wp_unpack *in, uint32_t fields);
-/* The record of a dead letter: key, trace and reason follow. */
+/* Reads the record of a dead letter (key, trace and reason) and passes it to the sink. */
 bool wp_reply_dead(struct wp_unpack *in, int64_t offset, const struct wp_reply_sink *sink);
 
 /* One `prediction` array; strings borrow from the reply. False when it is not one. */

@@ -1,4 +1,4 @@
-/* When a slot is sent a tick, and what its answer says. */
+/* Sends ticks to a slot, and takes Redis' clock from the answers. */
 #include "store/slot_clock.h"
 #include "core/clock.h"
 
@@ -18,11 +18,11 @@ static void on_ticked(void *ctx, const redisReply *reply, const char *error) {
 void wp_slot_clock_tick(struct wp_slot_clock *clock) {
     clock->ticked_us = wp_clock_us();
     if (wp_calls_send(clock->calls, "tick", NULL, 0, on_ticked, clock))
-        return; /* there is no connection: Redis is being looked for already */
+        return; /* there is no connection; the link is making one */
 }
 
-/* A worker that has nothing to send keeps the slot's time all the same, so that a clock that is set is
- * noticed within a second; a busy one asks now and then what Redis' clock says. */
+/* An idle worker ticks every second, so that a change of Redis' clock is noticed within a second. A busy one,
+ * whose calls keep the slot's time, ticks every ten seconds to read Redis' clock. */
 void wp_slot_clock_watch(struct wp_slot_clock *clock) {
     int64_t now = wp_clock_us();
     bool silent = !clock->calls->oldest && now - clock->calls->acked_us >= TICK_US;

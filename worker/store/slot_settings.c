@@ -1,11 +1,11 @@
-/* The settings of one slot: kept, sent, and whether they are in force. */
+/* Keeps and sends the settings of one slot: see slot_settings.h. */
 #include "store/slot_settings.h"
 #include <stdlib.h>
 #include "core/log.h"
 #include "store/functions.h"
 #include "store/library.h"
 
-/* {1 = ours are in force / 0, hash in force, ms, format} */
+/* Reply: {1 when ours are in force, else 0; the hash in force; Redis' clock in ms; format} */
 void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisReply *reply) {
     const struct wp_calls *calls = settings->calls;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) return;

@@ -1,5 +1,5 @@
-/* What a state slot is told of the configuration: sent with each connection and at each change, and whether
- * the slot goes by it. One thread: the loop's. */
+/* The settings of a state slot: the part of the configuration that its functions use. Sends them with each
+ * connection and at each change, and knows whether the slot uses them. One thread: the loop's. */
 #ifndef WP_STORE_SLOT_SETTINGS_H
 #define WP_STORE_SLOT_SETTINGS_H
 #include "core/buf.h"
@@ -7,7 +7,7 @@
 
 struct wp_slot_settings {
     struct wp_calls *calls;      /* borrowed, as this */
-    struct wp_slot_clock *clock; /* the answers say the time, too */
+    struct wp_slot_clock *clock; /* gets Redis' clock from the answers */
     /* slot_settings.c alone changes these */
     struct wp_buf map; /* empty: there are none, and nothing is sent */
     char *owner;
@@ -20,7 +20,8 @@ struct wp_slot_settings {
 void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, int64_t read_ms,
                           struct wp_str map);
 bool wp_slot_settings_exist(const struct wp_slot_settings *settings);
-/* Sends them on a connection that takes no calls yet; its answer goes to wp_slot_settings_answered. */
+/* Sends them on a connection that takes no calls yet; `then` passes the answer to wp_slot_settings_answered.
+ */
 void wp_slot_settings_send(const struct wp_slot_settings *settings, redisAsyncContext *redis,
                            redisCallbackFn *then, void *data);
 void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisReply *reply);

@@ -39,7 +39,7 @@ static SSL_CTX *context_of(const struct wp_config *config, struct wp_error *erro
     return context;
 }
 
-/* The certificate has to be of that host: a name, or an address. */
+/* Requires a certificate for `host`, a name or an address. */
 static bool expect(SSL *ssl, const char *host) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1) return true;
     ERR_clear_error(); /* it is a name */
@@ -52,7 +52,8 @@ enum wp_err wp_redis_tls(redisContext *connection, const struct wp_config *confi
     if (!context) return WP_ERR_CONFIG;
     SSL *ssl = SSL_new(context);
     wp_assert(ssl);
-    if (expect(ssl, host) && redisInitiateSSL(connection, ssl) == REDIS_OK) return WP_OK; /* ssl is its */
+    if (expect(ssl, host) && redisInitiateSSL(connection, ssl) == REDIS_OK)
+        return WP_OK; /* it owns ssl now */
     SSL_free(ssl);
     return wp_fail(error, WP_ERR_REDIS,
                    "TLS with Redis failed: %s; is redis.tls_ca the right authority, and is its certificate "

@@ -1,4 +1,4 @@
-/* Files of claims: host/claims.h. */
+/* Owns the files of claims: see claims.h. */
 #include "host/claims.h"
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #define NEW_FILE ".claim.json.new"
 
-/* With the umask of whoever started us it might be closed to the container's user. */
+/* mkdir applies the umask, which could keep the container's user out: chmod sets the mode. */
 static bool make_folder(const char *path, mode_t mode) {
     return (mkdir(path, mode) == 0 && chmod(path, mode) == 0) || errno == EEXIST;
 }

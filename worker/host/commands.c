@@ -1,6 +1,6 @@
-/* Reads container-command from its end on: each record of this host wakes it up to look at one container. A
- * consumer of its own, without a group: every host reads its one partition whole. The loop's thread;
- * the end of the consumer runs in the thread pool, because it blocks. */
+/* Reads container-command from its end on, with a consumer that is in no group: every host reads the whole
+ * partition of its commands. The loop's thread; ending the consumer runs in the thread pool, because it
+ * blocks. */
 #include "host/commands.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #define BATCH 256
 
 static const char *const properties[][2] = {
-    {"auto.offset.reset", "latest"}, /* a wake-up call that is gone is none */
+    {"auto.offset.reset", "latest"}, /* commands that were deleted are not needed: see commands.h */
     {"fetch.wait.max.ms", "500"},
     {"queued.min.messages", "100"},
     {"queued.max.messages.kbytes", "256"},
@@ -41,7 +41,7 @@ static void take(struct host_commands *commands, const rd_kafka_message_t *messa
         ask_for(commands, message);
     } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         wp_log(WP_LOG_DEBUG, "command_read_failed", "reason=%s", rd_kafka_message_errstr(message));
-    } else if (!commands->positioned) { /* what came before the end was found is known to Redis alone */
+    } else if (!commands->positioned) { /* the end of the log: commands before it were not read */
         commands->positioned = true;
         commands->on_positioned(commands->ctx);
     }
@@ -66,18 +66,19 @@ static rd_kafka_t *new_client(struct host_commands *commands, struct wp_error *e
     return wp_client_make(commands->config, WP_CLIENT_READER, &options, error);
 }
 
-/* The partition of this host's commands when the topic has so many. With more partitions it is another one;
- * the old one is read on, because those who have not seen the new ones yet go on writing to it. */
+/* Reads the partition of this host's commands, which depends on the number of partitions. When partitions are
+ * added it is another one; the old one is read on, because workers that have not seen the new ones write to
+ * it. */
 static void follow(struct host_commands *commands, int32_t partitions) {
     int32_t partition = (int32_t)(wp_str_hash(wp_str(commands->config->host.name)) % (unsigned)partitions);
     commands->partitions = partitions;
     for (size_t i = 0; i < commands->followed_count; i++)
         if (commands->followed[i] == partition) return;
-    if (commands->followed_count == FOLLOWED_MAX) return; /* the reconciliation every 10 s sees to the rest */
+    if (commands->followed_count == FOLLOWED_MAX) return; /* the periodic reconcile does without commands */
     if (rd_kafka_consume_start_queue(commands->topic, partition, RD_KAFKA_OFFSET_END, commands->queue))
         return;
     commands->followed[commands->followed_count++] = partition;
-    commands->positioned = false; /* what was written to it before is known to Redis alone */
+    commands->positioned = false; /* commands that were written to it before are not read */
     wp_log(WP_LOG_INFO, "commands_opened", "partition=%d partitions=%d", (int)partition, (int)partitions);
 }
 

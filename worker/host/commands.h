@@ -1,5 +1,6 @@
-/* Reads container-command: each record of this host wakes it up to look at one container. Tells by callbacks,
- * and knows nothing of containers. One thread: the loop's. */
+/* Reads container-command. A command is only a wake-up call: what Redis wants of the container is read from
+ * Redis, so a command may be missed. Reports by callbacks, and knows nothing of containers. One thread: the
+ * loop's. */
 #ifndef WP_HOST_COMMANDS_H
 #define WP_HOST_COMMANDS_H
 #include "host/pins.h"
@@ -17,8 +18,8 @@ struct host_commands {
     struct wp_producer *producer;
     struct wp_wire *wire;
     struct host_pins *pins;                       /* held while a consumer is open */
-    void (*on_wake)(void *ctx, struct wp_str id); /* look at this container */
-    void (*on_taken)(void *ctx);                  /* all records that have come were told */
+    void (*on_wake)(void *ctx, struct wp_str id); /* there was a command for this container */
+    void (*on_taken)(void *ctx);                  /* on_wake was called for all records that have come */
     void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been */
     void *ctx;
     /* commands.c alone changes these */
@@ -27,19 +28,18 @@ struct host_commands {
     struct wp_wakeup wakeup;
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
-    int32_t partitions; /* of the topic, when `followed` was looked at */
+    int32_t partitions; /* of the topic, when `followed` was chosen */
     int32_t followed[FOLLOWED_MAX];
     size_t followed_count;
     bool positioned; /* at the end of the log */
-    bool stopped;    /* tells of no more commands */
+    bool stopped;    /* no more callbacks about commands */
 };
 
 /* Opens the consumer once the number of partitions is known, and follows when it grows. To be called often.
  */
 void wp_commands_tick(struct host_commands *commands);
-void wp_commands_stop(struct host_commands *commands); /* tells of no more */
-/* Nothing is told any more. What blocks runs in the loop's thread pool; the pins are held until it has ended.
- */
+void wp_commands_stop(struct host_commands *commands); /* ignores commands from now on */
+/* Ends the consumer in the loop's thread pool; the pins are held until that is done. No callback follows. */
 void wp_commands_close(struct host_commands *commands);
 
 #endif

@@ -1,4 +1,4 @@
-/* The containers that a host knows of, and the records that say what became of them. The loop's thread. */
+/* Owns the table of containers of this host: see containers.h. The loop's thread. */
 #include "host/containers.h"
 #include <stdlib.h>
 #include "core/buf.h"
@@ -112,7 +112,7 @@ bool wp_held_publish_host(struct held_table *table, const char *state, const cha
 void wp_held_publish_pending(struct held_table *table) {
     for (struct held *held = table->list; held; held = held->hh.next) {
         if (!held->unpublished) continue;
-        held->unpublished = false; /* a step that began meanwhile has its own end to say */
+        held->unpublished = false; /* not when a step began meanwhile: its end is published instead */
         if (held->state == HELD_READY || held->state == HELD_OVER) wp_held_publish(table, held);
     }
 }

@@ -1,5 +1,5 @@
-/* The containers that this host knows of, and the records that say what became of them. The ground of the
- * host side: it calls none of its other files. One thread: the loop's. */
+/* The table of the containers that this host knows of; publishes their container-event records. The other
+ * files of the host side call it; it calls the runtime's driver and claims.c. One thread: the loop's. */
 #ifndef WP_HOST_CONTAINERS_H
 #define WP_HOST_CONTAINERS_H
 #include <uthash.h>
@@ -18,7 +18,7 @@ enum held_state {
     HELD_BUSY,   /* ready, and a step of the runtime is under way: pause, resume or a command */
     HELD_ENDING, /* a step of the runtime is under way */
     HELD_OVER,   /* nothing is left of it; kept until Redis does not name it any more, so that its end can be
-                    said again */
+                    published again */
 };
 
 struct held { /* a container that this host knows of */
@@ -30,13 +30,13 @@ struct held { /* a container that this host knows of */
     bool paused;
     enum held_step { STEP_PAUSE, STEP_BIND, STEP_RESET } step; /* of HELD_BUSY */
     char number[24];                                           /* of the bind or reset that Redis wants */
-    const char *done; /* "bound" or "reset": to be said, with its number */
+    const char *done; /* "bound" or "reset": to be published, with `number`; NULL: neither */
     uint64_t changed; /* table->changes when its state changed last */
-    bool ask_again;   /* the step under way is not what Redis wants by now */
+    bool ask_again;   /* Redis may want something else by now than the step under way: read it again */
     bool unowned;     /* Redis does not know it: its exit is not published */
-    bool left_alone;  /* was said */
-    bool unpublished; /* its state could not be produced yet */
-    bool seen;        /* in the runtime's list, then in the list of Redis, of the reconcile under way */
+    bool left_alone;  /* container_left_alone was logged */
+    bool unpublished; /* the producer has not taken its state yet */
+    bool seen;        /* in the reconcile under way: by the runtime's list, later by Redis' list */
     UT_hash_handle hh;
 };
 
@@ -54,11 +54,11 @@ struct held_table {
 struct held *wp_held_find(struct held_table *table, struct wp_str id);
 struct held *wp_held_add(struct held_table *table, struct wp_str id, enum held_state state);
 void wp_held_set(struct held_table *table, struct held *held, enum held_state state);
-/* It has ended so: wipes its claim. Does not publish. */
+/* It has ended with this state: removes its claim. Does not publish. */
 void wp_held_over(struct held_table *table, struct held *held, enum wp_container_state over,
                   struct wp_str detail);
 void wp_held_drop(struct held_table *table, struct held *held);
-/* Has the runtime destroy it: ENDING. */
+/* Begins to destroy it by the runtime: ENDING. */
 void wp_held_destroy(struct held_table *table, struct held *held);
 /* Publishes its state; again by wp_held_publish_pending when the producer does not take it now. */
 void wp_held_publish(struct held_table *table, struct held *held);

@@ -1,4 +1,4 @@
-/* Turns configuration into what the Docker engine is asked to create. Pure. */
+/* From the configuration to the body of the engine's create request. Pure. */
 #include "host/definition.h"
 #include <math.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ char *wp_definition_owner(const struct wp_config *config) {
 
 #define FAIL(key, value, wanted) wp_fail(error, WP_ERR_CONFIG, "%s = %s: %s is wanted", key, value, wanted)
 
-/* What follows a port at the text's beginning; "?" when there is none. */
+/* The rest of the text after a port number at its beginning; "?" when it begins with none. */
 static const char *after_port(const char *text) {
     size_t digits = strspn(text, "0123456789");
     long port = strtol(text, NULL, 10);
@@ -64,7 +64,7 @@ static enum wp_err check_image(const char *key, const char *value, struct wp_err
     return *value ? WP_OK : FAIL(key, "", "the name of an image");
 }
 
-/* Calls check(part) for what stands between the commas. */
+/* Calls check for each part of a list that is separated by commas. */
 static bool each_part(const char *text, bool (*check)(const char *part, size_t length)) {
     for (const char *at = text; *at; at += *at == ',') {
         size_t length = strcspn(at, ",");
@@ -105,7 +105,7 @@ static enum wp_err check_field(const char *key, const char *preset, const struct
     return err;
 }
 
-/* A port of a container without an address of its own is never open. */
+/* ready = tcp or http needs a container with an address of its own. */
 static enum wp_err check_reachable(const struct wp_config *config, const char *philosophy,
                                    struct wp_error *error) {
     const char *path, *ready = FIELD(ready), *network = FIELD(network);
@@ -167,8 +167,8 @@ static json_t *labels_of(const struct wp_config *config, const char *philosophy)
     return labels;
 }
 
-/* No capabilities, no way to new ones, nothing to write to but /tmp, bounded processes, memory and processor.
- * No swap beyond the memory, and no log that fills the disk. */
+/* The hardening of every container: no capabilities and no way to gain any, a read-only root with a /tmp,
+ * bounds on processes, memory and processor, no swap beyond the memory, and a bounded log. */
 static json_t *host_config(const struct wp_config *config, const struct wp_container_spec *spec,
                            const char *philosophy, const char *claims) {
     json_int_t memory = spec->limits.memory_mb > 0 ? (json_int_t)(ceil(spec->limits.memory_mb) * 1048576) : 0;

@@ -6,7 +6,7 @@
 
 #define ASK_MAX 48 /* containers in one call: the arguments of a call are bounded */
 
-struct asked { /* a container whose desired state is to be read */
+struct asked { /* a container to be read by the next call */
     char *id;  /* owned */
     UT_hash_handle hh;
 };
@@ -14,13 +14,13 @@ struct asked { /* a container whose desired state is to be read */
 struct read { /* a call under way */
     struct host_desired *desired;
     uint64_t changes; /* table->changes when it was sent */
-    uint64_t since;   /* the same of the first page of all */
+    uint64_t since;   /* table->changes when the first page of all was sent */
     bool all;
 };
 
 /* ---- answers ---- */
 
-/* *ret_last: the last row's container, empty when there are none. */
+/* False: the answer is malformed. *ret_last: the last row's container, empty when there are no rows. */
 static bool notify_rows(struct host_desired *desired, struct wp_str bytes, uint64_t asked_at,
                         struct wp_str *ret_last) {
     struct wp_unpack in = wp_unpack(bytes);
@@ -50,7 +50,7 @@ static void log_failure(const struct read *read, const redisReply *reply, const 
 
 static bool read_page(struct host_desired *desired, struct wp_str after, uint64_t since);
 
-/* True: the next page of all is under way. */
+/* True when the next page of all was asked for. */
 static bool take_answer(const struct read *read, const redisReply *reply, const char *error) {
     struct host_desired *desired = read->desired;
     struct wp_str last = WP_STR("");
@@ -88,7 +88,7 @@ static bool send_call(struct host_desired *desired, const char *function, const 
     return true;
 }
 
-/* The page of the host's containers behind that one (empty: the first page). */
+/* Asks for the page of the host's containers that follows the container `after` (empty: the first page). */
 static bool read_page(struct host_desired *desired, struct wp_str after, uint64_t since) {
     struct wp_str args[] = {wp_str(desired->table->config->host.name), after};
     return send_call(desired, "owned", args, 2, (struct read){.all = true, .since = since});
@@ -134,7 +134,7 @@ void wp_desired_stop(struct host_desired *desired) {
 
 void wp_desired_done(struct host_desired *desired) {
     struct asked *asked = desired->asked, *next;
-    HASH_CLEAR(hh, desired->asked); /* its links stay */
+    HASH_CLEAR(hh, desired->asked); /* the entries and their next pointers stay */
     for (; asked; asked = next) {
         next = asked->hh.next;
         free_asked(asked);

@@ -1,5 +1,5 @@
-/* The life of the host side: registration and heartbeats, its timers, the clean stop. One thread: the loop's.
- */
+/* Owns the host side: registration and heartbeats, its timers, the clean stop. Calls all other files of
+ * host/. One thread: the loop's. */
 #include "host/host.h"
 #include <stdlib.h>
 #include "core/buf.h"
@@ -11,7 +11,7 @@
 #include "host/reconcile.h"
 #include "store/event_args.h"
 
-#define TICK_MS 250 /* what could not be said, callbacks of the consumer */
+#define TICK_MS 250 /* for records that could not be published, and new partitions of container-command */
 
 struct wp_host {
     uv_loop_t *loop;
@@ -28,7 +28,7 @@ struct wp_host {
     void *forgotten_ctx;
     bool up_wanted;                                          /* host_up after the next reconcile */
     bool up_unpublished, away_unpublished, down_unpublished; /* records that could not be produced yet */
-    bool away; /* its runtime's engine is: nothing is made here */
+    bool away; /* the runtime's engine is unreachable: no containers are made here */
     bool stopping, left, freed;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -54,14 +54,14 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
             wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
                    reply ? reply->str : error);
     } else if (!host->stopping && host->away && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
-        host->away_unpublished = true; /* Redis knows it now */
+        host->away_unpublished = true; /* the record may follow, now that Redis knows it */
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
         wp_reconcile(&host->reconcile);
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 2) {
         if (host->forgotten) host->forgotten(host->forgotten_ctx);
-    } else if (host->up_wanted && !host->reconcile.running) { /* the reconcile before it has failed */
+    } else if (host->up_wanted && !host->reconcile.running) { /* the reconcile before host_up failed */
         wp_reconcile(&host->reconcile);
     }
     wp_host_unpin(&host->pins);
@@ -103,15 +103,15 @@ static bool destroys_on_exit(const struct wp_host *host) {
     return wanted == WP_EXIT_AUTO ? !host->driver->outlives : wanted == WP_EXIT_DESTROY;
 }
 
-/* The last heartbeat of one that keeps its containers lasts until the next worker is there. */
+/* The last heartbeat of a host that keeps its containers lasts until its next worker has started. */
 static int64_t ttl_ms(const struct wp_host *host) {
     int64_t ttl = host->config->host.ttl_ms, keep = host->config->host.keep_ms;
     return host->stopping && !destroys_on_exit(host) && keep > ttl ? keep : ttl;
 }
 
-/* Whether the answer will come to `answered`. */
+/* Sends a heartbeat. True: its answer will come to `answered`. */
 static bool send_beat(struct wp_host *host, wp_link_reply answered) {
-    if (!host->reconcile.listed) return false; /* what it has is part of it */
+    if (!host->reconcile.listed) return false; /* a heartbeat says whether the host has containers */
     struct wp_buf map = {0};
     wp_pack_map(&map, 9);
     wp_pack_key(&map, "holds");
@@ -132,7 +132,7 @@ static bool send_beat(struct wp_host *host, wp_link_reply answered) {
 }
 
 static void beat(struct wp_host *host) {
-    (void)send_beat(host, on_beat_answer); /* if not, the link says when */
+    (void)send_beat(host, on_beat_answer); /* when it is not sent wp_host_link_ready follows */
 }
 
 /* ---- timers ---- */
@@ -147,7 +147,7 @@ static void on_interval(uv_timer_t *timer) {
 }
 
 static void publish_up_or_down(struct wp_host *host) {
-    char detail[64]; /* no two are the same */
+    char detail[64]; /* unique, so that no two host_up records are the same */
     snprintf(detail, sizeof detail, "up-%lld-%lld", (long long)wp_clock_wall_ms(), (long long)wp_clock_us());
     if (host->up_unpublished && !host->stopping)
         host->up_unpublished = !wp_held_publish_host(&host->table, "host_up", detail);
@@ -157,7 +157,7 @@ static void publish_up_or_down(struct wp_host *host) {
         host->down_unpublished = !wp_held_publish_host(&host->table, "host_down", "stopping");
 }
 
-/* Others make containers while the engine of this one is away. */
+/* Reports a change of the engine, so that other hosts make containers while this one's engine is away. */
 static void look_at_engine(struct wp_host *host) {
     bool away = host->driver->away && host->driver->away(host->runtime);
     if (away == host->away) return;
@@ -208,7 +208,7 @@ static bool any_hot(const struct wp_config *config) {
     return any;
 }
 
-/* What pools ask for and the runtime cannot do. */
+/* Fails when the configuration asks for a verb that the runtime does not have. */
 static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const struct wp_config *config,
                                struct wp_error *error) {
     if (!driver->run && any_text(config->pool.reset, &config->pool.reset_of))
@@ -227,7 +227,7 @@ static void on_listed(void *ctx) {
     beat(ctx);
 }
 
-/* host_up is said by the tick that follows, after the events of this reconcile. */
+/* host_up is published by the next tick, after the events of this reconcile. */
 static void on_reconciled(void *ctx) {
     struct wp_host *host = ctx;
     if (!host->up_wanted) return;
@@ -245,7 +245,7 @@ static void on_taken(void *ctx) {
     wp_desired_read(&host->reconcile.desired);
 }
 
-/* What came before the end of container-command was found is known to Redis alone. */
+/* Commands before this moment were not read: a reconcile does what they were about. */
 static void on_positioned(void *ctx) {
     struct wp_host *host = ctx;
     wp_reconcile(&host->reconcile);
@@ -320,7 +320,7 @@ void wp_host_link_ready(struct wp_host *host) {
     wp_reconcile(&host->reconcile);
 }
 
-/* What is not ready there goes, and is made by others. */
+/* Destroys the containers that are not ready: other hosts make them. */
 static void give_up_unready(struct wp_host *host) {
     host->away_unpublished = true;
     publish_up_or_down(host);
@@ -363,13 +363,13 @@ static void on_last_beat(void *ctx, const redisReply *reply, const char *error) 
     wp_host_unpin(&host->pins);
 }
 
-/* Whoever reads host_down asks Redis what is to become of the containers, so Redis is told before. */
+/* Redis must know that the host drains before anybody handles host_down: so a last heartbeat goes first. */
 void wp_host_stop(struct wp_host *host, void (*stopped)(void *ctx), void *ctx) {
     if (host->stopping) return;
     stop_parts(host);
     host->stopped = stopped;
     host->stopped_ctx = ctx;
-    uv_timer_stop(&host->beat); /* one after host_down would register it anew */
+    uv_timer_stop(&host->beat); /* a heartbeat after host_down would register the host anew */
     if (!send_beat(host, on_last_beat)) wp_host_leave(host);
 }
 

@@ -1,7 +1,7 @@
-/* The host side of a worker with host.name set: registers and beats, reads container-command as wake-up
- * calls, reads the desired state of its containers from Redis, drives its runtime towards it one step at a
- * time per container, and answers with container-event records. Reconciles at start and every
- * host.reconcile_interval seconds. One thread: the loop's. */
+/* The host side of a worker with host.name set. Registers the host in Redis by heartbeats, reads what Redis
+ * wants of its containers (when a container-command says so, at start, and every host.reconcile_interval
+ * seconds), drives the runtime towards that one step at a time for each container, and publishes
+ * container-event records. One thread: the loop's. */
 #ifndef WP_HOST_HOST_H
 #define WP_HOST_HOST_H
 #include "kafka/producer.h"
@@ -14,16 +14,16 @@ struct wp_host;
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
-/* Called when Redis does not know this host although it has containers: what may be leased of them is to be
- * looked up before anything is done with them. */
+/* Sets a callback for the case that Redis does not know this host although it has containers: Redis has lost
+ * its data, and leases must be recovered before anything is done with the containers. */
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);
-/* The link came back (or is there for the first time), and the host's name is this worker's: register and
- * reconcile. Before the first time it touches no container and says nothing. */
+/* To be called each time that the link is ready and this worker holds the host's name: registers and
+ * reconciles. Before the first call no container is touched and nothing is published. */
 void wp_host_link_ready(struct wp_host *host);
-/* Begins a clean stop: takes no more commands, tells Redis, then says host_down for itself and ends the
- * containers, as host.on_exit has it all of them or those that are not ready. Then calls `stopped`. */
+/* Begins a clean stop: takes no more commands, tells Redis by a last heartbeat, then publishes host_down and
+ * destroys containers: all, or only those that are not ready (host.on_exit). Then calls `stopped`. */
 void wp_host_stop(struct wp_host *host, void (*stopped)(void *ctx), void *ctx);
-/* Ends a stop that still waits for Redis' answer. */
+/* Goes on with a stop without waiting for Redis' answer. */
 void wp_host_leave(struct wp_host *host);
 void wp_host_free(struct wp_host *host);
 

@@ -1,11 +1,11 @@
-/* Who still holds the memory of a host: open handles and calls that have not been answered. The last to go
- * frees it. */
+/* Counts what still refers to a host: open handles, and calls without an answer. The host is freed with the
+ * last pin. */
 #ifndef WP_HOST_PINS_H
 #define WP_HOST_PINS_H
 
 struct host_pins {
     int count;
-    void (*on_none)(void *ctx); /* called each time that nobody is left */
+    void (*on_none)(void *ctx); /* called each time that the count becomes 0 */
     void *ctx;
 };
 

@@ -1,7 +1,7 @@
-/* What Redis wants of this host's containers against what the runtime has: one step at a time per container.
+/* Reconciles rows of Redis with the table of containers: one step at a time for each container.
  *
- * A row is as old as the call that it answers: a container whose state changed since that was sent is not
- * reconciled by it but read again. */
+ * A row shows the state of the time when its call was sent. A container whose state has changed since then is
+ * not reconciled with that row, but read again. */
 #include "host/reconcile.h"
 #include "core/log.h"
 #include "host/claims.h"
@@ -24,7 +24,7 @@ static void create(struct held_table *table, const struct wanted *wanted) {
     table->driver->create(table->runtime, &spec);
 }
 
-/* Nothing is here of what Redis counts on. */
+/* Redis has a container that is not here: publishes its end. */
 static void report_missing(struct held_table *table, const struct wanted *wanted) {
     bool ending = wp_str_is(wanted->state, "ending");
     struct held *held = wp_held_add(table, wanted->id, HELD_OVER);
@@ -35,7 +35,8 @@ static void report_missing(struct held_table *table, const struct wanted *wanted
     wp_held_publish(table, held);
 }
 
-/* Redis has forgotten, and Kafka does not tell far enough back. */
+/* True when Redis does not know whether the container is leased: it has lost its data, and
+ * container-assignment does not reach back to the container's beginning. */
 static bool leave_alone(struct held *held, const struct wanted *wanted) {
     if (!wp_str_is(wanted->state, "unknown")) return false;
     if (!held->left_alone)
@@ -54,7 +55,7 @@ static void reconcile_over(struct held_table *table, struct held *held, const st
     if (wp_str_is(wanted->state, "ending")) held->over = WP_CONTAINER_GONE;
     if (held->over == WP_CONTAINER_GONE && !wp_str_is(wanted->state, "ending"))
         wp_held_over(table, held, WP_CONTAINER_DIED, WP_STR("destroyed by its host"));
-    wp_held_publish(table, held); /* it was said, and Redis has not heard it */
+    wp_held_publish(table, held); /* again, because Redis still has the container */
 }
 
 static void reconcile_ready(struct held_table *table, struct held *held, const struct wanted *wanted) {
@@ -99,9 +100,9 @@ static void reconcile_row(void *ctx, const struct wanted *wanted, uint64_t asked
         reconcile_over(table, held, wanted);
 }
 
-/* ---- from a list to the last row ---- */
+/* ---- one reconcile: from the runtime's list to the last row of Redis ---- */
 
-/* Those that Redis does not name as ours: it is asked what they are. */
+/* Containers that Redis did not list for this host: reads their rows by name. */
 static void ask_for_unnamed(struct host_reconcile *reconcile, uint64_t asked_at) {
     for (struct held *held = reconcile->table->list; held; held = held->hh.next)
         if (!held->seen && held->changed <= asked_at) wp_desired_want(&reconcile->desired, wp_str(held->id));
@@ -121,14 +122,14 @@ static void on_read(void *ctx, bool all, bool ok, uint64_t since) {
     if (all)
         end(reconcile, ok);
     else if (!ok)
-        reconcile->again = true; /* its containers are among all of them: the tick looks */
+        reconcile->again = true; /* the reads by name have failed: the tick reconciles all */
 }
 
 static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
-    if (!held) { /* of a worker before us: adopted, Redis will say what it is */
+    if (!held) { /* left from an earlier worker: adopted, and Redis says what becomes of it */
         bool paused = state == WP_CONTAINER_PAUSED;
         enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
                                 : state == WP_CONTAINER_STARTING      ? HELD_CREATING
@@ -151,7 +152,7 @@ static void on_list_end(void *ctx, bool ok) {
     for (struct held *held = table->list; held; held = held->hh.next) {
         if (ok && held->state == HELD_READY && !held->seen && held->changed <= reconcile->listed_at)
             wp_held_over(table, held, WP_CONTAINER_DIED, WP_STR("not found by its host"));
-        held->seen = false; /* from here on: named by Redis */
+        held->seen = false; /* from here on: listed by Redis */
     }
     if (ok) wp_claims_keep(table->claims, is_held, table);
     if (ok && !reconcile->listed) {
@@ -164,7 +165,7 @@ static void on_list_end(void *ctx, bool ok) {
 void wp_reconcile(struct host_reconcile *reconcile) {
     struct held_table *table = reconcile->table;
     if (reconcile->stopped || !wp_link_ready(reconcile->desired.link))
-        return; /* wp_host_link_ready comes again */
+        return; /* wp_host_link_ready reconciles later */
     if (reconcile->running) {
         reconcile->again = true;
         return;
@@ -197,7 +198,7 @@ void wp_reconcile_stop(struct host_reconcile *reconcile) {
     wp_desired_stop(&reconcile->desired);
 }
 
-/* ---- what the runtime says ---- */
+/* ---- events of the runtime ---- */
 
 static void log_state(const struct held *held, enum wp_container_state state) {
     if (state == WP_CONTAINER_READY)
@@ -223,7 +224,7 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
-    if (!held || reconcile->stopped) return; /* while it stops, host_down has said it for all */
+    if (!held || reconcile->stopped) return; /* during a stop host_down stands for all */
     if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING || state == WP_CONTAINER_RAN) {
         if (wp_held_step_over(table, held, state)) read_again(reconcile, id);
         return;

@@ -1,6 +1,6 @@
-/* What Redis wants of this host's containers against what the runtime has. Stands above the table of
- * containers, what is done before and after a lease, and the reading of what is wanted. One thread: the
- * loop's. */
+/* Compares what Redis wants of this host's containers (desired.h) with what the runtime has, and begins the
+ * next step of each: create, destroy, or a step around a lease (bind.h). Handles the runtime's events, too.
+ * One thread: the loop's. */
 #ifndef WP_HOST_RECONCILE_H
 #define WP_HOST_RECONCILE_H
 #include "host/desired.h"
@@ -10,20 +10,20 @@ struct host_reconcile {
     struct host_desired desired;
     uint64_t listed_at; /* table->changes when the runtime was asked for its list */
     bool running;       /* from the runtime's list to the last page of what is wanted */
-    bool again;         /* another one is to follow */
-    bool listed;        /* the runtime has said once what there is */
+    bool again;         /* another reconcile is to follow */
+    bool listed;        /* the runtime has listed its containers once */
     bool stopped;
-    void (*on_listed)(void *ctx);  /* it has said so for the first time */
-    void (*on_success)(void *ctx); /* all that was wanted has been read and begun */
+    void (*on_listed)(void *ctx);  /* the runtime has listed its containers for the first time */
+    void (*on_success)(void *ctx); /* a reconcile is complete: all rows were read and their steps begun */
     void *ctx;
 };
 
-/* Fills what is asked for; on_listed, on_success and ctx are the caller's to set. */
+/* Sets all fields but on_listed, on_success and ctx, which the caller sets. */
 void wp_reconcile_init(struct host_reconcile *reconcile, struct held_table *table, struct wp_link *link,
                        struct host_pins *pins);
-/* Compares all; once more when it is under way already. */
+/* Reconciles all containers; when that is under way already, once more afterwards. */
 void wp_reconcile(struct host_reconcile *reconcile);
-void wp_reconcile_tick(struct host_reconcile *reconcile); /* one that is to follow */
+void wp_reconcile_tick(struct host_reconcile *reconcile); /* begins the one that is to follow */
 /* wp_runtime_notify: ctx is the reconcile. */
 void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
                          struct wp_str detail);

@@ -8,7 +8,7 @@
 
 static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = wp_docker_find(runtime, id);
-    return container && container->phase == RUNNING ? container : NULL; /* else its end is said */
+    return container && container->phase == RUNNING ? container : NULL; /* else its end is reported */
 }
 
 static void notify_later(struct container *container, enum wp_container_state state) {
@@ -21,7 +21,8 @@ static void end(struct container *container, const char *what, const char *why) 
     wp_docker_end(container, WP_CONTAINER_DIED, detail);
 }
 
-/* What the engine says it is, when it did not do as it was told: it may have been so before. */
+/* The engine refused to pause or resume, perhaps because the container was so already: inspect shows its
+ * state. */
 static void after_look(struct container *container, const struct wp_docker_client_answer *answer) {
     json_t *inspected =
         answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;

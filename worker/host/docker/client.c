@@ -1,5 +1,5 @@
-/* Owns the connections to a Docker engine: calls that wait for the version, transfers of libcurl, and the
- * sockets and the timer that it wants watched. One thread: the loop's. */
+/* The docker client: owns the calls (waiting for the API version, or under way as transfers of libcurl), and
+ * the sockets and the timer that libcurl wants watched. One thread: the loop's. */
 #include "host/docker/client.h"
 #include <curl/curl.h>
 #include <jansson.h>
@@ -14,7 +14,7 @@
 struct call {
     struct wp_docker_client *engine;
     char *method, *path, *body;   /* owned; body may be NULL */
-    bool elsewhere, connect_only; /* elsewhere: path is a whole URL, and not the engine's */
+    bool elsewhere, connect_only; /* elsewhere: path is a whole URL that is not the engine's */
     int64_t most_ms;
     wp_docker_client_done done;
     wp_docker_client_line line; /* of a stream */
@@ -41,10 +41,10 @@ struct wp_docker_client {
     char version[16];               /* empty: not known */
     CURLM *multi;
     uv_timer_t timer;  /* libcurl's */
-    uv_timer_t failer; /* tells what could not be sent, from the loop */
+    uv_timer_t failer; /* ends the calls in `failed` on the loop's next turn */
     struct call *active, *waiting, *failed;
     bool asking_version, closed;
-    bool inside; /* libcurl, which does not take another call meanwhile: it waits */
+    bool inside; /* inside libcurl, which takes no other call meanwhile: new calls wait */
     int handles;
 };
 
@@ -65,7 +65,7 @@ static void free_call(struct call *call) {
     free(call);
 }
 
-/* What the engine itself says of a refusal; owned by the caller. */
+/* The engine's own message about a refusal; owned by the caller. */
 static char *describe_refusal(const struct call *call, long status) {
     json_t *json = call->answer.len > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
     const char *message = json_string_value(json_object_get(json, "message"));
@@ -110,7 +110,7 @@ static bool is_stream(const struct call *call) {
     return call->line != NULL;
 }
 
-/* Whole lines are told, the rest stays. */
+/* Calls `line` for each whole line; the rest stays. */
 static void notify_lines(struct call *call) {
     struct wp_buf *buf = &call->answer;
     size_t from = 0;
@@ -134,7 +134,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
     return size * count;
 }
 
-/* The empty line after the headers. */
+/* libcurl calls this for each header line; the last one is empty. */
 static size_t on_header(char *data, size_t size, size_t count, void *ctx) {
     struct call *call = ctx;
     long status = 0;
@@ -194,7 +194,7 @@ static void start_call(struct call *call) {
 
 static void ask_version(struct wp_docker_client *engine);
 
-/* What waits for the version, or for libcurl to return. */
+/* Starts the calls that waited for the version, or for libcurl to return. */
 static void start_waiting(struct wp_docker_client *engine) {
     if (engine->waiting && !engine->version[0]) ask_version(engine);
     while (engine->waiting && engine->version[0]) {
@@ -298,7 +298,8 @@ static void end_call(struct call *call, CURLcode code) {
     if (code != CURLE_OK && !call->why[0])
         snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(code));
     if (code == CURLE_OK && call->connect_only) status = 200;
-    if (status == 0 && !call->elsewhere) engine->version[0] = '\0'; /* another engine may come back */
+    /* Ask for the version again: another engine may answer next time. */
+    if (status == 0 && !call->elsewhere) engine->version[0] = '\0';
     if (call->done)
         finish(call, status);
     else
@@ -336,8 +337,8 @@ static int on_timer_wanted(CURLM *multi, long ms, void *ctx) {
     if (engine->closed) return 0;
     if (ms < 0)
         uv_timer_stop(&engine->timer);
-    else { /* never from inside libcurl; never early either, by an old loop time or a cut millisecond: it is
-              not asked for again */
+    else { /* A timer, so that libcurl is not called from inside itself. It must not be early, because libcurl
+              does not ask again: hence a fresh loop time, and a millisecond more. */
         uv_update_time(engine->loop);
         uv_timer_start(&engine->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 0, 0);
     }
@@ -456,13 +457,13 @@ static void end_all(struct call *calls) {
         if (call->done)
             finish(call, 0);
         else
-            free_call(call); /* of ours: the version */
+            free_call(call); /* the question for the version, which has no caller */
     }
 }
 
 void wp_docker_client_close(struct wp_docker_client *engine) {
     if (!engine) return;
-    engine->closed = engine->inside = true; /* nothing is started any more */
+    engine->closed = engine->inside = true; /* no call is started any more */
     end_all(engine->active);
     end_all(engine->waiting);
     end_all(engine->failed);

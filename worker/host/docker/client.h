@@ -1,7 +1,7 @@
 /* A client of the Docker Engine API (https://docs.docker.com/reference/api/engine/), from version 1.41 on,
  * over the engine's Unix socket or TCP with TLS. Asynchronous, on the loop, through libcurl's multi
- * interface. One thread: the loop's. The version is negotiated: the engine's own, as `GET /_ping` says it;
- * calls wait for that, and ask anew after the engine was away. */
+ * interface. One thread: the loop's. Calls use the engine's own API version, which `GET /_ping` returns: they
+ * wait for it, and it is asked for again after the engine was unreachable. */
 #ifndef WP_HOST_DOCKER_CLIENT_H
 #define WP_HOST_DOCKER_CLIENT_H
 #include <uv.h>
@@ -11,7 +11,7 @@
 struct wp_docker_client;
 
 struct wp_docker_client_answer {
-    long status;        /* HTTP; 0: there was none, and the engine may or may not have done it */
+    long status;        /* HTTP status; 0: no answer, the engine may or may not have carried out the call */
     struct wp_str body; /* JSON, in general; valid during the callback */
     const char *error;  /* a sentence, with status 0 or from 400 on; else empty */
 };
@@ -19,26 +19,26 @@ struct wp_docker_client_answer {
 typedef void (*wp_docker_client_done)(void *ctx, const struct wp_docker_client_answer *answer);
 typedef void (*wp_docker_client_line)(void *ctx, struct wp_str line);
 
-/* docker.url and what else of docker.* says how to reach it. Does not wait for the engine. */
+/* Reaches the engine by docker.url and docker.tls_*. Does not wait for the engine. */
 enum wp_err wp_docker_client_open(struct wp_docker_client **ret_engine, uv_loop_t *loop,
                                   const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
-/* path: from the version on, "/containers/json?all=1"; body: JSON, or NULL. Both are copied. Bounded by
- * docker.timeout_ms. */
+/* path: what follows the version, as "/containers/json?all=1"; body: JSON, or NULL. Both are copied. Ends
+ * within docker.timeout_ms. */
 void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
                            const char *body, wp_docker_client_done done, void *ctx);
-/* A GET whose answer has no end: each line as it comes; opened (may be NULL) when the engine has accepted it,
- * done when it is over. */
+/* A GET whose answer is an endless stream: calls `opened` (may be NULL) when the engine has accepted it,
+ * `line` for each line, `done` when the stream has ended. */
 void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),
                             wp_docker_client_line line, wp_docker_client_done done, void *ctx);
-/* Not the engine but a container: a GET of url ("http://10.0.0.2:80/healthz"), bounded by most_ms, whose
- * redirects are not followed; with connect_only no more than a TCP connection, and status 200 stands for one.
+/* A GET of a container's url ("http://10.0.0.2:80/healthz"), not of the engine: ends within most_ms and
+ * follows no redirects. connect_only: only opens a TCP connection, and answers status 200 when it is open.
  */
 void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
                             int64_t most_ms, wp_docker_client_done done, void *ctx);
-/* Serves what is under way, streams aside, until all is answered or so long has passed. For the end, when the
- * loop is not run any more. */
+/* Blocks until all calls but streams are answered, for most_ms at most. For the worker's end, when the loop
+ * does not run any more. */
 void wp_docker_client_drain(struct wp_docker_client *engine, int64_t most_ms);
-/* What is under way is answered with status 0, before it returns. */
+/* Answers all calls under way with status 0 before it returns. */
 void wp_docker_client_close(struct wp_docker_client *engine);
 
 #endif

@@ -1,8 +1,8 @@
-/* The `docker` driver: a container of a Docker engine, made, watched and removed through its API: its verbs,
- * open and close. One thread: the loop's.
+/* The `docker` driver, which makes, watches and removes containers through the API of a Docker engine: its
+ * verbs, open and close. Calls all other files of this folder. One thread: the loop's.
  *
- * Containers are named by their ids, so that one that exists already is adopted (409). The engine's events
- * tell of deaths; after each gap of them, and at every list, the engine is asked what there is. */
+ * A container's name at the engine is its id, so that one that exists already is adopted (409). The engine's
+ * events report deaths; after each gap of them, and at every reconcile, the engine lists its containers. */
 #include <stdlib.h>
 #include "core/clock.h"
 #include "host/claims.h"
@@ -18,7 +18,7 @@
 
 static void docker_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
     struct container *container = wp_docker_find(runtime, spec->id);
-    if (container) { /* one that is not ready yet will say so by itself */
+    if (container) { /* READY follows by itself when it is not ready yet */
         if (container->phase == RUNNING)
             wp_deferred_add(&runtime->deferred, spec->id, WP_CONTAINER_READY, container->address, "");
         return;
@@ -34,9 +34,8 @@ static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
         wp_docker_forget(container);
         return;
     }
-    if (!container)
-        container =
-            wp_docker_add(runtime, id, WP_STR(""), MAKING); /* the engine knows whether there is one */
+    /* Unknown here: the engine knows whether it exists. */
+    if (!container) container = wp_docker_add(runtime, id, WP_STR(""), MAKING);
     wp_docker_remove(container);
 }
 
@@ -84,7 +83,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     return WP_OK;
 }
 
-/* The containers stay, unless they were asked to go: then their removal is waited for. */
+/* The containers stay. Removals that are under way are waited for. */
 static void docker_close(struct wp_runtime *runtime) {
     if (!runtime) return;
     runtime->closing = true;

@@ -24,7 +24,7 @@ static void after_made(struct container *container, const struct wp_docker_clien
     json_decref(json);
     if (!container->exec[0])
         container->exec_over(container, -1, answer->error);
-    else /* its output is attached, so that the answer ends when it ends */
+    else /* not detached: the answer to this call ends when the program does */
         wp_docker_ask(container, "POST", wp_format("/exec/%s/start", container->exec), "{\"Detach\": false}",
                       after_run);
 }

@@ -1,10 +1,10 @@
-/* A program inside a container of the docker driver. */
+/* Runs a program inside a container of the docker driver. */
 #ifndef WP_HOST_DOCKER_EXEC_H
 #define WP_HOST_DOCKER_EXEC_H
 #include "host/docker/table.h"
 
-/* Runs it and waits for its end; code: of its exit, -1 when it could not be run or did not end within
- * docker.timeout_ms (why says it then). */
+/* Calls `over` when the program has ended. code: its exit status; -1 when it could not be run or did not end
+ * within docker.timeout_ms, with the reason in `why`. */
 void wp_docker_exec(struct container *container, const char *const argv[],
                     void (*over)(struct container *container, int code, const char *why));
 

@@ -1,4 +1,4 @@
-/* Which of the images that containers are made of the engine has. */
+/* Owns the list of images that containers are made of, and which of them the engine lacks. */
 #include "host/docker/images.h"
 #include <stdlib.h>
 #include <string.h>

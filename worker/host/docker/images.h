@@ -1,4 +1,4 @@
-/* Which images are missing at the engine, so that a host says what it cannot make. */
+/* Which images are missing at the engine: a host tells Redis of which philosophies it can make containers. */
 #ifndef WP_HOST_DOCKER_IMAGES_H
 #define WP_HOST_DOCKER_IMAGES_H
 #include "host/docker/table.h"

@@ -1,4 +1,5 @@
-/* The docker driver's way from a create to a container that is ready to be leased. */
+/* Starts containers of the docker driver: creates, starts and probes them until they are ready. Calls exec.c
+ * for probes by file, and images.c. */
 #include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 #include "host/docker/exec.h"
 #include "host/docker/images.h"
 
-#define PROBE_MS 25    /* between two looks at one that is not ready */
-#define CONFLICT_MS 50 /* between two tries to create one whose name is taken by nobody */
+#define PROBE_MS 25    /* between two probes of a container that is not ready */
+#define CONFLICT_MS 50 /* between two creates whose name was taken, but not any more */
 #define CONFLICTS 200
 
 /* ---- until it is ready ---- */
@@ -60,7 +61,7 @@ static void test_file(struct container *container, const char *path) {
     wp_docker_exec(container, argv, after_test);
 }
 
-/* How an agent reaches it: its address on its network, else its name. */
+/* Notes how an agent reaches the container: by its address on its network, else by its name. */
 static void keep_address(struct container *container, const json_t *inspected) {
     const json_t *networks = json_object_get(json_object_get(inspected, "NetworkSettings"), "Networks"),
                  *network;
@@ -112,7 +113,7 @@ static void after_look(struct container *container, const struct wp_docker_clien
         snprintf(detail, sizeof detail, "it exited with status %lld before it was ready",
                  (long long)json_integer_value(json_object_get(state, "ExitCode")));
         wp_docker_end(container, WP_CONTAINER_FAILED, detail);
-    } else if (json_is_true(json_object_get(state, "Paused"))) { /* it was ready when it was paused */
+    } else if (json_is_true(json_object_get(state, "Paused"))) { /* only ready containers are paused */
         wp_docker_set_paused(container, true);
         become_ready(container);
     } else if (ready == WP_READY_FILE) {
@@ -159,10 +160,10 @@ static void on_make_again(uv_timer_t *timer) {
     create(timer->data);
 }
 
-/* The name is taken: by a create of ours whose answer was lost, or by somebody else's. */
+/* The name was taken: by an earlier create of ours whose answer was lost, or by somebody else's container. */
 static void after_conflict(struct container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 404 &&
-        container->start.conflicts++ < CONFLICTS) { /* somebody makes or removes it just now */
+        container->start.conflicts++ < CONFLICTS) { /* it is being made or removed just now */
         uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
         return;
     }

@@ -1,13 +1,13 @@
-/* The way of a container from the queue until it is ready. */
+/* Starts containers: from the queue until they are ready. */
 #ifndef WP_HOST_DOCKER_START_H
 #define WP_HOST_DOCKER_START_H
 #include "host/docker/table.h"
 
 void wp_docker_start_open(struct wp_runtime *runtime);
 void wp_docker_start_close(struct wp_runtime *runtime);
-/* Adds one that is not there, to be made once there is room. */
+/* Queues a container that is not in the table, to be made once there is room. */
 void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec);
-void wp_docker_start_queued(struct wp_runtime *runtime); /* as many as may be made at once */
-void wp_docker_probe(struct container *container);       /* it runs: until it is ready */
+void wp_docker_start_queued(struct wp_runtime *runtime); /* starts as many as may be made at once */
+void wp_docker_probe(struct container *container);       /* probes a running one until it is ready */
 
 #endif

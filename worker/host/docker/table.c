@@ -1,5 +1,5 @@
-/* The table of containers: see table.h. A step's answer finds its container by the id: one that was removed
- * meanwhile is not there any more. Removing is tried until the engine says that it is gone. */
+/* Owns the table of containers: see table.h. An answer finds its container by the id, because the container
+ * may have been removed meanwhile. A removal is repeated until the engine says that the container is gone. */
 #include "host/docker/table.h"
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "host/definition.h"
 
-#define REACH_MS 1000 /* for one look at a container's port */
+#define REACH_MS 1000 /* for one probe of a container's port */
 
 struct step { /* the context of a call */
     struct wp_runtime *runtime;
@@ -78,7 +78,7 @@ void wp_docker_set_paused(struct container *container, bool paused) {
     container->paused = paused;
 }
 
-/* One call at a time. `next` is not called for one that is to be removed. */
+/* The answer to a container's call. */
 static void on_step(void *ctx, const struct wp_docker_client_answer *answer) {
     struct step step = *(struct step *)ctx;
     free(ctx);
@@ -167,7 +167,7 @@ static void after_owner(struct container *container, const struct wp_docker_clie
         be_over(container);
 }
 
-/* What has the name may be somebody else's as long as it is not known to be ours. */
+/* Inspects the container first when it is not known to be ours: somebody else's may have the name. */
 static void remove_from_engine(struct container *container) {
     if (container->ours)
         wp_docker_ask(container, "DELETE", wp_format("/containers/%s?force=1&v=1", container->id), NULL,

@@ -1,5 +1,5 @@
-/* The docker driver's ground: the table of containers, their phases, one call to the engine at a time for
- * each, and their removal. It calls none of the other files of this folder but the client; those above it are
+/* The docker driver's table of containers: their phases, one call to the engine at a time for each, and their
+ * removal. Of this folder it calls the client only. The files that call it are
  *
  *   exec.c, images.c   a program in a container; which images the engine has
  *   start.c            from the queue until a container is ready
@@ -9,7 +9,7 @@
  *
  *   QUEUED -> MAKING -> PROBING -> RUNNING
  *      |        |          |          |
- *      v        +----------+----------+-> REMOVING -> gone, told as `over`: FAILED, DIED or GONE
+ *      v        +----------+----------+-> REMOVING -> gone, reported as `over`: FAILED, DIED or GONE
  *     GONE
  *
  * One thread: the loop's. */
@@ -20,7 +20,7 @@
 #include "host/docker/client.h"
 #include "host/deferred.h"
 
-/* What the engine did not take is tried again, ever more slowly. */
+/* A call that the engine refused is repeated after a pause that doubles. */
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS 10000
 
@@ -35,7 +35,7 @@ struct docker_start { /* of one that is started; start.c alone changes it */
     struct wp_limits limits;
     int64_t asked_us, begun_us, made_us, started_us, ready_us; /* 0: adopted */
     int64_t probing_since_us;
-    int conflicts; /* creates whose name was taken by nobody */
+    int conflicts; /* creates that failed because of a name that was gone by then */
 };
 
 struct container {
@@ -43,19 +43,19 @@ struct container {
     char *id, *philosophy; /* owned */
     enum phase phase;
     enum wp_container_state over; /* while REMOVING */
-    bool ours;                    /* what has its name at the engine: made by us, or has our labels */
-    bool step;                    /* a call of it is under way */
-    bool unwanted;                /* to be removed when that is answered */
+    bool ours;                    /* the engine's container of its name was made by us, or has our labels */
+    bool step;                    /* a call about it is under way */
+    bool unwanted;                /* to be removed when that call is answered */
     char address[64], detail[192];
     bool paused;
-    bool resuming; /* what the call under way is for; bind.c alone changes it */
+    bool resuming; /* the call under way resumes it (else pauses); bind.c alone changes it */
     char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
     void (*exec_over)(struct container *container, int code, const char *why);
     struct docker_start start;
     int64_t retry_ms;
-    uint64_t changed; /* runtime->changes when it became what it is */
-    bool seen;        /* in the list that is read; watch.c alone changes it */
-    uv_timer_t timer; /* the next look, or the next try */
+    uint64_t changed; /* runtime->changes when its phase changed last */
+    bool seen;        /* in the list that is being read; watch.c alone changes it */
+    uv_timer_t timer; /* the next probe, or the next try */
     int handles;
     struct container *prev, *next; /* in the queue */
     UT_hash_handle hh;
@@ -69,7 +69,7 @@ struct docker_watch {       /* watch.c alone changes it */
     char *filters;          /* owned: our labels, as the engine's filters, escaped for a URL */
     uv_timer_t retry;       /* of the events */
     int64_t retry_ms;
-    bool lost; /* the events, more than once in a row */
+    bool lost; /* the stream of events failed more than once in a row */
     bool list_unanswered;
 };
 
@@ -79,15 +79,15 @@ struct wp_runtime {
     struct wp_docker_client *engine;
     struct wp_deferred deferred;
     struct docker_watch watch;
-    struct image *images; /* images.c: of the philosophies that have their own, then that of the rest */
+    struct image *images; /* images.c: those of philosophies with an image of their own, then the default */
     char *claims_source;  /* start.c: this host's in host.claims, as the engine has it; NULL until the volume
                              was asked for */
     int making, creates;  /* under way, and at most */
-    void (*on_room)(struct wp_runtime *runtime); /* one more may be made: start.c begins with the queue */
+    void (*on_room)(struct wp_runtime *runtime); /* one more container may be made; set by start.c */
     struct container *containers;                /* by id */
     struct container *queue;
     uint64_t changes;
-    bool closing, closed; /* no more creates; no more of anything */
+    bool closing, closed; /* no more creates; no more calls at all */
     int handles;
 };
 
@@ -95,25 +95,26 @@ struct container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
 const char *wp_docker_text(const json_t *json, const char *key); /* empty when there is none */
 struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
                                 enum phase phase);
-/* The one place where a phase changes: counts those being made, takes it out of the queue, stops its timer.
- */
+/* The only function that changes a phase: counts those being made, takes it out of the queue, stops its
+ * timer. */
 void wp_docker_set_phase(struct container *container, enum phase phase);
-/* What has its name at the engine is known to be ours. */
+/* The engine's container of its name is known to be ours. */
 void wp_docker_own(struct container *container);
 void wp_docker_set_paused(struct container *container, bool paused);
-/* Whether what was inspected has the labels of this host. */
+/* True when the inspected container has the labels of this host. */
 bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_docker_client_answer *inspected);
-/* One call at a time; path is freed. `next` is not called for one that is to be removed meanwhile. */
+/* Calls the engine about the container, one call at a time; frees path. `next` is not called when the
+ * container was asked to go meanwhile. */
 void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
                    void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
-/* The same, of a container's own port: wp_docker_client_reach. */
+/* The same for the container's own port, by wp_docker_client_reach. */
 void wp_docker_reach(struct container *container, const char *url, bool connect_only,
                      void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
 /* Begins to remove it; when it is gone, `over` and `detail` are published. */
 void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
-/* As wp_docker_end(GONE); one that is being removed already is published so, too. */
+/* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE. */
 void wp_docker_remove(struct container *container);
-/* The one place where a container leaves the table; it is in no queue any more. */
+/* The only function that takes a container out of the table. It must not be QUEUED. */
 void wp_docker_forget(struct container *container);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the docker driver hears of its containers: the engine's events, and its list after each gap of them
- * and at every reconcile. */
+/* Watches the engine's containers: reads its stream of events, and its list after each gap of the stream and
+ * at every reconcile. */
 #include "host/docker/watch.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 
 #define ABANDONED_US 10000000
 
-struct listing { /* of a reconcile; waits for the engine's answer */
+struct listing { /* a request for the engine's list */
     struct wp_runtime *runtime;
-    wp_runtime_listed listed; /* NULL: the driver's own, after a gap of events */
+    wp_runtime_listed listed; /* a reconcile's callback; NULL: a list of the driver's own, after a gap */
     void (*done)(void *ctx, bool ok);
     void *ctx;
     uint64_t changes; /* runtime->changes when it was asked for */
@@ -74,7 +74,7 @@ static char *escape(const char *text) {
     return out.data; /* printf ends it with a NUL */
 }
 
-/* {"label": [ours, of this host], ...} */
+/* {"label": [our prefix, this host], ...}: selects the containers of this host. Owned by the caller. */
 static char *filters_of(const struct wp_config *config, bool events) {
     char *owner = wp_definition_owner(config);
     json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
@@ -97,13 +97,13 @@ static void read_events(struct wp_runtime *runtime) {
     free(filters);
 }
 
-/* ---- what there is ---- */
+/* ---- the engine's list ---- */
 
-/* One that we do not know: of a worker before us. Ready or not, it has to be seen again. */
+/* A container that is not in the table is left from an earlier worker: it is probed again, ready or not. */
 static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
                                const char *state) {
     struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
-    wp_docker_own(container); /* only such are listed */
+    wp_docker_own(container); /* the list holds only containers with our labels */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
         wp_docker_probe(container);
     else if (strcmp(state, "created") == 0)
@@ -113,7 +113,7 @@ static struct container *adopt(struct wp_runtime *runtime, const char *id, const
     return container;
 }
 
-struct orphan { /* created, not started, and not by us */
+struct orphan { /* created with our labels and not started, and not by this worker */
     char *name; /* owned */
     int64_t since_us;
     UT_hash_handle hh;
@@ -129,8 +129,9 @@ static void forget_orphans(struct wp_runtime *runtime) {
     }
 }
 
-/* Whether it has been so for a while. One that is not may be about to be started: by another worker of this
- * host's name, or by us, once Redis says that it is wanted (then its name is taken, and it is ours). */
+/* True when the orphan has been one for ABANDONED_US. A younger one may be about to be started: by another
+ * worker of this host's name, or by this one, once Redis wants it (its create finds the name taken and adopts
+ * it). */
 static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
     struct orphan *orphan;
     HASH_FIND_STR(runtime->watch.orphans, name, orphan);
@@ -151,7 +152,7 @@ static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at
     const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
     const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
     struct container *container = wp_docker_find(runtime, wp_str(id));
-    if (!*id || strcmp(state, "removing") == 0) return; /* what is removed already is nothing to wait for */
+    if (!*id || strcmp(state, "removing") == 0) return; /* as good as gone */
     if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
     if (!container)
         container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
@@ -210,7 +211,7 @@ void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (
                     void *ctx) {
     struct listing *listing = wp_calloc(1, sizeof *listing);
     *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
-    wp_docker_images_look(runtime); /* answered first, more often than not */
+    wp_docker_images_look(runtime); /* mostly answered before the list */
     char *path = wp_format("/containers/json?all=1&filters=%s", runtime->watch.filters);
     wp_docker_client_call(runtime->engine, "GET", path, NULL, on_list, listing);
     free(path);

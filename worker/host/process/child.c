@@ -1,9 +1,9 @@
-/* Both ends of the status pipe: wp_child_become runs in the new process and calls the kernel only, the rest
- * on the loop's thread. No state.
+/* Both ends of the status pipe: wp_child_become runs in the new process and makes system calls only, the rest
+ * runs on the loop's thread. No state.
  *
- * One pipe tells both things: its close-on-exec copy vanishes when the program runs, or carries a NUL and
- * errno when it does not; with notify a second copy is the program's WARMPOOL_READY_FD, on which it writes a
- * line of text. */
+ * The pipe's write end is open twice. The close-on-exec copy closes when the program runs, and carries a NUL
+ * byte and errno when it cannot be run. With notify the other copy is the program's WARMPOOL_READY_FD, to
+ * which it writes a line of text. */
 #include "host/process/child.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STATUS_FD 4 /* of the child */
+#define STATUS_FD 4 /* the status pipe's number in the child */
 #define VARIABLES_MAX 64
-#define SCRATCH_FD 5 /* the lowest number that the child uses on its way and closes */
+#define SCRATCH_FD 5 /* from this number on the child uses descriptors for a while, and closes all */
 
-struct failure { /* what the child says instead of running its program */
+struct failure { /* what the child writes when it cannot run its program */
     char nul;
     char why[sizeof(int)];
 };
@@ -29,17 +29,17 @@ static _Noreturn void fail(int status_fd) {
     int why = errno;
     memcpy(failure.why, &why, sizeof why);
     ssize_t put = write(status_fd, &failure, sizeof failure);
-    (void)put; /* it fails when the worker is gone: then this process is killed soon */
+    (void)put; /* fails when the worker is gone; then this process is killed soon */
     _exit(127);
 }
 
 static void default_signals(void) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &action, NULL); /* refused for KILL and STOP: fine */
+        sigaction(number, &action, NULL); /* fails for KILL and STOP, which always have the default */
 }
 
-/* 0 to 2: nothing; 3: the ready line; 4: the status pipe, close-on-exec; all others closed. */
+/* 0 to 2: /dev/null; 3: WARMPOOL_READY_FD; 4: the status pipe, close-on-exec; all others closed. */
 static bool place_descriptors(int status_fd, bool notify) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int high_null = fcntl(null, F_DUPFD_CLOEXEC, SCRATCH_FD);
@@ -84,7 +84,7 @@ enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno)
     char bytes[256];
     for (;;) {
         ssize_t got = read(status_fd, bytes, sizeof bytes);
-        if (got < 0) return WP_CHILD_SILENT; /* EAGAIN; the loop calls again when there is more */
+        if (got < 0) return WP_CHILD_SILENT; /* EAGAIN: the loop calls when there is more */
         if (got == 0) return notify ? WP_CHILD_CLOSED : WP_CHILD_RUNS;
         if (bytes[0] == '\0' && got >= (ssize_t)sizeof(struct failure)) {
             memcpy(ret_errno, bytes + offsetof(struct failure, why), sizeof *ret_errno);

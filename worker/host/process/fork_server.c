@@ -1,6 +1,6 @@
-/* The fork server's process and the worker's side of its socket. One request and one reply at a time, each a
- * packet. The fork server is forked from a process with threads, so it and its children call the kernel only;
- * forks of its own are bare system calls, because the C library's would take locks. */
+/* The fork server's process, and the worker's side of its socket. One request and one reply at a time, each a
+ * packet. The fork server is forked from a process with threads, so it and its children make system calls
+ * only. Its own forks are bare system calls, because the C library's fork would take locks. */
 #include "host/process/fork_server.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +18,13 @@
 
 #define REPLY_S 10 /* a fork server that takes longer to reply is stuck, and is killed */
 
-struct request { /* the packet's head; the variables follow, and the status descriptor rides along */
+struct request { /* the packet's head; the variables follow, and the status descriptor is passed along */
     uint64_t data_bytes;
     uint32_t notify;
 };
 
 struct reply {
-    int32_t shim, program; /* their numbers; 0: not made */
+    int32_t shim, program; /* their process ids; 0: not made */
     int32_t why;           /* errno */
 };
 
@@ -56,7 +56,7 @@ static bool receive(int socket, struct request *head, char *variables, size_t ro
 static void send_reply(int socket, pid_t shim, pid_t program, int why) {
     struct reply reply = {shim, program, why};
     ssize_t put = send(socket, &reply, sizeof reply, MSG_NOSIGNAL);
-    (void)put; /* the worker is gone: so is everything, soon */
+    (void)put; /* fails when the worker is gone; then this process ends soon, too */
 }
 
 static _Noreturn void be_shim(int socket, pid_t worker, const struct wp_child_spec *spec, int status_fd) {
@@ -69,7 +69,7 @@ static _Noreturn void be_shim(int socket, pid_t worker, const struct wp_child_sp
     wp_shim_watch(program);
 }
 
-/* Signals are blocked: only the end of the worker ends the fork server. */
+/* All signals are blocked: the fork server ends when the worker closes the socket. */
 static _Noreturn void serve(int socket, pid_t worker, const char *command) {
     static char variables[128 * 1024];
     struct request request;
@@ -147,7 +147,7 @@ static bool send_request(int socket, const struct wp_child_spec *spec, int statu
     return put >= 0;
 }
 
-/* The numbers of shim and program into *ret_child. */
+/* Sets shim and program of *ret_child. */
 static enum wp_err send_and_wait(const struct wp_fork_server *server, const struct wp_child_spec *spec,
                                  int status_fd, struct wp_child *ret_child, struct wp_error *error) {
     struct reply reply = {0};

@@ -22,24 +22,24 @@ struct wp_fork_server {
     int fd;    /* the worker's end of the socket, close-on-exec */
 };
 
-/* To be called on the thread that lives as long as the worker. command: of /bin/sh -c, copied. */
+/* To be called on a thread that lives as long as the worker. command: for /bin/sh -c, copied. */
 enum wp_err wp_fork_server_start(struct wp_fork_server *ret_server, const char *command,
                                  struct wp_error *error) WP_MUST_CHECK;
 
 struct wp_child {
-    pid_t shim;    /* our child: gone when nothing of the container is left */
-    pid_t program; /* the shim's child, and number of its group */
+    pid_t shim;    /* the worker's child: ends after all processes of the container */
+    pid_t program; /* the shim's child, and its process group */
     int status_fd; /* our end of the status pipe: non-blocking, close-on-exec, owned by the caller */
 };
 
-/* Blocks for the moment that two forks take. The shim is the caller's child, to be reaped by it. The command
- * is the fork server's: that of the spec is not used. */
+/* Blocks while two processes are forked. The shim is the caller's child, which the caller reaps. Runs the
+ * command of wp_fork_server_start, not that of the spec. */
 enum wp_err wp_fork_server_make(const struct wp_fork_server *server, const struct wp_child_spec *spec,
                                 struct wp_child *ret_child, struct wp_error *error) WP_MUST_CHECK;
-/* True when the fork server has ended by itself (it was killed): reaped, and another one is to be started.
- * The shims live on. */
+/* True when the fork server was killed: it is reaped, and the caller starts another one. The shims live on.
+ */
 bool wp_fork_server_ended(struct wp_fork_server *server);
-/* Waits for its end. Fine on one that is not started. */
+/* Ends it and waits for that. Does nothing when it is not running. */
 void wp_fork_server_stop(struct wp_fork_server *server);
 
 #endif

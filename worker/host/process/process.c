@@ -1,14 +1,13 @@
-/* The `process` driver: a container is a program with a process group of its own, below a shim that is our
- * child (host/process/fork_server.h). One thread: the loop's.
+/* The `process` driver: a container is a program with a process group of its own, below a shim that is the
+ * worker's child (fork_server.h). Calls the other files of this folder. One thread: the loop's.
  *
  *   QUEUED -> STARTING -> RUNNING -> gone (DIED)
  *               |  |         |
- *               |  +---------+-----> ENDING  -> gone (GONE): SIGTERM to the group, after the grace all is
- * killed
- *               +------------------> FAILING -> gone (FAILED): not ready in time, all is killed
+ *               |  +---------+-----> ENDING  -> gone (GONE): SIGTERM, then WP_SHIM_KILL after GRACE_MS
+ *               +------------------> FAILING -> gone (FAILED): not ready in time, WP_SHIM_KILL
  *
- * SIGCHLD makes us ask after each shim we know (never after the children of others). A shim ends when all
- * of its container has ended. What is to be told is told from the loop, never from inside a verb. */
+ * On SIGCHLD each known shim is checked, and no other child of the process. A shim ends when all processes of
+ * its container have ended. Events are deferred: see deferred.h. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -39,11 +38,11 @@ struct container {
     char *id, *philosophy; /* owned */
     struct wp_limits limits;
     enum phase phase;
-    int64_t asked_us, begun_us, runs_us, ready_us; /* of its start; 0: not yet */
-    struct wp_child child; /* shim 0 while QUEUED, status_fd -1 once it has told all */
+    int64_t asked_us, begun_us, runs_us, ready_us; /* steps of its start; 0: not yet */
+    struct wp_child child; /* shim 0 while QUEUED; status_fd -1 once the pipe has no more to report */
     char detail[160];
     uv_poll_t status;
-    uv_timer_t timer;              /* until it is ready or late, then the grace */
+    uv_timer_t timer;              /* the deadline of its start, later that of its end */
     int handles;                   /* not yet closed by the loop */
     struct container *prev, *next; /* in the queue */
     UT_hash_handle hh;
@@ -62,8 +61,9 @@ struct wp_runtime {
     int handles;
 };
 
-/* --- telling
- * -------------------------------------------------------------------------------------------------------- */
+/* --- events
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void notify_later(struct wp_runtime *runtime, struct wp_str id, enum wp_container_state state,
                          pid_t pid, const char *detail) {
@@ -90,7 +90,8 @@ static void stop_listening(struct container *container) {
     container->child.status_fd = -1;
 }
 
-/* The one place where a container leaves the books; freed when the loop has closed its handles. */
+/* The only place that takes a container out of the table; it is freed when the loop has closed its handles.
+ */
 static void forget(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
     if (container->phase == QUEUED) DL_DELETE(runtime->queue, container);
@@ -107,7 +108,7 @@ static void set_phase(struct container *container, enum phase phase) {
 
 static void describe_end(struct container *container, int status) {
     const char *when = container->phase == STARTING ? " before it was ready" : "";
-    if (container->detail[0]) return; /* the reason for killing it, or why its program could not be run */
+    if (container->detail[0]) return; /* a reason is known already: why it was killed, or could not be run */
     if (WIFSIGNALED(status))
         snprintf(container->detail, sizeof container->detail, "the process was ended by signal %d%s",
                  WTERMSIG(status), when);
@@ -128,7 +129,7 @@ static void start_queued(struct wp_runtime *runtime);
 
 static void reap(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
-    if (container->child.status_fd >= 0) look_at_status(container); /* it may have said why */
+    if (container->child.status_fd >= 0) look_at_status(container); /* the pipe may hold the reason */
     describe_end(container, collect_status(container));
     enum wp_container_state state = WP_CONTAINER_FAILED;
     if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
@@ -143,7 +144,7 @@ static void replace_fork_server(struct wp_runtime *runtime) {
     struct wp_error error = {0};
     if (wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, &error) != WP_OK) {
         wp_log(WP_LOG_ERROR, "keeper_failed", "reason=%s", error.text);
-        return; /* creates fail until a fork server is there: see start */
+        return; /* start_child tries again at the next create */
     }
     wp_log(WP_LOG_WARN, "keeper_replaced", "reason=%s",
            "the process that makes containers was killed; those that run are not concerned");
@@ -178,7 +179,7 @@ static void on_not_ready(uv_timer_t *timer) {
 
 static void become_ready(struct container *container) {
     if (container->phase != STARTING || wp_child_ended(container->child.shim))
-        return; /* its end is on its way to us */
+        return; /* SIGCHLD reports its end */
     uv_timer_stop(&container->timer);
     container->ready_us = wp_clock_us();
     set_phase(container, RUNNING);
@@ -206,8 +207,7 @@ static void look_at_status(struct container *container) {
     switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
         return;
-    case WP_CHILD_RUNS: /* its program may still end at once: a name that is not found, a library that is
-                           missing */
+    case WP_CHILD_RUNS: /* the shell runs, but its command may end at once, as when it is not found */
         if (container->phase == STARTING)
             uv_timer_start(&container->timer, on_ran,
                            (uint64_t)container->runtime->config->process.ready_after_ms, 0);
@@ -215,8 +215,7 @@ static void look_at_status(struct container *container) {
     case WP_CHILD_LINE:
         become_ready(container);
         break;
-    case WP_CHILD_CLOSED: /* a process that exits closes it, too, and its exit says more: it gets the time for
-                             it */
+    case WP_CHILD_CLOSED: /* a process that exits closes it, too: wait for its exit status, which says more */
         if (container->phase == STARTING) uv_timer_start(&container->timer, on_closed, GRACE_MS, 0);
         break;
     case WP_CHILD_FAILED:
@@ -232,7 +231,7 @@ static void on_status(uv_poll_t *poll, int status, int events) {
     look_at_status(poll->data);
 }
 
-/* The child does not inherit the worker's environment: passwords live there. */
+/* The child does not inherit the worker's environment, which may hold passwords. */
 static void add_variables(struct wp_buf *text, const struct container *container) {
     static const char *const inherited[] = {"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"};
     const char *path = getenv("PATH");
@@ -271,7 +270,7 @@ static enum wp_err start_child(struct container *container, struct wp_error *err
     return err;
 }
 
-/* From QUEUED. One that cannot start is told as failed and is in nobody's way. */
+/* Starts a QUEUED container. One that cannot be started is reported as FAILED and forgotten. */
 static void start(struct container *container) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_error error = {0};
@@ -306,7 +305,7 @@ static struct container *find(struct wp_runtime *runtime, struct wp_str id) {
 
 static void process_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
     struct container *container = find(runtime, spec->id);
-    if (container) { /* adopted; one that is not ready yet will say so by itself */
+    if (container) { /* adopted; READY follows by itself when it is not ready yet */
         if (container->phase == RUNNING)
             notify_later(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
         return;
@@ -329,7 +328,7 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
 
 static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
     struct container *container = find(runtime, id);
-    if (container && container->phase == ENDING) return; /* GONE comes */
+    if (container && container->phase == ENDING) return; /* GONE follows */
     if (!container || container->phase == QUEUED) {
         notify_later(runtime, id, WP_CONTAINER_GONE, 0, "");
         if (container) forget(container);
@@ -341,7 +340,7 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
     start_queued(runtime);
 }
 
-/* A process is made and started in one. */
+/* create_ms stays 0: a process is created and started in one step. */
 static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
     const struct container *container = find(runtime, id);
     if (!container || container->phase != RUNNING) return false;
@@ -352,7 +351,7 @@ static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct w
     return true;
 }
 
-/* Those that are being ended are listed as GONE, those that could not start as FAILED. */
+/* ENDING containers are listed as GONE, FAILING ones as FAILED. */
 static void process_list(struct wp_runtime *runtime, wp_runtime_listed listed,
                          void (*done)(void *ctx, bool ok), void *ctx) {
     static const enum wp_container_state states[] = {[QUEUED] = WP_CONTAINER_STARTING,
@@ -410,7 +409,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     return WP_OK;
 }
 
-/* False when the time was over first. The end of another one interrupts the waiting. */
+/* False: the deadline came first. (SIGCHLD of other children interrupts poll.) */
 static bool wait_for_end(pid_t pid, int64_t deadline_us) {
     int fd = pidfd_open(pid, 0);
     if (fd >= 0) {
@@ -448,7 +447,7 @@ static void process_close(struct wp_runtime *runtime) {
     reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
     struct container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)
-    forget(container); /* stuck in the kernel, killed when it lets go */
+    forget(container); /* killed, but stuck in a system call */
     wp_fork_server_stop(&runtime->fork_server);
     close_handles(runtime);
 }

@@ -1,6 +1,6 @@
-/* A shim's process: see host/process/fork_server.h. No state but the program's number and how it ended.
- * Descendants that lose their parent become the shim's children, in whatever session they are, so "kill all
- * children until there is none" reaches each of them. */
+/* A shim's process: see fork_server.h. Its only state is the program's process id and how it ended.
+ * Descendants that lose their parent become the shim's children, in whatever session they are, so killing its
+ * children until there are none ends them all. */
 #include "host/process/shim.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +17,15 @@ pid_t wp_shim_start(pid_t worker, const struct wp_child_spec *spec, int status_f
         *ret_errno = errno;
         return -1;
     }
-    if (getppid() != worker) _exit(1); /* it went before it could be told */
+    if (getppid() != worker) _exit(1); /* the worker ended before PR_SET_PDEATHSIG */
     long program = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (program == 0) wp_child_become(spec, status_fd);
     if (program < 0) *ret_errno = errno;
-    if (program > 0)
-        setpgid((pid_t)program,
-                (pid_t)program); /* as it does: the group is there before anybody signals it */
+    if (program > 0) setpgid((pid_t)program, (pid_t)program); /* the program does so, too: whoever is first */
     return (pid_t)program;
 }
 
-/* false: the kernel does not list them. */
+/* Kills the shim's children. False: the kernel does not list them. */
 static bool kill_children(void) {
     char bytes[4096];
     ssize_t got;
@@ -48,11 +46,11 @@ static bool kill_children(void) {
     return true;
 }
 
-/* Each round kills the children of those that the last one killed. */
+/* Each round kills the children of those that the round before killed: they are the shim's children now. */
 static void kill_all(pid_t program, bool over, int *status) {
     for (;;) {
         bool listed = kill_children();
-        if (!listed) kill(-program, SIGKILL); /* better its group than nothing */
+        if (!listed) kill(-program, SIGKILL); /* at least its process group */
         if (!listed && over) return;
         int ended;
         pid_t pid = waitpid(-1, &ended, 0);
@@ -76,7 +74,7 @@ static _Noreturn void end_as(int status) {
     _exit(128 + WTERMSIG(status));
 }
 
-/* true: the program has ended. */
+/* True when the program is among the children that have ended. */
 static bool reap_children(pid_t program, int *status) {
     int ended;
     pid_t pid;

@@ -1,12 +1,12 @@
-/* Owns the translation between cache events and the {cache} function. Pure. */
+/* Packs cache events and settings for the {cache} function, and reads its answers. Pure. */
 #include "cache/cache_calls.h"
 #include "kafka/conf.h"
 #include <stdlib.h>
 
 enum kind { RESULT = 3, DEAD = 5, PLAIN = 8 };
-enum { JSON_COUNTED = 1024 };          /* values of so many bytes: of shorter ones any fits as JSON */
-enum { PLAIN_VALUE_MAX = 16 * 1024 };  /* a larger value is not decoded once more for its answer */
-enum how { NEW, REPLACED, MISS, HIT }; /* how a plain event is answered: sets, gets (redis/cache.lua) */
+enum { JSON_COUNTED = 1024 };          /* a shorter value fits an answer in any form */
+enum { PLAIN_VALUE_MAX = 16 * 1024 };  /* a set of a larger value goes as a row: it is not decoded twice */
+enum how { NEW, REPLACED, MISS, HIT }; /* answers to plain sets (NEW, REPLACED) and gets */
 
 int64_t wp_cache_json_bytes(struct wp_str value) {
     int64_t escaped = (int64_t)value.len;
@@ -53,7 +53,7 @@ enum column {
     ROWS
 };
 
-/* A get, or a set of a value that is not large; others are said as rows. */
+/* A plain event goes as columns: a get, or a set of a value that is not large. Others go as rows. */
 static bool is_plain(const struct wp_cache_event *e) {
     if (e->ns.len == 0 || e->key.len == 0) return false;
     if (wp_str_is(e->op, "get")) return true;
@@ -71,7 +71,7 @@ static uint32_t add_group(struct wp_columns *columns, const struct wp_cache_even
     return wp_columns_word(columns, DICTIONARY, from);
 }
 
-/* Bytes that the answer has of the event, beside its value. */
+/* The bytes of the event that its answer repeats, without the value. */
 static int64_t envelope(const struct wp_meta *meta, const struct wp_cache_event *e) {
     size_t key = meta->key.len > WP_KEY_MOST ? 0 : meta->key.len;
     return (int64_t)(key + meta->traceparent.len + 2 * (e->event_id.len + e->ns.len + e->key.len));
@@ -134,9 +134,9 @@ static bool next_is_str(const struct wp_unpack *in) {
     return (type & 0xe0) == 0xa0 || (type >= 0xd9 && type <= 0xdb);
 }
 
-struct plain { /* the columns, each to be read from its next value */
+struct plain { /* the columns; each reader stands at its next value */
     struct wp_unpack offsets, hows, ttls;
-    size_t hits; /* how many were passed: their values stand beside the chunk */
+    size_t hits; /* passed so far: the number of the next hit's value beside the chunk */
 };
 
 static bool take_plain(const struct plain *plain, int64_t offset, int64_t how, struct wp_cache_result *result,
@@ -157,7 +157,7 @@ static bool take_plain(const struct plain *plain, int64_t offset, int64_t how, s
     return true;
 }
 
-/* One that cannot be read harms no other. */
+/* Takes the columns' next answer. False: it cannot be read. */
 static bool next_plain(struct plain *plain, const struct wp_reply_sink *sink) {
     struct wp_cache_result result = {.ttl_seconds = WP_ABSENT, .count = WP_ABSENT};
     int64_t offset = wp_unpack_int(&plain->offsets), how = wp_unpack_int(&plain->hows);
@@ -171,7 +171,7 @@ static bool next_plain(struct plain *plain, const struct wp_reply_sink *sink) {
     return true;
 }
 
-/* Offsets, how they are answered, and the ttl, or why there is none. */
+/* Three columns: offsets, answers (enum how), and the ttl or the reason for an error. */
 static bool take_all_plain(struct wp_unpack *in, uint32_t fields, const struct wp_reply_sink *sink) {
     uint32_t counts[3];
     struct plain plain = {.hits = 0};

@@ -1,5 +1,5 @@
-/* The cache concern: its events as arguments of its Redis function, and the answers as structs
- * (redis/README.md). */
+/* The cache concern: packs its events as arguments of the {cache} function, and reads the answers
+ * (redis/README.md). Pure. */
 #ifndef WP_CACHE_CACHE_CALLS_H
 #define WP_CACHE_CACHE_CALLS_H
 #include "store/columns.h"
@@ -13,8 +13,8 @@ bool wp_cache_reply(struct wp_str chunk, const struct wp_reply_sink *sink); /* a
 /* The {cache} slot's settings, as a MessagePack map. */
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config);
 
-/* The most that a value takes as JSON: a string, or base64 when it is no UTF-8, which only bytes from 128 on
- * can say. */
+/* An upper bound of a value's bytes as JSON: as a string, or as base64 when it may not be UTF-8 (it has bytes
+ * from 128 on). */
 int64_t wp_cache_json_bytes(struct wp_str value);
 
 #endif

@@ -1,4 +1,4 @@
-/* Publishing, for all parts of ops/. The loop's thread. */
+/* Publishes events for all parts of ops/. The loop's thread. */
 #include "ops/base.h"
 
 bool wp_ops_publish_to(const struct ops_base *base, enum wp_topic topic, int32_t partition, struct wp_str key,

@@ -1,12 +1,12 @@
-/* What each part of ops/ is given: the loop, the configuration, the counters, and the ways out to Redis and
- * Kafka. None of it is the state of another part. Internal to ops/. */
+/* What all parts of ops/ use: the loop, the configuration, the counters, the links and the producer. It holds
+ * no state of a part. Internal to ops/. */
 #ifndef WP_OPS_BASE_H
 #define WP_OPS_BASE_H
 #include "kafka/producer.h"
 #include "store/link.h"
 #include "wire/wire.h"
 
-struct ops_base { /* constant once it is filled; the pointers are borrowed */
+struct ops_base { /* does not change once it is filled; the pointers are borrowed */
     uv_loop_t *loop;
     const struct wp_config *config;
     struct wp_stats *stats;
@@ -17,9 +17,9 @@ struct ops_base { /* constant once it is filled; the pointers are borrowed */
     int64_t started_wall_ms;
 };
 
-/* Publishes an event of ours (nobody waits for it); false when the producer cannot take it now. */
+/* Publishes an event, without a report of its delivery. False: the producer cannot take it now. */
 bool wp_ops_publish(const struct ops_base *base, enum wp_topic topic, struct wp_str key, const void *event);
-/* The same to a partition of its own choice, -1: by the key. */
+/* The same to a given partition; -1: by the key's hash. */
 bool wp_ops_publish_to(const struct ops_base *base, enum wp_topic topic, int32_t partition, struct wp_str key,
                        const void *event);
 

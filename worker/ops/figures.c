@@ -1,4 +1,4 @@
-/* Where figures come from that no counter holds: answers of Redis, and the process itself. */
+/* Figures that are in no counter: see figures.h. */
 #include "ops/figures.h"
 #include <stdio.h>
 #include <unistd.h>

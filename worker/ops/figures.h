@@ -1,5 +1,4 @@
-/* Where figures come from that no counter holds: answers of Redis, and the process itself. Internal to ops/.
- */
+/* Figures that are in no counter: from Redis' answers, and from the process. Internal to ops/. */
 #ifndef WP_OPS_FIGURES_H
 #define WP_OPS_FIGURES_H
 #include <hiredis/hiredis.h>
@@ -13,8 +12,7 @@ static inline double figure_of(const json_t *object, const char *name) {
 static inline int64_t count_of(const json_t *object, const char *name) {
     return (int64_t)figure_of(object, name);
 }
-/* The JSON object that a read function answered with; NULL when it is an error or none. Owned by the caller.
- */
+/* The JSON object in a read function's reply; NULL when there is none. Owned by the caller. */
 json_t *wp_ops_parse(const redisReply *reply);
 /* Resident memory of this process, bytes; 0 when /proc is not there. */
 uint64_t wp_ops_rss_bytes(void);

@@ -1,5 +1,5 @@
-/* Owns the HTTP daemon: libmicrohttpd's epoll descriptor is polled by the loop, so requests are answered on
- * the loop's thread. */
+/* Owns the HTTP daemon. The loop polls libmicrohttpd's epoll descriptor, so requests are answered on the
+ * loop's thread. */
 #include "ops/http.h"
 #include "core/log.h"
 #include "ops/prometheus.h"
@@ -83,7 +83,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     struct http *http = ctx;
     static int seen;
     (void)version, (void)upload;
-    if (!*request) { /* the headers alone; the answer follows with the next call */
+    if (!*request) { /* libmicrohttpd calls first with the headers alone: answer the next call */
         *request = &seen;
         return MHD_YES;
     }

@@ -1,13 +1,13 @@
-/* Owns the metrics rounds: has the shared figures of both slots read, looks for warnings, lets the tuning
- * look, and publishes the record. When Redis is away the shared part is what was known last. The loop's
- * thread. */
+/* Owns the metrics rounds: has the shared figures of both slots read, finds and logs warnings, calls the
+ * tuning, and publishes the record. While Redis is away the shared figures are those that were read last. The
+ * loop's thread. */
 #include "ops/metrics.h"
 #include "core/log.h"
 #include "ops/metrics_record.h"
 #include "wire/text.h"
 #include <stdlib.h>
 
-enum { FIRST_MS = 300 }; /* the first record comes early: its append time shows what Kafka's clock says */
+enum { FIRST_MS = 300 }; /* the first record comes early, because its delivery report shows Kafka's clock */
 
 struct metrics {
     const struct ops_snapshot *snapshot;

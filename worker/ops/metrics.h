@@ -1,11 +1,11 @@
-/* The metrics record: every metrics.interval the shared figures are read, judged and published together with
- * the worker's own. Internal to ops/. */
+/* The metrics record: every metrics.interval reads the shared figures, finds warnings, and publishes both
+ * together with the worker's own figures. Internal to ops/. */
 #ifndef WP_OPS_METRICS_H
 #define WP_OPS_METRICS_H
 #include "ops/snapshot.h"
 #include "ops/tuning.h"
 
-/* All borrowed. `warnings` are those of the snapshot: each round puts new ones in their place. */
+/* Borrows all. `warnings` is that of the snapshot; each round replaces its content. */
 struct metrics *metrics_new(const struct ops_snapshot *snapshot, struct shared_reader *reader,
                             struct warnings *warnings, struct tuning *tuning);
 void metrics_start(struct metrics *metrics);

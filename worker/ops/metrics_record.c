@@ -1,5 +1,4 @@
-/* Composes the metrics record, in the shape of schemas/metrics.avsc. Figures in, JSON out; the loop's thread.
- */
+/* Composes the metrics record, in the shape of schemas/metrics.avsc, from the snapshot. The loop's thread. */
 #include "ops/metrics_record.h"
 #include "core/clock.h"
 #include "ops/figures.h"
@@ -24,7 +23,7 @@ static void set_text(json_t *to, const char *name, const char *value) {
     json_object_set_new(to, name, json_string(value));
 }
 
-/* The named figures, 0 for those that are not there. Lists end with NULL. */
+/* Copies the named figures; 0 for missing ones. The list of names ends with NULL. */
 static void copy_counts(json_t *to, const json_t *from, const char *const *names) {
     for (; *names; names++) set_count(to, *names, count_of(from, *names));
 }
@@ -204,7 +203,7 @@ static json_t *worker(const struct ops_snapshot *of) {
     return record;
 }
 
-/* ---- what it should be ---- */
+/* ---- targets, warnings and tuning ---- */
 
 static json_t *targets(void) {
     json_t *record = json_object();

@@ -3,7 +3,7 @@
 #define WP_OPS_METRICS_RECORD_H
 #include "ops/snapshot.h"
 
-/* In the shape of schemas/metrics.avsc; json_decref is the caller's. */
+/* In the shape of schemas/metrics.avsc; owned by the caller (json_decref). */
 json_t *metrics_record(const struct ops_snapshot *of);
 
 #endif

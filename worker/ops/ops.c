@@ -1,4 +1,4 @@
-/* Owns the parts of ops/: what is started and stopped, in order. The loop's thread. */
+/* Owns the parts of ops/; makes, starts and stops them in order. The loop's thread. */
 #include "ops/ops.h"
 #include "core/clock.h"
 #include "ops/http.h"

@@ -1,6 +1,6 @@
-/* What a worker does beside handling events: health and metrics over HTTP, the metrics record, sweeping what
- * is due, pre-warming, the memory optimiser and tuning. It changes shared state only by publishing events.
- * One thread: the loop's. */
+/* The work of a worker beside handling events: health and metrics over HTTP, the metrics record, the sweeper,
+ * pre-warming, the memory optimiser and tuning. Changes shared state by publishing events, and by the sweep
+ * functions. One thread: the loop's. */
 #ifndef WP_OPS_OPS_H
 #define WP_OPS_OPS_H
 #include "kafka/producer.h"
@@ -15,7 +15,7 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
                        struct wp_producer *producer, struct wp_wire *wire,
                        struct wp_error *error) WP_MUST_CHECK;
 void wp_ops_start(struct wp_ops *ops);
-/* The worker owns the partition whose owner sweeps (container-event 0), or no longer. */
+/* Says whether this worker owns partition 0 of container-event, whose owner sweeps. */
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner);
 /* Publishes the last metrics record, to be flushed by the caller; health stays reachable. Idempotent, NULL is
  * fine. */

@@ -1,7 +1,6 @@
-/* Owns the background loop of the memory optimizer. A round is a chain of calls, each sent when the one
- * before is answered: sweep {pool} until nothing is left, sweep {cache} likewise, the pools' figures; then
- * the heap is trimmed. An error is noted, the round goes on with its next step, and the loop with its next
- * round. The loop's thread. */
+/* Owns the rounds of the memory optimizer. A round is a chain of calls, each sent when the one before was
+ * answered: sweep {pool} until nothing is left, sweep {cache} likewise, read the pools' figures; then the
+ * heap is trimmed. An error is noted, and the round goes on with its next step. The loop's thread. */
 #include "ops/optimizer.h"
 #include "core/log.h"
 #include "ops/figures.h"
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SWEEPS_MAX = 20 }; /* of a slot in a round: what is left waits for the next one */
+enum { SWEEPS_MAX = 20 }; /* calls for a slot in a round; the rest waits for the next round */
 
 enum step { STEP_IDLE, STEP_SWEEP_POOL, STEP_SWEEP_CACHE, STEP_TRIM_POOLS };
 
@@ -26,7 +25,7 @@ struct optimizer {
     int64_t collected;
     double before_mb;
     char failure[256]; /* of this round; empty: none */
-    char page[32];     /* where the next page of pools begins; empty: with the first */
+    char page[32];     /* the argument for the next page of pools; empty: the first page */
     bool asking, freed, closed;
 };
 
@@ -60,7 +59,8 @@ static void end_round(struct optimizer *optimizer) {
            (long long)optimizer->collected, optimizer->before_mb, after);
 }
 
-/* Idle containers beyond the size (it was lowered) are destroyed by an event whose id all workers share. */
+/* Has idle containers beyond the pool's size destroyed, after the size was lowered. The event's id is the
+ * same in all workers, so it is done once. */
 static void trim_pool(struct optimizer *optimizer, const char *philosophy, const json_t *pool,
                       int64_t number) {
     int64_t surplus = count_of(pool, "available") - count_of(pool, "pool_size");
@@ -73,7 +73,7 @@ static void trim_pool(struct optimizer *optimizer, const char *philosophy, const
         note_failure(optimizer, "Kafka takes no records now");
 }
 
-/* Of one page. */
+/* Trims the pools of one page. */
 static void trim_pools(struct optimizer *optimizer, const redisReply *reply) {
     json_t *stats = wp_ops_parse(reply);
     int64_t number = count_of(stats, "now") / 1000 / optimizer->base->config->memory.interval;
@@ -129,7 +129,7 @@ static void next_step(struct optimizer *optimizer, enum step step) {
 
 static void on_timer(uv_timer_t *timer) {
     struct optimizer *optimizer = timer->data;
-    if (optimizer->step != STEP_IDLE) return; /* the round before still waits for an answer */
+    if (optimizer->step != STEP_IDLE) return; /* the previous round still waits for an answer */
     optimizer->collected = 0;
     optimizer->failure[0] = optimizer->page[0] = '\0';
     optimizer->before_mb = rss_mb();
@@ -164,7 +164,7 @@ const struct optimizer_result *optimizer_result(const struct optimizer *optimize
     return &optimizer->result;
 }
 
-/* The last of handle and answer frees. */
+/* Frees it when both the handle is closed and the reply has come. */
 static void release(struct optimizer *optimizer) {
     if (!optimizer->closed || optimizer->asking) return;
     free(optimizer);

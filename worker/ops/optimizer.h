@@ -1,5 +1,5 @@
-/* The memory optimizer: every memory.interval it sweeps what is over from both slots, has idle containers
- * beyond their pool's size destroyed, and gives heap back. Internal to ops/. */
+/* The memory optimizer: every memory.interval it sweeps ended objects from both slots, has idle containers
+ * beyond their pool's size destroyed, and returns free heap to the system. Internal to ops/. */
 #ifndef WP_OPS_OPTIMIZER_H
 #define WP_OPS_OPTIMIZER_H
 #include "ops/base.h"
@@ -11,7 +11,8 @@ struct optimizer_result { /* of the last round */
 };
 
 struct optimizer *optimizer_new(const struct ops_base *base);
-/* Idempotent both. With memory.enabled = false nothing is started. A round under way ends after a stop. */
+/* Both are idempotent. With memory.enabled = false nothing is started. A round under way ends after a stop.
+ */
 void optimizer_start(struct optimizer *optimizer);
 void optimizer_stop(struct optimizer *optimizer);
 bool optimizer_running(const struct optimizer *optimizer);

@@ -1,5 +1,5 @@
-/* Owns the pre-warming policy. It publishes pool-control events; their ids make N workers that say the same
- * change it once. The loop's thread. */
+/* Owns the pre-warming policy: publishes pool-control events. Workers that want the same pre-warming publish
+ * the same id, so it is done once. The loop's thread. */
 #include "ops/prewarm.h"
 #include "core/log.h"
 #include "ops/figures.h"
@@ -13,7 +13,7 @@ enum { START_RETRY_MS = 200 };
 struct prewarm {
     const struct ops_base *base;
     uv_timer_t start, interval;
-    size_t started; /* how many of pool.prewarm were published */
+    size_t started; /* how many entries of pool.prewarm were published */
     bool asking, freed;
     int open_handles;
 };
@@ -24,7 +24,7 @@ static bool publish(struct prewarm *prewarm, const char *philosophy, int64_t cou
     return wp_ops_publish(prewarm->base, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
 }
 
-/* At start: once a worker, as soon as the topic is there and the producer takes it. */
+/* Publishes pool.prewarm once for each worker, as soon as the topic exists and the producer takes records. */
 static void on_start(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
     const struct wp_settings *wanted = &prewarm->base->config->pool.prewarm;
@@ -57,7 +57,7 @@ static void consider(struct prewarm *prewarm, const char *philosophy, const json
                "Kafka takes no records now");
 }
 
-/* The last of the handles and the answer frees. */
+/* Frees it when the handles are closed and the reply has come. */
 static void release(struct prewarm *prewarm) {
     if (prewarm->freed && prewarm->open_handles == 0 && !prewarm->asking) free(prewarm);
 }

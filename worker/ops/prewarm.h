@@ -1,5 +1,5 @@
-/* Pre-warming: at start from pool.prewarm, and every pool.prewarm_interval the pools that run low. Internal
- * to ops/. */
+/* Pre-warming: of the pools in pool.prewarm at start, and of pools that run low every pool.prewarm_interval.
+ * Internal to ops/. */
 #ifndef WP_OPS_PREWARM_H
 #define WP_OPS_PREWARM_H
 #include "ops/base.h"

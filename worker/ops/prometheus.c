@@ -1,5 +1,5 @@
-/* Owns the table of metrics: name, type, help and where each figure comes from. docs/metrics.md lists the
- * same names. The loop's thread. */
+/* Owns the table of metrics: name, type, help and source of each figure. docs/metrics.md lists the same
+ * names. The loop's thread. */
 #include "ops/prometheus.h"
 #include "ops/figures.h"
 #include <inttypes.h>
@@ -18,8 +18,8 @@ struct metric {
     enum type type;
     const char *help;
     void (*write)(const struct page *page, const struct metric *metric);
-    size_t at;         /* of the figure in struct wp_stats */
-    const char *field; /* of the figure in an answer of Redis */
+    size_t at;         /* offset of the figure in struct wp_stats */
+    const char *field; /* name of the figure in Redis' answer */
     double scale;      /* from the field's unit to the metric's; 0 = 1 */
 };
 
@@ -146,7 +146,7 @@ static void of_warnings(const struct page *page, const struct metric *metric) {
     }
 }
 
-/* ---- of the shared state, as it was read last ---- */
+/* ---- of the shared state, as last read ---- */
 
 static void of_shared_time(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, NULL, NULL, (double)page->of->shared->pool_wall_ms / 1000.0);

@@ -1,4 +1,4 @@
-/* The figures as Prometheus text (exposition format 0.0.4). Internal to ops/. */
+/* Writes the snapshot as Prometheus text (exposition format 0.0.4). Internal to ops/. */
 #ifndef WP_OPS_PROMETHEUS_H
 #define WP_OPS_PROMETHEUS_H
 #include "core/buf.h"

@@ -1,5 +1,5 @@
-/* Owns the reading of the shared figures: one call a slot, or one after the other for pages of pools, in
- * flight once at most. The loop's thread. */
+/* Reads the shared figures: a call for each slot, and one after the other for pages of pools. At most one
+ * reading is under way. The loop's thread. */
 #include "ops/shared.h"
 #include "core/clock.h"
 #include "ops/figures.h"
@@ -19,7 +19,7 @@ struct shared_reader {
     void *ctx;
 };
 
-/* Takes what a slot answered in place of what was known; owned is taken, NULL changes nothing. */
+/* Replaces *known, taking `owned`; NULL changes nothing. */
 static bool replace(json_t **known, json_t *owned) {
     if (!owned) return false;
     json_decref(*known);
@@ -72,9 +72,9 @@ void shared_read(struct shared_reader *reader, shared_done done, void *ctx) {
         reader->done = done;
         reader->ctx = ctx;
     }
-    if (reader->asking > 0) return; /* the answers under way come, or time out */
+    if (reader->asking > 0) return; /* a reading is under way */
     reader->asked_us = wp_clock_us();
-    reader->asking = 1; /* this function: nothing is done before both calls are sent */
+    reader->asking = 1; /* for this function, so that `done` waits until both calls are sent */
     json_decref(reader->pages);
     reader->pages = NULL;
     if (ask_pools(reader, WP_STR(""))) reader->asking++;
@@ -97,7 +97,7 @@ struct shared_reader *shared_reader_new(const struct ops_base *base, struct shar
 void shared_reader_free(struct shared_reader *reader) {
     if (!reader) return;
     reader->freed = true;
-    if (reader->asking > 0) return; /* the last answer frees */
+    if (reader->asking > 0) return; /* the last answer frees it */
     json_decref(reader->pages);
     free(reader);
 }

@@ -1,5 +1,5 @@
-/* What the metrics record and the page of /metrics are made of: each part's figures, borrowed from who owns
- * them and as they are when they are read. Internal to ops/. */
+/* The figures for the metrics record and /metrics: pointers to each part's own, borrowed, so that they are
+ * current whenever they are read. Internal to ops/. */
 #ifndef WP_OPS_SNAPSHOT_H
 #define WP_OPS_SNAPSHOT_H
 #include "ops/base.h"
@@ -11,7 +11,7 @@ struct ops_snapshot {
     const struct ops_base *base;
     const struct shared *shared;
     const struct warnings *warnings; /* in force since the last round */
-    /* Of the record alone: */
+    /* For the record alone: */
     const struct optimizer_result *optimizer;
     json_t *tuning_applied; /* what tuning_applied returned */
 };

@@ -1,20 +1,21 @@
-/* Owns the sweep: every worker.sweep_interval_ms the slot is asked what is due, and one event asks its
- * function to look. The function checks against time again, so a stale or doubled event is harmless. It goes
- * to the partition that its publisher owns: until this worker has finished some event of the topic, the last
- * one is taken to be on its way, and sweeps do not pile up where events stand still. The loop's thread. */
+/* Owns the sweep: every worker.sweep_interval_ms it asks the slot what is due, and publishes an event that
+ * makes the slot's function handle it. The function checks the time itself, so a late or repeated event is
+ * harmless. The event goes to the partition that this worker owns: until the worker has finished an event of
+ * the topic the last sweep counts as under way, so that sweeps do not pile up while events stand still. The
+ * loop's thread. */
 #include "ops/sweeper.h"
 #include "core/clock.h"
 #include <stdlib.h>
 
-enum { SWEEP_PARTITION = 0, QUIET = 5 /* intervals between two looks while nothing is due soon */ };
-enum { LOST_US = 5000000 /* on its way for so long: another one */ };
+enum { SWEEP_PARTITION = 0, QUIET = 5 /* intervals between two questions while nothing is due soon */ };
+enum { LOST_US = 5000000 /* after this long under way a sweep counts as lost */ };
 
 struct sweeper {
     const struct ops_base *base;
     uv_timer_t timer;
     bool owner, asking, freed, closed;
     int64_t sent_us;   /* when the last one was published; 0: never */
-    uint64_t finished; /* events of the topic, at that time */
+    uint64_t finished; /* finished() at that time */
 };
 
 /* Events of the topic that this worker has finished. */
@@ -38,7 +39,7 @@ static void publish(struct sweeper *sweeper, const char *state, struct wp_str ho
     sweeper->finished = finished(sweeper);
 }
 
-/* The last of handle and answer frees. */
+/* Frees it when both the handle is closed and the reply has come. */
 static void release(struct sweeper *sweeper) {
     if (sweeper->closed && !sweeper->asking) free(sweeper);
 }
@@ -89,7 +90,7 @@ void sweeper_set_owner(struct sweeper *sweeper, bool owner) {
 }
 
 void sweeper_stop(struct sweeper *sweeper) {
-    sweeper->owner = false; /* an answer that is under way starts nothing */
+    sweeper->owner = false; /* so that an answer under way publishes nothing */
     uv_timer_stop(&sweeper->timer);
 }
 

@@ -1,11 +1,11 @@
-/* Looks when a deadline of the shared state is due, and publishes the event that says so. Internal to ops/.
- */
+/* The sweeper: asks Redis when a deadline of the shared state is due, and publishes the event that has it
+ * handled. Internal to ops/. */
 #ifndef WP_OPS_SWEEPER_H
 #define WP_OPS_SWEEPER_H
 #include "ops/base.h"
 
 struct sweeper *sweeper_new(const struct ops_base *base);
-/* Only the worker that owns the partition sweeps. */
+/* Only the owner of partition 0 of container-event sweeps. */
 void sweeper_set_owner(struct sweeper *sweeper, bool owner);
 void sweeper_stop(struct sweeper *sweeper);
 void sweeper_free(struct sweeper *sweeper); /* NULL is fine */

@@ -1,6 +1,6 @@
-/* Owns the policy of tuning.mode = apply. An interval is a number made of Redis' time; a change is an event
- * whose id is made of (policy, object, that number), so workers that say the same change it once. Rates are
- * of what happened since this worker looked last, an interval ago. The loop's thread. */
+/* Owns the policy of tuning.mode = apply. Intervals are numbered by Redis' time. A change is an event whose
+ * id is made of policy, object and interval number, so that workers that want the same change make it once.
+ * Rates count what has happened since this worker's figures of an interval ago. The loop's thread. */
 #include "ops/tuning.h"
 #include "core/log.h"
 #include "ops/figures.h"
@@ -11,9 +11,9 @@
 #define LOW_RATE 80.0
 enum { ENOUGH_LOOKUPS = 100, ENOUGH_STARTS = 20, POOL_STEP = 5 };
 
-struct look {       /* at one slot, an interval ago */
-    json_t *before; /* owned; NULL: never looked */
-    int64_t number; /* of the interval */
+struct look {       /* the figures of one slot, an interval ago */
+    json_t *before; /* owned; NULL: none yet */
+    int64_t number; /* the number of their interval */
 };
 
 struct tuning {
@@ -22,7 +22,7 @@ struct tuning {
     json_t *applied; /* owned */
 };
 
-/* Is it the first look in an interval, with an earlier one to compare with? */
+/* True for the first figures of an interval when there are earlier ones to compare with. */
 static bool is_due(struct tuning *tuning, const struct look *look, const json_t *stats) {
     return look->before && stats &&
            count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval > look->number;
@@ -40,8 +40,8 @@ static void note(struct tuning *tuning, const char *subject, const char *text) {
     wp_log(WP_LOG_INFO, "tuning_applied", "subject=%s change=%s", subject, text);
 }
 
-/* Parts since the look before, and their percentage of the whole; false: too few to judge, or Redis forgot.
- */
+/* The percentage of `part` among `part` and `rest` since `before`. False: too few of both, or the counters
+ * went back because Redis has lost its data. */
 static bool rate_since(const json_t *before, const json_t *now, const char *part, const char *rest,
                        int64_t enough, double *ret_rate, int64_t *ret_whole) {
     int64_t parts = count_of(now, part) - count_of(before, part),

@@ -1,4 +1,4 @@
-/* Owns the list of warnings. Figures in, sentences out; the loop's thread. */
+/* Finds the warnings: figures in, sentences out. The loop's thread. */
 #include "ops/warnings.h"
 #include "core/log.h"
 #include "ops/figures.h"
@@ -38,7 +38,7 @@ static void check_cache(struct warnings *all, const json_t *cache) {
             : "; nothing was evicted for room so far, so longer TTLs (cache.ttl.*) may help more");
 }
 
-/* The documented formula, with the numbers in their places. */
+/* The documented formula, with its numbers filled in. */
 static void advise_size(struct warning *warning, const char *key, long long peak, long long philosophies,
                         long long buffer, long long size) {
     long long wanted = (peak + philosophies - 1) / philosophies + buffer;
@@ -171,7 +171,7 @@ static bool has(const struct warnings *all, const struct warning *wanted) {
     return false;
 }
 
-/* Nothing expires by these clocks: it is whoever compares times of the two that is misled. */
+/* Nothing expires by these clocks, but whoever compares times of both is misled. */
 static void check_clocks(struct warnings *all, const struct wp_stats *stats) {
     double skew = (double)wp_append_clock_ahead_ms(&stats->append_clock, &stats->redis_clock) / 1000;
     if (fabs(skew) <= CLOCK_SKEW_MAX) return;

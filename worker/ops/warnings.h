@@ -1,5 +1,5 @@
-/* Badly sized pools and caches, and what a worker waits for: what was seen, beside its target, and what to do
- * about it. No advice from no data. Internal to ops/. */
+/* Warnings about badly sized pools and caches, and about what keeps a worker from its work: the figure, its
+ * target and an advice. Without data there is no warning. Internal to ops/. */
 #ifndef WP_OPS_WARNINGS_H
 #define WP_OPS_WARNINGS_H
 #include <jansson.h>
@@ -24,15 +24,15 @@ struct warnings {
     size_t count, cap;
 };
 
-/* Replaces *ret with what these figures say (answers of wp_pool_stats and wp_cache_stats, NULL: not known).
- */
+/* Replaces *ret with the warnings from these figures: answers of wp_pool_stats and wp_cache_stats, NULL when
+ * not known. */
 void warnings_find(struct warnings *ret, const struct wp_config *config, const json_t *pool,
                    const json_t *cache);
-/* Adds what this worker waits for. */
+/* Adds a warning for each part of the worker that is not ready. */
 void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats);
-/* Adds clocks that differ, and settings that are not those in force. */
+/* Adds warnings for clocks that differ, and for settings that differ from those in force. */
 void warnings_find_differences(struct warnings *ret, const struct wp_stats *stats);
-/* One line for each that is new, one for each that is over; none for those that stay. */
+/* Logs a line for each warning that is new and for each that is over. */
 void warnings_log(const struct warnings *before, const struct warnings *now);
 void warnings_done(struct warnings *warnings);
 

@@ -1,10 +1,10 @@
-/* Owns the translation between pool events and the {pool} functions. Pure. */
+/* Packs pool events and settings for the {pool} functions. Pure. */
 #include "pool/pool_calls.h"
 #include "wire/avro.h"
 #include "wire/text.h"
 #include <stdlib.h>
 
-/* As the JSON that its container is given; empty without one. */
+/* Packs a claim as the JSON that the container gets; an empty string without a claim. */
 static void pack_claim(struct wp_buf *out, struct wp_str claim) {
     struct wp_buf text = {0};
     struct avro_map map = {.in = avro_reader(claim)};
@@ -21,7 +21,8 @@ static void pack_claim(struct wp_buf *out, struct wp_str claim) {
     wp_buf_done(&text);
 }
 
-/* A key that is the request's id, or leaves no room for an answer, is not carried: the answer's is the id. */
+/* Packs the record's key and trace header. A key that is the request's id, or too long, is packed as false:
+ * the answer has the id as its key. */
 static void pack_keys(struct wp_buf *out, const struct wp_meta *meta, struct wp_str request_id) {
     if (wp_str_eq(meta->key, request_id) || meta->key.len > WP_KEY_MOST)
         wp_pack_bool(out, false);
@@ -68,7 +69,7 @@ enum acquire_column {
     A_ROWS
 };
 
-/* Of a plain one: who asks, and of which philosophy. */
+/* Adds philosophy and tenant of a plain acquire to the dictionary; returns their number. */
 static uint32_t add_whose(struct wp_columns *columns, const struct wp_acquire *e) {
     struct wp_buf *words = &columns->columns[A_DICTIONARY];
     size_t from = words->len;
@@ -83,7 +84,8 @@ static void add_length(struct wp_buf *out, size_t len) {
     wp_buf_add(out, bytes, 2);
 }
 
-/* As a lease's row has it (redis/rows.lua): agent and keys, each behind its length in two bytes. */
+/* Packs the rest of a plain acquire in the form of a lease's row (redis/rows.lua): the agent and the keys,
+ * each behind its length in two bytes. */
 static void pack_rest(struct wp_buf *out, const struct wp_meta *meta, const struct wp_acquire *e) {
     size_t rest = wp_pack_open(out);
     add_length(out, e->agent_id.len);
@@ -97,6 +99,7 @@ static void pack_rest(struct wp_buf *out, const struct wp_meta *meta, const stru
     wp_pack_close(out, rest);
 }
 
+/* A plain acquire has none of the optional fields: it goes as columns, others as rows. */
 static bool is_plain(const struct wp_acquire *e) {
     return e->timeout_ms == WP_ABSENT && e->lease_ms == WP_ABSENT && isnan(e->cpu_percent) &&
            isnan(e->memory_mb) && !e->claim.ptr;
@@ -211,7 +214,7 @@ static void put_texts(struct wp_buf *out, const char *key, const struct wp_setti
     }
 }
 
-/* Whether there is a command, not which. */
+/* Only whether each pool has a reset command: the host knows the command itself. */
 static void put_resets(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *of = &config->pool.reset_of;
     put_bool(out, "reset", *config->pool.reset);
@@ -220,7 +223,7 @@ static void put_resets(struct wp_buf *out, const struct wp_config *config) {
     for (size_t i = 0; i < of->count; i++) put_bool(out, of->list[i].key, *of->list[i].value);
 }
 
-/* Philosophies that some key names: they always have a place (redis/philosophies.lua). */
+/* The philosophies that some configuration key names: they never give way (redis/philosophies.lua). */
 static void put_configured(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *const families[] = {
         &config->pool.prewarm,

@@ -1,4 +1,4 @@
-/* Owns how pages of wp_pool_stats become one answer. Pure. */
+/* Joins pages of wp_pool_stats: see pool_pages.h. Pure. */
 #include "pool/pool_pages.h"
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,7 @@ struct wp_str wp_pool_pages_next(const json_t *page) {
     return wp_str(next ? next : "");
 }
 
-/* Counters of both; the share of warm starts follows from them. */
+/* Adds up the counters, and computes the share of warm starts from the sums. */
 static void add_totals(json_t *total, json_t *more) {
     const char *name;
     json_t *value;

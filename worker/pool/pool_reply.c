@@ -1,5 +1,5 @@
-/* Owns the translation of the {pool} functions' records: one array each, and the columns of a batch's warm
- * starts, which are put together with what their events say themselves. */
+/* Reads the records of the {pool} functions. Each is an array of its own, but the warm starts of a batch are
+ * columns: their other fields come from the events (sink->own). */
 #include "pool/pool_reply.h"
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ static struct wp_limits read_limits(struct wp_unpack *in) {
     return limits;
 }
 
-/* What does not apply is absent, not empty. */
+/* An empty string stands for an absent field. */
 static struct wp_str read_optional_str(struct wp_unpack *in) {
     struct wp_str text = wp_unpack_str(in);
     return text.len > 0 ? text : (struct wp_str){NULL, 0};
@@ -128,12 +128,12 @@ static bool take_event(struct wp_unpack *in, struct wp_reply_record *record,
 
 /* ---- columns of warm starts ---- */
 
-struct common { /* what several containers have in common */
+struct common { /* fields that several containers share */
     struct wp_str host, image;
     struct wp_limits limits;
 };
 
-struct starts { /* the columns, each to be read from its next value */
+struct starts { /* the columns; each reader stands at its next value */
     int64_t expires_ms;
     struct wp_unpack runs, ages, containers, addresses, numbers;
     uint32_t count;
@@ -150,7 +150,8 @@ static int by_philosophy(const void *a, const void *b) {
     return order ? order : (x->philosophy.len > y->philosophy.len) - (x->philosophy.len < y->philosophy.len);
 }
 
-/* One value of a chunk takes at least a byte, so that what a length says is bounded by what is there. */
+/* The length of an array. Each value takes at least a byte, so a longer length than the bytes left is
+ * refused. */
 static uint32_t read_length(struct wp_unpack *in) {
     uint32_t count = wp_unpack_array(in);
     if (count > (size_t)(in->end - in->at)) in->failed = true;
@@ -179,7 +180,7 @@ static void read_predictions(struct wp_unpack *in, struct starts *s) {
     qsort(s->predictions, s->prediction_count, sizeof s->predictions[0], by_philosophy);
 }
 
-/* A column is read later; here it is passed over. */
+/* Returns a reader of the column, and moves `in` behind it. */
 static struct wp_unpack read_column(struct wp_unpack *in, uint32_t *ret_count) {
     struct wp_unpack column = *in;
     wp_unpack_skip(in);
@@ -203,7 +204,7 @@ static void read_starts(struct wp_unpack *in, struct starts *s) {
     read_predictions(in, s);
 }
 
-/* What the columns say of the next one. */
+/* Fills *ret from the columns' next values. */
 static bool read_start(struct starts *s, struct wp_assignment *ret) {
     int64_t age = wp_unpack_int(&s->ages), number;
     ret->container_id = wp_unpack_str(&s->containers);
@@ -243,7 +244,7 @@ static bool take_start(const struct starts *s, int64_t offset, struct wp_assignm
     return true;
 }
 
-/* Of events whose offsets and epochs grow by one: how many they are, the first offset, the first epoch. */
+/* A run of events whose offsets and epochs grow by one: its length, first offset and first epoch. */
 static bool take_run(struct starts *s, const struct wp_reply_sink *sink) {
     int64_t count = wp_unpack_int(&s->runs), offset = wp_unpack_int(&s->runs),
             epoch = wp_unpack_int(&s->runs);

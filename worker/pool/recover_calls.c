@@ -1,4 +1,4 @@
-/* Rows for recover. Any thread. */
+/* Packs rows of recover: see recover_calls.h. Any thread. */
 #include "pool/recover_calls.h"
 #include "pool/pool_calls.h"
 
@@ -18,7 +18,7 @@ static void pack_figures(struct wp_buf *out, const json_t *requirements) {
     wp_pack_double(out, number_of(requirements, "execution_time_seconds"));
 }
 
-/* As an assignment has it: one string of values, which goes into the answer as it is. */
+/* One string of packed values, as an assignment has it: Redis copies it into answers unread. */
 static void pack_prediction(struct wp_buf *out, const json_t *assignment) {
     size_t prediction = wp_pack_open(out);
     wp_pack_array(out, 6);
@@ -26,7 +26,7 @@ static void pack_prediction(struct wp_buf *out, const json_t *assignment) {
     pack_figures(out, json_object_get(assignment, "requirements"));
     pack_figures(out, json_object_get(assignment, "recommended"));
     wp_pack_double(out, number_of(assignment, "confidence"));
-    wp_pack_int(out, 0); /* samples: an assignment does not say them */
+    wp_pack_int(out, 0); /* samples: not part of an assignment */
     wp_pack_str(out, text_of(assignment, "basis"));
     wp_pack_close(out, prediction);
 }

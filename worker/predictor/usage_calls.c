@@ -1,4 +1,4 @@
-/* Owns the translation between usage records and the {pool} functions. Pure. */
+/* Packs usage records for the {pool} functions. Pure. */
 #include "predictor/usage_calls.h"
 
 enum column { OFFSETS, RECORD_IDS, GROUPS, AGENT_IDS, FIGURES, DICTIONARY };
@@ -10,7 +10,7 @@ static uint32_t add_philosophy(struct wp_columns *columns, struct wp_str philoso
     return wp_columns_word(columns, DICTIONARY, from);
 }
 
-/* Big-endian, as Lua's struct reads it; one that is not known is NaN. */
+/* Big-endian, for Lua's struct.unpack; an unknown value is NaN. */
 static void put_double(char *out, double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);

@@ -1,4 +1,4 @@
-/* The predictor concern: usage records as arguments of its Redis function (redis/README.md). */
+/* The predictor concern: packs usage records as arguments of their Redis function (redis/README.md). */
 #ifndef WP_PREDICTOR_USAGE_CALLS_H
 #define WP_PREDICTOR_USAGE_CALLS_H
 #include "store/columns.h"

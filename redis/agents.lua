@@ -1,10 +1,11 @@
--- Who holds what: an agent's philosophy, lease, container, last figures and when it was seen last. Written by assignment and usage, gone
--- when the lease ends; of those who hold nothing, agents_ttl after they were seen last, and never more than agents_max.
+-- The table of agents: of each its lease, philosophy, last usage figures and when it was last seen. Written at assignments and by usage records.
+-- An agent is forgotten when its lease ends; one that holds no container agents_ttl after it was last seen, or when there are more than
+-- agents_max of these.
 --
---   :agents hash agent id -> the request that it holds a container for (the request says which, and since when); when there are figures
---           a line feed (ids have none), cpu, memory, time (NaN: none), seen, placed (us) as doubles of 8 bytes each, and philosophy
---   :seen   zset of those who hold nothing by when they were seen, brought up to date (`placed`) when that is a tenth of agents_ttl or
---           10 s ago; an id may stay there while it holds a container, and is passed over
+--   :agents hash agent id -> the request whose lease it holds (empty: none); when there are figures also a line feed (ids have none), cpu,
+--           memory, time (NaN: none), seen, placed (us) as doubles of 8 bytes each, and the philosophy
+--   :seen   zset of agents that hold no container by when they were seen. An agent's score (`placed`) is renewed when it is older than a tenth
+--           of agents_ttl, or 10 s; an agent that holds a container may be in it, too, and is passed over
 --
 -- Uses bulk.lua.
 local agents = {}
@@ -12,8 +13,8 @@ local agents = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local root, now, settings, known, puts, gone, to_place, precision
-local times_of, stale, times_now -- by when one was placed: seen and placed as a row has them; whether that is long ago; of one placed now
-local byte, sub, struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
+local times_of, stale, times_now -- by an agent's old `placed`: its new seen and placed, packed; whether it is to be placed anew; those of an agent placed now
+local byte, sub, struct_pack, struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function agents.begin(slot, time, map)
     root, now, settings, known, puts, gone, to_place, times_of, stale = slot, time, map, {}, {}, {}, {}, {}, {}
@@ -27,7 +28,7 @@ local ALL, FIGURES, FIGURES_BYTES = '>ddddd', '>ddd', 24
 local PLACED = 33 -- bytes from a row's line feed to `placed`
 local NONE = 0 / 0
 
--- request (empty: it holds nothing), and nil or cpu, memory, time, seen, placed, philosophy
+-- Unpacks a row: request (empty: it holds no container), and if there are figures cpu, memory, time, seen, placed, philosophy.
 function agents.parse(row)
     local at = row:find('\n', 1, true)
     if not at then return row end
@@ -35,15 +36,15 @@ function agents.parse(row)
     return row:sub(1, at - 1), cpu, memory, time, seen, placed, row:sub(rest)
 end
 
--- known: the row, false where there is none.
+-- Loads rows into `known`; false where there is none.
 function agents.load(ids)
     local missing, n = bulk.missing(known, ids)
     local rows = bulk.read(root .. ':agents', missing)
     for i = 1, n do known[missing[i]] = rows[i] end
 end
 
--- Their rows, in the order of the ids (of '': false), for the fast path (warm.lua), which adds itself: held(): an agent and its request, in
--- the order of the events; dropped(): an agent that holds nothing any more.
+-- For the fast path (warm.lua) and usage.lua. rows(): the rows in the order of the ids (false for ''). The fast path appends to the arrays itself:
+-- an agent and its request to held(), an agent to be forgotten to dropped().
 function agents.rows(ids) return bulk.read(root .. ':agents', ids) end
 function agents.held() return puts end
 function agents.dropped() return gone end
@@ -55,7 +56,7 @@ end
 
 function agents.hold(id, request) put(id, request) end
 
--- The figures of a row that lacks some, with those that it had.
+-- Completes figures of which some are missing with those of the row.
 local function merge(figures, row, at)
     local cpu, memory, time = struct_unpack(FIGURES, figures)
     local old_cpu, old_memory, old_time = NONE, NONE, NONE
@@ -63,15 +64,15 @@ local function merge(figures, row, at)
     return struct_pack(FIGURES, cpu == cpu and cpu or old_cpu, memory == memory and memory or old_memory, time == time and time or old_time)
 end
 
--- Seen and placed, as a row has them, of one that was placed then; whether it is to be placed anew.
+-- The new seen and placed, packed, of an agent that was placed then; and whether it is to be placed anew.
 local function times_after(placed_text)
     local placed = placed_text and struct_unpack('>d', placed_text) or 0
     if now - placed < precision then return struct_pack('>dd', now, placed), false end
     return struct_pack('>dd', now, placed), true
 end
 
--- row: as it was before the call (agents.rows). figures: cpu, memory and time as they stand in a row, and a byte more where one of them
--- is not known. n: how many values held() has; how many it has then.
+-- A usage record of the agent. row: as it was before the call (agents.rows). figures: cpu, memory and time in the form of a row, and a byte
+-- more when one of them is missing. n: the number of values in held(); returns the new number.
 function agents.used(id, row, name, figures, n)
     local before, holds, placed, at = known[id], '', nil, nil
     if before ~= nil then row = before end
@@ -95,7 +96,7 @@ function agents.used(id, row, name, figures, n)
     return n + 2
 end
 
--- The lease of that request is over. (agents.load was called with the id.)
+-- The request's lease has ended: forgets the agent, unless it holds another lease by now. Loads the agent's row when it is not known.
 function agents.drop(id, request)
     if known[id] == nil then agents.load({id}) end
     local row = known[id]
@@ -105,7 +106,7 @@ end
 function agents.flush()
     local seen, left, m = {}, {}, 0
     bulk.write('HSET', root .. ':agents', puts)
-    for i = 1, #gone do -- unless it was put again after that
+    for i = 1, #gone do -- known: it was put again afterwards
         if not known[gone[i]] then left[#left + 1] = gone[i] end
     end
     bulk.write('HDEL', root .. ':agents', left)
@@ -121,7 +122,7 @@ function agents.flush()
     end
 end
 
--- Those of the list go, but who holds a container stays until its lease is over.
+-- Forgets agents, but for those that hold a container; these are only taken out of :seen. Returns the number of ids.
 function agents.remove(ids)
     if #ids == 0 then return 0 end
     local rows, idle = redis.call('HMGET', root .. ':agents', unpack(ids)), {}
@@ -133,7 +134,7 @@ function agents.remove(ids)
     return #ids
 end
 
--- Those not seen for agents_ttl seconds, at most `most`.
+-- Forgets agents that were not seen for agents_ttl seconds, at most `most`.
 function agents.sweep(most)
     local before = string.format('%.0f', now - settings.agents_ttl * 1000000)
     return agents.remove(redis.call('ZRANGEBYSCORE', root .. ':seen', '-inf', before, 'LIMIT', 0, most))

@@ -1,15 +1,15 @@
--- The answers to acquires as records: one array each (redis/README.md, kind 1), or for warm starts the columns of a batch in one record
--- (kind 7), which have only what is not in the events' own messages. Uses rows.lua, and of state.lua the containers.
+-- Packs the answers to acquires as records: an array for each (redis/README.md, kind 1), or columns in one record for all warm starts of a batch
+-- (kind 7), without the fields that are in the events' own messages. Uses rows.lua, predictor.lua, and the containers of state.lua.
 local answers = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local STATE, POOL, AGENT, TENANT, KEYS = 1, 2, 3, 4, 5 -- of a request, as in state.lua
-local pack, struct_unpack -- the global tables are not there yet while the library is loaded
+local pack, struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function answers.begin() pack, struct_unpack = cmsgpack.pack, struct.unpack end
 
--- What an answer says of a container.
+-- The fields of a container in an answer.
 function answers.container(cid, c)
     local host, address, cpu, memory = state.details(cid, c)
     return {cid, host, address, cpu, memory, c[state.IMAGE]}
@@ -18,7 +18,7 @@ end
 local NO_CONTAINER = {'', '', '', 0, 0, ''}
 
 -- container: {id, host, address, cpu, memory, image}, or nil; rest: warm, startup, wait, epoch, expires, reason, retry_after, tier, parts,
--- bound, and given: the prediction (predictor.lua; else the present one). 220 0 24: MessagePack's array of 24 values.
+-- bound, and given (the prediction that the lease's row has kept; nil: the present one). Bytes 220 0 24: a MessagePack array of 24 values.
 function answers.record(id, r, container, status, rest)
     local c = container or NO_CONTAINER
     local prediction = rest.given and predictor.of_given(r[POOL], rest.given) or predictor.packed(r[POOL])
@@ -27,13 +27,13 @@ function answers.record(id, r, container, status, rest)
         pack(rest.reason or '', rest.retry_after or 0, rest.tier or '', rest.parts, rest.bound or false)
 end
 
--- The row of a lease, from what its answer said.
+-- The row of a lease, made of the fields of its answer.
 function answers.lease_row(r, cid, rest, given)
     return rows.lease({name = r[POOL], tenant = r[TENANT], agent = r[AGENT], keys = r[KEYS]}, cid, rest.warm, rest.bound, rest.epoch,
         rest.startup, rows.lease_tail(rest.expires, rest.wait, rest.tier, rest.parts, given))
 end
 
--- The answer of a lease, again.
+-- Packs the answer of a lease again.
 function answers.again(id, r)
     local lease = rows.lease_answer(r[state.ROW])
     r[KEYS] = lease.keys
@@ -43,17 +43,17 @@ end
 
 -- Columns -----------------------------------------------------------------------------------------------------------------------
 
--- Of one batch: the events that got a container at once, in their order. runs: of those whose offsets and epochs grow by one from each to the
--- next: how many they are, the first offset and the first epoch.
+-- The columns of a batch's warm starts, in the order of the events. runs: three values for each run of events whose offsets and epochs grow by
+-- one: its length, its first offset and its first epoch.
 function answers.columns() return {n = 0, runs = {}, ages = {}, containers = {}, statics = {}} end
 
--- So many more, whose epochs grow by one; the first is the batch's event number i.
+-- Adds `count` events of the batch from number i on, whose epochs grow by one from `epoch`.
 function answers.add_run(columns, b, i, count, epoch)
     local offsets, runs, from = b.offsets, columns.runs, i
     local last = i + count - 1
     while from <= last do
         local to = last
-        if offsets[last] - offsets[from] > last - from then -- there is a hole
+        if offsets[last] - offsets[from] > last - from then -- the offsets have a gap
             to = from
             while offsets[to + 1] == offsets[to] + 1 and to < last do to = to + 1 end
         end
@@ -69,7 +69,7 @@ function answers.add_run(columns, b, i, count, epoch)
     columns.n = columns.n + count
 end
 
--- Adds the record: what their containers are, with what several have in common said once, and the predictions of their philosophies.
+-- Adds the record: the columns, the fields that containers have in common (each combination once), and the predictions of the philosophies.
 function answers.add_columns(records, columns, expires, predictions)
     local addresses, commons, common_of, list = {}, {}, {}, {}
     local STATIC, statics = rows.STATIC, columns.statics

@@ -1,9 +1,9 @@
--- Commands of many values: in parts of as many as unpack() takes.
+-- Redis commands with many values, split so that unpack() can pass them (it takes some 8000). Uses no other file.
 local bulk = {MOST = 4000}
 
 local MOST = bulk.MOST
 
--- HSET, ZADD and their like with a list of values; nothing when it is empty.
+-- Sends a command such as HSET or ZADD with a list of values; nothing when the list is empty.
 function bulk.write(command, key, values)
     local n = #values
     if n == 0 then return end
@@ -14,7 +14,7 @@ function bulk.write(command, key, values)
     for i = 1, n, MOST do redis.call(command, key, unpack(values, i, math.min(i + MOST - 1, n))) end
 end
 
--- The rows of a hash, false where there is none: an array in the order of the names.
+-- The values of a hash's fields, in the order of the names; false where there is none.
 function bulk.read(key, names)
     local n = #names
     if n == 0 then return {} end
@@ -27,7 +27,7 @@ function bulk.read(key, names)
     return rows
 end
 
--- Those that are not known yet, which become known as false (absent), and how many.
+-- The names that are not in `known` yet, and how many they are. They become known as false (absent): the caller fills in what it reads.
 function bulk.missing(known, names)
     local missing, n = {}, 0
     for i = 1, #names do

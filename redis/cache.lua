@@ -1,16 +1,16 @@
--- The cache's operations and its batches (delivery.lua calls them), on the entries of cache_store.lua. Gets and sets come as columns, and
--- are answered by columns (redis/README.md, kind 8); the rest as rows.
+-- The operations of the cache and its batches: cache.batch, apply and reread are the topic of delivery.lua. Plain gets and sets come as columns
+-- and are answered by columns (redis/README.md, kind 8); other events come as rows. Uses cache_store.lua and its arrays, and cache_eviction.lua.
 local cache = {}
 
 local EXPIRED_A_CALL = 20
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
-local ENVELOPE = 320                -- bytes of an answer beside what is counted in room_for_value: names of fields, framings
-local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key (cache_calls.c has the same)
-local JSON_MOST = 6                -- bytes that a byte of a value takes as JSON, at most
+local ENVELOPE = 320                -- bytes of an answer beside its value and the event's fields: names of fields, framing
+local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
+local JSON_MOST = 6                -- a byte of a value takes 6 bytes as JSON at most (\u0000)
 local TTL_MAX = 3155760000         -- a hundred years, so that times stay exact
 
-local PLAIN_BYTES = 16               -- of a set's answer in the stored results, about
-local NEW, REPLACED, MISS, HIT = 0, 1, 2, 3 -- how plain events are answered: sets, gets
+local PLAIN_BYTES = 16               -- about the size of a set's answer in the stored results
+local NEW, REPLACED, MISS, HIT = 0, 1, 2, 3 -- answers to plain sets (NEW, REPLACED) and gets
 
 -- ---- the operations on an entry ----
 
@@ -19,14 +19,14 @@ local function count_lookup(state, ns, what)
     if store.make_known(state, ns, false) then ns[what] = ns[what] + 1 end
 end
 
--- Whether Kafka takes the answer to a get. length: of the value; as_json: the most that it takes as JSON, where somebody has counted (no
--- character takes more than six bytes); envelope: what the answer has of the event.
+-- True when Kafka takes an answer with the value. length: the value's bytes; as_json: an upper bound of its bytes as JSON (0: not counted, then
+-- JSON_MOST for each byte); envelope: the bytes of the event that the answer repeats.
 local function fits(state, length, as_json, envelope)
     local room = (state.settings.answer_bytes or math.huge) - ENVELOPE - envelope
     return (state.settings.answer_json and (as_json > 0 and as_json or JSON_MOST * length) or length) <= room
 end
 
--- What a get finds: the live entry or nil, and why it is not given.
+-- Looks up an entry for a get: the live entry, or nil and the reason when it is not given.
 local function look_up(state, ns, key, envelope)
     if not state.settings.enabled then return nil, 'disabled' end
     local e = store.find(state, ns, key)
@@ -36,7 +36,7 @@ end
 
 local function ttl_left(state, e) return math.ceil((expires[e] - state.now) / 1000000) end
 
--- The entry, or false and why there is none; nil when the call must end before this event.
+-- A get. Returns the entry, or false and a reason; nil: the call must end before this event.
 local function get(state, ns, key, envelope, first)
     local e, reason = look_up(state, ns, key, envelope)
     if not e then
@@ -52,7 +52,7 @@ local function get(state, ns, key, envelope, first)
     return e
 end
 
--- Whether it replaced a live one, the ttl or false, and why it was refused; nil when the call must end before this event.
+-- A set. Returns whether it replaced a live entry, the ttl or false, and a reason when it was refused; nil: the call must end before this event.
 local function set(state, ns, key, text, ttl, as_json, envelope, first)
     if not state.settings.enabled then return false, false, 'disabled' end
     local old, size, refused = store.find(state, ns, key), #key + #text, nil
@@ -62,7 +62,7 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
     elseif ttl > 0 and not store.make_known(state, ns, true) then
         refused = 'too_many_namespaces'
     elseif ttl > 0 then
-        if old then -- not to be evicted for itself
+        if old then -- used now, so that it is not evicted to make room for its own new value
             state.totals.uses = state.totals.uses + 1
             use[old], ns.moved = state.totals.uses, true
         end
@@ -71,7 +71,7 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
             refused = 'no_room'
         end
     end
-    if old then store.remove(state, ns, key, old) end -- nobody is to read a stale value
+    if old then store.remove(state, ns, key, old) end -- also when the new value was refused: the old one is stale
     if refused then return old ~= nil, false, refused end
     if ttl > 0 then store.put(state, ns, key, text, ttl, as_json) end
     return old ~= nil, ttl
@@ -105,7 +105,7 @@ function ops.clear(state, event)
     return answer(event, cleared > 0, false, nil, cleared)
 end
 
--- Every worker may ask for the same resize: only the first of an event id counts.
+-- Several workers may publish the same resize: only the first one with an event id counts.
 function ops.resize(state, event)
     local id, key = event[4], state.slot .. ':resized'
     if not state.resized[id] and not redis.call('ZSCORE', key, id) then
@@ -117,7 +117,7 @@ function ops.resize(state, event)
     return answer(event, false, false, nil, state.limit)
 end
 
--- Why an event cannot be handled, or nil. A worker has checked this before: it is for those that have not.
+-- Why an event cannot be handled; nil: it can. Workers check the same before.
 local function fault(event)
     local op = event[5]
     if not ops[op] and op ~= 'get' then return 'unknown op' end
@@ -141,7 +141,7 @@ end
 
 local COLUMNS = {'offsets', 'groups', 'keys', 'envelopes', 'values', 'jsons', 'dictionary', 'rows'}
 
--- Names the columns of a batch; its first `done` events are not to be done again. place_of: of an event its place among the sets, or the rows.
+-- Makes a batch with named columns; its first `done` events are left out. place_of: an event's place in the columns of sets, or among the rows.
 function cache.batch(values, done)
     local b, n, sets, place_of = {first = done + 1}, 0, 0, {}
     for i, name in ipairs(COLUMNS) do b[name] = values[i] end
@@ -161,8 +161,7 @@ function cache.batch(values, done)
     return b
 end
 
--- The entries that a batch names are read with one command a namespace. Says of each of its groups (words of its dictionary) which namespace
--- it is.
+-- Reads the entries that a batch names, with one command for each namespace. b.spaces: the namespace of each group (word of the dictionary).
 local function prepare(state, b)
     local spaces, groups, keys = {}, b.groups, b.keys
     local only = #b.rows == 0 and b.first == 1 and b.dictionary[1] and b.dictionary[1][2]
@@ -193,8 +192,8 @@ local function prepare(state, b)
     for ns, names in pairs(wanted) do store.read(state, ns, names) end
 end
 
--- Answers to plain events: how (NEW and so on), and the ttl, false, or why there is none. entries: of the hits, in their order; own: by its
--- place there, the value of a hit that the batch has set itself.
+-- The answers to plain events as columns. hows: NEW and so on; ttls: the ttl, false or a reason; entries: those of the hits, in their order; own:
+-- by place in `entries`, the value of a hit that the call has set itself.
 local function plain() return {offsets = {}, hows = {}, ttls = {}, entries = {}, own = {}, n = 0, hits = 0} end
 
 local function add_plain(answers, offset, how, ttl)
@@ -208,7 +207,7 @@ local function add_hit(state, answers, offset, e)
     add_plain(answers, offset, HIT, ttl_left(state, e))
 end
 
--- Of those answers, the ones that are stored: gets change nothing that their sender sees, and are read again instead.
+-- The answers that are stored: those to sets. Gets are not stored but read again (cache.reread), because they change nothing but counters.
 local function stored(answers)
     local kept = plain()
     for i = 1, answers.n do
@@ -219,7 +218,7 @@ end
 
 local function record(answers) return {8, answers.offsets, answers.hows, answers.ttls} end
 
--- Adds the record of all plain answers of a batch, which comes last, and the values of its hits. Writes nothing yet.
+-- Adds the record of all plain answers of a batch, as its last one, and the values of its hits. Writes nothing.
 local function add_record(state, records, answers)
     if answers.n == 0 then return end
     if answers.hits > 0 then records.values = store.values(state, answers.entries, answers.own) end
@@ -228,8 +227,8 @@ local function add_record(state, records, answers)
     records.stored = {n = n, record = kept.n > 0 and record(kept), offset = kept.offsets[1]}
 end
 
--- Does the batch's events from the i-th on as long as they are gets that hit: the same as get() of each, without its calls. The first that is
--- not.
+-- Handles the batch's events from the i-th on while they are gets that hit: as get() does for one, in a loop without calls. Returns the first
+-- event that is not.
 local function apply_hits(state, b, i, answers)
     local groups, keys, offsets, envelopes, spaces, is_set, now = b.groups, b.keys, b.offsets, b.envelopes, b.spaces, b.is_set, state.now
     local uses, before, number, size, ttl_now = state.uses, state.before, state.totals.uses, state.value_bytes, now - 999999
@@ -264,7 +263,8 @@ local function apply_hits(state, b, i, answers)
     return i
 end
 
--- Does the events of a batch; the offset that it came to (nil: none), and whether the call must end. first: of this call.
+-- Handles the events of a batch. Returns the last offset handled (nil: none), and whether the call must end. first: this is the call's first
+-- event, which is always handled.
 local function apply_batch(state, b, records, first)
     local offsets, groups, keys, envelopes, i, done = b.offsets, b.groups, b.keys, b.envelopes, b.first, nil
     local answers = plain()
@@ -297,9 +297,9 @@ local function apply_batch(state, b, records, first)
     return done, false
 end
 
--- Gets are not stored: what is asked again is read again, uncounted, and answered with what there is then. Of the first `count` events those
--- from the offset `from` to `to`. reply.bytes: of what is answered again in this call. Returns records, and the first offset for which there
--- was no room (nil: there was).
+-- Reads gets again whose answers were lost, without counting them: those among the first `most` events with offsets in from .. to. They are
+-- answered with the present values. reply.bytes: bytes of values in the reply so far. Returns records, and the first offset for which there was
+-- no room (nil: there was room for all).
 function cache.reread(values, most, from, to, reply)
     local state, records, b, left = store.open(frame.slot, frame.now, frame.settings), delivery.records(), cache.batch(values, 0), nil
     local answers = plain()
@@ -322,7 +322,7 @@ function cache.reread(values, most, from, to, reply)
     return records, left
 end
 
--- The topic function (delivery.lua): the batches one after the other, as if they were one.
+-- topic.apply (delivery.lua): handles the batches one after the other, as if they were one.
 function cache.apply(batches, now, settings, slot)
     local state, lists, applied, enough = store.open(slot, now, settings), {}, {}, false
     for _, b in ipairs(batches) do prepare(state, b) end
@@ -340,7 +340,7 @@ function cache.apply(batches, now, settings, slot)
     return lists, applied
 end
 
--- Removes what has expired, and goes on with a resize; returns how many went.
+-- Removes expired entries, and goes on with a resize, within the call's budget. Returns how many entries were removed.
 function cache.sweep(slot, now, settings)
     local state = store.open(slot, now, settings)
     local before = state.totals.size

@@ -1,9 +1,10 @@
--- Who goes when the cache is full: expired entries, then the least recently used. Victims are sought in what Redis held before the batch,
--- in the order of `lru` or `exp`, over all namespaces.
+-- Eviction: when the cache is full expired entries are removed, then the least recently used ones. Searches what Redis held before the batch in
+-- the order of :lru or :exp, over all namespaces. Uses cache_store.lua and its arrays.
 local eviction = {}
 
 local NAMESPACE_WORK = 20
 
+-- A source is a namespace's zset that is being walked. Inserts it in the order of its next score.
 local function insert(sources, source)
     local low, high = 1, #sources + 1
     while low < high do
@@ -13,7 +14,7 @@ local function insert(sources, source)
     table.insert(sources, low, source)
 end
 
--- The namespaces with the lowest scores come first, some at a time.
+-- Reads the next namespaces, those with the lowest scores first.
 local function read_heads(state, order, walk)
     local heads = redis.call('ZRANGE', state.slot .. ':' .. order, walk.heads, walk.heads + 15, 'WITHSCORES')
     walk.heads = walk.heads + 16
@@ -24,7 +25,7 @@ local function read_heads(state, order, walk)
     end
 end
 
--- Moves the source to its next key, reading ever larger pages; false after the last.
+-- Moves the source to its next key, reading pages of growing size. False: there are no more keys.
 local function advance(state, order, source)
     if source.at > #source.page then
         if source.ended then return false end
@@ -44,7 +45,7 @@ local function advance(state, order, source)
     return true
 end
 
--- The next namespace, key and entry that this batch neither used nor removed, with a score up to `limit`.
+-- The next namespace, key and entry with a score up to `limit` that this call has neither used nor removed; nil: there is none.
 local function next_victim(state, order, limit)
     local walk = state.walks[order]
     while true do
@@ -69,7 +70,7 @@ local function next_victim(state, order, limit)
     end
 end
 
--- The next expired entry goes; false when there is none.
+-- Removes the next expired entry. False: there is none.
 function eviction.remove_expired(state)
     local ns, key, entry = next_victim(state, 'exp', state.now)
     if ns then
@@ -79,7 +80,7 @@ function eviction.remove_expired(state)
     return ns ~= nil
 end
 
--- Whatever this batch has used was used later than all the rest.
+-- Removes the least recently used entry. Entries that this call has used come last, in the order of their uses. False: there is none.
 local function evict(state)
     local ns, key, entry = next_victim(state, 'lru', math.huge)
     while not ns and state.before + state.used <= state.totals.uses do
@@ -96,9 +97,9 @@ local function evict(state)
     return ns ~= nil
 end
 
--- Makes room for so many entries and bytes more: expired entries go first, then the least recently used. When the call's share of
--- removals is used up, an entry more than the limit may stay (a resize is still going on) if one went for it, but never a
--- byte: then false.
+-- Makes room for `entries` and `bytes` more: removes expired entries, then the least recently used ones. When the call's budget is used
+-- up and there is no room in bytes it returns false; over the limit of entries (a resize goes on) it is enough that as many entries were removed
+-- as are added.
 function eviction.make_room(state, entries, bytes)
     local totals, removed = state.totals, 0
     while true do

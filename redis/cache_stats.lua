@@ -1,4 +1,4 @@
--- What the cache's public functions say. Reads only.
+-- The public functions of the cache: their answers. Reads only. Uses frame.lua and cache_store.lua.
 local cache_stats = {}
 
 function cache_stats.entry(slot, now, name, key)

@@ -1,34 +1,35 @@
--- The cache: entries known as namespace and key, with a time to live, evicted by least recent use.
+-- The entries of the cache, known by namespace and key: reads, changes and writes them. Entries have a time to live and are evicted by least
+-- recent use (cache_eviction.lua). Uses frame.lua and bulk.lua.
 --   <slot>:v:<namespace>   hash  key -> value
---   <slot>:m:<namespace>   hash  key -> what is known of the entry (ROW below)
+--   <slot>:m:<namespace>   hash  key -> the entry's row (ROW below)
 --   <slot>:lru:<namespace> zset  key by the number of its last use       <slot>:exp:<namespace>  zset  key by its expiry in us
---   <slot>:lru, :exp       zset  namespace by the lowest score of its own: where the next victim is found
+--   <slot>:lru, :exp       zset  namespace by the lowest score of its own zset: leads to the next entry to be removed
 --   <slot>:ns              hash  namespace -> size, bytes, hits, misses   <slot>:totals  hash  the sums, and what is not per namespace
 --   <slot>:resized         zset  event ids of the last resizes
---   <slot>:cleared         zset  namespaces of which nothing is left, but whose keys still stand: each call takes some away (STEP)
--- A batch is worked out in memory, against what Redis held before it, and then written with one command a structure. What it
--- held is only read until then, so a failure leaves nothing half done.
+--   <slot>:cleared         zset  namespaces that were cleared but whose keys still exist: each call removes some (STEP)
+-- A batch is handled in memory and then written with one command for each structure. Redis is only read until then, so a failure leaves nothing
+-- half done.
 --
--- An entry that a call works on is a number, by which the arrays below say what is known of it: there is no table for each.
+-- In a call an entry is a number, the index of its fields in the arrays below, so that no table is needed for each entry.
 local store = {}
 
-local expires          -- us: when it ends
-local bytes, json      -- of its key and value; of its value as JSON (0: not counted)
+local expires          -- when it expires, us
+local bytes, json      -- size of its key and value; size of its value as JSON (0: not counted)
 local count            -- how often it was read
-local row_of           -- its row, of which all but the end is as it will be written
+local row_of           -- its row, which is written with another end (TAIL)
 local key_of, space_of -- its key and its namespace
-local use, value       -- the number of its last use by this batch; its value, if this batch has set it. nil: none
-local numbers          -- how many entries there are
+local use, value       -- the number of its last use in this call; its value, if this call has set it (else nil)
+local numbers          -- the number of entries known in this call
 
 local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
-local WORK = 500 -- of a call's removals: one each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace that they are sought in
-local ROW = '>I7I4I4I7I4I7' -- expires, bytes, json, created (us); count, last (us: when it was used last), in so many bytes each
-local NEEDED, HEAD, TAIL = '>I7I4I4xxxxxxxI4', 22, '>I4I7' -- what a call needs of it; bytes that a use leaves as they are; the others
-local STEP = 100 -- namespaces that were cleared whose keys one call takes away
-local MEMORY_PART = 3 -- of Redis' maxmemory that keys and values may take: 1 in so many
+local WORK = 500 -- budget of a call's removals: 1 for each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace searched
+local ROW = '>I7I4I4I7I4I7' -- expires, bytes, json, created (us), count, last use (us); In: a number of n bytes
+local NEEDED, HEAD, TAIL = '>I7I4I4xxxxxxxI4', 22, '>I4I7' -- the fields that a call needs; the bytes that a use does not change; those that it does
+local STEP = 100 -- cleared namespaces whose keys one call removes
+local MEMORY_PART = 3 -- keys and values may take this fraction (a third) of Redis' maxmemory
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
 
-local struct_pack, struct_unpack -- the global tables are not there yet while the library is loaded
+local struct_pack, struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function store.totals(slot)
     local values, totals = redis.call('HMGET', slot .. ':totals', unpack(TOTALS)), {}
@@ -36,16 +37,16 @@ function store.totals(slot)
     return totals
 end
 
--- The limit in bytes that is in force.
+-- The limit in bytes that is in force: cache.max_bytes, or the fraction of maxmemory if that is less.
 function store.max_bytes(settings)
     local most = settings.max_bytes or 0
     return frame.maxmemory > 0 and math.min(most, math.floor(frame.maxmemory / MEMORY_PART)) or most
 end
 
--- expires, bytes, json, created, count, last
+-- Unpacks a row: expires, bytes, json, created, count, last.
 function store.row(text) return struct.unpack(ROW, text) end
 
--- What a call works on.
+-- Begins a call; returns its state.
 function store.open(slot, now, settings)
     struct_pack, struct_unpack = struct.pack, struct.unpack
     expires, bytes, json, count, row_of, key_of, space_of, use, value, numbers = {}, {}, {}, {}, {}, {}, {}, {}, {}, 0
@@ -54,22 +55,22 @@ function store.open(slot, now, settings)
         slot = slot, now = now, settings = settings, totals = totals,
         limit = totals.limit > 0 and totals.limit or settings.max_entries,
         max_bytes = store.max_bytes(settings),
-        budget = WORK,                    -- of removals, what is left to this call
+        budget = WORK,                    -- left of this call's removals
         namespaces = {}, forgotten = {}, resized = {},
-        pending = redis.call('ZCARD', slot .. ':cleared'), -- how many namespaces were cleared whose keys still stand
-        all_cleared = false,              -- by this batch: nothing of what Redis has is left
-        uses = {}, before = totals.uses,  -- entries that this call uses, by the number of the use less `before`
-        used = 1,                         -- the first of them that may still be there
-        value_bytes = 0,                  -- of all values that are answered
+        pending = redis.call('ZCARD', slot .. ':cleared'), -- the number of cleared namespaces whose keys still exist
+        all_cleared = false,              -- this call has cleared everything that Redis has
+        uses = {}, before = totals.uses,  -- the entries that this call uses, by the number of the use minus `before`
+        used = 1,                         -- the first of these that may not have been evicted yet
+        value_bytes = 0,                  -- bytes of all values in the answers
         walks = {lru = {sources = {}, heads = 0}, exp = {sources = {}, heads = 0}},
     }
 end
 
--- Whether it was cleared and its keys still stand.
+-- True when the namespace was cleared and its keys still exist.
 function store.is_pending(slot, name) return redis.call('ZSCORE', slot .. ':cleared', name) ~= false end
 
--- entries: key -> entry, or false when there is none; nil: not read yet. removed: keys that Redis still has. cleared: nothing of what Redis has
--- is left. moved: the order of use has changed; stored: so has what there is.
+-- The namespace, with the fields: entries, key -> entry, false (there is none) or nil (not read yet); removed, keys that are to be removed from
+-- Redis; cleared, all keys in Redis are to go; moved, the order of use has changed; stored, entries were added or removed.
 function store.namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
@@ -113,7 +114,7 @@ function store.remove(state, ns, key, entry)
     end
 end
 
--- The live entry, or nil; one that has expired goes.
+-- The live entry, or nil. Removes an expired one.
 function store.find(state, ns, key)
     local entry = ns.entries[key]
     if entry and expires[entry] <= state.now then
@@ -128,7 +129,7 @@ function store.use(state, ns, entry)
     state.totals.uses, use[entry], state.uses[number - state.before], ns.moved = number, number, entry, true
 end
 
--- A new entry, of this batch.
+-- Adds an entry.
 function store.put(state, ns, key, text, ttl, json_bytes)
     local n, size = numbers + 1, #key + #text
     numbers = n
@@ -140,7 +141,7 @@ function store.put(state, ns, key, text, ttl, json_bytes)
     store.use(state, ns, n)
 end
 
--- What an event asks of a namespace that is not known yet: there may be too many. Empty ones are forgotten first.
+-- Makes a namespace known, which gives it a row. False: there are too many. forget: forget empty ones first.
 function store.make_known(state, ns, forget)
     if ns.known then return true end
     local name = state.slot .. ':ns'
@@ -164,7 +165,7 @@ end
 
 local function mark_cleared(ns) ns.entries, ns.removed, ns.cleared, ns.moved, ns.stored = {}, {}, true, true, true end
 
--- Returns how many live entries went. may_expire: whether some of it may have expired.
+-- Clears a namespace; returns how many live entries it had. may_expire false: none of its entries has expired.
 function store.clear(state, ns, may_expire)
     if ns.size == 0 then return 0 end
     local expired = 0
@@ -178,7 +179,7 @@ function store.clear(state, ns, may_expire)
     return live
 end
 
--- The same for all namespaces. Those that this call does not use otherwise are not looked at: save() says of all that they are cleared.
+-- Clears all namespaces. Those that this call does not use otherwise are not read: save_clear() marks them as cleared.
 function store.clear_all(state)
     local expiring, live, expired = {}, 0, 0
     if not state.all_cleared then
@@ -199,7 +200,7 @@ function store.clear_all(state)
     return live
 end
 
--- The values of a batch's hits, in their order: those that the batch has set itself (own), and the others as they were before it. hits: entries.
+-- The values of a batch's hits, in their order. hits: the entries; own: the values that the call has set itself; the others are read from Redis.
 function store.values(state, hits, own)
     local keys, space, mixed = {}, space_of[hits[1]], next(own) ~= nil
     for i = 1, #hits do
@@ -208,7 +209,7 @@ function store.values(state, hits, own)
         if space_of[e] ~= space then mixed = true end
     end
     if not mixed then return bulk.read(state.slot .. ':v:' .. space.name, keys) end
-    local values, keys_of, at_of = {}, {}, {} -- of a namespace: the keys to be read, and where their values go
+    local values, keys_of, at_of = {}, {}, {} -- by namespace: the keys to be read, and the places of their values
     for i = 1, #hits do
         local ns = space_of[hits[i]]
         if own[i] then
@@ -226,9 +227,9 @@ function store.values(state, hits, own)
     return values
 end
 
-local PADDED, high_last, high_text = {}, 0, '' -- numbers below 1000 with three digits; thousands that were written out last
+local PADDED, high_last, high_text = {}, 0, '' -- numbers below 1000 with three digits; the thousands formatted last
 
--- A number of a use, for a score: Redis would write it out more slowly.
+-- The number of a use as text, for a score: faster than a number, which Redis would format.
 local function use_text(number)
     local low = number % 1000
     local high = (number - low) / 1000
@@ -248,7 +249,8 @@ local function save_head(state, order, ns)
     if head[1] then redis.call('ZADD', key, head[2], ns.name) else redis.call('ZREM', key, ns.name) end
 end
 
--- What is to be written of the entries that this call used: of each the last use counts. In ns.metas and so on, as commands take them.
+-- Collects what is to be written of the entries that this call has used, in ns.metas, ns.lru, ns.values and ns.exp, in the form that commands
+-- take. Of several uses of an entry the last one counts.
 local function collect_entries(state)
     local before, uses, tails, sub, expiry_last, expiry_text = state.before, state.uses, {}, string.sub, nil, nil
     local ns, entries, metas, lru, n
@@ -300,7 +302,7 @@ local function save_entries(state, ns)
     if ns.stored then save_head(state, 'exp', ns) end
 end
 
--- Namespaces of which nothing is left, all with a few commands.
+-- Removes the keys of empty namespaces with a few commands.
 local function drop_entries(state, names)
     local keys, n = {}, 0
     for _, name in ipairs(names) do
@@ -314,7 +316,7 @@ local function drop_entries(state, names)
     bulk.write('ZREM', state.slot .. ':exp', names)
 end
 
--- A clear of everything: the namespaces that have entries are to go, some with each call.
+-- After a clear of everything: marks all namespaces with entries as cleared; each call removes the keys of some.
 local function save_clear(state)
     local lru, exp, cleared = state.slot .. ':lru', state.slot .. ':exp', state.slot .. ':cleared'
     local names, values = redis.call('ZRANGE', lru, 0, -1), {}
@@ -324,7 +326,7 @@ local function save_clear(state)
     state.pending = 1
 end
 
--- Takes some of what was cleared away, but for hits and misses. None of these was used in this call.
+-- Removes the keys of some cleared namespaces, which this call has not used. Their hits and misses stay.
 function store.drop_cleared(state)
     if state.pending == 0 then return end
     local names, empty = redis.call('ZRANGE', state.slot .. ':cleared', 0, STEP - 1), {}

@@ -1,5 +1,5 @@
--- In the place of the {cache} slot's functions of the calling convention before: a worker that knows only those waits.
--- revision 1000
+-- Replaces the {cache} slot's functions of the calling convention v1 by functions that tell an older worker to wait.
+-- revision 1001
 local names = {
     'wp_cache_v1', 'wp_cache_positions_v1', 'wp_cache_begin_v1', 'wp_cache_skip_v1', 'wp_cache_sweep_v1',
 }

@@ -1,14 +1,15 @@
--- Room: creating containers, on which host, and who makes way. Everything that changes what waits or what is there ends in restore().
+-- Capacity: creates containers, chooses their hosts, and makes room for them. A call that changes a pool's waiting requests or containers ends
+-- with restore() of that pool.
 --
--- Takes from leases.lua: the call's bounds and counts (CREATES, HUNGRY, creates, work), size_of(), total(), is_up(), oldest_idle(),
+-- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, creates, work), size_of(), total(), is_up(), oldest_idle(),
 -- destroy(), command(), go_on(); from predictor.lua: limits of containers; from state.lua, host_table.lua and lists.lua their tables.
 
 local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
 
--- What configuration says, else what is recommended between floor and ceiling.
+-- The configured limit, else the recommended one, bounded by low and high.
 local function fixed(limit, recommended, low, high) return limit > 0 and limit or clamp(recommended, low, high) end
 
--- Containers that the pool may have, leased ones included.
+-- The number of containers that the pool may have, leased ones included.
 local function max_of(name) return settings.max_containers_of[name] or settings.max_containers end
 
 local function limits_for(name, r)
@@ -19,8 +20,8 @@ local function limits_for(name, r)
     return cpu, memory
 end
 
--- Of a pool: h -> whether the host may be asked for its containers (with a claim or not). One that lacks the image may when all do: its
--- error says what is missing.
+-- Returns a function h -> true when the host may be asked for containers of the pool (that take claims, if claim). When all such hosts lack the
+-- image they may be asked all the same, because the error then says what is missing.
 local function makers_of(name, claim)
     local function is_maker(h) return is_up(h) and (not claim or h.claims) end
     for _, h in pairs(host_table.all()) do
@@ -31,7 +32,7 @@ local function makers_of(name, claim)
     return is_maker
 end
 
--- The host with most room for it; one whose creates fail only when there is no other.
+-- The host with the most room for a container of that memory; one whose creates fail only when there is no other.
 local function host_with_room(name, memory, claim)
     local best, room, failing
     local is_maker = makers_of(name, claim)
@@ -61,9 +62,9 @@ local function destroy_oldest_idle(offset, name, fits)
     return id ~= nil
 end
 
--- No host that may be asked has room: the oldest idle container there of the least recently active pool goes, of the hungry pool itself
--- (they are another tenant's, or too small) only when no other pool has one.
-local function make_room(offset, hungry, is_maker)
+-- No host that may be asked has room: destroys the oldest idle container on one of them, of the least recently active pool that has any. Those
+-- of the starved pool itself (of another tenant, or too small) go only when no other pool has one.
+local function make_room(offset, starved, is_maker)
     local names = redis.call('ZRANGE', pool.root .. ':active', 0, 63)
     state.load_pools(names)
     local function is_there(id, c)
@@ -73,29 +74,29 @@ local function make_room(offset, hungry, is_maker)
     for _, name in ipairs(names) do
         local p = state.pool(name)
         if not p then state.later({'ZREM', ':active', name}) end
-        if p and name ~= hungry and p.idle > 0 and destroy_oldest_idle(offset, name, is_there) then return true end
+        if p and name ~= starved and p.idle > 0 and destroy_oldest_idle(offset, name, is_there) then return true end
     end
-    return state.pool(hungry).idle > 0 and destroy_oldest_idle(offset, hungry, is_there)
+    return state.pool(starved).idle > 0 and destroy_oldest_idle(offset, starved, is_there)
 end
 
--- How many containers end on hosts that may be asked.
+-- The number of ending containers on hosts that may be asked.
 local function ending_on(is_maker)
     local count = 0
     for _, h in pairs(host_table.all()) do if is_maker(h) then count = count + h.ending end end
     return count
 end
 
-local function set_hungry(name, p, is)
-    if is or p.hungry then
+local function set_starved(name, p, is)
+    if is or p.starved then
         state.later(is and {'ZADD', ':hungry', state.number_text(now), name} or {'ZREM', ':hungry', name})
     end
-    if is ~= p.hungry then
-        p.hungry = is
+    if is ~= p.starved then
+        p.starved = is
         state.touch_pool(name)
     end
 end
 
--- The nth that still waits and its place in the list, from place i on.
+-- The first request from place i on that still waits, and its place in the list.
 local function waiting_from(p, i)
     while true do
         local id = lists.item(p.wait_list, i)
@@ -107,7 +108,7 @@ local function waiting_from(p, i)
     end
 end
 
--- Fewer wait than the pool counts: how many, when the whole list was read.
+-- Counts the waiting requests on the whole list; fewer than the pool has counted.
 local function count_waiting(p)
     local count, i = 0, 1
     state.load_requests(p.wait_list.items)
@@ -119,15 +120,15 @@ local function count_waiting(p)
     return count
 end
 
--- Creates under way >= min(waiting, free room), so nobody waits for a container that nobody makes.
+-- Begins creates until as many are under way as requests wait, or there is no more room: so no request waits for a container that nobody makes.
 function restore(offset, name)
     local p = state.pool(name)
     if not p then
-        state.later({'ZREM', ':hungry', name}) -- it would keep others from their turn
+        state.later({'ZREM', ':hungry', name}) -- else it would take the turn of others
         return
     end
-    if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_hungry(name, p, false) end
-    local i, r = p.creating, nil -- the creates under way are for those that have waited longest
+    if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_starved(name, p, false) end
+    local i, r = p.creating, nil -- creates under way are for the first that wait
     while p.creating < p.waiting do
         if creates >= CREATES then
             go_on(offset, name)
@@ -146,22 +147,22 @@ function restore(offset, name)
                 for _ = p.creating + ending_on(is_maker) + 1, math.min(p.waiting, p.creating + CREATES) do
                     if not make_room(offset, name, is_maker) then break end
                 end
-                return set_hungry(name, p, true)
+                return set_starved(name, p, true)
             end
         end
     end
-    set_hungry(name, p, false)
+    set_starved(name, p, false)
 end
 
--- Room on a host came free: those who wanted it, the longest waiting first. Who gets none goes to the list's end.
-function restore_hungry(offset)
-    local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, HUNGRY)
+-- A host has room: restores the starved pools, the longest starved first. A pool that gets none goes to the list's end.
+function restore_starved(offset)
+    local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, STARVED)
     local before = creates
-    for i = 1, math.min(#names, HUNGRY) do restore(offset, names[i]) end
-    if #names > HUNGRY and creates > before then go_on(offset, '-') end
+    for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
+    if #names > STARVED and creates > before then go_on(offset, '-') end
 end
 
--- At least so many idle or being made, as far as there is room.
+-- Creates containers until `count` are idle or being made without a request that waits for them, as far as there is room.
 local function prewarm(offset, name, p, count)
     if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))

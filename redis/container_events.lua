@@ -1,18 +1,18 @@
--- What each event of container-event does: a container is ready, bound, reset or no more, a host came or went; and the steps of what takes
--- several calls.
+-- Handles the events of container-event: a container is ready, bound, reset or gone, a host came or went, something is due; and `continue`, the
+-- next step of work that takes several calls.
 --
 -- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), bound(), leases and waiting,
--- restore_later(), is_unavailable(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, by the fields
--- of `pool`: the steps of resize, drain and expire; from repair.lua: what becomes of rows that contradict others.
+-- restore_later(), is_unavailable(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, as fields of
+-- `pool`: the steps of resize, drain and expire. Uses repair.lua.
 
--- A container is no more: its room is free, its lease lost.
+-- A container is gone: its room is free, and its lease is lost.
 local function gone(offset, id, c, reason)
     local was, name = c[STATE], c[POOL]
     local p = state.pool(name)
     if was == 'leased' then
         local r = state.request(c[REQUEST])
         if r and r[STATE] == 'l' and r[CONTAINER] == id then end_lease(offset, c[REQUEST], r, 'lost', reason) end
-        if r and r[STATE] == 'b' and r[CONTAINER] == id then -- it was not handed out
+        if r and r[STATE] == 'b' and r[CONTAINER] == id then -- its container was being bound: it waits again
             if p.draining then reject_draining(offset, c[REQUEST], r) else start_waiting(c[REQUEST], r, r[ARRIVED]) end
         end
     end
@@ -21,7 +21,7 @@ local function gone(offset, id, c, reason)
     restore_later(name)
 end
 
--- The longest waiting first, at most STEP of them.
+-- Rejects the waiting requests of a pool, the longest waiting first: STEP at most; another call goes on with the rest.
 local function reject_all_waiting(offset, name, p, reject_one)
     lists.expect(p.wait_list, STEP)
     lists.item(p.wait_list, 1)
@@ -56,7 +56,8 @@ local function create_failed(offset, id, c, why)
     if is_unavailable(p) then reject_all_waiting(offset, c[POOL], p, reject_unavailable) end
 end
 
--- {create, start, ready, publish} in us: what its host measured, and the way of the command and of this event. Ms as the host has them.
+-- The parts of a start {create, start, ready, publish} in us, from the times that the host measured in ms. publish: the rest of the duration,
+-- for the command and this event on their way.
 local function parts_of(took, queue_ms, create_ms, start_ms, ready_ms)
     if not create_ms then return nil end
     local function us(ms) return math.floor((ms or 0) * 1000) end
@@ -83,10 +84,10 @@ local function is_unready(c)
     return r and r[STATE] == 'b'
 end
 
--- Its host makes nothing for now: what is being made, bound, reset or destroyed there is not waited for, and the rest stays. after: the container that the step
--- before ended with; '': it is the first.
+-- The host's engine is away: its containers that are being made, bound, reset or destroyed count as gone; idle and leased ones stay. after: the
+-- last container of the step before; '': this is the first step.
 local function leave_unready(offset, name, h, after)
-    if h.state == 'up' then return end -- it is back
+    if h.state == 'up' then return end -- the host is back
     local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
     state.load_containers_and_holders(ids)
     local left, last = 0, ids[#ids]
@@ -105,14 +106,15 @@ local function leave_unready(offset, name, h, after)
     if left == STEP or #ids == 2 * STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away ' .. last}) end
 end
 
--- detail: away (its containers stay), stopping (the host says so itself), continue (it was down and its containers are not all dropped), or empty.
+-- A host is down: its containers count as gone. detail: away (see leave_unready), stopping (from the host itself), continue (the next step), or
+-- empty (no heartbeat in time, which is checked here).
 local function drop_host(offset, name, detail)
     local h = host_table.all()[name]
     if not h then return end
     local away, after = detail:match('^(away) ?(.*)$')
     if away then return leave_unready(offset, name, h, after) end
     if detail == 'continue' then
-        if h.state ~= 'down' then return end -- it came back
+        if h.state ~= 'down' then return end -- the host came back
     elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
         return
     end

@@ -1,31 +1,30 @@
--- The delivery rules (docs/reliability.md): which events of a partition were applied, and what they answered. Shared by both libraries;
--- uses frame.lua and bulk.lua. One hash a partition, `<slot>:d:<partition>`, with the fields
---   applied    last offset applied             floor   below it everything is finished
---   generation how often the partition was accepted anew: a call of another generation is of another log
+-- The slot's side of the delivery rules (docs/reliability.md): which events of a partition were applied, and the results of those that are not
+-- done. Shared by both slots' libraries; uses frame.lua and bulk.lua. Each partition has a hash `<slot>:d:<partition>` with the fields
+--   applied    last offset applied             floor   all events below it are done
+--   generation counts `warmpool accept`: a call with another generation belongs to another log and is refused
 --   chunks     "<last offset>:<bytes>,..." of the stored results, ascending
 --   <offset>   the results of one call, as MessagePack, kept until floor passes <offset>
---   used       the number of the hour (frame.lua) in which it was used last; zset `<slot>:positions` has the partitions by it
+--   used       the number of the hour (hour_number) of its last use; the zset `<slot>:positions` has the partitions by that number
 local delivery = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local CHUNKS_MAX = 512                -- results stored of a partition; each call reads and writes their list
-local RESULTS_BYTES = 8 * 1024 * 1024 -- the same in bytes, where settings.results_bytes says nothing
-local RESULTS_LEAST = 64 * 1024       -- that a partition may have in a small Redis
-local REPLY_BYTES = 8 * 1024 * 1024   -- of stored results in a reply; at least one of each partition is given
+local CHUNKS_MAX = 512                -- chunks stored of a partition; each call reads and writes their list
+local RESULTS_BYTES = 8 * 1024 * 1024 -- bytes of chunks stored of a partition, unless settings.results_bytes says otherwise
+local RESULTS_LEAST = 64 * 1024       -- the bound in bytes of a partition is never lower, however small Redis is
+local REPLY_BYTES = 8 * 1024 * 1024   -- of stored chunks in a reply; at least one chunk of each partition is in it
 local HOUR, UNUSED_HOURS, TRIMMED_A_CALL = 3600 * 1000000, 168, 10
 
 local text = frame.text
 
 -- ---- results ----
 
--- What a batch is answered with: n records, arrays or MessagePack already, and in `offsets` the event that each belongs to.
--- bytes: about what they take, as far as add() was used. values: an array of strings that stands
--- beside the chunk in the reply, and is not stored. stored
--- {n, record, offset}: of the record number n, the last, what is stored (false: nothing).
+-- The records that answer a batch: n of them, each an array or packed already, and in `offsets` the event of each.
+-- bytes: their approximate size, of those added by add(). values: an array of strings that goes beside the chunk in the reply and is not
+-- stored. stored, {n, record, offset}: the last record, number n, is stored as this other record (false: not at all).
 function delivery.records() return {n = 0, offsets = {}, bytes = 0} end
 
-local TABLE_BYTES = 512 -- of a record that is not packed yet, about
+local TABLE_BYTES = 512 -- about the size of a record that is not packed yet
 
 function delivery.add(records, offset, record)
     local n = records.n + 1
@@ -33,12 +32,12 @@ function delivery.add(records, offset, record)
     records.bytes = records.bytes + (type(record) == 'string' and #record or TABLE_BYTES)
 end
 
--- A chunk: one array, of the offsets and then the records.
+-- A chunk is one MessagePack array: the array of offsets, then the records.
 local function pack_chunk(offsets, records, n)
     return struct.pack('>BI4', 221, n + 1) .. cmsgpack.pack(offsets) .. table.concat(records, '', 1, n)
 end
 
--- What the reply has of the records, and the chunk that is stored (nil: nothing is).
+-- Returns the chunk for the reply, and the chunk to be stored (nil: nothing is stored).
 local function pack_records(records)
     local n, offsets, kept = records.n, records.offsets, records.stored
     for i = 1, n do
@@ -82,7 +81,7 @@ local function put_chunks(p)
     put(p, 'chunks', table.concat(list, ','))
 end
 
--- The number of the hour, counting only hours in which positions were used: while no worker runs, none of them grows old.
+-- The number of the present hour, counting only hours in which partitions were used, so that none grows old while no worker runs.
 local function hour_number()
     local hour, count = frame.hours:match('^(%d+) (%d+)$')
     local current = text(math.floor(frame.now / HOUR))
@@ -101,7 +100,7 @@ local function use(p)
     redis.call('ZADD', frame.slot .. ':positions', number, p.name)
 end
 
--- The only writes to a partition, when all has gone well.
+-- Writes the partition's changes, at the end of a call that has not failed.
 local function save(p)
     use(p)
     if p.chunks_changed then put_chunks(p) end
@@ -109,7 +108,7 @@ local function save(p)
     bulk.write('HDEL', p.key, p.gone or {})
 end
 
--- Moves the floor, never back; results below it go.
+-- Moves the floor, never back, and forgets the chunks below it.
 local function move_floor(p, floor)
     if floor <= p.floor then return end
     local kept, gone = {}, {}
@@ -125,18 +124,18 @@ local function move_floor(p, floor)
     if #gone > 0 then p.chunks, p.gone, p.chunks_changed = kept, gone, true end
 end
 
--- Rule 2: a call for what is not known (Redis has forgotten it, or it is of another log) or that leaves a gap is refused. The reply, and
--- whether the call is.
+-- Rule 2: refuses a call for an unknown partition (Redis has lost it, or it is of another log), and one that leaves a gap. Returns the reply
+-- and whether it is a refusal. p.a: the last offset that counts as applied.
 local function reply_of(p, generation, prev)
     if p.floor < 0 or p.generation ~= generation then return {0, -1, -1}, true end
     if prev > p.a then return {0, p.a, p.floor}, true end
     return {1, p.a, p.floor}, false
 end
 
--- ---- what was applied before is answered as stored ----
+-- ---- answering events that were applied before ----
 
--- Of the events that were applied before: adds the chunks that cover them to the reply, up to REPLY_BYTES in all. p.told: up to where, when
--- that is not all.
+-- Adds the stored chunks that cover the offsets from first to last to the reply, up to REPLY_BYTES in all. p.told: the last offset covered,
+-- when there was no room for all.
 local function answer_again(p, first, last, state)
     local before = -1
     for _, chunk in ipairs(p.chunks) do
@@ -152,15 +151,15 @@ local function answer_again(p, first, last, state)
     end
 end
 
--- Those of them that are pure reads and not finished are read again.
+-- Pure reads are not stored: those among the first `count` events that are not done are read again.
 local function read_again(p, values, count, topic, state)
     local records, left = topic.reread(values, count, p.floor, p.told or p.a, state)
     if records.n > 0 then p.reply[#p.reply + 1] = (pack_records(records)) end
     if left then p.told = left - 1 end
 end
 
--- Splits a batch: p.new are the events to apply. A batch is an array of rows, or several values, columns, the first of which is the offsets
--- (topic.batch).
+-- Unpacks a batch: answers the events that were applied before, and sets p.new to those to apply. A batch is an array of rows, or several
+-- arrays, columns, of which the first has the offsets (topic.batch).
 local function take_events(p, packed, topic, state)
     local values = {cmsgpack.unpack(packed)}
     local events, known = values[1], 0
@@ -180,19 +179,20 @@ local function take_events(p, packed, topic, state)
     end
 end
 
--- A small Redis has partitions enough for more than it holds.
+-- The bound of a partition's stored results in bytes. In a small Redis it is a 32nd of maxmemory, because all partitions share that.
 local function results_bytes()
     local most = frame.settings.results_bytes or RESULTS_BYTES
     return frame.maxmemory > 0 and math.min(most, math.max(RESULTS_LEAST, frame.maxmemory / 32)) or most
 end
 
--- Whether the partition may have more results; p.new.room: bytes of them that are left. At least one event is applied when nothing is stored.
+-- True when the partition may store more results; sets p.new.room, the bytes left. A partition without stored results always may, so that at
+-- least one event is applied.
 local function has_room(p)
     p.new.room = results_bytes() - p.bytes
     return #p.chunks == 0 or (p.new.room > 0 and #p.chunks < CHUNKS_MAX)
 end
 
--- Stores what was applied.
+-- Notes the last offset applied, and stores the batch's records.
 local function store(p, records, last)
     p.a = last
     put(p, 'applied', text(last))
@@ -211,17 +211,16 @@ local function each(args, size, visit)
     for i = 1, #args, size do visit(args, i) end
 end
 
--- A topic function's call: args = of each partition its name, generation, prev, floor and events. Replies in the same order:
--- {1, applied, floor, chunk, ...} (applied: how far this reply goes; less than the batch's last: it stopped early), or {0, applied, floor}
--- for a gap and {0, -1, -1} for what is not known; a refusal concerns its own partition only.
+-- A call of a topic's function: args = for each partition its name, generation, prev, floor and events. The reply has for each, in the same
+-- order, {1, applied, floor, chunk, ...}, or {0, applied, floor} for a gap, or {0, -1, -1} for an unknown partition. applied: the last offset
+-- that the reply covers; it is before the batch's last when the call stopped early. A refusal concerns its own partition only.
 --
--- topic.apply(batches, now, settings, slot) -> records, applied: what the topic does. A batch is an array of events, arrays with the
--- offset as [1], ascending, all new. It gives for each batch its records (delivery.records) and the last offset that it applied: less
--- than the last one, or nil for none, when it stopped early to stay within bounds. It must not write before it has checked everything.
--- topic.batch(values, known): of a topic whose events come as columns, the batch without those that were applied before; what it returns is
--- given to apply, with `room`.
--- topic.reread(values, count, from, to, state) -> records, left: of a topic whose pure reads are not stored, but read again: those among
--- the first `count` events with offsets in from .. to; left: the first one for which there was no room; state.bytes: of values in the reply.
+-- topic.apply(batches, now, settings, slot) -> records, applied: handles the events. A batch is an array of new events in the order of their
+-- offsets; an event is an array with the offset as [1]. Returns for each batch its records (delivery.records) and the last offset applied,
+-- which is before the batch's last, or nil for none, when it stopped early at a bound. It must not write before everything is checked.
+-- topic.batch(values, known), for a topic whose events come as columns: makes the batch for apply, without the first `known` events.
+-- topic.reread(values, count, from, to, state) -> records, left, for a topic with pure reads: reads those among the first `count` events whose
+-- offsets are in from .. to again. left: the first offset for which there was no room; state.bytes: bytes of values in the reply so far.
 function delivery.call(keys, args, topic)
     local parts, batches, replies, state = {}, {}, {}, {bytes = 0}
     each(args, 5, function(_, i)
@@ -229,7 +228,7 @@ function delivery.call(keys, args, topic)
         parts[#parts + 1] = p
         p.reply, p.gap = reply_of(p, tonumber(args[i + 1]), tonumber(args[i + 2]))
         if p.gap then return end
-        move_floor(p, tonumber(args[i + 3])) -- before the bound is judged: what is finished makes room
+        move_floor(p, tonumber(args[i + 3])) -- before has_room(), because it makes room
         take_events(p, args[i + 4], topic, state)
         if p.new and has_room(p) then
             batches[#batches + 1] = p.new
@@ -249,8 +248,8 @@ function delivery.call(keys, args, topic)
     return replies
 end
 
--- replay: args as of a topic function. Answers what was applied before and applies nothing, so it may run when Redis is full: what is
--- not answered cannot be finished, and what is not finished holds memory. Writes nothing.
+-- replay: args as of a topic's function. Answers the events that were applied before and applies none. It writes nothing, so it runs when Redis
+-- is full: events whose answers were lost get them again, are done, and their stored results go.
 function delivery.replay(keys, args, topic)
     local replies, state = {}, {bytes = 0}
     each(args, 5, function(_, i)
@@ -265,7 +264,7 @@ function delivery.replay(keys, args, topic)
     return replies
 end
 
--- floors: args = of each partition its name, generation, prev and floor. Replies as a topic function's, without chunks.
+-- floors: args = for each partition its name, generation, prev and floor. The reply is that of a topic's function, without chunks.
 function delivery.floors(keys, args)
     local replies = {}
     each(args, 4, function(_, i)
@@ -281,7 +280,7 @@ function delivery.floors(keys, args)
     return replies
 end
 
--- positions: args = partition names; reply = {applied, floor, generation, ...}, -1, -1, 0 where there is none.
+-- positions: args = partition names; reply = {applied, floor, generation, ...}: -1, -1, 0 for an unknown partition.
 function delivery.positions(keys, args)
     local reply = {}
     for _, name in ipairs(args) do
@@ -292,9 +291,9 @@ function delivery.positions(keys, args)
     return reply
 end
 
--- begin: args = partition, offset, 'new' or 'accept', generation. new: sets the floor where there is none. accept: forgets what was known
--- of the partition (its topic was made anew) unless somebody has done so since the caller looked: a late one changes nothing.
--- Reply: {floor in force, generation, 1 = it was set / 0}.
+-- begin: args = partition, offset, 'new' or 'accept', generation. new: sets the floor where there is none. accept: forgets the partition (its
+-- topic was made anew) and sets the floor, but only if its generation is still the given one, so a late accept changes nothing.
+-- Reply: {floor in force, generation, 1 when it was set, else 0}.
 function delivery.begin(keys, args)
     local p, generation = read(keys[1], args[1]), tonumber(args[4])
     if args[3] == 'accept' then
@@ -310,7 +309,7 @@ function delivery.begin(keys, args)
     return {p.floor, p.generation, 1}
 end
 
--- skip: args = partition, generation, prev, floor, offset: rule 8, the event at offset failed inside its function and is dead-lettered.
+-- skip (rule 8): args = partition, generation, prev, floor, offset. Answers the event at offset, on which its function failed, with a dead letter.
 function delivery.skip(keys, args)
     local offset = tonumber(args[5])
     local events = cmsgpack.pack({{offset}})
@@ -321,7 +320,7 @@ function delivery.skip(keys, args)
     end})
 end
 
--- Forgets partitions that nobody has used for a week of hours in which others were: their topics are gone. How many.
+-- Forgets partitions that were not used for a week of counted hours (hour_number): their topics are gone. Returns how many.
 function delivery.sweep(slot)
     local before = tonumber(hour_number()) - UNUSED_HOURS
     local names = redis.call('ZRANGEBYSCORE', slot .. ':positions', '-inf', before, 'LIMIT', 0, TRIMMED_A_CALL)
@@ -330,7 +329,7 @@ function delivery.sweep(slot)
     return #names
 end
 
--- The functions of a slot that its partitions need; allow-oom: what frees memory is never refused for want of it.
+-- Registers a slot's functions for partitions. allow-oom: they free memory, or are needed for that, so a full Redis must run them.
 function delivery.register(prefix)
     frame.register(prefix .. 'positions', delivery.positions, {'allow-oom'})
     frame.register(prefix .. 'begin', delivery.begin, {'allow-oom'})

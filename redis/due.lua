@@ -1,8 +1,8 @@
--- What is due: leases and waiting requests whose time is over, creates that are tried again, idle containers that are too old.
+-- Handles what is due: leases that expire, waiting requests that time out, creates to be tried again, idle containers that are too old,
+-- predictions to be published.
 --
 -- Takes from leases.lua: the fields of requests and containers, bounds (STEP, WORK), go_on(), the ends of leases and of waiting, destroy(),
--- restore_later(), watch_idle(); from capacity.lua: max_of(); from pool.lua: give_up_binding(); from repair.lua: what becomes of rows that
--- contradict others.
+-- restore_later(), watch_idle(); from capacity.lua: max_of(); from pool.lua: give_up_binding(). Uses repair.lua.
 
 local function reject_waiting(offset, id, r, reason)
     work = work + 1
@@ -22,7 +22,7 @@ local function expire(offset, id)
     destroy(offset, cid, c)
 end
 
--- Why no container came for the philosophy's requests.
+-- Why the philosophy's requests got no container.
 local function why_none(name, p, r)
     local up, claims = 0, 0
     for _, h in pairs(host_table.all()) do
@@ -35,7 +35,7 @@ local function why_none(name, p, r)
     if r[CLAIM] and claims == 0 then return 'no host that is up takes claims (host.claims)' end
     if p.failures > 0 then return 'creates fail: ' .. p.why end
     if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
-    if p.hungry then return 'no host has room for another container (host.capacity, host.memory_mb)' end
+    if p.starved then return 'no host has room for another container (host.capacity, host.memory_mb)' end
     return string.format('%d containers are being made', p.creating)
 end
 
@@ -52,7 +52,7 @@ local function time_out(offset, id)
     reject_waiting(offset, id, r, waited_in_vain(id, r))
 end
 
--- Idle containers that have been idle, or there, for long enough go: at most STEP of them, and at most STEP are looked at.
+-- Destroys idle containers that have reached the limit of idle time or age: checks STEP of them at most, and sets the time of the next check.
 local function destroy_old(offset, name, p)
     local old, nearest, looked = {}, nil, 0
     p.idle_due = 0
@@ -74,7 +74,7 @@ local function destroy_old(offset, name, p)
         destroy(offset, old[i], containers[old[i]])
         work = work + 1
     end
-    if looked >= STEP then nearest = now + SECOND end -- perhaps one that was not looked at
+    if looked >= STEP then nearest = now + SECOND end -- others were not checked
     watch_idle(name, p, #old > STEP and now or nearest)
 end
 
@@ -91,7 +91,7 @@ local function pool_due(offset, member)
     end
 end
 
--- Reads together what the end of leases needs: their containers, and what is known of their agents.
+-- Loads in bulk what the end of leases needs: their containers and agents.
 local function load_for_end(ids)
     local containers_of, agents_of = {}, {}
     for _, id in ipairs(ids) do
@@ -105,7 +105,7 @@ local function load_for_end(ids)
     agents.load(agents_of)
 end
 
--- Looks at what is due, at most STEP of it, and less where that makes much work.
+-- Handles what is due: STEP members at most, and fewer when that makes WORK. Another call goes on with the rest.
 local function due(offset)
     local left = STEP
     for _, each in ipairs({{'expiry', expire, true}, {'timeout', time_out, true}, {'deadline', pool_due}}) do

@@ -1,25 +1,25 @@
--- The frame of every call: the slot's time, settings and row format, and what is written of them when a call ends. The first file of
--- each library; it calls no other.
--- `<slot>:meta` is a hash of what belongs to the slot as a whole:
+-- The frame of every call: reads the slot's time, settings and row format when a call begins, and writes them when it ends. The first file
+-- of each library; calls no other.
+-- The hash `<slot>:meta` holds what belongs to the slot as a whole:
 --   now      logical time, us           time   Redis' TIME at the last call, us         beat   the time that heartbeats go by, us
 --   n        the last number drawn      format the number of the row format             hours  "<hour> <hours in which positions were used>"
---   settings those in force, as MessagePack; hash, read_at and worker: what they are, when they were read and by whom
+--   settings those in force, as MessagePack; with their hash, read_at (when they were read, ms) and worker (by whom)
 --   maxmemory Redis' own limit, bytes (0: none)
 --
--- Logical time grows by what TIME grew by since the last call, never by less than 0, and never by more than the caller's own monotonic
--- clock saw since its last acknowledged call, plus a second. A clock that is set forward and back neither stops nor jumps anything.
--- A call that lay unread while Redis stood still says too little: it is refused (TIMEGAP and TIME in us), before anything is done by a time
--- that would have to be corrected later. Its caller's next call names that TIME, so it was not sent before, and settles how much has passed.
+-- Logical time grows with TIME, but never by less than 0, and never by more than a second beyond what the caller's monotonic clock saw since
+-- its last acknowledged call. So setting Redis' clock forward or back does not make anything expire, or keep it from expiring.
+-- A call that waited unread while Redis stood still tells too little elapsed time. It is refused with TIMEGAP and TIME in us, before anything
+-- is decided by a wrong time. The caller's next call repeats that TIME, which proves that it was sent later, and its elapsed time counts.
 local frame = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local FORMAT = '2'
 local SECOND = 1000000
-local BEAT_MOST = 2 * SECOND -- that the time of heartbeats grows by in one call: an outage of Redis is not silence of a host
+local BEAT_MOST = 2 * SECOND -- growth of the time of heartbeats in one call: hosts are not taken for silent after an outage of Redis
 local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory'}
 
-local cached_hash, cached_map -- settings decoded last; the same hash is the same settings, in every slot
+local cached_hash, cached_map -- the settings decoded last, by their hash (which is the same in any slot)
 
 local function decode_settings(slot, hash)
     if hash ~= cached_hash then
@@ -29,8 +29,8 @@ local function decode_settings(slot, hash)
     return cached_map
 end
 
--- us that logical time grows by. elapsed: what the caller's clock saw (nil: not known). A step back hides how much has passed: up to
--- a second of what the caller saw.
+-- The growth of logical time in us. passed: the growth of TIME; elapsed: by the caller's clock (nil: not known). When TIME was set back the
+-- time that has passed is not known: it grows by `elapsed`, by a second at most.
 local function growth(passed, elapsed)
     if passed < -SECOND then return math.min(elapsed or 0, SECOND) end
     if elapsed and passed > elapsed + SECOND then return elapsed + SECOND end
@@ -40,7 +40,7 @@ end
 local function whole(x) return string.format('%.0f', x) end -- exact up to 2^53; tostring and .. have 14 digits
 frame.text = whole
 
--- What a caller says first: "<us since its last acknowledged call> <TIME of the refusal that it has had since>", either may be missing.
+-- Parses a call's first argument: "<us since its last acknowledged call> <TIME of a TIMEGAP refusal since then>"; either may be missing.
 local function said(text)
     local elapsed = tonumber(text)
     if elapsed or not text then return elapsed, nil end
@@ -48,14 +48,14 @@ local function said(text)
     return tonumber(first), tonumber(second)
 end
 
--- More has passed by TIME than the caller saw, and it may have said so before Redis stood still.
+-- True when more time has passed by TIME than by the caller's clock, and the call may have been sent before Redis stood still.
 local function is_stale(wall, last, elapsed, seen)
     if not elapsed or wall - last <= elapsed + SECOND then return false end
     return not seen or seen < last or wall - seen > SECOND
 end
 
--- Reads the slot. Sets frame.slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory; number and drawn are the last
--- number that was drawn, as text (state.lua). Returns nil, or the error that the call is answered with.
+-- Reads the slot. Sets the fields of frame: slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory, and number
+-- (the last number drawn, as text; state.lua sets drawn when it draws more). Returns nil, or the error reply for the call.
 local function read(slot, text)
     local meta = redis.call('HMGET', slot .. ':meta', unpack(FIELDS))
     local t = redis.call('TIME')
@@ -78,24 +78,24 @@ local function read(slot, text)
     if meta[6] then frame.settings = decode_settings(slot, meta[6]) end
 end
 
--- Keeps the time, and the last number that was drawn. A call that is acknowledged must have kept it: the caller counts from there.
+-- Writes the time and the last number drawn. Every acknowledged call must do so, because its caller counts elapsed time from that call.
 local function keep()
     local values = {'now', whole(frame.now), 'time', whole(frame.wall), 'beat', whole(frame.beat)}
     if frame.drawn then values[7], values[8] = 'n', frame.drawn end
     redis.call('HSET', frame.slot .. ':meta', unpack(values))
 end
 
--- For a public function, which gets no elapsed time and does without settings.
+-- Reads the slot for a public function, which gets no elapsed time and works without settings. Returns the error reply or nil, now, settings.
 function frame.look(slot)
     local refused = read(slot, nil)
     return refused, frame.now, frame.settings
 end
 
--- A logical time as clients are told it: by Redis' clock, ms.
+-- A logical time in the form that clients get: ms by Redis' clock.
 function frame.told(us) return math.floor((us + frame.wall - frame.now) / 1000) end
 
--- An error of redis.call is Redis' and begins with its code, as does a lack of memory; all others are about the events. (Redis' pcall
--- makes a text of either.)
+-- The error reply for a function that failed. An error of redis.call begins with Redis' code and is passed on; a lack of memory becomes OOM;
+-- any other error is about the call's events and gets the code WPFN. (pcall returns a text or a table.)
 local function failure(why)
     why = tostring(type(why) == 'table' and why.err or why):gsub('[\r\n]', ' ')
     if why:find('^%u%u+ ') then return redis.error_reply(why) end
@@ -106,11 +106,11 @@ end
 local function is_error(reply) return type(reply) == 'table' and reply.err ~= nil end
 
 local function has(flags, flag)
-    for i = 1, #(flags or {}) do if flags[i] == flag then return true end end -- ipairs is not there yet while the library is loaded
+    for i = 1, #(flags or {}) do if flags[i] == flag then return true end end -- ipairs does not exist yet while the library is loaded
     return false
 end
 
--- Registers wp_<name>_v2: args = elapsed_us, then what callback(keys, args) gets.
+-- Registers the function wp_<name>_v2. Its first argument is the elapsed time; callback(keys, args) gets the others.
 function frame.register(name, callback, flags)
     local writes = not has(flags, 'no-writes')
     redis.register_function({function_name = 'wp_' .. name .. '_v2', flags = flags or {}, callback = function(keys, args)
@@ -124,7 +124,7 @@ function frame.register(name, callback, flags)
     end})
 end
 
--- Redis' own limit of memory: INFO is what the worker's user may ask.
+-- Redis' maxmemory, taken from INFO, because workers may not call CONFIG.
 local function maxmemory()
     local info = redis.pcall('INFO', 'memory')
     local text = type(info) == 'table' and (info.verbatim_string and info.verbatim_string.string or info.err) or info
@@ -137,8 +137,8 @@ function frame.keep_maxmemory()
     redis.call('HSET', frame.slot .. ':meta', 'maxmemory', most)
 end
 
--- settings: args = elapsed_us, worker, read_at_ms, hash, map. Those that were read last are in force, so two workers that differ do not
--- undo each other. Reply: {1 = these are in force / 0, hash in force, TIME in ms, format}.
+-- settings: args = elapsed_us, worker, read_at_ms, hash, map. The settings that were read last are in force, so two workers with different
+-- ones do not replace each other's again and again. Reply: {1 when these are in force, else 0; hash in force; TIME in ms; format}.
 local function set_settings(keys, args)
     local refused = read(keys[1], args[1])
     if refused then return refused end
@@ -157,7 +157,7 @@ local function set_settings(keys, args)
     return {is, hash, math.floor(frame.wall / 1000), tonumber(FORMAT)}
 end
 
--- name: of the two functions of a slot that know no topic: settings, and tick, by which a worker that has nothing else to say keeps time.
+-- Registers a slot's functions settings and tick. An idle worker calls tick, so that the slot's time goes on.
 function frame.register_slot(prefix)
     redis.register_function({function_name = 'wp_' .. prefix .. 'settings_v2', flags = {'allow-oom'}, callback = set_settings})
     frame.register(prefix .. 'tick', function() return math.floor(frame.wall / 1000) end, {'allow-oom'})

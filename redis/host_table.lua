@@ -1,8 +1,8 @@
--- The hosts of the {pool} slot: capacity and what is used of it, heartbeat, and which containers each has.
+-- The table of hosts of the {pool} slot: capacity and its use, heartbeat, and the containers of each.
 --
 --   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there
---   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; kept apart, because all hosts are read often
---   :hc:<host>     zset  of its containers, by name
+--   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; apart from :hosts, which is read whole and often
+--   :hc:<host>     zset  its containers, by name
 --
 -- Uses bulk.lua.
 local host_table = {}
@@ -13,7 +13,7 @@ local root, hosts, dirty, members, own_images, image_changes
 
 function host_table.begin(slot) root, hosts, dirty, members, own_images, image_changes = slot, nil, {}, {}, {}, {} end
 
--- All of them, by name.
+-- All hosts, by name.
 function host_table.all()
     if not hosts then
         hosts = {}
@@ -34,22 +34,22 @@ local function change(name, field, by)
     if h then h[field], dirty[name] = h[field] + by, true end
 end
 
--- So many containers of that size more (or less). Memory is counted in whole MB: sums of fractions would drift.
+-- Adds `count` containers (may be negative) of that memory. Memory is counted in whole MB, because sums of fractions would drift.
 function host_table.use(name, count, memory)
     change(name, 'used', count)
     change(name, 'memory_used', math.ceil(memory) * count)
 end
 
--- So many containers more (or less) that end.
+-- Adds `count` ending containers (may be negative).
 function host_table.ending(name, count) change(name, 'ending', count) end
 
--- Whether the container is one of its.
+-- Adds the container to the host's (is), or removes it.
 function host_table.member(name, id, is)
     members[name] = members[name] or {}
     members[name][id] = is
 end
 
--- Whether it has what a container of the pool is made of.
+-- True when the host has the image for containers of the pool.
 function host_table.can_make(h, name)
     if h.own == 0 then return h.image end
     local key = h.name .. '\n' .. name
@@ -62,8 +62,8 @@ function host_table.can_make(h, name)
     return has
 end
 
--- What a heartbeat says of its images. image: of philosophies that have none of their own; images: philosophy -> bool. Whether one is there
--- that was not. Writes only what changed, with the flush.
+-- Takes the images from a heartbeat. image: of philosophies without an image of their own; images: philosophy -> bool. Returns true when an
+-- image has come that was missing. Changes are written by the flush.
 function host_table.set_images(h, image, images)
     local key, came, count, set, gone = root .. ':images:' .. h.name, h.image == false and image, 0, {}, {}
     local known, rows = {}, h.own > 0 and redis.call('HGETALL', key) or {}
@@ -83,7 +83,7 @@ function host_table.set_images(h, image, images)
     return came
 end
 
--- A create on it ended: `failed`, and it is passed over for a while (until, us) as long as another one can do it.
+-- A create on the host has ended. After a failure it is used for creates only when there is no other host, until pause(failures) (us).
 function host_table.created(name, failed, pause)
     local h = host_table.all()[name]
     if not h or (h.failures == 0 and not failed) then return end
@@ -92,7 +92,7 @@ function host_table.created(name, failed, pause)
     dirty[name] = true
 end
 
--- A host that is known by its containers alone, until it registers.
+-- Adds a host of which only containers are known, until it registers.
 function host_table.placeholder(name, time, ttl_us)
     host_table.put(name, {capacity = 0, memory_mb = 0, used = 0, memory_used = 0, beat = time, state = 'draining', runtime = '', ttl_us = ttl_us,
         ending = 0, claims = false, failures = 0, retry_at = 0, image = true, own = 0})
@@ -103,7 +103,7 @@ function host_table.is_registered(name)
     return h ~= nil and h.runtime ~= ''
 end
 
--- New, or changed by the caller.
+-- Adds a host, or notes that the caller has changed it.
 function host_table.put(name, h)
     h.name = name
     host_table.all()[name] = h

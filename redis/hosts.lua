@@ -1,12 +1,13 @@
--- Functions that are no topic's: what hosts ask and say, what is due, and what is over; and the names that only one live worker may have.
+-- The functions of the {pool} slot that belong to no topic: heartbeats of hosts and what is wanted of their containers, the names that only one
+-- live worker may have, what is due, and the sweep.
 --
---   :names   hash  "worker.id NAME" or "host.name NAME" -> its owner (a process), heartbeat, us that this lasts, where the owner runs
+--   :names   hash  "worker.id NAME" or "host.name NAME" -> its owner (a process), heartbeat, how long that lasts (us), where the owner runs
 --
--- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from state.lua, host_table.lua and agents.lua their
--- tables; from recover.lua: whether what Redis has forgotten was put back.
+-- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from recover.lua: pool.recovered(). Uses the tables of
+-- state.lua, host_table.lua and agents.lua.
 
--- beat: args = host, map. 1 when it brings what was not there; 2 when Redis does not know it although it has containers: nothing is done
--- before what may be leased of them was looked up (recover.lua).
+-- beat: args = host, map. Reply: 1 when the heartbeat brings something new (a host, room, an image); 2 when Redis does not know the host although
+-- it has containers: a recovery must find out which of them are leased (recover.lua); else 0.
 function pool.beat(keys, args)
     begin(keys[1], frame.now, frame.settings)
     local f = cmsgpack.unpack(args[2])
@@ -24,7 +25,7 @@ end
 
 local function over(beat, lasts) return frame.beat - beat > lasts end
 
--- What workers that died have left behind.
+-- Removes names whose owners have not renewed them in time.
 local function remove_old_names(key)
     local rows, old = redis.call('HGETALL', key), {}
     for i = 1, #rows, 2 do
@@ -34,8 +35,8 @@ local function remove_old_names(key)
     for _, name in ipairs(old) do redis.call('HDEL', key, name) end
 end
 
--- hold: args = owner, us that its heartbeat lasts (0: it gives its names back), where it runs, names. {} when it holds them all now. Else
--- nothing is changed: {a name that another one holds, where that one runs}.
+-- hold: args = owner, how long its heartbeat lasts (us; 0: it gives its names back), where it runs, names. Reply: {} when it holds all of them now;
+-- else nothing is changed and the reply is {a name that another owner holds, where that one runs}.
 function pool.hold(keys, args)
     local key, owner, lasts, names = keys[1] .. ':names', args[1], tonumber(args[2]), {unpack(args, 4)}
     local rows, row, fields, fresh = redis.call('HMGET', key, unpack(names)), cmsgpack.pack({owner, frame.beat, lasts, args[3]}), {}, false
@@ -54,7 +55,7 @@ function pool.hold(keys, args)
     return {}
 end
 
--- What its host is to do with it, the number of that (of a binding or a reset) and the claim to be bound.
+-- What the host is to do with the container: the wanted state, the number of a binding or reset, and the claim to be bound.
 local function wanted(slot, c)
     local is = c[STATE]
     if is == 'idle' and state.is_paused(c) then return 'paused', '', '' end
@@ -74,7 +75,7 @@ local function describe(slot, ids)
             local _, _, cpu, memory = state.details(id, c)
             found[i] = {id, '', c[POOL], cpu, memory, '', ''}
             found[i][2], found[i][6], found[i][7] = wanted(slot, c)
-        else -- one from before all that Kafka could tell may be leased: it is left alone
+        else -- not known; made before container-assignment begins, it may be leased: the host leaves it alone
             local made = tonumber(id:match('%d+$')) or covered
             found[i] = {id, made < covered and 'unknown' or '', '', 0, 0, '', ''}
         end
@@ -82,7 +83,8 @@ local function describe(slot, ids)
     return cmsgpack.pack(found)
 end
 
--- Not before it is registered: what Redis does not know of it may be leased all the same. (No host: whoever looks.)
+-- The error reply for a host that is not registered yet: containers that Redis does not know may be leased all the same. (An empty host is a
+-- tool that only reads.)
 local function not_registered(host)
     if host == '' or host_table.is_registered(host) then return nil end
     return redis.error_reply('NOTREGISTERED Redis does not know the host ' .. host .. ' yet')
@@ -99,7 +101,7 @@ end
 
 local OWNED = 200 -- containers in one answer
 
--- args = host, and the last container of the answer before (none: at the beginning). An empty answer is the end.
+-- owned: args = host, and the last container of the page before (none: the first page). An empty page is the end.
 function pool.owned(keys, args)
     state.begin(keys[1], 0, {})
     local refused = not_registered(args[1])
@@ -108,7 +110,7 @@ function pool.owned(keys, args)
     return describe(keys[1], redis.call('ZRANGEBYLEX', keys[1] .. ':hc:' .. args[1], after, '+', 'LIMIT', 0, OWNED))
 end
 
--- {us until the next deadline (0: due, -1: none), hosts without a heartbeat...}
+-- due: reply {us until the next deadline (0: due, -1: none), hosts without a heartbeat in time...}
 function pool.due(keys)
     local time = frame.now
     state.begin(keys[1], time, {})
@@ -124,7 +126,7 @@ function pool.due(keys)
     return reply
 end
 
--- Removes what is over: bounded.
+-- sweep: removes a bounded number of old agents, ended requests and unused partitions. Returns how many.
 function pool.sweep(keys)
     local most = 1000
     begin(keys[1], frame.now, frame.settings)

@@ -1,34 +1,34 @@
 -- The idle containers of the {pool} slot: a Redis list for each pool and reuse key, the longest idle first. Lists are read from their head
--- as far as they are needed; flush() takes away what was used up and puts at the end what became idle.
+-- as far as they are needed; flush() trims the entries that were used up, and appends the containers that became idle.
 --
---   :idle:P:K  list of entries (rows.lua) of pool P and reuse key K;  :idle:P  zset of K by no later than when its oldest became idle
+--   :idle:P:K  list of entries (rows.lua) of pool P and reuse key K;  :idle:P  zset of K by a time that is not after its oldest idle spell began
 --
--- A container that leaves from within a list (it died, or the first ones were too small) leaves its entry behind: it is stale. p.stale counts
--- those of a pool; as long as it is 0 no row of :is has to be read to take a container. They go when the list's head reaches them, and
--- in steps when they are more than the idle ones.
+-- A container that leaves a list from its middle (it died, or the first ones were too small) leaves its entry there, which is stale then.
+-- p.stale counts the stale entries of a pool: while it is 0 a container can be taken without reading its row of :is. Stale entries go when the
+-- list's head reaches them, and in steps when there are more of them than idle containers.
 --
--- Uses rows.lua and bulk.lua, and of state.lua the containers known in this call.
+-- Uses rows.lua and bulk.lua, and the containers that state_containers.lua knows in this call.
 local idle = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local STATE, REUSE, SINCE = 1, 3, 7 -- of a container, as in state.lua
 local FIRST, PAGE = 4, 1000  -- entries read at once: at first, unless more are expected, and at most
-local LOOK = 16              -- live ones looked at for one that fits
-local STALE = 64             -- entries that may be stale beside as many as are idle
-local STEP = 200             -- entries looked at in one step of clearing
+local LOOK = 16              -- idle containers tried for one that fits
+local STALE = 64             -- stale entries of a pool, beside as many as are idle, that are not cleared yet
+local STEP = 200             -- entries checked in one step of clearing
 
 local root, containers, load, lost, all
-local sub, ENTRY_ID -- string's; rows'
+local sub, ENTRY_ID -- string.sub; rows.ENTRY_ID
 
--- known: id -> container (state.lua); load_idle(id, number, static, l): makes one known, as idle in that list; lost_idle(id, l): says of one that
--- it has no row.
+-- Callbacks of state_containers.lua. known: id -> container; load_idle(id, number, static, l): makes a container known as idle in that list;
+-- lost_idle(id, l): an entry's container has no row.
 function idle.begin(slot, known, load_idle, lost_idle)
     root, containers, load, lost, all = slot, known, load_idle, lost_idle, {}
     sub, ENTRY_ID = string.sub, rows.ENTRY_ID
 end
 
--- p: the pool, whose idle_by has its lists by reuse key.
+-- The idle list of a pool and reuse key; p.idle_by keeps the pool's lists by reuse key.
 function idle.of(p, name, reuse)
     local l = p.idle_by[reuse]
     if not l then
@@ -39,7 +39,7 @@ function idle.of(p, name, reuse)
     return l
 end
 
--- So many more of it will be looked at in this call.
+-- Says that so many more entries will be read in this call.
 function idle.expect(l, count) l.ask = math.min(l.ask + count, PAGE) end
 
 local function ids_of(entries)
@@ -48,7 +48,7 @@ local function ids_of(entries)
     return ids
 end
 
--- Of entries that were read, those that are stale become false.
+-- Replaces the stale ones among entries that were read by false.
 local function mark_stale(l, entries, ids)
     local is = bulk.read(root .. ':is', ids)
     for i = 1, #entries do
@@ -61,7 +61,7 @@ local function append(to, count, more, n)
     for i = 1, n do to[count + i] = more[i] end
 end
 
--- items: the entries; ids: their containers; statics: the rows of these in :c.
+-- Reads the next entries: l.items are the entries, l.ids their containers, l.statics the containers' rows of :c.
 local function read(l)
     local from = l.count
     local items = redis.call('LRANGE', l.key, from, from + l.ask - 1)
@@ -85,8 +85,8 @@ local function read(l)
     l.ask = math.min(2 * l.ask, PAGE)
 end
 
--- The container that has been idle longest, for who takes any, and its row of :c; it is not among the known containers, and stays so. nil:
--- there is none, or what this call knows of the next one has to be regarded.
+-- Takes the container that has been idle longest, and returns it with its row of :c. It does not become a known container. nil: there is none,
+-- or the next one is known in this call already, so that the caller has to use first().
 function idle.take(l)
     while true do
         local at = l.at
@@ -106,7 +106,7 @@ function idle.take(l)
     end
 end
 
--- The i-th entry, those that this call has added behind those that were there; nil: no more, false: stale.
+-- The i-th entry; entries that this call has added come last. nil: there are no more, false: stale.
 local function entry_at(l, i)
     while i > l.count and not l.complete do read(l) end
     if i <= l.count then return l.items[i] end
@@ -115,7 +115,7 @@ local function entry_at(l, i)
     return l.added[i - l.pushed]
 end
 
--- The i-th container and its number of this spell; nil: no more, false: it is not idle in this list any more.
+-- The i-th container and its fields; nil: there are no more, false: it is not idle in this list any more.
 local function container_at(l, i)
     local entry = entry_at(l, i)
     if not entry then return entry end
@@ -126,7 +126,7 @@ local function container_at(l, i)
     return false
 end
 
--- The first that fits(id, container, a); looks at `most` that are idle.
+-- The first container for which fits(id, container, a) is true; tries `most` idle ones.
 function idle.first(l, fits, a, most)
     local i, looked = l.at, 0
     l.looked, most = true, most or LOOK
@@ -143,23 +143,23 @@ function idle.first(l, fits, a, most)
     end
 end
 
--- A container became idle: seen by this call at the list's end. Its entry is put there by the flush, when it is still idle then.
+-- A container became idle: makes it visible to this call at the list's end. The flush writes its entry if it is still idle then.
 function idle.add(l, id, number) l.added[#l.added + 1] = rows.entry(rows.number(number), id) end
 
--- At the flush: it is idle since this call.
+-- At the flush: notes a container that has been idle since this call.
 function idle.put(l, id, number)
     l.pushed = l.pushed + 1
     l.push[l.pushed] = rows.entry(rows.number(number), id)
 end
 
--- At the flush: an entry that Redis has is stale.
+-- At the flush: notes that an entry in Redis has become stale.
 function idle.left(l)
     l.p.stale = l.p.stale + 1
     l.holed = true
 end
 
--- Calls visit(l, since) for the idle lists of a pool, those that this call has used and then the others, by no later than when their oldest
--- became idle, until it says true.
+-- Calls visit(l, since) for the idle lists of a pool: for those that this call has used (since = 0), then for the others in the order of `since`,
+-- a time that is not after the list's oldest idle spell began. Ends when visit returns true for one of the others.
 function idle.each(p, name, visit)
     local seen, known = {}, {}
     for reuse, l in pairs(p.idle_by) do seen[reuse], known[#known + 1] = true, l end
@@ -177,7 +177,7 @@ end
 
 -- ---- the flush ----
 
--- How many entries at the list's head are used up.
+-- The number of entries at the list's head that are used up: stale, or their containers have left.
 local function used_up(l)
     local at = l.at
     while at <= l.count do
@@ -192,7 +192,7 @@ local function used_up(l)
     return at - 1
 end
 
--- Its place among the pool's lists. The fast path leaves it where it is, which is too far in front, until somebody looks at the list.
+-- Sets the list's score among the pool's lists. The fast path does not: then the score is too low until a call reads the list.
 local function place(l, entry)
     if entry then redis.call('ZADD', root .. ':idle:' .. l.pool, tonumber(sub(entry, 1, ENTRY_ID - 2)), l.reuse) end
 end
@@ -215,7 +215,7 @@ local function flush_list(l)
     if gone > 0 and l.looked and gone < l.count then place(l, l.items[gone + 1]) end
 end
 
--- The first entries that are not stale go to the list's end, in their order.
+-- Checks the list's first entries: drops the stale ones, and moves the others to the list's end in their order.
 local function clear_stale(l)
     local entries = redis.call('LRANGE', l.key, 0, STEP - 1)
     local live, n = {}, #entries
@@ -227,7 +227,7 @@ local function clear_stale(l)
     if #live == 0 and redis.call('EXISTS', l.key) == 0 then redis.call('ZREM', root .. ':idle:' .. l.pool, l.reuse) end
 end
 
--- None of the pool is idle: all entries that are left are stale (unless the pool's row was lost and made anew).
+-- Drops all lists of a pool without idle containers: their entries are stale, unless the pool's row was lost and made anew.
 local function clear_pool(name, p)
     local key, entries = root .. ':idle:' .. name, 0
     local keys = redis.call('ZRANGE', key, 0, PAGE - 1)
@@ -240,7 +240,7 @@ local function clear_pool(name, p)
     p.stale = 0
 end
 
--- After the rows of containers were written.
+-- To be called when state_containers.lua has noted all containers.
 function idle.flush()
     for i = 1, #all do flush_list(all[i]) end
     for i = 1, #all do

@@ -1,26 +1,27 @@
--- The work of one call, its records, and requests and leases: who waits, who holds what, when it is over. Works on state.lua's tables in
--- memory; finish() writes them in one flush. The files of a library are one chunk: what is local here is known in the next ones.
+-- A call of the {pool} slot from begin() to finish(), its records, and the life of requests and leases: waiting, leased, ended. Works on the
+-- tables of state.lua in memory; finish() writes them in one flush. The files of a library are one chunk: the local names of this file are
+-- known in the files after it.
 local pool = {}
 
 local STATE, POOL, AGENT, TENANT, KEYS, CONTAINER, ROW, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, CLAIM, PLACE =
-    1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- of a request, as in state.lua
-local REUSE, REQUEST, CREATED, SINCE = 3, 4, 6, 7 -- of a container
+    1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- fields of a request, as in state.lua
+local REUSE, REQUEST, CREATED, SINCE = 3, 4, 6, 7 -- fields of a container
 local FRESH = '!' -- the reuse key of a container that nobody has used
-local LOOK = 16           -- waiting requests or idle containers looked at for one that fits
+local LOOK = 16           -- waiting requests tried for one that fits
 local CREATES = 32        -- creates begun in one call
-local HUNGRY = 32         -- hungry pools looked at in one call
-local STEP = 100          -- objects (containers, requests) that one step of anything long ends
-local WORK = 100          -- objects that a call ends or makes before it stops early; the rest of its events go again
-local LISTS = 200         -- idle lists that a call looks through for a container that may make way
+local STARVED = 32        -- starved pools restored in one call
+local STEP = 100          -- objects (containers, requests) handled by one step of work that takes several calls
+local WORK = 100          -- objects ended or made, after which a call stops early; the worker sends the rest of its events again
+local LISTS = 200         -- idle lists that a call searches for a container that may make room
 local SECOND = 1000000
 local BACKOFF_FIRST, BACKOFF_MOST = 500000, 30 * SECOND
-local BIND_LEAST = 5 * SECOND -- that binding may take, whatever is left of the request's timeout
+local BIND_LEAST = 5 * SECOND -- a binding has at least this much time, however little is left of the request's timeout
 
-local pack -- cmsgpack's, which is not there yet while the library is loaded
+local pack -- cmsgpack.pack, which does not exist yet while the library is loaded
 local now, wall_ms, settings, records, creates, continued
-local work, lists_looked -- of WORK and LISTS
-local requests, containers -- those known in this call (state.lua)
-local changed, seen_changed, room_came -- pools to restore at the end, and whether a host has room that it had not
+local work, lists_looked -- counted up to WORK and LISTS
+local requests, containers -- known in this call (state.lua)
+local changed, seen_changed, room_came -- pools to restore at the end; whether a host has room that it did not have before
 
 local function begin(slot, time, map)
     pool.root, pack = slot, cmsgpack.pack
@@ -34,17 +35,17 @@ local function begin(slot, time, map)
     warm.begin(slot, time, map, requests, containers)
 end
 
-local restore, restore_hungry, follow_policy, watch_idle
+local restore, restore_starved, follow_policy, watch_idle
 
 local function add(offset, record)
     delivery.add(records, offset, record)
 end
 
--- Everything is decided and checked before the first write.
+-- Ends a call. All decisions and checks come before the first write.
 local function finish(offset)
     for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
     for _, name in ipairs(changed) do restore(offset, name) end
-    if room_came then restore_hungry(offset) end
+    if room_came then restore_starved(offset) end
     warm.finish()
     predictor.publish_changed(offset, add, state.deadline)
     state.flush()
@@ -52,8 +53,8 @@ local function finish(offset)
     predictor.flush()
 end
 
--- The topic functions (delivery.lua): `prefetch` reads in bulk what the events need, `one` does one of them (true: no more in this call),
--- finish() restores what they changed and writes it all.
+-- Makes topic.apply (delivery.lua) for a topic whose events come as rows: prefetch(events) reads in bulk what they need, one(event) handles an
+-- event (true: no more in this call), finish() restores the pools that were changed and writes everything.
 local function topic(prefetch, one)
     return function(batches, time, map, slot)
         begin(slot, time, map)
@@ -82,11 +83,10 @@ local function topic(prefetch, one)
     end
 end
 
--- The same for a topic whose plain events come as columns (warm.lua): batch(values, done) names them, prefetch(batches) reads what they need,
--- run(b, i, records) does those from the i-th on that it can and says which is the first that it cannot, which is done by
--- one(event_of(b, i)).
+-- Makes the topic (delivery.lua) for events that come as columns (warm.lua). batch(values, done) makes a batch, prefetch(batches) reads what its
+-- events need, run(b, i, records) handles events from the i-th on and returns the first that it cannot handle: one(event_of(b, i)) does.
 local function column_topic(of)
-    -- Does the batch. The offset that it came to, and whether it stopped early.
+    -- Handles a batch. Returns the last offset handled, and whether it stopped early.
     local function do_batch(b)
         local offsets, i = b.offsets, 1
         while true do
@@ -114,7 +114,7 @@ local function column_topic(of)
     end}
 end
 
--- At the function's end creates under way are compared with what waits in that pool.
+-- Notes a pool for restore() at the call's end.
 local function restore_later(name)
     if not seen_changed[name] then
         seen_changed[name] = true
@@ -133,8 +133,7 @@ local function total(p) return p.idle + p.leased + p.creating + p.resetting + p.
 
 local function dead_letter(offset, reason) add(offset, {5, '', '', reason}) end
 
-
--- container: {id, host, address, cpu, memory, image}, or nil.
+-- Adds an answer. container: {id, host, address, cpu, memory, image}, or nil; rest: see answers.record.
 local function answer(offset, id, r, container, status, rest) add(offset, answers.record(id, r, container, status, rest)) end
 
 local function command(offset, op, id, c)
@@ -142,7 +141,8 @@ local function command(offset, op, id, c)
     add(offset, {2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
 end
 
--- Asks to be called again about that philosophy. what: the step that goes on and its arguments ('pre_warm 100'); none: whatever is due.
+-- Adds a container-event `continue`, so that another call goes on. what: the step and its arguments ('pre_warm 100'); nil: whatever is due in
+-- that pool. name '-': whatever is due at all.
 local function go_on(offset, name, what)
     local step = name .. '\n' .. (what or '')
     if continued[step] then return end
@@ -150,7 +150,7 @@ local function go_on(offset, name, what)
     add(offset, {6, name, '', '-', name, '-', 'continue', (what and what .. ' ' or '') .. state.number_text(state.next_number())})
 end
 
--- Its creates keep failing, and it has nothing that could come free: who waits would wait in vain.
+-- True when the pool's creates keep failing and no container of it can become free: its requests would wait in vain.
 local function is_unavailable(p)
     return settings.max_failures > 0 and p.failures >= settings.max_failures and p.retry_at > now and
         p.idle + p.leased + p.creating + p.resetting == 0
@@ -178,15 +178,15 @@ local function reject_unavailable(offset, id, r, p) reject(offset, id, r, 'unava
 
 -- Leases ------------------------------------------------------------------------------------------------------------------------
 
--- parts: of the container's start in us, {create, start, ready, publish}; bind: us that the binding took.
+-- The parts of a start in us, for the answer. parts: {create, start, ready, publish} of the container; bind: duration of the binding.
 local function startup_parts(total, parts, bind)
     local create, start, ready, publish = 0, 0, 0, 0
     if parts then create, start, ready, publish = unpack(parts) end
     return {math.max(0, total - create - start - ready - publish - bind), create, start, ready, bind, publish}
 end
 
--- The answer: the container is its agent's.
-local function hand_out(offset, id, r, p, cid, c, tier, parts, bind)
+-- Answers the request with its container, and makes it a lease.
+local function assign(offset, id, r, p, cid, c, tier, parts, bind)
     local epoch = state.next_number()
     local wait = now - r[ARRIVED]
     local startup, expires = r[AGE] + wait, r[LEASE_MS] > 0 and wall_ms + r[LEASE_MS] or 0
@@ -202,15 +202,15 @@ local function hand_out(offset, id, r, p, cid, c, tier, parts, bind)
     state.put_request(id, r)
 end
 
--- The container is the request's. One that is paused, or is to be given a claim, is bound by its host first.
+-- Gives the container to the request. A paused container, or one that is to get a claim, is first bound by its host.
 local function lease(offset, id, r, p, cid, c, tier, parts)
     local paused = c[STATE] == 'idle' and state.is_paused(c)
     r[CONTAINER] = cid
     state.move(cid, c, 'leased')
     c[REQUEST], c[REUSE] = id, state.key_of(r)
     p.active = now
-    if not (paused or r[CLAIM]) then return hand_out(offset, id, r, p, cid, c, tier, parts) end
-    r[DEADLINE] = math.max(r[DEADLINE], now + BIND_LEAST) -- it has its container, which would be lost
+    if not (paused or r[CLAIM]) then return assign(offset, id, r, p, cid, c, tier, parts) end
+    r[DEADLINE] = math.max(r[DEADLINE], now + BIND_LEAST) -- a timeout now would cost the container
     r[STATE], r[ROW] = 'b', pack(state.number_text(state.next_number()), now, paused and 'paused' or tier, parts)
     state.put_request(id, r)
     command(offset, 'bind', cid, c)
@@ -219,22 +219,22 @@ end
 -- The number of the binding that the request waits for.
 local function binding_of(r) return (cmsgpack.unpack(r[ROW])) end
 
--- Its host has bound it.
+-- The host has bound the container.
 local function bound(offset, cid, c, number)
     local r = c[STATE] == 'leased' and state.request(c[REQUEST])
     if not r or r[STATE] ~= 'b' then return end
     local expected, since, tier, parts = cmsgpack.unpack(r[ROW])
-    if number == expected then hand_out(offset, c[REQUEST], r, state.pool(r[POOL]), cid, c, tier, parts, now - since) end
+    if number == expected then assign(offset, c[REQUEST], r, state.pool(r[POOL]), cid, c, tier, parts, now - since) end
 end
 
 local function stop_waiting(r)
     local p = state.pool(r[POOL])
     p.waiting = math.max(0, p.waiting - 1)
     state.touch_pool(r[POOL])
-    if p.hungry then restore_later(r[POOL]) end
+    if p.starved then restore_later(r[POOL]) end
 end
 
--- place: among those that wait, when it has waited before.
+-- place: the request's place on the waiting lists, when it has waited before.
 local function start_waiting(id, r, place)
     local p = state.pool(r[POOL])
     r[STATE], r[PLACE] = 'w', place or state.next_number()
@@ -248,7 +248,8 @@ end
 
 local function is_up(h) return h.state == 'up' and frame.beat - h.beat <= h.ttl_us end
 
--- Whether the container is large enough for the request (false: for anybody), and its host is there to wake it or to give it a claim.
+-- True when the container is large enough for the request (r false: any request), and, if it must be resumed or get a claim, its host can do
+-- that.
 local function has(id, c, r)
     local paused = r and c[STATE] == 'idle' and state.is_paused(c)
     if not r or not (r[CPU] or r[MEMORY] or r[CLAIM] or paused) then return true end
@@ -260,10 +261,10 @@ local function has(id, c, r)
     return (not r[CPU] or cpu >= r[CPU]) and (not r[MEMORY] or memory >= r[MEMORY])
 end
 
--- The first of an idle list that the request may have.
+-- The first container of an idle list that the request may have (r false: any).
 local function first_idle(l, r) return idle.first(l, has, r) end
 
--- The one of a pool that has been idle longest; fits(id, c): among those for which that is true. since: that no list's oldest is older than.
+-- The container of a pool that has been idle longest; with fits(id, c) among those for which that is true.
 local function oldest_idle(name, p, fits)
     local oldest, container
     idle.each(p, name, function(l, since)
@@ -286,12 +287,12 @@ end
 
 local function is_enough(_, r, cid, c) return has(cid, c, r) end
 
--- The first of a waiting list for whom the container is large enough.
+-- The first request of a waiting list that may have the container by its size and host.
 local function first_waiting(l, cid, c) return lists.first(l, LOOK, waiting_of_list, is_enough, cid, c) end
 
 local function would_use(id, r, cid, c) return state.key_of(r) == c[REUSE] and has(cid, c, r) end
 
--- The same for a used container, by its key; while the waiting lists are of several policies also by looking.
+-- The first waiting request that may have a used container: by the list of its reuse key; in a mixed pool also by trying all that wait.
 local function first_to_use(p, cid, c)
     local rid, r = first_waiting(state.waiting_of(p, c[POOL], c[REUSE]), cid, c)
     if not rid and p.mixed then rid, r = lists.first(p.wait_list, LOOK, waiting_of_list, would_use, cid, c) end
@@ -303,14 +304,14 @@ local function host_is_up(id, c)
     return h ~= nil and is_up(h)
 end
 
--- One whose host is away is not waited for, it would take its pool's room all the time: it is forgotten, and a host destroys what is not
--- known when it is back.
+-- Destroys a container. When its host is away it is forgotten at once, so that it does not take its pool's room: the host destroys unknown
+-- containers when it is back.
 local function destroy(offset, id, c)
     command(offset, 'destroy', id, c)
     state.move(id, c, host_is_up(id, c) and 'ending' or 'gone')
 end
 
--- When the oldest of the pool's idle containers has to be looked at: it was idle, or there, for long enough.
+-- Sets when destroy_old() (due.lua) is to check the pool, unless it is to do so earlier. at nil: changes nothing.
 function watch_idle(name, p, at)
     if at and (p.idle_due == 0 or at < p.idle_due) then
         p.idle_due = at
@@ -318,12 +319,12 @@ function watch_idle(name, p, at)
     end
 end
 
--- When the container has been idle (since then) or there for as long as its pool allows; nil: it may stay.
+-- When the container, idle since then, reaches its pool's limit of idle time or age; nil: there is no limit.
 local function idle_until(name, id, since)
     local ttl, age = settings.idle_ttls[name] or settings.idle_ttl, settings.max_ages[name] or settings.max_age
     local at = ttl > 0 and since + ttl * SECOND or nil
     if age > 0 then
-        local too_old = tonumber(id:match('%d+$')) + age * SECOND -- an id ends in the us of its create
+        local too_old = tonumber(id:match('%d+$')) + age * SECOND -- an id ends in the time of its create (us)
         at = at and math.min(at, too_old) or too_old
     end
     return at
@@ -338,7 +339,7 @@ local function become_idle(offset, id, c, name, p)
     watch_idle(name, p, idle_until(name, id, now))
 end
 
--- A container is free: to the longest waiting request that may have it, else idle, else (beyond the size) destroyed.
+-- A container is free: the longest waiting request that may have it gets it; else it becomes idle, or is destroyed beyond the pool's size.
 local function offer(offset, id, c, used, parts)
     local p = state.pool(c[POOL])
     local reusable = settings.pool_enabled and settings.warm_start and not p.draining
@@ -357,7 +358,7 @@ local function offer(offset, id, c, used, parts)
     if p.waiting > p.creating then restore_later(c[POOL]) end
 end
 
--- Whether the pool's containers are used no more than so often, and this one was.
+-- Counts a use of the container. True when it has reached the pool's limit of uses.
 local function is_used_up(name, id)
     local most = settings.max_uses_of[name] or settings.max_uses
     if most == 0 then return false end
@@ -366,13 +367,14 @@ local function is_used_up(name, id)
     return uses >= most
 end
 
--- Its agent gave it back: it goes when its pool's policy says so; where a claim was bound or a command is to be run it is reset, else free.
+-- A container was released: it is destroyed when its pool's policy or limits say so; reset when a claim was bound or the pool has a reset
+-- command; else it is free.
 local function take_back(offset, id, c, claimed)
     local name = c[POOL]
     local till, resets = idle_until(name, id, now), settings.resets[name]
     if resets == nil then resets = settings.reset end
     local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now)
-    if is_over or ((claimed or resets) and not host_is_up(id, c)) then -- nobody is there to reset it
+    if is_over or ((claimed or resets) and not host_is_up(id, c)) then -- its host cannot reset it
         destroy(offset, id, c)
     elseif claimed or resets then
         c[CREATED] = state.next_number()
@@ -385,7 +387,7 @@ local function take_back(offset, id, c, claimed)
     end
 end
 
--- status: lost, with the reason, when its holder is to be told; the container is still known then.
+-- Ends a lease. status 'lost' and a reason: its holder gets a record, for which the container must still be known.
 local function end_lease(offset, id, r, status, reason)
     if r[AGENT] ~= '' then agents.drop(r[AGENT], id) end
     if status then

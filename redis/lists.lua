@@ -1,18 +1,18 @@
--- Ordered lists (sorted sets) of the {pool} slot, read lazily from their head: item(l, i) is the i-th member that was there when the
--- function began or was added since; members removed meanwhile are still seen, and are told apart by what they are. Changes are
--- written by flush(). Uses bulk.lua.
+-- Ordered lists (sorted sets) of the {pool} slot, read from their head as far as they are needed. item(l, i) is the i-th of the members that
+-- the list had when the call began, and then of those added since. Members that the call has taken out are still among them: the caller sees
+-- that by their state. Changes are written by flush(). Uses bulk.lua.
 local lists = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local FIRST, PAGE = 4, 1000 -- members read at once: at first, unless more are expected, and at most
+local FIRST, PAGE = 4, 1000 -- members read at once: the first time (unless more are expected), and at most
 local root, known
 local time_last, time_text
 
 function lists.begin(slot) root, known = slot, {} end
 
--- of: for the user's own fields. Users may set: read(members, l), called with members as they are read; stands_in, the name of a list
--- where `stands_as` has its place by this list's first member.
+-- The list of that name. A user may set l.read(members, l), which gets members as they are read; and l.stands_in, the name of another list in
+-- which the member l.stands_as has the score of this list's first member.
 function lists.of(name)
     local l = known[name]
     if not l then
@@ -22,7 +22,7 @@ function lists.of(name)
     return l
 end
 
--- So many more of it will be looked at in this call.
+-- Says that so many more members will be read in this call.
 function lists.expect(l, count) l.ask = math.min(l.ask + count, PAGE) end
 
 function lists.item(l, i)
@@ -42,8 +42,8 @@ function lists.item(l, i)
     return items[i]
 end
 
--- The first member for which fits(what, a, b) is true of what find(member, l) has of it (nil: it is no longer there), and that; looks at
--- `most` that are there. l.at: those before it are gone, and not looked at again.
+-- The first member for which fits(member, what, a, b) is true, and its `what`: what find(member, l) returns, nil for a member that has left the
+-- list. Tries `most` members that are still there. l.at: all members before it have left, and are not read again.
 function lists.first(l, most, find, fits, a, b)
     local items, i, looked = l.items, l.at, 0
     while looked < most do
@@ -60,24 +60,25 @@ function lists.first(l, most, find, fits, a, b)
     end
 end
 
--- A member that this call puts at the end is seen in this call.
+-- Makes a member that this call puts at the end visible to this call.
 function lists.add(l, member)
     local into = l.complete and l.items or l.added
     into[#into + 1] = member
 end
 
--- A time as text, for a score: Redis would write a number out more slowly, and often many are the same.
+-- A time as text, for a score: faster than a number, which Redis would format each time, and often many are the same.
 function lists.score(us)
     if us ~= time_last then time_last, time_text = us, string.format('%d', us) end
     return time_text
 end
 
--- To be written by the flush.
+-- Notes a member to be written by the flush.
 function lists.put(l, score, member)
     local values, n = l.put, l.put_count
     values[n + 1], values[n + 2], l.put_count = score, member, n + 2
 end
 
+-- Notes a member to be removed by the flush.
 function lists.take(l, member)
     local n = l.gone_count + 1
     l.gone[n], l.gone_count = member, n

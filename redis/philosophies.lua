@@ -1,16 +1,16 @@
--- Which philosophies there may be: pool.max_philosophies of them have a pool, as many have samples of usage, and those that the
--- configuration names are never refused. When all places are taken, one gives way that nobody has used for a week: without container,
--- waiting request, resize, drain, configuration or sample.
+-- Bounds the number of philosophies: pool.max_philosophies of them may have a pool, and as many may have usage samples; those that the
+-- configuration names are never refused. When all places are taken a philosophy gives way that was not used for a week: one without
+-- container, waiting request, resize, drain, configuration or sample.
 --
--- Uses bulk.lua, state.lua (pools) and predictor.lua (samples).
---   :former hash  counters of pools that gave way (warm, cold, rejected, lost), so that totals never go back
---   :meta   field unused_from: where the search for unused philosophies goes on
+-- Uses bulk.lua, state.lua and state_pools.lua (pools), and predictor.lua (samples).
+--   :former hash  sums of the counters of pools that gave way (warm, cold, rejected, lost), so that totals never go down
+--   :meta   field unused_from: the rank in :active at which the next search for unused philosophies begins
 local philosophies = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local WEEK = 7 * 24 * 3600 * 1000000 -- us
-local LOOKS = 64                     -- philosophies looked at in one call
+local LOOKS = 64                     -- philosophies checked in one call
 local COUNTED = {'warm', 'cold', 'rejected', 'lost'}
 
 local root, now, settings
@@ -20,7 +20,7 @@ function philosophies.begin(slot, time, map) root, now, settings, unused = slot,
 
 function philosophies.is_configured(name) return settings.configured ~= nil and settings.configured[name] or false end
 
--- The next few of those without a request for a week, oldest first; each call goes on where the one before stopped.
+-- The next philosophies without a request for a week, the oldest first; each search goes on where the one before stopped.
 local function next_candidates()
     local from = tonumber(redis.call('HGET', root .. ':meta', 'unused_from') or 0)
     local before = state.number_text(now - WEEK)
@@ -30,14 +30,14 @@ local function next_candidates()
     return names, from
 end
 
--- Philosophies that have samples only are in no order of requests: the oldest samples first.
+-- Adds philosophies by their samples, the oldest first, because those without a pool are not in :active.
 local function add_sampled(names)
     local before = state.number_text(now - WEEK)
     local more = redis.call('ZRANGEBYSCORE', root .. ':sampled', '-inf', before, 'LIMIT', 0, LOOKS)
     for i = 1, #more do names[#names + 1] = more[i] end
 end
 
--- A philosophy that this call has already used stays.
+-- True when a philosophy may give way. One that this call has used stays.
 local function is_unused(name, pool_row, sampled_at)
     if state.known_pool(name) or predictor.is_known(name) or philosophies.is_configured(name) then return false end
     if sampled_at and sampled_at > now - WEEK then return false end
@@ -45,8 +45,8 @@ local function is_unused(name, pool_row, sampled_at)
     return not p or (state.is_empty(p) and p.active <= now - WEEK)
 end
 
--- Fills `unused`. What may not give way is not looked at first again: of those by request the search goes on behind it, those by sample
--- are put back by a week.
+-- Fills `unused`. Philosophies that may not give way are not checked first again: in :active the next search begins behind them, in :sampled
+-- they get the present time as their score.
 local function search()
     local names, from = next_candidates()
     local active = #names
@@ -82,7 +82,7 @@ local function give_way(one)
     predictor.remove(name)
 end
 
--- One gives way, if any may. had: says of one whether that frees the kind of place that is wanted.
+-- Lets a philosophy give way, if any may. had(one): true when that frees the kind of place that is needed.
 local function make_place(had)
     if not unused then search() end
     for i = 1, #unused do
@@ -99,7 +99,7 @@ end
 local function has_pool(one) return one.row and true or false end
 local function has_samples(one) return one.sampled end
 
--- The pool of a philosophy, made when it is new; nil when there are too many.
+-- The pool of a philosophy, made when there is none; nil when there are too many.
 function philosophies.pool(name)
     local p = state.pool(name)
     if p then return p end
@@ -107,13 +107,13 @@ function philosophies.pool(name)
     return free and state.new_pool(name) or nil
 end
 
--- Whether samples of that philosophy may be kept.
+-- True when samples of that philosophy may be kept.
 function philosophies.may_have_samples(name)
     return predictor.has_samples(name) or philosophies.is_configured(name) or predictor.count() < settings.max_philosophies or
         make_place(has_samples)
 end
 
--- What a person reads who is refused.
+-- The reason in a rejection.
 function philosophies.too_many()
     return 'too_many_philosophies: pool.max_philosophies is ' .. state.number_text(settings.max_philosophies) ..
         ' and all of them were used within a week; check the spelling of the philosophy, or raise it'

@@ -1,11 +1,10 @@
--- What each event of acquire and release does. Fields are as redis/README.md has them; those at an event's end may be missing. What
--- an event changes is in the tables of state.lua until finish() writes it.
+-- Handles the events of container-acquire and container-release that warm.lua does not. redis/README.md has their fields; those at an event's
+-- end may be missing. Changes are in the tables of state.lua until finish() writes them.
 --
--- Takes from leases.lua: column_topic(), the fields of requests and containers, add(), answers, leases, waiting and idle containers;
--- from philosophies.lua: which pools there may be; from warm.lua: runs of plain events; from repair.lua: what becomes of rows that contradict
--- others.
+-- Takes from leases.lua: column_topic(), the fields of requests and containers, add(), answers, leases, waiting and idle containers; uses
+-- philosophies.lua (pools), warm.lua (runs of plain events) and repair.lua.
 
--- What the events of batches need that came as rows: e[request], and the pools of all, e[name].
+-- Loads the pools of all events of batches. row_name: the index of the philosophy in an event that came as a row. Returns their names.
 local function load_pools_of(batches, name_in_dictionary, row_name)
     local names, seen = {}, {}
     local function see(name)
@@ -30,7 +29,7 @@ local function some_host_claims()
     return false
 end
 
--- The idle container that such a request gets: used by one like it before, else fresh; one that runs rather than one that is paused.
+-- The idle container for a request: one with its reuse key, else a fresh one; a running one before a paused one.
 local function warm_for(p, name, r)
     local key = state.key_of(r)
     local id, c = first_idle(p.idle_by[key] or idle.of(p, name, key), r)
@@ -46,7 +45,7 @@ local function reject_draining(offset, id, r)
     reject(offset, id, r, 'draining: the pool ' .. r[POOL] .. ' takes nothing until it is resized (pool-control)')
 end
 
--- Why no container can be as large as the request wants; nil: one can be.
+-- The reason when no container may be as large as the request asks for; else nil.
 local function too_large(r)
     local cpu, memory = r[CPU] or 0, r[MEMORY] or 0
     if cpu > settings.max_cpu then
@@ -64,8 +63,8 @@ end
 local function acquire_one(e)
     local offset, id, name = e[1], e[5], e[7]
     local known, invalid = state.request(id), e[13] or ''
-    if invalid ~= '' then dead_letter(offset, invalid) end -- whatever is known of the request whose id it has
-    if known and known[STATE] ~= 'x' then -- sent again: the same answer, or nothing while it waits and after its end
+    if invalid ~= '' then dead_letter(offset, invalid) end -- even when the request is known already
+    if known and known[STATE] ~= 'x' then -- repeated: a lease is answered again, a waiting or ended request is not
         if known[STATE] == 'l' and invalid == '' then add(offset, answers.again(id, known)) end
         return
     end
@@ -99,7 +98,7 @@ end
 pool.acquire = column_topic({batch = warm.acquire_batch, prefetch = acquire_prefetch, run = warm.acquire, event_of = warm.acquire_event, one = acquire_one})
 
 -- offset | request_id philosophy container_id reuse
--- Where requests wait, the containers that come free are needed.
+-- Containers are loaded for pools with waiting requests, which may get them.
 local function release_prefetch(batches)
     load_pools_of(batches, function(name) return name end, 3)
     local wanted, waits = {}, {[false] = false}
@@ -119,7 +118,7 @@ local function release_prefetch(batches)
     state.load_containers(wanted)
 end
 
--- A request whose container is being bound to it is over, and nobody else gets that container.
+-- Rejects a request whose container is being bound, and destroys the container.
 local function give_up_binding(offset, id, r, reason)
     local cid = r[CONTAINER]
     local c = state.container(cid)

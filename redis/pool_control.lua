@@ -1,18 +1,17 @@
--- What each event of pool-control does, and its steps where one call does not do all of it: idle containers go, requests are refused, others
--- are made.
+-- Handles the events of pool-control (pre_warm, resize, expire, drain), and their further steps when one call cannot do all.
 --
 -- Takes from leases.lua: topic(), the fields of containers, bounds (STEP, CREATES), go_on(), destroy(), idle containers, size_of(),
--- restore_later(); from capacity.lua: prewarm(); from pool.lua: reject_draining(); from container_events.lua: reject_all_waiting(); from
--- philosophies.lua: which pools there may be.
+-- restore_later(); from capacity.lua: prewarm(); from pool.lua: reject_draining(); from container_events.lua: reject_all_waiting(). Uses
+-- philosophies.lua (pools).
 
--- The first of an idle list that is idle: {list, id, container, since}; nil: none is.
+-- The first idle container of a list: {l = list, id, c = container, since}; nil: there is none.
 local function head_of(l)
     local id, c = first_idle(l, false)
     return id and {l = l, id = id, c = c, since = c[SINCE]}
 end
 
--- The heads of the pool's idle lists, as many as may hold the `most` oldest containers: those of the lists that this call has used, and of
--- the `most` others whose head is oldest.
+-- The heads of those idle lists of a pool that may hold its `most` oldest containers: of the lists that this call has used, and of the `most`
+-- others with the oldest heads.
 local function oldest_heads(name, p, most)
     local heads, allowed = {}, most
     for _ in pairs(p.idle_by) do allowed = allowed + 1 end
@@ -30,8 +29,7 @@ local function oldest_of(heads)
     return at
 end
 
--- Destroys idle containers, the longest idle first: at most `most`, and no more than a step allows; before: only those that were idle
--- then (us). How many.
+-- Destroys idle containers, the longest idle first: `most` or STEP at most; before: only those that were idle at that time (us). Returns how many.
 local function expire_idle(offset, name, most, before)
     most = math.min(most, STEP)
     local destroyed, heads = 0, most > 0 and oldest_heads(name, state.pool(name), most) or {}
@@ -45,7 +43,7 @@ local function expire_idle(offset, name, most, before)
     return destroyed
 end
 
--- left: how many of those idle at `before` are still to be destroyed; was: how many there are to be afterwards.
+-- A step of expire. left: how many containers that were idle at `before` are still to be destroyed; was: how many idle ones to make afterwards.
 local function expire_step(offset, name, p, left, was, before)
     local destroyed = expire_idle(offset, name, left, before)
     if destroyed == STEP and left > destroyed then
@@ -55,12 +53,12 @@ local function expire_step(offset, name, p, left, was, before)
     end
 end
 
--- pool.reuse has changed: used containers that are idle with a key of the former policy go, for nobody may have them any more.
+-- pool.reuse has changed: destroys idle containers with reuse keys of the former policy, because no request may have them any more.
 function follow_policy(offset, name)
     local p = state.pool(name)
     local policy, destroyed = state.policy_of(name), 0
     idle.each(p, name, function(l)
-        local reuse = l.reuse:gsub('^\t', '') -- of one that is paused
+        local reuse = l.reuse:gsub('^\t', '') -- without the mark of paused ones
         while not state.is_key_of(policy, reuse) and destroyed < STEP do
             local id, c = first_idle(l, false)
             if not id then break end
@@ -72,7 +70,7 @@ function follow_policy(offset, name)
     if destroyed >= STEP then go_on(offset, name, 'reuse') end
 end
 
--- The step that a `continue` names (go_on); false: it names none.
+-- Does the step that a `continue` names (go_on). False: it names none.
 function pool.go_on_with(offset, name, p, detail)
     local count = detail:match('^pre_warm (%d+)')
     if count then
@@ -94,7 +92,7 @@ function pool.drain_step(offset, name, p)
     if p.idle > 0 then go_on(offset, name) end
 end
 
--- Idle ones beyond the size go.
+-- Destroys idle containers beyond the pool's size.
 function pool.shrink_step(offset, name, p)
     local size = size_of(name, p)
     if p.idle > size then expire_idle(offset, name, p.idle - size) end
@@ -140,5 +138,5 @@ pool.control = topic(function(events)
     controls_seen = {}
 end, function(e)
     control_one(e)
-    return creates >= CREATES -- the rest goes again (delivery.lua)
+    return creates >= CREATES -- the worker sends the rest again
 end)

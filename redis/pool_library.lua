@@ -1,7 +1,7 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 22
--- allow-oom: what frees memory must work when Redis is full, and so must what it needs: a partition's begin, the skip of an event,
--- and the heartbeats, without which every host would be taken for dead and every name of a worker for free.
+-- revision 23
+-- allow-oom: functions that free memory must run when Redis is full, and so must those that they need: a partition's begin, the skip of an event,
+-- and heartbeats, without which all hosts would count as dead and the names of workers as free.
 frame.register_slot('')
 delivery.register('')
 delivery.register_topic('acquire', pool.acquire)

@@ -1,4 +1,4 @@
--- What the public functions of the {pool} slot say, as JSON, in pages. Reads only.
+-- The public functions of the {pool} slot: their answers as JSON, in pages. Reads only.
 --
 -- Uses state.lua (rows of pools, requests, containers), host_table.lua, predictor.lua and agents.lua.
 local pool_stats = {}
@@ -9,9 +9,9 @@ local function rate(part, whole) return whole > 0 and round2(part / whole * 100)
 
 local function no_settings() return {size = 10, sizes = {}, warm_start = true, history_size = 100} end
 
-local ACTIVE = 600 * 1000000 -- us since the last request
+local ACTIVE = 600 * 1000000 -- a pool counts as active for this long after a request (us)
 
--- Why its acquires are rejected at present; empty when they are not.
+-- Why the pool's acquires are rejected at present; empty when they are not (as is_unavailable in leases.lua).
 local function unavailable(p, map, now)
     local is = (map.max_failures or 0) > 0 and p.failures >= map.max_failures and p.retry_at > now and
         p.idle + p.leased + p.creating + p.resetting == 0
@@ -29,16 +29,16 @@ end
 local SUMMED = {'available', 'paused', 'resetting', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}
 local PAGE, PAGE_MOST = 200, 500 -- pools in one answer
 
--- How many samples each of these philosophies has.
+-- The number of samples of each of these philosophies.
 local function sample_counts(slot, names)
     local rows = bulk.read(slot .. ':pred', names)
     for i = 1, #names do
-        rows[i] = rows[i] and select(2, cmsgpack.unpack_limit(rows[i], 1)) or 0 -- first where it stopped
+        rows[i] = rows[i] and select(2, cmsgpack.unpack_limit(rows[i], 1)) or 0 -- its first result is an offset
     end
     return rows
 end
 
--- Counters of philosophies that gave way (philosophies.lua).
+-- Adds the counters of philosophies that gave way (philosophies.lua).
 local function add_former(slot, total)
     local former = redis.call('HMGET', slot .. ':former', 'warm', 'cold', 'rejected', 'lost')
     for i, name in ipairs({'warm_starts', 'cold_starts', 'rejected', 'lost'}) do total[name] = total[name] + tonumber(former[i] or 0) end
@@ -52,14 +52,14 @@ local function hosts_of()
     return hosts
 end
 
--- The pools of a page, {name, row, name, row, ...}, and where the next one begins ('0': there is none).
+-- The pools of a page, {name, row, name, row, ...}, and the cursor of the next page ('0': there is none).
 local function page_of(slot, cursor, count)
     local reply = redis.call('HSCAN', slot .. ':pools', cursor, 'COUNT', count)
     return reply[2], reply[1]
 end
 
--- args: where the page begins (the `next` of the one before; none: at the beginning) and about how many pools it has. `total` is of the
--- page; what belongs to no pool, and the hosts, are on the first one.
+-- args: the page's cursor (`next` of the page before; none: the first page) and about how many pools it has. `total` sums up this page's pools;
+-- the first page also has the hosts and the counters that belong to no pool.
 function pool_stats.all(keys, args)
     local refused, now, map = frame.look(keys[1])
     if refused then return refused end
@@ -98,7 +98,7 @@ function pool_stats.predict(keys, args)
         basis = p[6]})
 end
 
--- cjson keeps 14 digits of a number, an epoch has 16.
+-- A lease as JSON. The epoch is written here, because it has 16 digits and cjson keeps 14.
 local function lease_json(id, c, r)
     local lease = rows.lease_answer(r[state.ROW])
     local epoch, expires = lease.epoch, lease.expires
@@ -109,7 +109,7 @@ end
 
 local LEASES_MOST = 250 -- in one answer
 
--- By when they end, those that never do last; from the start-th on.
+-- Leases in the order of their ends (those without an end last), from number `start` on.
 function pool_stats.leases(keys, args)
     local refused, now, map = frame.look(keys[1])
     if refused then return refused end
@@ -132,7 +132,7 @@ function pool_stats.leases(keys, args)
     return '[' .. table.concat(found, ',') .. ']'
 end
 
--- What it holds is what its request says, and until there are figures it was seen when it got it (an epoch is a time in us).
+-- An agent. Its request says what it holds. Without figures it was last seen when its lease began: an epoch is a time in us.
 function pool_stats.agents(keys, args)
     local refused = frame.look(keys[1])
     if refused then return refused end

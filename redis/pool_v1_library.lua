@@ -1,5 +1,5 @@
--- In the place of the {pool} slot's functions of the calling convention before: a worker that knows only those waits.
--- revision 1000
+-- Replaces the {pool} slot's functions of the calling convention v1 by functions that tell an older worker to wait.
+-- revision 1001
 local names = {
     'wp_acquire_v1', 'wp_release_v1', 'wp_usage_v1', 'wp_control_v1', 'wp_event_v1', 'wp_positions_v1', 'wp_begin_v1', 'wp_skip_v1',
     'wp_beat_v1', 'wp_desired_v1', 'wp_owned_v1', 'wp_recover_v1', 'wp_recovered_v1', 'wp_due_v1', 'wp_sweep_v1',

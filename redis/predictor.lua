@@ -1,8 +1,8 @@
--- What a philosophy's runs need, from the last samples of usage records. Exact: sums are integers in millionths, so nothing drifts.
+-- Predictions of what a philosophy's runs need, from the last samples of usage records. Sums are integers in millionths, so they are exact.
 --
---   :pred    hash philosophy -> samples, three sums, three counts, when it was published last and what that was, `placed`
---   :sampled zset of philosophies by when they were last placed here (us): with a sample, but not again within an hour
---   :h:P     list of samples: cpu, memory, time (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of their record ids
+--   :pred    hash philosophy -> number of samples, three sums, three counts, when a prediction was last published and which, `placed`
+--   :sampled zset of philosophies by `placed`, the time of a sample (us); a later sample changes it only after an hour
+--   :h:P     list of samples: cpu, memory, time (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of these record ids
 --
 -- Uses bulk.lua; remove() also state.lua.
 local predictor = {}
@@ -10,11 +10,11 @@ local predictor = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local UNIT = 1000000
-local TRIMS = 2000           -- old samples that one call takes away, beside as many as it adds
+local TRIMS = 2000           -- old samples that one call removes, beside as many as it adds
 local HOUR = 3600 * 1000000  -- us
 
 local root, now, settings, known, dirty, added, trims
-local floor, struct_unpack -- the global tables are not there yet while the library is loaded
+local floor, struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function predictor.begin(slot, time, map)
     root, now, settings, known, dirty, added, trims = slot, time, map, {}, {}, 0, TRIMS
@@ -39,7 +39,7 @@ end
 
 function predictor.is_known(name) return known[name] ~= nil end
 
--- Of each: us of its last sample, an hour too early at most; false: it has none.
+-- For each name the time of its last sample in us, an hour too early at most; false: it has none.
 function predictor.sampled_at(names)
     local rows = bulk.read(root .. ':pred', names)
     for i = 1, #names do rows[i] = rows[i] and parse(rows[i]).placed end
@@ -58,7 +58,7 @@ local function triple(p, factor)
         figure(p.time, p.time_n, factor, settings.time)}
 end
 
--- philosophy, requirements, recommended, confidence, samples, basis: as redis/README.md has it. Valid for this call.
+-- The prediction: {philosophy, requirements, recommended, confidence, samples, basis} (redis/README.md). Valid in this call.
 function predictor.of(name)
     if known[name] == nil then predictor.load({name}) end
     local p = known[name]
@@ -86,13 +86,13 @@ function predictor.packed(name)
     return p.packed
 end
 
--- What a lease's row keeps of it: all but the philosophy, as one packed array.
+-- What a lease's row keeps of the prediction: all but the philosophy, as one packed array.
 function predictor.given(name)
     local p = predictor.of(name)
     return cmsgpack.pack({p[2], p[3], p[4], p[5], p[6]})
 end
 
--- The whole of it again, packed.
+-- The whole prediction again, packed, from what a lease's row has kept.
 function predictor.of_given(name, given) return cmsgpack.pack({name, unpack(given)}) end
 
 local SAMPLE = '>ddd'
@@ -113,7 +113,7 @@ local function count(p, samples, i, last, sign)
     p.time, p.time_n = p.time + sign * times, p.time_n + sign * time_n
 end
 
--- Reads what batches of usage (usage.lua) need: predictions of their philosophies, and which of their record ids were seen.
+-- Reads what batches of usage records (usage.lua) need: their philosophies' rows, and which of their record ids are known.
 function predictor.prefetch(batches)
     local names, ids = {}, {}
     for _, b in ipairs(batches) do
@@ -142,13 +142,13 @@ function predictor.prefetch(batches)
     end
 end
 
--- Whether it has samples, or gets some in this call. (predictor.load was called with the name.)
+-- True when the philosophy has samples, or gets some in this call. (predictor.load was called with the name.)
 function predictor.has_samples(name) return known[name].stored or dirty[name] ~= nil end
 
--- Philosophies with samples, with those that this call adds.
+-- The number of philosophies with samples, with those that this call adds.
 function predictor.count() return redis.call('HLEN', root .. ':pred') + added end
 
--- Nothing is known of it any more.
+-- Forgets a philosophy's samples.
 function predictor.remove(name)
     known[name] = nil
     state.first({'HDEL', ':pred', name})
@@ -157,7 +157,7 @@ function predictor.remove(name)
     state.first({'UNLINK', ':rec:' .. name})
 end
 
--- What the call adds to a philosophy.
+-- The samples that this call adds to a philosophy, made at the first one.
 local function changes_of(name)
     local d = dirty[name]
     if d then return d end
@@ -167,8 +167,8 @@ local function changes_of(name)
     return d
 end
 
--- Counts the new samples, and takes the oldest beyond the history away again. Where all that Redis has go, they are not looked at; nor is what
--- came and went in this call.
+-- Counts the new samples, and takes the oldest ones beyond history_size out of the sums. When all samples in Redis go they are not read; new
+-- samples that go at once are not counted at all.
 local function settle(name, d)
     local p = known[name]
     local over = math.max(0, math.min(p.n + d.count - settings.history_size, trims + d.count))
@@ -188,8 +188,8 @@ local function settle(name, d)
     p.n, p.answer = p.n + d.count - over, nil
 end
 
--- figures: cpu, memory and time as a sample has them, perhaps with a byte more (agents.used). Writes nothing yet. (philosophies.may_have_samples
--- was asked.)
+-- Adds a sample; a record id that is known is ignored. figures: cpu, memory and time in the form of a sample, perhaps with a byte more (see
+-- agents.used). The flush writes it. (The caller has asked philosophies.may_have_samples.)
 function predictor.used(name, id, figures)
     local d = dirty[name]
     if id ~= '' then
@@ -202,7 +202,7 @@ function predictor.used(name, id, figures)
     d.count, d.ids[n], d.figures[n] = n, id, figures
 end
 
--- A prediction's interval is over.
+-- The interval since the last publication is over: publish_changed() publishes if the prediction has changed.
 function predictor.due(name)
     predictor.load({name})
     if not known[name].stored then return end
@@ -210,7 +210,7 @@ function predictor.due(name)
     changes_of(name)
 end
 
--- Publishes what changed: at once, or when its interval is over.
+-- Publishes the predictions that have changed: at once, or by a deadline when their interval is over.
 function predictor.publish_changed(offset, add, deadline)
     for name, d in pairs(dirty) do
         settle(name, d)
@@ -218,7 +218,7 @@ function predictor.publish_changed(offset, add, deadline)
         local due = p.published + settings.predict_interval_ms * 1000
         local packed = predictor.packed(name)
         if packed == p.last then
-            deadline('p' .. name, false) -- more of the same, or back to what it was
+            deadline('p' .. name, false) -- the prediction is the one that was published last
         elseif due <= now then
             p.published, p.last = now, packed
             add(offset, {4, '', '', predictor.of(name)})

@@ -1,11 +1,11 @@
--- What a worker found in Kafka after Redis had forgotten everything (docs/reliability.md): leases that are still on, requests that
--- wait, and those that ended lately. Their containers are leased again; what else hosts have is nobody's.
+-- Recovery after Redis has lost its data (docs/reliability.md): takes what a worker has found in Kafka, leases that still hold, requests that
+-- wait, and requests that ended lately. The containers of the leases are leased again; hosts destroy their other containers.
 --
--- Takes from leases.lua: begin(), the fields of requests and containers, packed_answer(), start_waiting(); from capacity.lua: set_hungry();
--- from philosophies.lua: the pool of a philosophy; from host_table.lua: hosts that have not come back yet.
+-- Takes from leases.lua: begin(), the fields of requests and containers, start_waiting(); from capacity.lua: set_starved(). Uses
+-- philosophies.lua (pools), host_table.lua (placeholders of hosts that are not back yet), answers.lua and agents.lua.
 
--- A tenant that is not known is empty: no request has it, so nobody gets such a container after its lease (pool.release destroys it).
-local PLACEHOLDER_TTL = 60 * SECOND -- in which a host has to come back, or its containers count as dead
+-- An unknown tenant is the empty string, which no request has: such a container is destroyed after its lease (release_one of pool.lua).
+local PLACEHOLDER_TTL = 60 * SECOND -- a host that is not back by then is down, and its containers count as gone
 
 -- request_id agent philosophy container_id host address cpu memory image key warm startup_us wait_us epoch expires_ms prediction tier tenant
 local function recover_lease(row)
@@ -22,15 +22,15 @@ local function recover_lease(row)
     local given = cmsgpack.unpack(prediction)
     r[KEYS] = pack(key, '')
     r[ROW] = answers.lease_row(r, cid, {warm = warm, bound = true, epoch = epoch, expires = expires, startup = startup, wait = wait, tier = tier},
-        pack({given[2], given[3], given[4], given[5], given[6]})) -- perhaps it was given a claim: it is reset
-    r[LEASE_MS] = expires > 0 and math.max(1, expires - wall_ms) or 0 -- one that has expired is said to be lost
+        pack({given[2], given[3], given[4], given[5], given[6]})) -- bound: a claim may have been given, so the container is reset later
+    r[LEASE_MS] = expires > 0 and math.max(1, expires - wall_ms) or 0 -- an expired one is reported as lost
     p.active = now
     if agent ~= '' then agents.hold(agent, id) end
     state.put_request(id, r)
     return 1
 end
 
--- What acquire takes, with the ms since it was sent in the place of its record's time.
+-- event: a row of acquire with the ms since it was sent in the place of the record's age.
 local function recover_waiting(event)
     local id, name, sent_ms = event[5], event[7], event[3]
     if state.request(id) then return end
@@ -44,11 +44,11 @@ local function recover_waiting(event)
     end
     r[DEADLINE] = now - sent_ms * 1000 + (event[9] or settings.timeout_ms) * 1000
     start_waiting(id, r)
-    set_hungry(name, p, true) -- no host is there yet: the first one that comes makes its container
+    set_starved(name, p, true) -- no host is up yet: the first one that comes makes its container
 end
 
--- args = 'end' with the last call, us from which on all containers that may be leased were seen (0: always), rows: l and a lease,
--- w and an event of acquire whose timestamp is its age in ms, or e and the id of a request that ended. The number of leases that were put.
+-- recover: args = 'end' in the last call, else ''; the time (us) since which container-assignment is complete (0: from the beginning); rows: l and
+-- the fields of a lease, w and an event for recover_waiting, or e and the id of an ended request. Returns the number of leases added.
 function pool.recover(keys, args)
     begin(keys[1], frame.now, frame.settings)
     local leases = 0
@@ -67,5 +67,5 @@ function pool.recover(keys, args)
     return leases
 end
 
--- 1 when that was done to the end since Redis forgot (or never had to be: -1 is for one that was never asked).
+-- recovered: 1 when a recovery was completed since Redis lost its data, else 0.
 function pool.recovered(keys) return redis.call('HEXISTS', keys[1] .. ':meta', 'recovered') end

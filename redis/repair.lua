@@ -1,15 +1,15 @@
--- Rows that contradict others: one is gone that another counts on (Redis lost part of its log, or somebody deleted a key by hand). Whoever
--- comes upon such a row puts it right and goes on, so that no sweep stops at it. Each repair is counted (:meta field `repaired`, which
--- wp_pool_stats says) and written to Redis' log.
+-- Repairs rows that contradict others, because a row is missing (Redis lost part of its log, or somebody deleted a key by hand). The code that
+-- finds such a row repairs it and goes on, so that it does not fail there for ever. Each repair is counted (:meta field `repaired`, shown by
+-- wp_pool_stats) and written to Redis' log.
 --
 -- Uses state.lua, host_table.lua and lists.lua.
 local repair = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local RECOUNTED = 1000 -- containers of a host that are counted anew in one call
+local RECOUNTED = 1000 -- a host with more containers is not counted anew
 
--- The pool of a request or container that is there; made anew when its row is gone.
+-- The pool of a request or container that exists; made anew when its row is missing.
 function repair.pool(name)
     local p = state.pool(name)
     if p then return p end
@@ -19,7 +19,7 @@ function repair.pool(name)
     return p
 end
 
--- What the host uses, from its containers that have rows. What this call has ended is no longer among them.
+-- Counts a host's use anew from its containers that have rows, without those that this call has ended.
 local function recount(name, h)
     local ids = redis.call('ZRANGE', state.key(':hc:' .. name), 0, RECOUNTED)
     if #ids > RECOUNTED then return end
@@ -38,7 +38,7 @@ local function recount(name, h)
     host_table.put(name, h)
 end
 
--- The container of that request has no rows: it is no longer counted, and something stands in for it in what is said of its end.
+-- A request's container has no rows: takes it out of the counters, and makes a stand-in for the record about the lease's end.
 function repair.lost_container(id, name, request)
     local p = repair.pool(name)
     p.leased = math.max(0, p.leased - 1)
@@ -50,14 +50,14 @@ function repair.lost_container(id, name, request)
     state.repaired('the request ' .. request .. ' had the container ' .. id .. ', which has no row')
 end
 
--- A list of those that wait has one that does not. list: of the pool (counted), or of one of its reuse keys.
+-- A waiting list has a request that does not wait. list: the pool's, or that of one of its reuse keys.
 function repair.not_waiting(list, id, request)
-    if request and request[state.TOUCHED] then return end -- it waited until this call
+    if request and request[state.TOUCHED] then return end -- it waited until this call, whose flush removes it
     lists.take(list, id)
     state.repaired('the list ' .. list.key .. ' had the request ' .. id .. ', which does not wait')
 end
 
--- Nobody is left on the pool's waiting list (all of it was read), but for so many.
+-- The pool's whole waiting list was read, and `left` requests wait: corrects the pool's count.
 function repair.waiting(p, left)
     if p.waiting == left then return end
     state.repaired('the pool ' .. p.name .. ' counted ' .. p.waiting .. ' that wait, there are ' .. left)

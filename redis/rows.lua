@@ -1,26 +1,26 @@
--- The bytes of the rows that requests and containers have in Redis: packed and read here alone. Keeps nothing, reads and writes nothing.
+-- The byte format of the rows of requests and containers, packed and unpacked only here (and in the fast path, warm.lua). Pure. Uses no other
+-- file.
 --
 --   :req  of a lease: "l", flags (1: a warm start, 2: a claim was bound), "<philosophy> <tenant>", container, agent and keys, each with its
 --         length before it, epoch, startup (us), then MessagePack: when it expires (ms, 0: never), wait (us), tier, parts of the startup, and
---         the prediction that was given (predictor.given). keys: MessagePack, the record's key (nil: the
---         request id) and trace header
---         of one that waits (w) or is being bound (b): MessagePack, its fields (state.lua)
---         of one that is over: MessagePack, e (ended) or x (released before it was seen), and the second
---   :c    of a container: its address with its length before it, and `common` likewise: what others may have as well, MessagePack:
---         host, cpu, memory, image, philosophy
+--         the prediction of its answer (predictor.given). keys: MessagePack of the record's key (nil: the request id) and trace header
+--         of a request that waits (w) or whose container is being bound (b): MessagePack, its fields (state.lua)
+--         of a request that is over: MessagePack, e (ended) or x (released before its acquire was read), and when, in seconds
+--   :c    of a container: its address, and the fields that other containers may have in common, each with its length before it. Common fields,
+--         as MessagePack: host, cpu, memory, image, philosophy
 --   :is   of a container: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating), "i<number><reuse key>"
 --         (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting) or "e" (ending)
---   an entry of an idle list: "<number> <container>". The number is of this idle spell and is the time in us when it began; an entry whose
---         number is not that of the container's row is stale.
+--   an entry of an idle list: "<number> <container>". The number identifies the idle spell and is the time in us when it began. An entry is
+--         stale when the container's row does not have its number.
 local rows = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local LEASE_HEAD, STATIC = '>BBBc0Hc0Hc0', '>Hc0Hc0' -- In: a number of n bytes; B, H: of 1 and 2; c0: as many as the number before it
-local LEASE, WARM, BOUND = 108, 1, 2 -- a lease's first byte; flags
-local NUMBER_END, ENTRY_ID = 16, 18  -- of an idle spell; where an entry's container begins
+local LEASE, WARM, BOUND = 108, 1, 2 -- a lease's first byte ("l"); flags
+local NUMBER_END, ENTRY_ID = 16, 18  -- length of an idle spell's number; where the container begins in an entry
 
--- What the fast path (warm.lua) puts together or reads itself.
+-- For the fast path (warm.lua), which packs and unpacks these itself.
 rows.LEASE, rows.LEASE_HEAD, rows.BOUND = LEASE, LEASE_HEAD, BOUND
 rows.LEASE_NUMBERS = '>I7I6' -- epoch and startup
 rows.STATIC, rows.ENTRY_ID = STATIC, ENTRY_ID
@@ -42,10 +42,10 @@ end
 
 function rows.length(text) return struct_pack('>H', #text) end
 
--- As the worker packs it for a plain acquire.
+-- The same bytes as the worker packs for a plain acquire.
 function rows.agent_and_keys(agent, keys) return struct_pack('>Hc0Hc0', #agent, agent, #keys, keys) end
 
--- Of those, the keys.
+-- The keys in agent_and_keys.
 function rows.keys_of(agent_and_keys, agent) return sub(agent_and_keys, 5 + #agent) end
 
 function rows.lease_tail(expires, wait, tier, parts, given) return pack(expires, wait, tier, parts) .. given end
@@ -64,10 +64,10 @@ function rows.lease_whose(row)
     return sub(whose, 1, space - 1), sub(whose, space + 1), cid, agent, flags >= BOUND
 end
 
--- Whether its container was given a claim.
+-- True when a claim was bound to the lease's container.
 function rows.is_bound(row) return row:byte(2) >= BOUND end
 
--- All that its answer had, but for what its container's row says.
+-- The fields of the lease's answer that are not in its container's row.
 function rows.lease_answer(row)
     local _, flags, _, _, _, keys, epoch, startup, at = struct_unpack('>BBBc0Hc0Hc0Hc0I7I6', row)
     local expires, wait, tier, parts, given = unpack_all(sub(row, at))

@@ -1,24 +1,25 @@
--- The containers of the {pool} slot (state.lua): read, changed in memory, written.
+-- The table of containers of the {pool} slot (see state.lua).
 --
--- STATE of one: creating, idle, leased, resetting, ending, gone. A container goes one way: creating -> idle <-> leased -> ending -> gone, and between
--- leased and idle it may be resetting: made fit for its next use.
+-- A container's states: creating -> idle <-> leased -> ending -> gone; between leased and idle it may be resetting, in which its host makes it
+-- fit for its next use. Only state.move() changes the state.
 --
--- Uses bulk.lua, rows.lua, lists.lua, idle.lua and host_table.lua, and of state.lua its requests, pools, numbers and single writes.
+-- Uses bulk.lua, rows.lua, lists.lua, idle.lua and host_table.lua, and from state.lua and its other files requests, pools, numbers and single
+-- writes.
 
 do -- local names of this file
 
-local STATE, POOL, CONTAINER = 1, 2, 6 -- of a request, as in state.lua; the first two of a container, too
+local STATE, POOL, CONTAINER = 1, 2, 6 -- fields of a request, as in state.lua; the first two also of a container
 local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE =
     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FRESH = '!' -- the reuse key of a container that nobody has used
-local PAUSED = 9 -- the byte that begins the reuse key of one that is idle and paused
+local PAUSED = 9 -- the first byte of the reuse key of an idle container that is paused
 
 local root, now
 local containers, touched, count
 local fast
 local load_idle, lost_idle
 
--- Returns what is known in this call: id -> container.
+-- Begins a call. Returns the containers known in it: id -> container.
 function state.begin_containers(slot, time)
     root, now = slot, time
     containers, touched, count, fast = {}, {}, 0, {}
@@ -31,7 +32,7 @@ end
 local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending'}
 
 local function parse_container(is, static)
-    local what, reuse, request, created, since = 'leased', FRESH, is, 0, 0 -- of a leased one its request says the reuse key: leased_container
+    local what, reuse, request, created, since = 'leased', FRESH, is, 0, 0 -- leased_container() sets the reuse key of a leased one
     if is:byte(1) == 10 then
         what, request = STATES[is:sub(2, 2)], ''
         if what == 'creating' then created = tonumber(is:sub(3)) end
@@ -61,18 +62,18 @@ function state.load_containers(ids)
     end
 end
 
--- One of its two rows is gone, or it is listed without: what is left of it goes.
+-- One of a container's two rows is missing, or both while a list names it: removes the rest.
 function state.drop_container_rows(id)
     for _, hash in ipairs({':is', ':c', ':uses'}) do state.later({'HDEL', hash, id}) end
     state.repaired('the container ' .. id .. ' lacked a row')
 end
 
--- Known in this call in place of a container that has no rows: nothing is written of it.
+-- Makes a stand-in known in place of a container that has no rows; nothing of it is written.
 function state.stand_in(id, name)
     containers[id] = {'gone', name, FRESH, '', '', 0, 0, 'gone', FRESH, false, '', '', 0, 0, false, ''}
 end
 
--- They, and the requests that they are leased to, whose ids are returned.
+-- Loads containers and the requests that lease them; returns the ids of these requests.
 function state.load_containers_and_holders(ids)
     state.load_containers(ids)
     local holders = {}
@@ -84,14 +85,14 @@ function state.load_containers_and_holders(ids)
     return holders
 end
 
--- One of an idle list: what it is follows from that. static: its row of :c, or false.
+-- Makes a container of an idle list known without reading its row of :is. static: its row of :c, or false.
 function load_idle(id, number, static, l)
     local since = tonumber(number)
     local c = {'idle', l.pool, l.reuse, '', static, 0, since, 'idle', l.reuse, false}
     c[WAS_SINCE], containers[id] = since, c
 end
 
--- An entry's container has no row: it is no longer counted.
+-- An entry's container has no row: it is not counted any more.
 function lost_idle(id, l)
     local p = l.p
     p.idle, p.stale = math.max(0, p.idle - 1), p.stale + 1
@@ -99,7 +100,7 @@ function lost_idle(id, l)
     state.drop_container_rows(id)
 end
 
--- The container of a lease: what it is follows from the lease.
+-- The container of a lease; when it is not known it is made known from the lease, without reading its rows.
 function state.leased_container(r)
     local c, key = containers[r[CONTAINER]], state.key_of(r)
     if c == nil then
@@ -111,13 +112,13 @@ function state.leased_container(r)
     return c
 end
 
--- The packed part of its answers; reads it when the container is known by its list or lease alone.
+-- The container's row of :c, read when it is not there yet.
 function state.static(id, c)
     if not c[STATIC] then c[STATIC] = redis.call('HGET', root .. ':c', id) end
     return c[STATIC]
 end
 
--- Its host, address, cpu and memory.
+-- The container's host, address, cpu and memory.
 function state.details(id, c)
     if not c[HOST] then
         local _
@@ -152,17 +153,17 @@ function state.known_container(id) return containers[id] end
 
 local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, waiting = true}
 
--- Of an idle one.
+-- True when an idle container is paused.
 function state.is_paused(c) return c[REUSE]:byte(1) == PAUSED end
 
--- The reuse key of idle ones that are paused.
+-- The reuse key of paused containers, made of that of others.
 function state.paused_key(reuse) return '\t' .. reuse end
 
--- The setter of a container's state: nobody else changes it, or the counters of its pool.
+-- Sets a container's state. Only this function changes it and its pool's counters (the fast path, warm.lua, does the same in bulk).
 function state.move(id, c, to)
     local name = c[POOL]
     local p, from = state.known_pool(name), c[STATE]
-    if from then p[from] = math.max(0, p[from] - 1) end -- 0: its pool's row was lost (repair.lua)
+    if from then p[from] = math.max(0, p[from] - 1) end -- never below 0: the pool's row may have been lost (repair.lua)
     if from == 'idle' and state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     c[STATE] = to
@@ -197,12 +198,12 @@ function state.add_container(id, name, host, cpu, memory)
     return c
 end
 
--- What the fast path (warm.lua) writes itself: names and values for :is, before all other changes of it.
+-- The array to which the fast path (warm.lua) appends names and values for :is, written before other changes.
 function state.fast_containers() return fast end
 
 -- Writing -------------------------------------------------------------------------------------------------------------------------
 
--- Its entry in the idle list, by what it was and what it is.
+-- Changes the container's entry in the idle lists, by its old and new state.
 local function place_container(id, c)
     local is, since = c[STATE] == 'idle', c[SINCE]
     local was = c[WAS] == 'idle'

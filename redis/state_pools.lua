@@ -1,5 +1,5 @@
--- The pools of the {pool} slot (state.lua), one for each philosophy: counters and settings, read, changed in memory, written.
--- Uses bulk.lua and lists.lua, and of state.lua whom a container may serve (policy_of).
+-- The table of pools of the {pool} slot (see state.lua), one for each philosophy: counters and settings. Uses bulk.lua and lists.lua, and from
+-- state_requests.lua policy_of().
 
 do -- local names of this file
 
@@ -14,14 +14,14 @@ end
 
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
-        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, hungry = false, why = '', resetting = 0, paused = 0,
+        draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, starved = false, why = '', resetting = 0, paused = 0,
         idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale = cmsgpack.unpack(raw)
     p.had_stale = p.stale > 0
     return p
 end
@@ -39,8 +39,8 @@ local function give_lists(p, name)
     p.name, p.wait_list, p.idle_by, p.wait_by = name, lists.of('wait:' .. name), {}, {}
 end
 
--- pool.reuse may have changed since the pool's row was written: those that wait are then listed by keys of several policies (mixed, until
--- nobody waits), and used containers that are idle have keys that nobody asks for any more (state.policies_changed).
+-- Notices that pool.reuse has changed since the pool's row was written. Its waiting requests are then on lists of keys of several policies
+-- (p.mixed, until nobody waits), and its used idle containers have keys that no request asks for any more (state.policies_changed).
 local function follow_policy(p, name)
     local policy = state.policy_of(name)
     if p.policy == policy then return end
@@ -51,7 +51,7 @@ local function follow_policy(p, name)
     p.policy, dirty[name] = policy, true
 end
 
--- The pool; nil when there is none. (philosophies.lua makes it.)
+-- The pool; nil when there is none. (philosophies.lua makes pools.)
 function state.pool(name)
     if pools[name] == nil then state.load_pools({name}) end
     local p = pools[name]
@@ -64,7 +64,7 @@ end
 
 function state.known_pool(name) return pools[name] end
 
--- Those there are, with those that this call makes.
+-- The number of pools, with those that this call makes.
 function state.count_pools()
     local new = 0
     for name in pairs(dirty) do if pools[name] and pools[name].new then new = new + 1 end end
@@ -79,17 +79,17 @@ function state.new_pool(name)
     return p
 end
 
--- Its row is removed by the caller (state.first).
+-- Forgets a pool; the caller removes its row (state.first).
 function state.forget_pool(name) pools[name] = false end
 
--- Whether nothing is in it, and nobody has said anything about it that lasts.
+-- True when the pool has no containers and no waiting requests, and no resize or drain is in force.
 function state.is_empty(p)
     return p.idle + p.leased + p.creating + p.resetting + p.ending + p.waiting == 0 and p.size < 0 and not p.draining
 end
 
 function state.touch_pool(name) dirty[name] = true end
 
--- The waiting requests of a pool whose containers have that reuse key (lists.lua).
+-- The list (lists.lua) of a pool's waiting requests that get containers with that reuse key.
 function state.waiting_of(p, name, reuse)
     local l = p.wait_by[reuse]
     if not l then
@@ -101,7 +101,7 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.hungry, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale)
+        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale)
 end
 
 function state.flush_pools()

@@ -1,20 +1,20 @@
--- The requests of the {pool} slot (state.lua), and whom a container may serve after one of them: read, changed in memory, written.
--- Uses bulk.lua, rows.lua and lists.lua, and of state.lua its pools and single writes.
+-- The table of requests of the {pool} slot (see state.lua), and the reuse keys, which say whom a container may serve after a request.
+-- Uses bulk.lua, rows.lua and lists.lua, and from state.lua and state_pools.lua single writes and pools.
 
 do -- local names of this file
 
 local STATE, POOL, AGENT, TENANT, ROW, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE = 1, 2, 3, 4, 7, 8, 9, 12, 13, 16, 17 -- as in state.lua
-local FRESH = '!' -- the reuse key of a container that nobody has used; not a name, so no tenant has it
+local FRESH = '!' -- the reuse key of a container that nobody has used; no legal name, so no tenant has it
 local EVERYBODY = '*'
 local NEVER = '+inf' -- the score of a lease without an end
-local pack -- cmsgpack's; the global tables are not there yet while the library is loaded
+local pack -- cmsgpack.pack; the global tables do not exist yet while the library is loaded
 
 local root, now, settings
 local reqs, touched, count
 local ended, ended_count, ended_row, seen_row
 local fast
 
--- Returns what is known in this call: id -> request.
+-- Begins a call. Returns the requests known in it: id -> request.
 function state.begin_requests(slot, time, map)
     root, now, settings, pack = slot, time, map, cmsgpack.pack
     local second = pack(math.floor(time / 1000000))
@@ -35,7 +35,7 @@ local function key_by(policy, agent, tenant)
     return policy == 'always' and EVERYBODY or FRESH -- never: it is not reused at all
 end
 
--- Whether the policy gives used containers such a reuse key.
+-- True when the policy gives used containers such a reuse key.
 function state.is_key_of(policy, reuse)
     local first = reuse:sub(1, 1)
     if first == FRESH then return true end
@@ -44,7 +44,7 @@ function state.is_key_of(policy, reuse)
     return policy == 'same_tenant' and first ~= '@' and first ~= EVERYBODY
 end
 
--- The reuse key of the container that a request gets: whom it may serve after it, by the pool's policy.
+-- The reuse key of a container after this request: whom it may serve next, by the pool's policy.
 function state.reuse_key(name, agent, tenant) return key_by(state.policy_of(name), agent, tenant) end
 
 function state.key_of(r) return state.reuse_key(r[POOL], r[AGENT], r[TENANT]) end
@@ -72,7 +72,7 @@ function state.load_requests(ids)
     for i = 1, n do reqs[missing[i]] = found[i] end
 end
 
--- What is known of it in this call is its row until somebody asks.
+-- The request, or false. Loaded requests are kept as raw rows until they are asked for.
 function state.request(id)
     if reqs[id] == nil then state.load_requests({id}) end
     local r = reqs[id]
@@ -83,10 +83,10 @@ function state.request(id)
     return r
 end
 
--- The rows as they are, in the order of the ids; request() knows them afterwards, but for those that the fast path changes.
+-- The raw rows, in the order of the ids, for the fast path. Those that it leaves become known in leases.lua (column_topic).
 function state.request_rows(ids) return bulk.read(root .. ':req', ids) end
 
--- Changed, or new.
+-- Notes a request that is new or was changed.
 function state.put_request(id, r)
     reqs[id] = r
     if not r[TOUCHED] then
@@ -104,14 +104,14 @@ function state.put_request(id, r)
 end
 
 local function pack_request(r)
-    local is = r[STATE] -- of one that is over only that and the second is kept
+    local is = r[STATE] -- of a request that is over only the state and the second are kept
     if is == 'l' then return r[ROW] end
     if is == 'w' or is == 'b' then return pack(unpack(r, 1, 16)) end
     return is == 'e' and ended_row or seen_row
 end
 
--- What the fast path (warm.lua) writes itself: names and values for :req, before all other changes of it, ids for :ended, and how many
--- these are then.
+-- The arrays to which the fast path (warm.lua) appends: names and values for :req (written before other changes), and ids for :ended, whose new
+-- number it sets.
 function state.fast_requests() return fast end
 function state.fast_ended() return ended end
 function state.fast_ended_count(n) ended_count = n end
@@ -122,14 +122,14 @@ function state.ended_row() return ended_row end
 -- The score in :expiry of a lease that begins now.
 function state.expiry_score(lease_ms) return lease_ms > 0 and lists.score(now + lease_ms * 1000) or NEVER end
 
--- It is on the list of one of its keys.
+-- Takes a request off the waiting list of its reuse key; in a mixed pool, off those of the keys of all policies.
 local function leave_waiting_lists(p, id, r)
     lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
     if not p.mixed then return end
     for _, policy in ipairs(POLICIES) do lists.take(state.waiting_of(p, r[POOL], key_by(policy, r[AGENT], r[TENANT])), id) end
 end
 
--- A request's places on the waiting lists and among the deadlines, by what it was and what it is.
+-- Changes a request's places on the waiting lists and among the deadlines, by its old and new state.
 local function place_request(id, r, leases, waits)
     local is, was = r[STATE], r[WAS]
     if is == was then return end
@@ -163,12 +163,12 @@ function state.flush_requests()
     bulk.write('HSET', root .. ':req', set)
 end
 
--- Requests that ended request_ttl ago, or are more than max_requests, oldest first, at most so many of them. How many.
+-- Forgets ended requests, the oldest first: those that ended request_ttl ago, and those beyond max_requests; at most `most`. Returns how many.
 function state.forget(most)
     local key = root .. ':ended'
     local over = redis.call('LLEN', key) - settings.max_requests
     local before = math.floor(now / 1000000) - settings.request_ttl
-    local function seconds_of(row) -- nil: it is not one that ended
+    local function seconds_of(row) -- when the request ended; nil: it has not
         if not row or rows.is_lease(row) then return nil end
         local is, at = cmsgpack.unpack(row)
         return (is == 'e' or is == 'x') and at or nil
@@ -191,6 +191,6 @@ end
 
 function state.flush_ended()
     bulk.write('RPUSH', root .. ':ended', ended)
-    if ended_count > 0 then state.forget(ended_count + 20) end -- whoever adds to them also takes away
+    if ended_count > 0 then state.forget(ended_count + 20) end -- a call that adds ended requests also forgets some
 end
 end

@@ -1,17 +1,17 @@
--- The topic of usage records. They come as columns (redis/README.md). Takes from leases.lua begin(), finish(), add() and dead_letter(); uses
+-- Handles usage records, which come as columns (redis/README.md). Takes from leases.lua begin(), finish(), records and dead_letter(); uses
 -- predictor.lua, philosophies.lua and agents.lua.
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local COLUMNS = {'offsets', 'ids', 'groups', 'agents', 'figures', 'dictionary'}
 
--- Names the columns of a batch; its first `done` events are not to be done again.
+-- Makes a batch with named columns; its first `done` events are left out.
 local function usage_batch(values, done)
     local b = {first = done + 1}
     for i, name in ipairs(COLUMNS) do b[name] = values[i] end
     return b
 end
 
--- Does the events of a batch; the offset that it came to.
+-- Handles the events of a batch. Returns the last offset handled.
 local function use_batch(b)
     local offsets, ids, groups, names, users, figures, rows_of, last = b.offsets, b.ids, b.groups, b.dictionary, b.agents, b.figures, b.agent_rows, nil
     local allowed, used, seen, n = {}, predictor.used, agents.used, #agents.held()

@@ -1,19 +1,19 @@
--- The fast path: plain acquires that get an idle container at once, and plain releases whose container becomes idle again. They come as
--- columns, one array a field, and are done in runs, without a table for each event; the first event that is anything else ends the run and is
--- done by pool.lua. What a run has done is in state.lua's arrays and counters, so the events after it see it.
+-- The fast path: plain acquires that get an idle container at once, and plain releases whose container becomes idle again. They come as columns,
+-- an array for each field, and are handled in runs, without a table for each event. Any other event ends the run and is handled by pool.lua. A
+-- run changes the arrays and counters of state.lua, so later events see its changes.
 --
--- Uses rows.lua, lists.lua, idle.lua, state.lua, predictor.lua, agents.lua and answers.lua. Writes nothing itself: the flush does.
+-- Uses rows.lua, lists.lua, idle.lua, state.lua, predictor.lua, agents.lua and answers.lua. Writes nothing itself: their flushes do.
 local warm = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local ANSWER_BYTES = 100 -- of a warm start in the stored results, about
+local ANSWER_BYTES = 100 -- about the size of a warm start in the stored results
 local FRESH = '!' -- the reuse key of a container that nobody has used
-local struct_pack, struct_unpack, byte -- the global tables are not there yet while the library is loaded
+local struct_pack, struct_unpack, byte -- the global tables do not exist yet while the library is loaded
 local now, settings, requests, containers
-local groups    -- of the call's events: "<philosophy> <tenant>" -> what they have in common
-local ended_row -- of a request that ends now
-local answered  -- batches with columns to be added to their records at the end
+local groups    -- "<philosophy> <tenant>" -> what the call's events of these have in common
+local ended_row -- the row of a request that ends now
+local answered  -- batches whose columns are added to their records at the end
 
 function warm.begin(slot, time, map, known_requests, known_containers)
     now, settings, requests, containers, groups, answered = time, map, known_requests, known_containers, {}, {}
@@ -29,7 +29,7 @@ local function rest_of(column, from)
     return rest
 end
 
--- Names the columns of a batch, of which the first `done` events are not to be done again. row_of: the row of an event that came as one.
+-- Makes a batch with named columns, without the first `done` events. row_of: the rows of the events that came as rows, by their number.
 local function batch(names, values, done)
     local b = {row_of = {}}
     for i, name in ipairs(names) do b[name] = values[i] end
@@ -55,7 +55,7 @@ function warm.acquire_batch(values, done) return batch(ACQUIRE, values, done) en
 
 function warm.release_batch(values, done) return batch(RELEASE, values, done) end
 
--- The event as pool.lua has it.
+-- The i-th event in the form that pool.lua handles.
 function warm.acquire_event(b, i)
     local whose = b.dictionary[b.groups[i]]
     if not whose then return b.row_of[i] end
@@ -70,7 +70,7 @@ end
 
 -- Acquire -----------------------------------------------------------------------------------------------------------------------
 
--- When the lease of a plain acquire ends; 0: it does not.
+-- When the lease of a plain acquire ends, in ms; 0: never.
 local function expires_ms() return settings.lease_ms > 0 and math.floor(frame.wall / 1000) + settings.lease_ms or 0 end
 
 local function acquire_group(name, tenant)
@@ -88,7 +88,7 @@ local function acquire_group(name, tenant)
     return g
 end
 
--- What a batch needs: which of its requests are known, and so many idle containers of each group. Pools and predictions are loaded.
+-- Reads what a batch needs: which of its requests are known, and idle containers for each group. (Pools and predictions are loaded.)
 function warm.prepare_acquires(b)
     local counts = {}
     for i = 1, #b.groups do
@@ -106,7 +106,7 @@ function warm.prepare_acquires(b)
     end
 end
 
--- Counters of those that the run has given containers.
+-- Changes the counters of the pools from which the run took containers.
 local function settle_acquires(touched)
     for _, g in ipairs(touched) do
         local p, n = g.p, g.n
@@ -116,12 +116,12 @@ local function settle_acquires(touched)
     end
 end
 
--- Does the batch's events from the i-th on as long as they are plain, new and find a container. The first one that is not.
+-- Handles the batch's events from the i-th on while they are plain, new and find a container. Returns the first one that is not.
 function warm.acquire(b, i, records)
     local ids, group_of, ages, record_ages, agent_ids, rests, known, all = b.ids, b.groups, b.ages, b.record_ages, b.agents, b.rests, b.known, b.group_of
     local last, first = math.min(#ids, i + math.max(0, math.floor((b.room - records.bytes) / ANSWER_BYTES))), i
     local score, leases = state.expiry_score(settings.lease_ms), lists.of('expiry')
-    local late = settings.timeout_ms > 0 and settings.timeout_ms or math.huge -- ms; whoever was sent so long ago is rejected
+    local late = settings.timeout_ms > 0 and settings.timeout_ms or math.huge -- ms; older requests are rejected (by pool.lua)
     local take, NUMBERS, length_of, touched = idle.take, rows.LEASE_NUMBERS, {}, {}
     local req, is, held, due = state.fast_requests(), state.fast_containers(), agents.held(), leases.put
     local r, c, h, d = #req, #is, #held, leases.put_count
@@ -162,7 +162,7 @@ function warm.acquire(b, i, records)
     return i
 end
 
--- At the end: the answers of all runs, one record a batch.
+-- At the call's end: adds the answers of all runs, a record for each batch.
 function warm.finish()
     for _, b in ipairs(answered) do
         local predictions, seen = {}, {}
@@ -175,7 +175,8 @@ end
 
 -- Release -----------------------------------------------------------------------------------------------------------------------
 
--- Of the requests of that philosophy and tenant whose containers simply become idle: reset, counted, aged and paused ones do not.
+-- The group of requests of that philosophy and tenant. is_warm: their containers simply become idle; they need no reset, pause, count of uses or
+-- check of their age.
 local function release_group(whose)
     local name, tenant = whose:match('^(.-) (.*)$')
     local p = state.pool(name)
@@ -193,7 +194,7 @@ local function release_group(whose)
     return g
 end
 
--- What a batch needs: its requests, whose leases they are, and who holds them. Pools are loaded.
+-- Reads what a batch needs: its requests' leases, and the rows of their agents. (Pools are loaded.)
 function warm.prepare_releases(b)
     local known = state.request_rows(b.ids)
     local whose, cids, agent_ids, LEASE, LEASE_HEAD, BOUND = {}, {}, {}, rows.LEASE, rows.LEASE_HEAD, rows.BOUND
@@ -213,8 +214,8 @@ local function settle_releases(touched, watch)
     end
 end
 
--- Does the batch's events from the i-th on as long as they are plain, and their containers become idle. The first one that is not. watch: of
--- leases.lua, remembers when the pool's idle containers are too old.
+-- Handles the batch's events from the i-th on while they are plain and their containers become idle. Returns the first one that is not. watch:
+-- watch_idle() of leases.lua.
 function warm.release(b, i, watch)
     local ids, given, known, whose, leased, holders, holds = b.ids, b.containers, b.known, b.whose, b.leased, b.agents, b.holds
     local names, group_of, last, first = b.dictionary, b.groups, #b.offsets, i

@@ -112,7 +112,7 @@ Test(pool_hosts, full_hosts_take_from_the_least_recently_active_pool) {
     pool_acquire(&slot, .id = "r3");
     cr_assert_eq(pool_commands(&slot, "destroy"), 1, "one for one who waits");
     pool_event(&slot, victim, "gone", "");
-    cr_assert_eq(pool_commands(&slot, "create"), 1, "the hungry pool gets what came free");
+    cr_assert_eq(pool_commands(&slot, "create"), 1, "the starved pool gets what came free");
 }
 
 Test(pool_hosts, a_full_host_of_its_own_idle_ones_makes_room_too) {
@@ -127,7 +127,7 @@ Test(pool_hosts, a_full_host_of_its_own_idle_ones_makes_room_too) {
     cr_assert_str_eq(pool_answer_str(&slot, "r2", "status"), "assigned");
 }
 
-Test(pool_hosts, room_goes_to_all_who_are_hungry_in_bounded_steps) {
+Test(pool_hosts, room_goes_to_all_starved_pools_in_bounded_steps) {
     slot.unchecked = true;
     char name[32];
     for (int i = 0; i < 100; i++) {

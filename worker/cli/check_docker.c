@@ -8,7 +8,7 @@
 
 enum { ANSWER_MS = 10000 };
 
-struct question {
+struct image_query {
     struct wp_check *check;
     const char *image; /* borrowed; NULL: the engine itself */
     bool answered;
@@ -24,27 +24,27 @@ static void on_version(struct wp_check *check, const struct wp_docker_client_ans
 }
 
 static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
-    struct question *question = ctx;
-    struct wp_check *check = question->check;
-    question->answered = true;
-    if (answer->status == 200 && !question->image)
+    struct image_query *query = ctx;
+    struct wp_check *check = query->check;
+    query->answered = true;
+    if (answer->status == 200 && !query->image)
         on_version(check, answer);
     else if (answer->status == 200)
-        wp_check_say(check, WP_CHECK_OK, "image", "%s is there", question->image);
-    else if (answer->status == 404 && question->image)
+        wp_check_say(check, WP_CHECK_OK, "image", "%s is there", query->image);
+    else if (answer->status == 404 && query->image)
         wp_check_say(check, WP_CHECK_FAILED, "image", "%s is not there; docker pull it, or set docker.image",
-                     question->image);
-    else if (!question->image)
+                     query->image);
+    else if (!query->image)
         wp_check_say(check, WP_CHECK_FAILED, "docker",
                      "%s; start it, set docker.url, or give this user the right to use it", answer->error);
 }
 
 static void ask(struct wp_docker_client *engine, struct wp_check *check, const char *image) {
-    struct question question = {.check = check, .image = image};
+    struct image_query query = {.check = check, .image = image};
     char *path = image ? wp_format("/images/%s/json", image) : wp_strdup("/version");
-    wp_docker_client_call(engine, "GET", path, NULL, on_answer, &question);
+    wp_docker_client_call(engine, "GET", path, NULL, on_answer, &query);
     wp_docker_client_drain(engine, ANSWER_MS);
-    if (!question.answered)
+    if (!query.answered)
         wp_check_say(check, WP_CHECK_FAILED, image ? "image" : "docker",
                      "the engine at %s has not answered in %d s", check->config->docker.url,
                      ANSWER_MS / 1000);

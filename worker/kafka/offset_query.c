@@ -11,7 +11,7 @@
 #define ENDS_TIMEOUT_MS 2000
 #define REASON_MAX 200
 
-struct asked { /* one partition */
+struct asked_partition { /* one partition */
     struct wp_consumer_partition *p;
     uint64_t assignment;
     int32_t leader;
@@ -23,14 +23,14 @@ struct query {
     struct wp_client_work work;
     struct wp_offset_queries *queries;
     rd_kafka_topic_partition_list_t *list; /* in the order of `asked` */
-    struct asked *asked;
+    struct asked_partition *asked;
     char *cluster_id;
 };
 
 /* ---- in the thread pool ---- */
 
 static void fail(const struct query *query, int i, rd_kafka_resp_err_t err) {
-    struct asked *asked = &query->asked[i];
+    struct asked_partition *asked = &query->asked[i];
     wp_kafka_explain(asked->error, sizeof(asked->error), err, query->queries->config,
                      query->list->elems[i].topic);
 }
@@ -44,7 +44,7 @@ static void fail_all(struct query *query, const char *what, rd_kafka_resp_err_t 
 static void note_leader(struct query *query, const rd_kafka_metadata_topic_t *topic) {
     for (int i = 0; i < query->list->cnt; i++) {
         const rd_kafka_topic_partition_t *item = &query->list->elems[i];
-        struct asked *asked = &query->asked[i];
+        struct asked_partition *asked = &query->asked[i];
         if (strcmp(item->topic, topic->topic) != 0) continue;
         if (topic->err) fail(query, i, topic->err);
         for (int n = 0; n < topic->partition_cnt; n++) {
@@ -89,7 +89,7 @@ static bool find_commits(struct query *query, rd_kafka_t *rk) {
 static void find_ends(struct query *query, rd_kafka_t *rk) {
     int count = query->list->cnt;
     for (int i = 0; i < count; i++) {
-        struct asked *asked = &query->asked[i];
+        struct asked_partition *asked = &query->asked[i];
         const rd_kafka_topic_partition_t *item = &query->list->elems[i];
         if (*asked->error) continue;
         rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
@@ -113,7 +113,7 @@ static void query_run(struct wp_client_work *work) {
 
 /* ---- on the loop ---- */
 
-static void tell(struct wp_offset_queries *queries, const struct asked *asked) {
+static void tell(struct wp_offset_queries *queries, const struct asked_partition *asked) {
     struct wp_consumer_partition *p = asked->p;
     if (!wp_partitions_has(queries->table, p, asked->assignment)) return;
     if (!*asked->error) {
@@ -147,12 +147,12 @@ void wp_offset_query(struct wp_offset_queries *queries, struct wp_consumer_parti
     query->list = rd_kafka_topic_partition_list_new((int)count);
     query->asked = wp_calloc(count, sizeof *query->asked);
     for (size_t i = 0; i < count; i++) {
-        query->asked[i] = (struct asked){.p = list[i],
-                                         .assignment = list[i]->assignment,
-                                         .leader = -1,
-                                         .committed = -1,
-                                         .low = -1,
-                                         .high = -1};
+        query->asked[i] = (struct asked_partition){.p = list[i],
+                                                   .assignment = list[i]->assignment,
+                                                   .leader = -1,
+                                                   .committed = -1,
+                                                   .low = -1,
+                                                   .high = -1};
         wp_partitions_list_add(queries->table, query->list, list[i], RD_KAFKA_OFFSET_INVALID);
     }
     query->work.run = query_run;

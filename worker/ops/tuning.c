@@ -11,28 +11,28 @@
 #define LOW_RATE 80.0
 enum { ENOUGH_LOOKUPS = 100, ENOUGH_STARTS = 20, POOL_STEP = 5 };
 
-struct look {       /* the figures of one slot, an interval ago */
+struct earlier {    /* the figures of one slot, an interval ago */
     json_t *before; /* owned; NULL: none yet */
     int64_t number; /* the number of their interval */
 };
 
 struct tuning {
     const struct ops_base *base;
-    struct look cache, pool;
+    struct earlier cache, pool;
     json_t *applied; /* owned */
 };
 
 /* True for the first figures of an interval when there are earlier ones to compare with. */
-static bool is_due(struct tuning *tuning, const struct look *look, const json_t *stats) {
-    return look->before && stats &&
-           count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval > look->number;
+static bool is_due(struct tuning *tuning, const struct earlier *earlier, const json_t *stats) {
+    return earlier->before && stats &&
+           count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval > earlier->number;
 }
 
-static void remember(struct tuning *tuning, struct look *look, json_t *stats, bool due) {
-    if (!stats || (look->before && !due)) return;
-    json_decref(look->before);
-    look->before = json_incref(stats);
-    look->number = count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval;
+static void remember(struct tuning *tuning, struct earlier *earlier, json_t *stats, bool due) {
+    if (!stats || (earlier->before && !due)) return;
+    json_decref(earlier->before);
+    earlier->before = json_incref(stats);
+    earlier->number = count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval;
 }
 
 static void note(struct tuning *tuning, const char *subject, const char *text) {

@@ -284,50 +284,49 @@ void calls_send(struct calls *calls, enum wp_topic topic) {
 
 /* ---- floors and rule 7 ---- */
 
-struct question { /* a call about one partition that carries no events */
+struct slot_query { /* a call about one partition that carries no events */
     struct partition *p;
     struct wp_delivery_known known; /* when it was asked */
 };
 
 static void on_floor(void *ctx, const redisReply *reply, const char *error) {
-    struct question *question = ctx;
-    struct partition *p = question->p;
+    struct slot_query *query = ctx;
+    struct partition *p = query->p;
     (void)error;
     const redisReply *answer =
         reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 ? reply->element[0] : NULL;
     bool taken = answer && answer->type == REDIS_REPLY_ARRAY && answer->elements >= 3 &&
                  answer->element[0]->integer == 1;
     if (p->delivery && taken)
-        wp_delivery_floor_acked(p->delivery, question->known.generation, answer->element[2]->integer);
+        wp_delivery_floor_acked(p->delivery, query->known.generation, answer->element[2]->integer);
     else if (p->delivery)
-        wp_delivery_floor_lost(p->delivery, question->known.generation, wp_clock_us());
+        wp_delivery_floor_lost(p->delivery, query->known.generation, wp_clock_us());
     partition_release(p);
-    free(question);
+    free(query);
 }
 
 static void on_verified(void *ctx, const redisReply *reply, const char *error) {
-    struct question *question = ctx;
-    struct partition *p = question->p;
+    struct slot_query *query = ctx;
+    struct partition *p = query->p;
     (void)error;
     if (p->delivery && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         bool same = reply->element[2]->integer == p->accepted;
         int64_t applied = same ? reply->element[0]->integer : -1,
                 floor = same ? reply->element[1]->integer : -1;
-        if (wp_delivery_verify(p->delivery, &question->known, applied, floor, wp_clock_us()))
+        if (wp_delivery_verify(p->delivery, &query->known, applied, floor, wp_clock_us()))
             partition_restarted(p, same ? "Redis knows less than it had acknowledged"
                                         : "it was accepted anew (warmpool accept)");
     }
     partition_release(p);
-    free(question);
+    free(query);
 }
 
 static void ask(struct partition *p, const char *function, const struct wp_str *args, size_t count,
                 wp_link_reply reply) {
-    struct question *question = wp_calloc(1, sizeof *question);
-    *question = (struct question){p, wp_delivery_known(p->delivery)};
+    struct slot_query *query = wp_calloc(1, sizeof *query);
+    *query = (struct slot_query){p, wp_delivery_known(p->delivery)};
     partition_hold(p);
-    if (wp_link_call(link_of(p), function, args, count, reply, question))
-        reply(question, NULL, "not connected");
+    if (wp_link_call(link_of(p), function, args, count, reply, query)) reply(query, NULL, "not connected");
 }
 
 void calls_tell_floor(struct calls *calls, struct partition *p, int64_t prev, int64_t floor) {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct question { /* about a partition that begins; lives until the decision is reported */
+struct start_query { /* about a partition that begins; lives until the decision is reported */
     const struct starter *starter;
     struct partition *p;
     unsigned generation;
@@ -14,35 +14,35 @@ struct question { /* about a partition that begins; lives until the decision is 
     int64_t start;
 };
 
-static void ask_again(const struct question *q) {
+static void ask_again(const struct start_query *q) {
     wp_delivery_ask_again(q->p->delivery, q->generation, wp_clock_us());
 }
 
-static void end(struct question *q) {
+static void end(struct start_query *q) {
     partition_release(q->p);
     free(q);
 }
 
-static bool is_wanted(const struct question *q) {
+static bool is_wanted(const struct start_query *q) {
     return q->p->delivery && wp_delivery_state(q->p->delivery) != WP_DELIVERY_RUNNING &&
            wp_delivery_generation(q->p->delivery) == q->generation;
 }
 
-static void call(struct question *q, const char *function, const struct wp_str *args, size_t count,
+static void call(struct start_query *q, const char *function, const struct wp_str *args, size_t count,
                  wp_link_reply reply) {
     if (!wp_link_call(q->p->context->links[q->p->row->slot], function, args, count, reply, q)) return;
     ask_again(q);
     end(q);
 }
 
-static void begin_at(const struct question *q, int64_t floor) {
+static void begin_at(const struct start_query *q, int64_t floor) {
     struct partition *p = q->p;
     wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
            (long long)q->start, (long long)floor, (long long)q->facts.committed);
     wp_delivery_begin(p->delivery, q->generation, q->start, floor, q->facts.committed);
 }
 
-static void block(const struct question *q, const char *reason) {
+static void block(const struct start_query *q, const char *reason) {
     struct partition *p = q->p;
     if (strcmp(reason, wp_delivery_reason(p->delivery)) != 0)
         wp_log(WP_LOG_ERROR, "partition_blocked", "topic=%s partition=%d reason=%s",
@@ -51,7 +51,7 @@ static void block(const struct question *q, const char *reason) {
 }
 
 static void on_floor_set(void *ctx, const redisReply *reply, const char *error) {
-    struct question *q = ctx;
+    struct start_query *q = ctx;
     (void)error;
     bool done = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
     if (is_wanted(q) && done && reply->element[2]->integer == 1) {
@@ -63,7 +63,7 @@ static void on_floor_set(void *ctx, const redisReply *reply, const char *error) 
     end(q);
 }
 
-static void set_floor(struct question *q, const struct wp_begin *begin) {
+static void set_floor(struct start_query *q, const struct wp_begin *begin) {
     char offset[24];
     q->start = begin->start;
     int len = snprintf(offset, sizeof offset, "%lld", (long long)begin->start);
@@ -75,10 +75,10 @@ static void set_floor(struct question *q, const struct wp_begin *begin) {
     call(q, "begin", args, 4, on_floor_set);
 }
 
-static void carry_out(struct question *q);
+static void carry_out(struct start_query *q);
 
 static void on_recovered(void *ctx, const redisReply *reply, const char *error) {
-    struct question *q = ctx;
+    struct start_query *q = ctx;
     char reason[512];
     (void)error;
     if (is_wanted(q) && reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
@@ -101,7 +101,7 @@ static void on_recovered(void *ctx, const redisReply *reply, const char *error) 
     end(q);
 }
 
-static void block_out_of_log(const struct question *q, int64_t start) {
+static void block_out_of_log(const struct start_query *q, int64_t start) {
     char reason[512];
     const char *topic = wp_topics[q->p->row->topic].name;
     (void)snprintf(
@@ -113,7 +113,7 @@ static void block_out_of_log(const struct question *q, int64_t start) {
     block(q, reason);
 }
 
-static void carry_out(struct question *q) {
+static void carry_out(struct start_query *q) {
     struct wp_begin begin = wp_begin_decide(&q->facts);
     switch (begin.kind) {
     case WP_BEGIN_SET_FLOOR:
@@ -134,7 +134,7 @@ static void carry_out(struct question *q) {
 }
 
 static void on_positions(void *ctx, const redisReply *reply, const char *error) {
-    struct question *q = ctx;
+    struct start_query *q = ctx;
     (void)error;
     if (is_wanted(q) && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         q->facts.floor = reply->element[1]->integer;
@@ -167,15 +167,15 @@ void start_partition(const struct starter *starter, struct partition *p, const c
         wp_delivery_ask_again(p->delivery, generation, wp_clock_us());
         return;
     }
-    struct question *q = wp_calloc(1, sizeof *q);
-    *q = (struct question){.starter = starter,
-                           .p = p,
-                           .generation = generation,
-                           .facts = {.committed = p->base.committed,
-                                     .low = p->base.low,
-                                     .high = p->base.high,
-                                     .floor = -1,
-                                     .recovered = p->row->slot != WP_SLOT_POOL}};
+    struct start_query *q = wp_calloc(1, sizeof *q);
+    *q = (struct start_query){.starter = starter,
+                              .p = p,
+                              .generation = generation,
+                              .facts = {.committed = p->base.committed,
+                                        .low = p->base.low,
+                                        .high = p->base.high,
+                                        .floor = -1,
+                                        .recovered = p->row->slot != WP_SLOT_POOL}};
     const struct wp_str name = wp_str(p->name);
     partition_hold(p);
     call(q, "positions", &name, 1, on_positions);

@@ -6,16 +6,16 @@
 #include "core/log.h"
 #include "host/docker/exec.h"
 
-static struct container *find_ready(struct wp_runtime *runtime, struct wp_str id) {
-    struct container *container = wp_docker_find(runtime, id);
+static struct docker_container *find_ready(struct wp_runtime *runtime, struct wp_str id) {
+    struct docker_container *container = wp_docker_find(runtime, id);
     return container && container->phase == RUNNING ? container : NULL; /* else its end is reported */
 }
 
-static void notify_later(struct container *container, enum wp_container_state state) {
+static void notify_later(struct docker_container *container, enum wp_container_state state) {
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), state, "", "");
 }
 
-static void end(struct container *container, const char *what, const char *why) {
+static void end(struct docker_container *container, const char *what, const char *why) {
     char detail[192];
     snprintf(detail, sizeof detail, "%s%s", what, why);
     wp_docker_end(container, WP_CONTAINER_DIED, detail);
@@ -23,7 +23,7 @@ static void end(struct container *container, const char *what, const char *why) 
 
 /* The engine refused to pause or resume, perhaps because the container was so already: inspect shows its
  * state. */
-static void after_look(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_look(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     json_t *inspected =
         answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const json_t *state = json_object_get(inspected, "State");
@@ -36,7 +36,7 @@ static void after_look(struct container *container, const struct wp_docker_clien
         notify_later(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
 }
 
-static void after_change(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_change(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 204) {
         wp_docker_set_paused(container, !container->resuming);
         notify_later(container, container->paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING);
@@ -48,7 +48,7 @@ static void after_change(struct container *container, const struct wp_docker_cli
 }
 
 static void change(struct wp_runtime *runtime, struct wp_str id, bool resume) {
-    struct container *container = find_ready(runtime, id);
+    struct docker_container *container = find_ready(runtime, id);
     if (!container) return;
     container->resuming = resume;
     wp_docker_ask(container, "POST",
@@ -64,7 +64,7 @@ void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id) {
     change(runtime, id, true);
 }
 
-static void after_command(struct container *container, int code, const char *why) {
+static void after_command(struct docker_container *container, int code, const char *why) {
     char detail[64];
     snprintf(detail, sizeof detail, "its reset command ended with status %d", code);
     if (code == 0)
@@ -76,7 +76,7 @@ static void after_command(struct container *container, int code, const char *why
 }
 
 void wp_docker_run(struct wp_runtime *runtime, struct wp_str id, const char *command) {
-    struct container *container = find_ready(runtime, id);
+    struct docker_container *container = find_ready(runtime, id);
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
     if (container) wp_docker_exec(container, argv, after_command);
 }

@@ -11,7 +11,7 @@
 
 #define ANSWER_MAX (64 << 20) /* bytes of one answer, or of one line of a stream */
 
-struct call {
+struct docker_call {
     struct wp_docker_client *engine;
     char *method, *path, *body;   /* owned; body may be NULL */
     bool elsewhere, connect_only; /* elsewhere: path is a whole URL that is not the engine's */
@@ -24,7 +24,7 @@ struct call {
     struct curl_slist *headers;
     struct wp_buf answer;
     char why[CURL_ERROR_SIZE];
-    struct call *prev, *next;
+    struct docker_call *prev, *next;
 };
 
 struct watched { /* a socket of libcurl's */
@@ -42,17 +42,17 @@ struct wp_docker_client {
     CURLM *multi;
     uv_timer_t timer;  /* libcurl's */
     uv_timer_t failer; /* ends the calls in `failed` on the loop's next turn */
-    struct call *active, *waiting, *failed;
+    struct docker_call *active, *waiting, *failed;
     bool asking_version, closed;
     bool inside; /* inside libcurl, which takes no other call meanwhile: new calls wait */
     int handles;
 };
 
-static void start_call(struct call *call);
+static void start_call(struct docker_call *call);
 
 /* --- calls ---------------------------------------------------------------------------------------------- */
 
-static void free_call(struct call *call) {
+static void free_call(struct docker_call *call) {
     if (call->curl) {
         curl_multi_remove_handle(call->engine->multi, call->curl);
         curl_easy_cleanup(call->curl);
@@ -66,7 +66,7 @@ static void free_call(struct call *call) {
 }
 
 /* The engine's own message about a refusal; owned by the caller. */
-static char *describe_refusal(const struct call *call, long status) {
+static char *describe_refusal(const struct docker_call *call, long status) {
     json_t *json = call->answer.len > 0 ? json_loadb(call->answer.data, call->answer.len, 0, NULL) : NULL;
     const char *message = json_string_value(json_object_get(json, "message"));
     char *text = message ? wp_strdup(message)
@@ -76,7 +76,7 @@ static char *describe_refusal(const struct call *call, long status) {
     return text;
 }
 
-static void finish(struct call *call, long status) {
+static void finish(struct docker_call *call, long status) {
     char *error = call->elsewhere ? wp_format("%s: %s", call->path, status ? "" : call->why)
                   : status == 0   ? wp_format("the Docker engine at %s does not answer: %s",
                                               call->engine->config->docker.url, call->why)
@@ -91,27 +91,27 @@ static void finish(struct call *call, long status) {
 
 static void on_failed(uv_timer_t *timer) {
     struct wp_docker_client *engine = timer->data;
-    struct call *turn = engine->failed;
+    struct docker_call *turn = engine->failed;
     engine->failed = NULL;
     while (turn) {
-        struct call *call = turn;
+        struct docker_call *call = turn;
         DL_DELETE(turn, call);
         finish(call, 0);
     }
 }
 
-static void fail_later(struct call *call, const char *why) {
+static void fail_later(struct docker_call *call, const char *why) {
     snprintf(call->why, sizeof call->why, "%s", why);
     DL_APPEND(call->engine->failed, call);
     uv_timer_start(&call->engine->failer, on_failed, 0, 0);
 }
 
-static bool is_stream(const struct call *call) {
+static bool is_stream(const struct docker_call *call) {
     return call->line != NULL;
 }
 
 /* Calls `line` for each whole line; the rest stays. */
-static void notify_lines(struct call *call) {
+static void notify_lines(struct docker_call *call) {
     struct wp_buf *buf = &call->answer;
     size_t from = 0;
     for (const char *end; (end = memchr(buf->data + from, '\n', buf->len - from));) {
@@ -124,7 +124,7 @@ static void notify_lines(struct call *call) {
 }
 
 static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
-    struct call *call = ctx;
+    struct docker_call *call = ctx;
     long status = 0;
     if (call->elsewhere) return 0; /* its status is enough: libcurl ends with an error */
     if (call->answer.len + size * count > ANSWER_MAX) return 0;
@@ -136,7 +136,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
 
 /* libcurl calls this for each header line; the last one is empty. */
 static size_t on_header(char *data, size_t size, size_t count, void *ctx) {
-    struct call *call = ctx;
+    struct docker_call *call = ctx;
     long status = 0;
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (call->opened && status == 200 && size * count == 2 && data[0] == '\r') call->opened(call->ctx);
@@ -152,14 +152,14 @@ static void set_transport(struct wp_docker_client *engine, CURL *curl) {
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 }
 
-static char *url_of(const struct call *call) {
+static char *url_of(const struct docker_call *call) {
     bool versioned = strcmp(call->path, "/_ping") != 0;
     if (call->elsewhere) return wp_strdup(call->path);
     return wp_format("%s%s%s%s", call->engine->base, versioned ? "/v" : "",
                      versioned ? call->engine->version : "", call->path);
 }
 
-static void start_call(struct call *call) {
+static void start_call(struct docker_call *call) {
     struct wp_docker_client *engine = call->engine;
     char *url = url_of(call);
     CURL *curl = call->curl = curl_easy_init();
@@ -198,7 +198,7 @@ static void ask_version(struct wp_docker_client *engine);
 static void start_waiting(struct wp_docker_client *engine) {
     if (engine->waiting && !engine->version[0]) ask_version(engine);
     while (engine->waiting && engine->version[0]) {
-        struct call *call = engine->waiting;
+        struct docker_call *call = engine->waiting;
         DL_DELETE(engine->waiting, call);
         start_call(call);
     }
@@ -206,7 +206,7 @@ static void start_waiting(struct wp_docker_client *engine) {
 
 static void fail_waiting(struct wp_docker_client *engine, const char *why) {
     while (engine->waiting) {
-        struct call *call = engine->waiting;
+        struct docker_call *call = engine->waiting;
         DL_DELETE(engine->waiting, call);
         fail_later(call, why);
     }
@@ -217,7 +217,7 @@ static bool is_at_least_1_41(const char *version) {
     return sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 1 || (major == 1 && minor >= 41));
 }
 
-static void on_version(struct call *call, long status) {
+static void on_version(struct docker_call *call, long status) {
     struct wp_docker_client *engine = call->engine;
     struct curl_header *header = NULL;
     engine->asking_version = false;
@@ -236,9 +236,9 @@ static void on_version(struct call *call, long status) {
     free_call(call);
 }
 
-static struct call *new_call(struct wp_docker_client *engine, const char *method, const char *path,
-                             const char *body) {
-    struct call *call = wp_calloc(1, sizeof *call);
+static struct docker_call *new_call(struct wp_docker_client *engine, const char *method, const char *path,
+                                    const char *body) {
+    struct docker_call *call = wp_calloc(1, sizeof *call);
     call->engine = engine;
     call->method = wp_strdup(method);
     call->path = wp_strdup(path);
@@ -253,14 +253,14 @@ static void ask_version(struct wp_docker_client *engine) {
     start_call(new_call(engine, "GET", "/_ping", NULL));
 }
 
-static void begin(struct call *call) {
+static void begin(struct docker_call *call) {
     DL_APPEND(call->engine->waiting, call);
     if (!call->engine->inside) start_waiting(call->engine);
 }
 
 void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
                            const char *body, wp_docker_client_done done, void *ctx) {
-    struct call *call = new_call(engine, method, path, body);
+    struct docker_call *call = new_call(engine, method, path, body);
     call->done = done;
     call->ctx = ctx;
     begin(call);
@@ -268,7 +268,7 @@ void wp_docker_client_call(struct wp_docker_client *engine, const char *method, 
 
 void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),
                             wp_docker_client_line line, wp_docker_client_done done, void *ctx) {
-    struct call *call = new_call(engine, "GET", path, NULL);
+    struct docker_call *call = new_call(engine, "GET", path, NULL);
     call->opened = opened;
     call->line = line;
     call->done = done;
@@ -278,7 +278,7 @@ void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, v
 
 void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
                             int64_t most_ms, wp_docker_client_done done, void *ctx) {
-    struct call *call = new_call(engine, "GET", url, NULL);
+    struct docker_call *call = new_call(engine, "GET", url, NULL);
     call->elsewhere = true;
     call->connect_only = connect_only;
     call->most_ms = most_ms;
@@ -290,7 +290,7 @@ void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bo
 /* --- libcurl on the loop ----------------------------------------------------------------------------------
  */
 
-static void end_call(struct call *call, CURLcode code) {
+static void end_call(struct docker_call *call, CURLcode code) {
     struct wp_docker_client *engine = call->engine;
     long status = 0;
     DL_DELETE(engine->active, call);
@@ -310,7 +310,7 @@ static void end_finished(struct wp_docker_client *engine) {
     CURLMsg *message;
     int left;
     while (!engine->closed && (message = curl_multi_info_read(engine->multi, &left))) {
-        struct call *call;
+        struct docker_call *call;
         if (message->msg != CURLMSG_DONE) continue;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
@@ -427,7 +427,7 @@ enum wp_err wp_docker_client_open(struct wp_docker_client **ret_engine, uv_loop_
 }
 
 static bool is_busy(const struct wp_docker_client *engine) {
-    for (const struct call *call = engine->active; call; call = call->next)
+    for (const struct docker_call *call = engine->active; call; call = call->next)
         if (!is_stream(call)) return true;
     return engine->waiting || engine->failed;
 }
@@ -450,8 +450,8 @@ static void on_handle_closed(uv_handle_t *handle) {
     unhandle(handle->data);
 }
 
-static void end_all(struct call *calls) {
-    struct call *call, *next;
+static void end_all(struct docker_call *calls) {
+    struct docker_call *call, *next;
     DL_FOREACH_SAFE(calls, call, next) {
         snprintf(call->why, sizeof call->why, "the worker stops");
         if (call->done)

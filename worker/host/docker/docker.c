@@ -17,7 +17,7 @@
 /* ---- the verbs ---- */
 
 static void docker_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
-    struct container *container = wp_docker_find(runtime, spec->id);
+    struct docker_container *container = wp_docker_find(runtime, spec->id);
     if (container) { /* READY follows by itself when it is not ready yet */
         if (container->phase == RUNNING)
             wp_deferred_add(&runtime->deferred, spec->id, WP_CONTAINER_READY, container->address, "");
@@ -27,7 +27,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
 }
 
 static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
-    struct container *container = wp_docker_find(runtime, id);
+    struct docker_container *container = wp_docker_find(runtime, id);
     if (container && container->phase == QUEUED) {
         wp_deferred_add(&runtime->deferred, id, WP_CONTAINER_GONE, "", "");
         wp_docker_set_phase(container, REMOVING);
@@ -44,7 +44,7 @@ static double ms_between(int64_t from_us, int64_t till_us) {
 }
 
 static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
-    const struct container *c = wp_docker_find(runtime, id);
+    const struct docker_container *c = wp_docker_find(runtime, id);
     if (!c || c->phase != RUNNING) return false;
     *ret = (struct wp_container_facts){.image = wp_definition_image(runtime->config, c->philosophy)};
     if (!c->start.begun_us || !c->start.ready_us) return true;
@@ -90,7 +90,7 @@ static void docker_close(struct wp_runtime *runtime) {
     wp_docker_client_drain(runtime->engine, CLOSE_MS);
     runtime->closed = true;
     wp_docker_client_close(runtime->engine);
-    struct container *container, *next;
+    struct docker_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_forget(container);
     wp_docker_start_close(runtime);
     wp_docker_images_close(runtime);

@@ -2,7 +2,7 @@
 #include "host/docker/exec.h"
 #include <string.h>
 
-static void after_exit(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_exit(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     json_t *exec = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const json_t *code = json_object_get(exec, "ExitCode");
     bool ended = json_is_integer(code) && json_is_false(json_object_get(exec, "Running"));
@@ -11,14 +11,14 @@ static void after_exit(struct container *container, const struct wp_docker_clien
     container->exec_over(container, status, ended ? "" : answer->error);
 }
 
-static void after_run(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_run(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status != 200)
         container->exec_over(container, -1, answer->error);
     else
         wp_docker_ask(container, "GET", wp_format("/exec/%s/json", container->exec), NULL, after_exit);
 }
 
-static void after_made(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_made(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     json_t *json = answer->status == 201 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     snprintf(container->exec, sizeof container->exec, "%s", wp_docker_text(json, "Id"));
     json_decref(json);
@@ -29,8 +29,8 @@ static void after_made(struct container *container, const struct wp_docker_clien
                       after_run);
 }
 
-void wp_docker_exec(struct container *container, const char *const argv[],
-                    void (*over)(struct container *container, int code, const char *why)) {
+void wp_docker_exec(struct docker_container *container, const char *const argv[],
+                    void (*over)(struct docker_container *container, int code, const char *why)) {
     json_t *body = json_pack("{s:b, s:b, s:[]}", "AttachStdout", true, "AttachStderr", true, "Cmd");
     for (size_t i = 0; argv[i]; i++)
         json_array_append_new(json_object_get(body, "Cmd"), json_string(argv[i]));

@@ -5,7 +5,7 @@
 
 /* Calls `over` when the program has ended. code: its exit status; -1 when it could not be run or did not end
  * within docker.timeout_ms, with the reason in `why`. */
-void wp_docker_exec(struct container *container, const char *const argv[],
-                    void (*over)(struct container *container, int code, const char *why));
+void wp_docker_exec(struct docker_container *container, const char *const argv[],
+                    void (*over)(struct docker_container *container, int code, const char *why));
 
 #endif

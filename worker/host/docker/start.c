@@ -15,13 +15,13 @@
 
 /* ---- until it is ready ---- */
 
-static void look(struct container *container);
+static void look(struct docker_container *container);
 
 static void on_look_again(uv_timer_t *timer) {
     look(timer->data);
 }
 
-static void look_again(struct container *container, const char *why) {
+static void look_again(struct docker_container *container, const char *why) {
     const struct wp_config *config = container->runtime->config;
     int64_t waited_ms = (wp_clock_us() - container->start.probing_since_us) / 1000;
     if (waited_ms < config->docker.ready_timeout_ms) {
@@ -34,7 +34,7 @@ static void look_again(struct container *container, const char *why) {
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
-static void become_ready(struct container *container) {
+static void become_ready(struct docker_container *container) {
     if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,
@@ -42,27 +42,27 @@ static void become_ready(struct container *container) {
     wp_docker_start_queued(container->runtime);
 }
 
-static void fail(struct container *container, const struct wp_docker_client_answer *answer,
+static void fail(struct docker_container *container, const struct wp_docker_client_answer *answer,
                  const char *what) {
     char detail[192];
     snprintf(detail, sizeof detail, "%s: %s", what, answer->error);
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
-static void after_test(struct container *container, int code, const char *why) {
+static void after_test(struct docker_container *container, int code, const char *why) {
     if (code == 0)
         become_ready(container);
     else
         look_again(container, code > 0 ? "the file that docker.ready names is not there" : why);
 }
 
-static void test_file(struct container *container, const char *path) {
+static void test_file(struct docker_container *container, const char *path) {
     const char *const argv[] = {"test", "-e", path, NULL};
     wp_docker_exec(container, argv, after_test);
 }
 
 /* Notes how an agent reaches the container: by its address on its network, else by its name. */
-static void keep_address(struct container *container, const json_t *inspected) {
+static void keep_address(struct docker_container *container, const json_t *inspected) {
     const json_t *networks = json_object_get(json_object_get(inspected, "NetworkSettings"), "Networks"),
                  *network;
     const char *name;
@@ -74,7 +74,7 @@ static void keep_address(struct container *container, const json_t *inspected) {
     }
 }
 
-static void after_reach(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_reach(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     char why[96];
     if (answer->status >= 200 && answer->status < 400) {
         become_ready(container);
@@ -87,7 +87,7 @@ static void after_reach(struct container *container, const struct wp_docker_clie
     }
 }
 
-static void test_port(struct container *container, enum wp_ready ready, const char *path) {
+static void test_port(struct docker_container *container, enum wp_ready ready, const char *path) {
     if (strncmp(container->address, "container:", 10) == 0) {
         look_again(container, "it has no address on its network");
         return;
@@ -98,7 +98,7 @@ static void test_port(struct container *container, enum wp_ready ready, const ch
     free(url);
 }
 
-static void after_look(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_look(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status != 200) {
         fail(container, answer, "it could not be inspected");
         return;
@@ -129,11 +129,11 @@ static void after_look(struct container *container, const struct wp_docker_clien
     json_decref(inspected);
 }
 
-static void look(struct container *container) {
+static void look(struct docker_container *container) {
     wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
 }
 
-void wp_docker_probe(struct container *container) {
+void wp_docker_probe(struct docker_container *container) {
     container->start.probing_since_us = wp_clock_us();
     wp_docker_set_phase(container, PROBING);
     look(container);
@@ -141,7 +141,7 @@ void wp_docker_probe(struct container *container) {
 
 /* ---- making ---- */
 
-static void after_start(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_start(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     container->start.started_us = wp_clock_us();
     if (answer->status == 204 || answer->status == 304)
         wp_docker_probe(container);
@@ -149,19 +149,19 @@ static void after_start(struct container *container, const struct wp_docker_clie
         fail(container, answer, "it could not be started");
 }
 
-static void start(struct container *container) {
+static void start(struct docker_container *container) {
     container->start.made_us = wp_clock_us();
     wp_docker_ask(container, "POST", wp_format("/containers/%s/start", container->id), NULL, after_start);
 }
 
-static void create(struct container *container);
+static void create(struct docker_container *container);
 
 static void on_make_again(uv_timer_t *timer) {
     create(timer->data);
 }
 
 /* The name was taken: by an earlier create of ours whose answer was lost, or by somebody else's container. */
-static void after_conflict(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_conflict(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 404 &&
         container->start.conflicts++ < CONFLICTS) { /* it is being made or removed just now */
         uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
@@ -177,7 +177,7 @@ static void after_conflict(struct container *container, const struct wp_docker_c
     }
 }
 
-static void after_create(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_create(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 201) {
         wp_docker_own(container);
         start(container);
@@ -196,7 +196,7 @@ static void after_create(struct container *container, const struct wp_docker_cli
     }
 }
 
-static void create(struct container *container) {
+static void create(struct docker_container *container) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy),
                                      container->start.limits};
@@ -209,7 +209,7 @@ static void create(struct container *container) {
     json_decref(body);
 }
 
-static void after_volume(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_volume(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     struct wp_runtime *runtime = container->runtime;
     json_t *volume = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const char *place = wp_docker_text(volume, "Mountpoint");
@@ -222,7 +222,7 @@ static void after_volume(struct container *container, const struct wp_docker_cli
         fail(container, answer, "the volume that docker.claims_volume names could not be found");
 }
 
-static void make(struct container *container) {
+static void make(struct docker_container *container) {
     const struct wp_runtime *runtime = container->runtime;
     wp_docker_set_phase(container, MAKING);
     if (runtime->claims_source)
@@ -237,7 +237,7 @@ void wp_docker_start_queued(struct wp_runtime *runtime) {
 }
 
 void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
-    struct container *container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
+    struct docker_container *container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
     container->start.limits = spec->limits;
     container->start.asked_us = wp_clock_us();
     wp_docker_start_queued(runtime);

@@ -7,7 +7,7 @@ void wp_docker_start_open(struct wp_runtime *runtime);
 void wp_docker_start_close(struct wp_runtime *runtime);
 /* Queues a container that is not in the table, to be made once there is room. */
 void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec);
-void wp_docker_start_queued(struct wp_runtime *runtime); /* starts as many as may be made at once */
-void wp_docker_probe(struct container *container);       /* probes a running one until it is ready */
+void wp_docker_start_queued(struct wp_runtime *runtime);  /* starts as many as may be made at once */
+void wp_docker_probe(struct docker_container *container); /* probes a running one until it is ready */
 
 #endif

@@ -12,13 +12,13 @@
 struct step { /* the context of a call */
     struct wp_runtime *runtime;
     char *id; /* owned */
-    void (*next)(struct container *container, const struct wp_docker_client_answer *answer);
+    void (*next)(struct docker_container *container, const struct wp_docker_client_answer *answer);
 };
 
-static void remove_from_engine(struct container *container);
+static void remove_from_engine(struct docker_container *container);
 
-struct container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id) {
-    struct container *container;
+struct docker_container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id) {
+    struct docker_container *container;
     HASH_FIND(hh, runtime->containers, id.ptr, id.len, container);
     return container;
 }
@@ -30,7 +30,7 @@ const char *wp_docker_text(const json_t *json, const char *key) {
 
 /* ---- phases ---- */
 
-void wp_docker_set_phase(struct container *container, enum phase phase) {
+void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase) {
     struct wp_runtime *runtime = container->runtime;
     bool was = container->phase == MAKING || container->phase == PROBING;
     bool is = phase == MAKING || phase == PROBING;
@@ -44,20 +44,20 @@ void wp_docker_set_phase(struct container *container, enum phase phase) {
 }
 
 static void on_timer_closed(uv_handle_t *handle) {
-    struct container *container = handle->data;
+    struct docker_container *container = handle->data;
     free(container->id);
     free(container->philosophy);
     free(container);
 }
 
-void wp_docker_forget(struct container *container) {
+void wp_docker_forget(struct docker_container *container) {
     HASH_DEL(container->runtime->containers, container);
     uv_close((uv_handle_t *)&container->timer, on_timer_closed);
 }
 
-struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
-                                enum phase phase) {
-    struct container *container = wp_calloc(1, sizeof *container);
+struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
+                                       enum docker_phase phase) {
+    struct docker_container *container = wp_calloc(1, sizeof *container);
     container->runtime = runtime;
     container->id = wp_strndup(id);
     container->philosophy = wp_strndup(philosophy);
@@ -70,11 +70,11 @@ struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, st
     return container;
 }
 
-void wp_docker_own(struct container *container) {
+void wp_docker_own(struct docker_container *container) {
     container->ours = true;
 }
 
-void wp_docker_set_paused(struct container *container, bool paused) {
+void wp_docker_set_paused(struct docker_container *container, bool paused) {
     container->paused = paused;
 }
 
@@ -82,7 +82,8 @@ void wp_docker_set_paused(struct container *container, bool paused) {
 static void on_step(void *ctx, const struct wp_docker_client_answer *answer) {
     struct step step = *(struct step *)ctx;
     free(ctx);
-    struct container *container = step.runtime->closed ? NULL : wp_docker_find(step.runtime, wp_str(step.id));
+    struct docker_container *container =
+        step.runtime->closed ? NULL : wp_docker_find(step.runtime, wp_str(step.id));
     free(step.id);
     if (!container) return;
     container->step = false;
@@ -94,8 +95,8 @@ static void on_step(void *ctx, const struct wp_docker_client_answer *answer) {
     step.next(container, answer);
 }
 
-static struct step *begin_step(struct container *container,
-                               void (*next)(struct container *container,
+static struct step *begin_step(struct docker_container *container,
+                               void (*next)(struct docker_container *container,
                                             const struct wp_docker_client_answer *answer)) {
     struct step *step = wp_calloc(1, sizeof *step);
     wp_assert(!container->step);
@@ -104,15 +105,16 @@ static struct step *begin_step(struct container *container,
     return step;
 }
 
-void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
-                   void (*next)(struct container *container, const struct wp_docker_client_answer *answer)) {
+void wp_docker_ask(struct docker_container *container, const char *method, char *path, const char *body,
+                   void (*next)(struct docker_container *container,
+                                const struct wp_docker_client_answer *answer)) {
     wp_docker_client_call(container->runtime->engine, method, path, body, on_step,
                           begin_step(container, next));
     free(path);
 }
 
-void wp_docker_reach(struct container *container, const char *url, bool connect_only,
-                     void (*next)(struct container *container,
+void wp_docker_reach(struct docker_container *container, const char *url, bool connect_only,
+                     void (*next)(struct docker_container *container,
                                   const struct wp_docker_client_answer *answer)) {
     wp_docker_client_reach(container->runtime->engine, url, connect_only, REACH_MS, on_step,
                            begin_step(container, next));
@@ -121,7 +123,7 @@ void wp_docker_reach(struct container *container, const char *url, bool connect_
 /* ---- the end of one ---- */
 
 /* Nothing is left of it: publishes what it was ended as. */
-static void be_over(struct container *container) {
+static void be_over(struct docker_container *container) {
     struct wp_runtime *runtime = container->runtime;
     wp_deferred_add(&runtime->deferred, wp_str(container->id), container->over, "",
                     container->over == WP_CONTAINER_GONE ? "" : container->detail);
@@ -133,7 +135,7 @@ static void on_retry_removal(uv_timer_t *timer) {
     remove_from_engine(timer->data);
 }
 
-static void after_removal(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_removal(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 204 || answer->status == 404) {
         be_over(container);
         return;
@@ -155,7 +157,7 @@ bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_docker_
     return ours;
 }
 
-static void after_owner(struct container *container, const struct wp_docker_client_answer *answer) {
+static void after_owner(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status != 200) {
         after_removal(container, answer);
         return;
@@ -168,7 +170,7 @@ static void after_owner(struct container *container, const struct wp_docker_clie
 }
 
 /* Inspects the container first when it is not known to be ours: somebody else's may have the name. */
-static void remove_from_engine(struct container *container) {
+static void remove_from_engine(struct docker_container *container) {
     if (container->ours)
         wp_docker_ask(container, "DELETE", wp_format("/containers/%s?force=1&v=1", container->id), NULL,
                       after_removal);
@@ -176,7 +178,7 @@ static void remove_from_engine(struct container *container) {
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_owner);
 }
 
-void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail) {
+void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail) {
     container->over = over;
     snprintf(container->detail, sizeof container->detail, "%s", detail);
     wp_docker_set_phase(container, REMOVING);
@@ -187,7 +189,7 @@ void wp_docker_end(struct container *container, enum wp_container_state over, co
     container->runtime->on_room(container->runtime);
 }
 
-void wp_docker_remove(struct container *container) {
+void wp_docker_remove(struct docker_container *container) {
     if (container->phase == REMOVING)
         container->over = WP_CONTAINER_GONE;
     else

@@ -29,7 +29,7 @@ static inline int64_t wp_docker_next_retry(int64_t before_ms) {
     return next_ms > RETRY_MOST_MS ? RETRY_MOST_MS : next_ms;
 }
 
-enum phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
+enum docker_phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
 
 struct docker_start { /* of one that is started; start.c alone changes it */
     struct wp_limits limits;
@@ -38,10 +38,10 @@ struct docker_start { /* of one that is started; start.c alone changes it */
     int conflicts; /* creates that failed because of a name that was gone by then */
 };
 
-struct container {
+struct docker_container {
     struct wp_runtime *runtime;
     char *id, *philosophy; /* owned */
-    enum phase phase;
+    enum docker_phase phase;
     enum wp_container_state over; /* while REMOVING */
     bool ours;                    /* the engine's container of its name was made by us, or has our labels */
     bool step;                    /* a call about it is under way */
@@ -50,14 +50,14 @@ struct container {
     bool paused;
     bool resuming; /* the call under way resumes it (else pauses); bind.c alone changes it */
     char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
-    void (*exec_over)(struct container *container, int code, const char *why);
+    void (*exec_over)(struct docker_container *container, int code, const char *why);
     struct docker_start start;
     int64_t retry_ms;
     uint64_t changed; /* runtime->changes when its phase changed last */
     bool seen;        /* in the list that is being read; watch.c alone changes it */
     uv_timer_t timer; /* the next probe, or the next try */
     int handles;
-    struct container *prev, *next; /* in the queue */
+    struct docker_container *prev, *next; /* in the queue */
     UT_hash_handle hh;
 };
 
@@ -84,37 +84,39 @@ struct wp_runtime {
                              was asked for */
     int making, creates;  /* under way, and at most */
     void (*on_room)(struct wp_runtime *runtime); /* one more container may be made; set by start.c */
-    struct container *containers;                /* by id */
-    struct container *queue;
+    struct docker_container *containers;         /* by id */
+    struct docker_container *queue;
     uint64_t changes;
     bool closing, closed; /* no more creates; no more calls at all */
     int handles;
 };
 
-struct container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
+struct docker_container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
 const char *wp_docker_text(const json_t *json, const char *key); /* empty when there is none */
-struct container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
-                                enum phase phase);
+struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
+                                       enum docker_phase phase);
 /* The only function that changes a phase: counts those being made, takes it out of the queue, stops its
  * timer. */
-void wp_docker_set_phase(struct container *container, enum phase phase);
+void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase);
 /* The engine's container of its name is known to be ours. */
-void wp_docker_own(struct container *container);
-void wp_docker_set_paused(struct container *container, bool paused);
+void wp_docker_own(struct docker_container *container);
+void wp_docker_set_paused(struct docker_container *container, bool paused);
 /* True when the inspected container has the labels of this host. */
 bool wp_docker_is_ours(const struct wp_runtime *runtime, const struct wp_docker_client_answer *inspected);
 /* Calls the engine about the container, one call at a time; frees path. `next` is not called when the
  * container was asked to go meanwhile. */
-void wp_docker_ask(struct container *container, const char *method, char *path, const char *body,
-                   void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
+void wp_docker_ask(struct docker_container *container, const char *method, char *path, const char *body,
+                   void (*next)(struct docker_container *container,
+                                const struct wp_docker_client_answer *answer));
 /* The same for the container's own port, by wp_docker_client_reach. */
-void wp_docker_reach(struct container *container, const char *url, bool connect_only,
-                     void (*next)(struct container *container, const struct wp_docker_client_answer *answer));
+void wp_docker_reach(struct docker_container *container, const char *url, bool connect_only,
+                     void (*next)(struct docker_container *container,
+                                  const struct wp_docker_client_answer *answer));
 /* Begins to remove it; when it is gone, `over` and `detail` are published. */
-void wp_docker_end(struct container *container, enum wp_container_state over, const char *detail);
+void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail);
 /* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE. */
-void wp_docker_remove(struct container *container);
+void wp_docker_remove(struct docker_container *container);
 /* The only function that takes a container out of the table. It must not be QUEUED. */
-void wp_docker_forget(struct container *container);
+void wp_docker_forget(struct docker_container *container);
 
 #endif

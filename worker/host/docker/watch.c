@@ -21,7 +21,7 @@ struct listing { /* a request for the engine's list */
 
 /* ---- deaths ---- */
 
-static void die(struct container *container, const char *detail) {
+static void die(struct docker_container *container, const char *detail) {
     if (container->phase == RUNNING)
         wp_docker_end(container, WP_CONTAINER_DIED, detail);
     else if (container->phase == PROBING)
@@ -32,7 +32,7 @@ static void on_event(void *ctx, struct wp_str line) {
     struct wp_runtime *runtime = ctx;
     json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
     const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
-    struct container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
+    struct docker_container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
     char detail[192];
     if (container && strcmp(wp_docker_text(event, "Action"), "die") == 0) {
         snprintf(detail, sizeof detail, "it exited with status %s%s", wp_docker_text(attributes, "exitCode"),
@@ -100,9 +100,9 @@ static void read_events(struct wp_runtime *runtime) {
 /* ---- the engine's list ---- */
 
 /* A container that is not in the table is left from an earlier worker: it is probed again, ready or not. */
-static struct container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
-                               const char *state) {
-    struct container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
+static struct docker_container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
+                                      const char *state) {
+    struct docker_container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
     wp_docker_own(container); /* the list holds only containers with our labels */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
         wp_docker_probe(container);
@@ -151,7 +151,7 @@ static bool is_abandoned(struct wp_runtime *runtime, const char *name) {
 static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at) {
     const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
     const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
-    struct container *container = wp_docker_find(runtime, wp_str(id));
+    struct docker_container *container = wp_docker_find(runtime, wp_str(id));
     if (!*id || strcmp(state, "removing") == 0) return; /* as good as gone */
     if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
     if (!container)
@@ -167,7 +167,7 @@ static void notify_listed(const struct listing *listing) {
                                                      [PROBING] = WP_CONTAINER_STARTING,
                                                      [RUNNING] = WP_CONTAINER_READY,
                                                      [REMOVING] = WP_CONTAINER_GONE};
-    struct container *container, *next;
+    struct docker_container *container, *next;
     HASH_ITER(hh, listing->runtime->containers, container, next) {
         bool paused = container->phase == RUNNING && container->paused;
         listing->listed(listing->ctx, wp_str(container->id),
@@ -178,7 +178,7 @@ static void notify_listed(const struct listing *listing) {
 
 static void compare(struct listing *listing, const json_t *rows) {
     struct wp_runtime *runtime = listing->runtime;
-    struct container *container, *next;
+    struct docker_container *container, *next;
     size_t i;
     const json_t *row;
     HASH_ITER(hh, runtime->containers, container, next) container->seen = false;

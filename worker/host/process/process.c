@@ -31,20 +31,20 @@
 #define MIN_DATA_MB 4.0 /* a shell with less cannot start, and could not say why */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum phase { QUEUED, STARTING, RUNNING, FAILING, ENDING };
+enum process_phase { QUEUED, STARTING, RUNNING, FAILING, ENDING };
 
-struct container {
+struct process_container {
     struct wp_runtime *runtime;
     char *id, *philosophy; /* owned */
     struct wp_limits limits;
-    enum phase phase;
+    enum process_phase phase;
     int64_t asked_us, begun_us, runs_us, ready_us; /* steps of its start; 0: not yet */
     struct wp_child child; /* shim 0 while QUEUED; status_fd -1 once the pipe has no more to report */
     char detail[160];
     uv_poll_t status;
-    uv_timer_t timer;              /* the deadline of its start, later that of its end */
-    int handles;                   /* not yet closed by the loop */
-    struct container *prev, *next; /* in the queue */
+    uv_timer_t timer;                      /* the deadline of its start, later that of its end */
+    int handles;                           /* not yet closed by the loop */
+    struct process_container *prev, *next; /* in the queue */
     UT_hash_handle hh;
 };
 
@@ -54,8 +54,8 @@ struct wp_runtime {
     bool wait_for_line;
     int starting, creates; /* under way, and how many may be */
     struct wp_fork_server fork_server;
-    struct container *containers; /* by id */
-    struct container *queue;
+    struct process_container *containers; /* by id */
+    struct process_container *queue;
     struct wp_deferred deferred;
     uv_signal_t child_ended;
     int handles;
@@ -76,14 +76,14 @@ static void notify_later(struct wp_runtime *runtime, struct wp_str id, enum wp_c
  * ---------------------------------------------------------------------------------------------- */
 
 static void handle_closed(uv_handle_t *handle) {
-    struct container *container = handle->data;
+    struct process_container *container = handle->data;
     if (--container->handles > 0) return;
     free(container->id);
     free(container->philosophy);
     free(container);
 }
 
-static void stop_listening(struct container *container) {
+static void stop_listening(struct process_container *container) {
     if (container->child.status_fd < 0) return;
     uv_close((uv_handle_t *)&container->status, handle_closed);
     close(container->child.status_fd);
@@ -92,7 +92,7 @@ static void stop_listening(struct container *container) {
 
 /* The only place that takes a container out of the table; it is freed when the loop has closed its handles.
  */
-static void forget(struct container *container) {
+static void forget(struct process_container *container) {
     struct wp_runtime *runtime = container->runtime;
     if (container->phase == QUEUED) DL_DELETE(runtime->queue, container);
     HASH_DEL(runtime->containers, container);
@@ -100,13 +100,13 @@ static void forget(struct container *container) {
     uv_close((uv_handle_t *)&container->timer, handle_closed);
 }
 
-static void set_phase(struct container *container, enum phase phase) {
+static void set_phase(struct process_container *container, enum process_phase phase) {
     if (container->phase == STARTING) container->runtime->starting--;
     container->phase = phase;
     if (container->phase == STARTING) container->runtime->starting++;
 }
 
-static void describe_end(struct container *container, int status) {
+static void describe_end(struct process_container *container, int status) {
     const char *when = container->phase == STARTING ? " before it was ready" : "";
     if (container->detail[0]) return; /* a reason is known already: why it was killed, or could not be run */
     if (WIFSIGNALED(status))
@@ -118,16 +118,16 @@ static void describe_end(struct container *container, int status) {
 }
 
 /* Its shim has ended, and so has everything below it: waitpid returns at once. */
-static int collect_status(struct container *container) {
+static int collect_status(struct process_container *container) {
     int status = 0;
     waitpid(container->child.shim, &status, 0);
     return status;
 }
 
-static void look_at_status(struct container *container);
+static void look_at_status(struct process_container *container);
 static void start_queued(struct wp_runtime *runtime);
 
-static void reap(struct container *container) {
+static void reap(struct process_container *container) {
     struct wp_runtime *runtime = container->runtime;
     if (container->child.status_fd >= 0) look_at_status(container); /* the pipe may hold the reason */
     describe_end(container, collect_status(container));
@@ -153,7 +153,7 @@ static void replace_fork_server(struct wp_runtime *runtime) {
 static void on_child_ended(uv_signal_t *signal, int number) {
     (void)number;
     struct wp_runtime *runtime = signal->data;
-    struct container *container, *next;
+    struct process_container *container, *next;
     if (wp_fork_server_ended(&runtime->fork_server)) replace_fork_server(runtime);
     HASH_ITER(hh, runtime->containers, container, next) {
         if (container->child.shim > 0 && wp_child_ended(container->child.shim)) reap(container);
@@ -162,7 +162,7 @@ static void on_child_ended(uv_signal_t *signal, int number) {
 }
 
 static void on_grace_over(uv_timer_t *timer) {
-    struct container *container = timer->data;
+    struct process_container *container = timer->data;
     kill(container->child.shim, WP_SHIM_KILL);
 }
 
@@ -170,14 +170,14 @@ static void on_grace_over(uv_timer_t *timer) {
  * -------------------------------------------------------------------------------------------- */
 
 static void on_not_ready(uv_timer_t *timer) {
-    struct container *container = timer->data;
+    struct process_container *container = timer->data;
     snprintf(container->detail, sizeof container->detail, "not ready within process.ready_timeout_ms = %lld",
              (long long)container->runtime->config->process.ready_timeout_ms);
     set_phase(container, FAILING);
     kill(container->child.shim, WP_SHIM_KILL);
 }
 
-static void become_ready(struct container *container) {
+static void become_ready(struct process_container *container) {
     if (container->phase != STARTING || wp_child_ended(container->child.shim))
         return; /* SIGCHLD reports its end */
     uv_timer_stop(&container->timer);
@@ -191,7 +191,7 @@ static void on_ran(uv_timer_t *timer) {
     become_ready(timer->data);
 }
 
-static void give_up(struct container *container, const char *what, const char *why) {
+static void give_up(struct process_container *container, const char *what, const char *why) {
     if (container->phase != STARTING) return;
     snprintf(container->detail, sizeof container->detail, "%s%s", what, why);
     set_phase(container, FAILING);
@@ -202,7 +202,7 @@ static void on_closed(uv_timer_t *timer) {
     give_up(timer->data, "it closed WARMPOOL_READY_FD without writing a line to it", "");
 }
 
-static void look_at_status(struct container *container) {
+static void look_at_status(struct process_container *container) {
     int why = 0;
     switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
@@ -232,7 +232,7 @@ static void on_status(uv_poll_t *poll, int status, int events) {
 }
 
 /* The child does not inherit the worker's environment, which may hold passwords. */
-static void add_variables(struct wp_buf *text, const struct container *container) {
+static void add_variables(struct wp_buf *text, const struct process_container *container) {
     static const char *const inherited[] = {"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"};
     const char *path = getenv("PATH");
     wp_buf_printf(text, "PATH=%s%c", path ? path : DEFAULT_PATH, '\0');
@@ -255,7 +255,7 @@ static uint64_t data_bytes(double memory_mb) {
     return (uint64_t)((memory_mb < MIN_DATA_MB ? MIN_DATA_MB : memory_mb) * 1024 * 1024);
 }
 
-static enum wp_err start_child(struct container *container, struct wp_error *error) {
+static enum wp_err start_child(struct process_container *container, struct wp_error *error) {
     struct wp_runtime *runtime = container->runtime;
     if (runtime->fork_server.pid <= 0 &&
         wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, error) != WP_OK)
@@ -271,7 +271,7 @@ static enum wp_err start_child(struct container *container, struct wp_error *err
 }
 
 /* Starts a QUEUED container. One that cannot be started is reported as FAILED and forgotten. */
-static void start(struct container *container) {
+static void start(struct process_container *container) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_error error = {0};
     container->begun_us = wp_clock_us();
@@ -297,14 +297,14 @@ static void start_queued(struct wp_runtime *runtime) {
 /* --- the verbs
  * ------------------------------------------------------------------------------------------------------ */
 
-static struct container *find(struct wp_runtime *runtime, struct wp_str id) {
-    struct container *container;
+static struct process_container *find(struct wp_runtime *runtime, struct wp_str id) {
+    struct process_container *container;
     HASH_FIND(hh, runtime->containers, id.ptr, id.len, container);
     return container;
 }
 
 static void process_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
-    struct container *container = find(runtime, spec->id);
+    struct process_container *container = find(runtime, spec->id);
     if (container) { /* adopted; READY follows by itself when it is not ready yet */
         if (container->phase == RUNNING)
             notify_later(runtime, spec->id, WP_CONTAINER_READY, container->child.program, "");
@@ -327,7 +327,7 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
 }
 
 static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
-    struct container *container = find(runtime, id);
+    struct process_container *container = find(runtime, id);
     if (container && container->phase == ENDING) return; /* GONE follows */
     if (!container || container->phase == QUEUED) {
         notify_later(runtime, id, WP_CONTAINER_GONE, 0, "");
@@ -342,7 +342,7 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
 
 /* create_ms stays 0: a process is created and started in one step. */
 static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
-    const struct container *container = find(runtime, id);
+    const struct process_container *container = find(runtime, id);
     if (!container || container->phase != RUNNING) return false;
     *ret = (struct wp_container_facts){.image = "",
                                        .queue_ms = (double)(container->begun_us - container->asked_us) / 1e3,
@@ -359,7 +359,7 @@ static void process_list(struct wp_runtime *runtime, wp_runtime_listed listed,
                                                      [RUNNING] = WP_CONTAINER_READY,
                                                      [FAILING] = WP_CONTAINER_FAILED,
                                                      [ENDING] = WP_CONTAINER_GONE};
-    struct container *container, *next;
+    struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
         char address[32] = "";
         if (container->phase == RUNNING)
@@ -423,14 +423,14 @@ static bool wait_for_end(pid_t pid, int64_t deadline_us) {
 }
 
 static void signal_all(struct wp_runtime *runtime, int number) {
-    for (struct container *c = runtime->containers; c; c = c->hh.next) {
+    for (struct process_container *c = runtime->containers; c; c = c->hh.next) {
         if (c->child.shim > 0) kill(c->child.shim, number);
     }
 }
 
 /* Reaps those that end before the deadline. */
 static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
-    struct container *container, *next;
+    struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
         if (container->child.shim > 0 && !wait_for_end(container->child.shim, deadline_us)) continue;
         if (container->child.shim > 0) collect_status(container);
@@ -445,7 +445,7 @@ static void process_close(struct wp_runtime *runtime) {
     reap_until(runtime, now + (int64_t)GRACE_MS * 1000);
     signal_all(runtime, WP_SHIM_KILL);
     reap_until(runtime, now + (int64_t)CLOSE_MS * 1000);
-    struct container *container, *next;
+    struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)
     forget(container); /* killed, but stuck in a system call */
     wp_fork_server_stop(&runtime->fork_server);

@@ -21,7 +21,8 @@ pid_t wp_shim_start(pid_t worker, const struct wp_child_spec *spec, int status_f
     long program = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (program == 0) wp_child_become(spec, status_fd);
     if (program < 0) *ret_errno = errno;
-    if (program > 0) setpgid((pid_t)program, (pid_t)program); /* the program does so, too: whoever is first */
+    if (program > 0)
+        setpgid((pid_t)program, (pid_t)program); /* the program does the same: either may run first */
     return (pid_t)program;
 }
 

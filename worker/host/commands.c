@@ -10,7 +10,6 @@
 
 static const char *const properties[][2] = {
     {"auto.offset.reset", "latest"}, /* commands that were deleted are not needed: see commands.h */
-    {"fetch.wait.max.ms", "500"},
     {"queued.min.messages", "100"},
     {"queued.max.messages.kbytes", "256"},
     {"fetch.message.max.bytes", "65536"},

@@ -95,7 +95,6 @@ end
 -- The whole prediction again, packed, from what a lease's row has kept.
 function predictor.of_given(name, given) return cmsgpack.pack({name, unpack(given)}) end
 
-local SAMPLE = '>ddd'
 
 local SAMPLE, SAMPLE_BYTES = '>ddd', 24
 

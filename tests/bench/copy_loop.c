@@ -83,8 +83,8 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const *pairs) {
 static rd_kafka_t *new_consumer(const char *brokers, const char *group) {
     return client(RD_KAFKA_CONSUMER,
                   (const char *const[]){"bootstrap.servers", brokers, "group.id", group, "enable.auto.commit",
-                                        "false", "auto.offset.reset", "earliest", "socket.nagle.disable",
-                                        "true", "queued.min.messages", "100000",
+                                        "false", "auto.offset.reset", "earliest", "fetch.wait.max.ms", "250",
+                                        "socket.nagle.disable", "true", "queued.min.messages", "100000",
                                         "partition.assignment.strategy", "range", NULL});
 }
 

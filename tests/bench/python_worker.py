@@ -35,7 +35,7 @@ class Loop:
     def __init__(self, brokers, group, topics):
         self.stopped = False
         self.consumer = Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False,
-                                  "auto.offset.reset": "earliest", "socket.nagle.disable": True,
+                                  "auto.offset.reset": "earliest", "fetch.wait.max.ms": 250, "socket.nagle.disable": True,
                                   "partition.assignment.strategy": "range"})
         self.producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 0,
                                   "socket.nagle.disable": True, "queue.buffering.max.messages": 1000000,

@@ -32,6 +32,9 @@ static const struct preset consumer_presets[] = {
     {"partition.assignment.strategy", "roundrobin,range", 0},
     {"session.timeout.ms", "10000", 0},
     {"heartbeat.interval.ms", "500", 0}, /* a member learns of a rebalance this late */
+    /* An idle broker answers that many empty fetches, and partitions that are taken over wait for the one
+     * that is under way. */
+    {"fetch.wait.max.ms", "250", 0},
     {"fetch.error.backoff.ms", "50", 0},
     /* What is fetched and not yet taken of one partition: bounds memory, and what a restart reads again. */
     {"queued.min.messages", "2000", 0},

@@ -10,10 +10,8 @@
 
 static const char *const properties[][2] = {
     {"auto.offset.reset", "latest"}, /* commands that were deleted are not needed: see commands.h */
-    {"queued.min.messages", "100"},
-    {"queued.max.messages.kbytes", "256"},
-    {"fetch.message.max.bytes", "65536"},
-    {NULL, NULL},
+    {"queued.min.messages", "100"},       {"queued.max.messages.kbytes", "256"},
+    {"fetch.message.max.bytes", "65536"}, {NULL, NULL},
 };
 
 static void ask_for(struct host_commands *commands, const rd_kafka_message_t *message) {

@@ -439,11 +439,17 @@ Test(host_drive, a_clean_stop_says_so_and_leaves_no_process) {
     free_world(world);
 }
 
-Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
+/* Its host is up, and keeps its containers when it stops. */
+static struct world *keeping_world(void) {
     struct world *world = new_world();
     set(world, "host.on_exit", "keep");
     start_host(world);
     WAIT(world, times(world, "host_up") > 0);
+    return world;
+}
+
+Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
+    struct world *world = keeping_world();
     stop_host(world);
     json_t *stats = NULL;
     const char *state = "";
@@ -464,10 +470,7 @@ Test(host_drive, with_on_exit_keep_a_stop_drains_and_says_that_it_is_away) {
 }
 
 Test(host_drive, host_down_is_said_when_redis_knows_that_the_host_drains) {
-    struct world *world = new_world();
-    set(world, "host.on_exit", "keep");
-    start_host(world);
-    WAIT(world, times(world, "host_up") > 0);
+    struct world *world = keeping_world();
     test_redis_pause(&world->redis);
     uint64_t said = world->stats.records[WP_TOPIC_EVENT];
     stop_host(world);
@@ -480,10 +483,7 @@ Test(host_drive, host_down_is_said_when_redis_knows_that_the_host_drains) {
 }
 
 Test(host_drive, a_stop_that_redis_does_not_answer_can_be_ended) {
-    struct world *world = new_world();
-    set(world, "host.on_exit", "keep");
-    start_host(world);
-    WAIT(world, times(world, "host_up") > 0);
+    struct world *world = keeping_world();
     test_redis_pause(&world->redis);
     stop_host(world);
     wp_host_leave(world->host);

@@ -313,13 +313,18 @@ Test(pool_hosts, more_than_a_step_of_what_is_not_ready_goes_on_by_an_event) {
     pool_check(&slot.redis);
 }
 
-Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
-    pool_settings(&slot, "{'hot': 0}");
+/* r1 comes when h1, which has the only idle container, is away, and h2 has room for one. */
+static void acquire_while_the_only_idle_one_is_away(void) {
     pool_beat_with(&slot, "h1", UP);
     pool_warm(&slot, "react", 1);
     pool_beat_with(&slot, "h1", AWAY);
     pool_host(&slot, "h2", 1, 0);
     pool_acquire(&slot, .id = "r1");
+}
+
+Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
+    pool_settings(&slot, "{'hot': 0}");
+    acquire_while_the_only_idle_one_is_away();
     cr_assert_eq(pool_commands(&slot, "bind"), 0);
     cr_assert_eq(pool_commands(&slot, "create"), 1);
     pool_beat_with(&slot, "h1", UP);
@@ -332,11 +337,7 @@ Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
 
 Test(pool_hosts, paused_ones_of_one_that_is_away_give_way_at_once) {
     pool_settings(&slot, "{'hot': 0, 'max_containers': 1}");
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 1);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host(&slot, "h2", 1, 0);
-    pool_acquire(&slot, .id = "r1");
+    acquire_while_the_only_idle_one_is_away();
     cr_assert_eq(pool_commands(&slot, "destroy"), 1, "when it is back");
     cr_assert_eq(pool_commands(&slot, "create"), 1, "nobody destroys the other one now");
     cr_assert_str_eq(record_str(&slot.answer, 1, "host"), "h2");

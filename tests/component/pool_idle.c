@@ -15,11 +15,15 @@ static void acquire_of(char *container, size_t size, const char *id) {
     snprintf(container, size, "%s", pool_answer_str(&slot, id, "container_id"));
 }
 
+static void two_leased(char first[100], char second[100]) { /* to r1 and r2 */
+    pool_warm(&slot, "react", 2);
+    acquire_of(first, 100, "r1");
+    acquire_of(second, 100, "r2");
+}
+
 Test(pool_idle, the_longest_idle_is_taken_first) {
     char first[100], second[100], again[100];
-    pool_warm(&slot, "react", 2);
-    acquire_of(first, sizeof first, "r1");
-    acquire_of(second, sizeof second, "r2");
+    two_leased(first, second);
     pool_release(&slot, "r2");
     pool_release(&slot, "r1");
     acquire_of(again, sizeof again, "r3");
@@ -28,9 +32,7 @@ Test(pool_idle, the_longest_idle_is_taken_first) {
 
 Test(pool_idle, one_that_died_while_it_was_idle_is_not_taken) {
     char first[100], second[100], third[100];
-    pool_warm(&slot, "react", 2);
-    acquire_of(first, sizeof first, "r1");
-    acquire_of(second, sizeof second, "r2");
+    two_leased(first, second);
     pool_release(&slot, "r1");
     pool_release(&slot, "r2");
     pool_event(&slot, first, "died", "");

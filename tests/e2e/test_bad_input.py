@@ -289,13 +289,16 @@ class LargeAnswers(unittest.TestCase):
             self.assertEqual(client.read("dead-letter"), [])
 
 
+def make_topic(system, name, config):
+    admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
+    admin.create_topics([NewTopic(name, 1, 1, config=config)])[name].result(30)
+
+
 class ProducersTime(unittest.TestCase):
     def test_check_names_input_topics_whose_records_have_their_producers_time(self):
         with System(options={"topics.partitions": 1}, start=False) as system:
             name = system.prefix + "container-acquire"
-            topic = NewTopic(name, 1, 1, config={"message.timestamp.type": "CreateTime"})
-            admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
-            admin.create_topics([topic])[name].result(30)
+            make_topic(system, name, {"message.timestamp.type": "CreateTime"})
             checked = system.cli("check", "-o", "http.listen=")
             self.assertRegex(checked.stdout, f"topic time.*{name} have.*CreateTime.*LogAppendTime")
             self.assertEqual(checked.returncode, 0, "a worker works with it")
@@ -305,9 +308,7 @@ class SmallTopic(unittest.TestCase):
     def test_a_topic_that_takes_less_than_the_producer_holds_nothing_up(self):
         with System(options={"topics.partitions": 1}, start=False) as system:
             name = system.prefix + "cache-result"
-            topic = NewTopic(name, 1, 1, config={"max.message.bytes": "20000"})
-            admin = AdminClient({"bootstrap.servers": system.kafka.bootstrap})
-            admin.create_topics([topic])[name].result(30)
+            make_topic(system, name, {"max.message.bytes": "20000"})
             system.start()
             self.assertIn(f"event=messages_limited topic={name}", system.workers[0].log())
             checked = system.cli("check", "-o", "http.listen=")

@@ -17,7 +17,7 @@ struct wp_batch { /* one partition's share of a call */
 
 enum wp_refusal {
     WP_REFUSAL_LOST,    /* no answer: whether it ran is unknown */
-    WP_REFUSAL_NOT_NOW, /* the infrastructure refuses it for now (LOADING, OOM, ...): send it again later */
+    WP_REFUSAL_NOT_NOW, /* the server's state refuses it (LOADING, OOM, ...): it is sent again */
     WP_REFUSAL_GAP,     /* its predecessor is missing; `applied`: the last offset that the slot has applied */
     WP_REFUSAL_UNKNOWN, /* the slot has no floor of the partition, or another generation of it */
     WP_REFUSAL_FAILED,  /* the function raised an error on this batch (rule 8) */

@@ -80,7 +80,7 @@ struct wp_effect {
     const char *text; /* of DEAD_LETTER: why; valid until the next call on this object */
 };
 
-/* False: nothing to do for now. flush: also return floors to tell and commits, which else wait. */
+/* False: there is nothing to do. flush: also return floors to tell and commits, which else wait. */
 bool wp_delivery_next(struct wp_delivery *d, int64_t now_us, bool flush, struct wp_effect *ret_effect);
 
 /* ---- where to begin (rule 6; begin.h decides) ---- */

@@ -1,7 +1,8 @@
 -- The slot's side of the delivery rules (docs/reliability.md): which events of a partition were applied, and the results of those that are not
 -- done. Shared by both slots' libraries; uses frame.lua and bulk.lua. Each partition has a hash `<slot>:d:<partition>` with the fields
 --   applied    last offset applied             floor   all events below it are done
---   generation counts `warmpool accept`: a call with another generation belongs to another log and is refused
+--   generation begins at `born` of frame.lua and counts up with each `warmpool accept`: a call with another generation belongs to another log,
+--              or was sent before Redis lost its data, and is refused
 --   chunks     "<last offset>:<bytes>,..." of the stored results, ascending
 --   <offset>   the results of one call, as MessagePack, kept until floor passes <offset>
 --   used       the number of the hour (hour_number) of its last use; the zset `<slot>:positions` has the partitions by that number
@@ -60,7 +61,7 @@ end
 local function read(slot, name)
     local key = slot .. ':d:' .. name
     local h = redis.call('HMGET', key, 'applied', 'floor', 'generation', 'chunks', 'used')
-    local p = {name = name, key = key, applied = tonumber(h[1] or -1), floor = tonumber(h[2] or -1), generation = tonumber(h[3] or 0),
+    local p = {name = name, key = key, applied = tonumber(h[1] or -1), floor = tonumber(h[2] or -1), generation = tonumber(h[3] or frame.born),
         used = h[5], chunks = {}, bytes = 0, write = {}}
     for last, bytes in (h[4] or ''):gmatch('(%d+):(%d+)') do
         p.chunks[#p.chunks + 1] = {last = tonumber(last), bytes = tonumber(bytes)}
@@ -280,7 +281,8 @@ function delivery.floors(keys, args)
     return replies
 end
 
--- positions: args = partition names; reply = {applied, floor, generation, ...}: -1, -1, 0 for an unknown partition.
+-- positions: args = partition names; reply = {applied, floor, generation, ...}: -1, -1 and the generation that begin has to name for an unknown
+-- partition.
 function delivery.positions(keys, args)
     local reply = {}
     for _, name in ipairs(args) do
@@ -292,19 +294,19 @@ function delivery.positions(keys, args)
 end
 
 -- begin: args = partition, offset, 'new' or 'accept', generation. new: sets the floor where there is none. accept: forgets the partition (its
--- topic was made anew) and sets the floor, but only if its generation is still the given one, so a late accept changes nothing.
+-- topic was made anew) and sets the floor. Both only if the generation is still the given one, so a late one changes nothing.
 -- Reply: {floor in force, generation, 1 when it was set, else 0}.
 function delivery.begin(keys, args)
-    local p, generation = read(keys[1], args[1]), tonumber(args[4])
+    local p = read(keys[1], args[1])
+    if p.generation ~= tonumber(args[4]) then return {p.floor, p.generation, 0} end
     if args[3] == 'accept' then
-        if p.generation ~= generation then return {p.floor, p.generation, 0} end
         redis.call('UNLINK', p.key)
         p.floor, p.generation, p.used = -1, p.generation + 1, false
-        put(p, 'generation', text(p.generation))
     end
     if p.floor >= 0 then return {p.floor, p.generation, 0} end
     p.floor = tonumber(args[2])
     put(p, 'floor', text(p.floor))
+    put(p, 'generation', text(p.generation))
     save(p)
     return {p.floor, p.generation, 1}
 end

@@ -5,6 +5,7 @@
 --   n        the last number drawn      format the number of the row format             hours  "<hour> <hours in which positions were used>"
 --   settings those in force, as MessagePack; with their hash, read_at (when they were read, ms) and worker (by whom)
 --   maxmemory Redis' own limit, bytes (0: none)
+--   born     TIME in us when this hash was made: another number than before Redis lost its data (delivery.lua)
 --
 -- Logical time grows with TIME, but never by less than 0, and never by more than a second beyond what the caller's monotonic clock saw since
 -- its last acknowledged call. So setting Redis' clock forward or back does not make anything expire, or keep it from expiring.
@@ -17,7 +18,7 @@ do -- local names of this file: all files of a library are one chunk, which may 
 local FORMAT = '2'
 local SECOND = 1000000
 local BEAT_MOST = 2 * SECOND -- growth of the time of heartbeats in one call: hosts are not taken for silent after an outage of Redis
-local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory'}
+local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'born'}
 
 local cached_hash, cached_map -- the settings decoded last, by their hash (which is the same in any slot)
 
@@ -54,7 +55,7 @@ local function is_stale(wall, last, elapsed, seen)
     return not seen or seen < last or wall - seen > SECOND
 end
 
--- Reads the slot. Sets the fields of frame: slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory, and number
+-- Reads the slot. Sets the fields of frame: slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory, born, and number
 -- (the last number drawn, as text; state.lua sets drawn when it draws more). Returns nil, or the error reply for the call.
 local function read(slot, text)
     local meta = redis.call('HMGET', slot .. ':meta', unpack(FIELDS))
@@ -69,7 +70,7 @@ local function read(slot, text)
     frame.now = meta[1] and tonumber(meta[1]) + grown or wall
     frame.beat = meta[3] and tonumber(meta[3]) + math.min(grown, BEAT_MOST) or wall
     frame.number, frame.drawn, frame.hours, frame.settings = meta[4] or '0', nil, meta[7] or '0 0', nil
-    frame.maxmemory = tonumber(meta[8] or 0)
+    frame.maxmemory, frame.born = tonumber(meta[8] or 0), tonumber(meta[9] or 0)
     if meta[5] ~= FORMAT and (meta[5] or meta[1]) then
         return redis.error_reply('WRONGFORMAT the state below ' .. slot .. ' has row format ' .. (meta[5] or '1') ..
             ', this library has ' .. FORMAT .. ': use a redis.prefix of its own, or stop all workers and delete the keys that begin with ' ..
@@ -152,6 +153,7 @@ local function set_settings(keys, args)
     elseif read_at > tonumber(kept[2]) then
         redis.call('HSET', key, 'read_at', whole(read_at), 'worker', args[2])
     end
+    if frame.born == 0 then redis.call('HSET', key, 'born', whole(frame.wall)) end
     frame.keep_maxmemory()
     keep()
     return {is, hash, math.floor(frame.wall / 1000), tonumber(FORMAT)}

@@ -106,11 +106,11 @@ Test(cache_delivery, what_is_finished_is_not_answered_again) {
 
 Test(cache_delivery, partitions_begin_once_and_say_where_they_are) {
     redisReply *reply =
-        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "40", "new", "", NULL);
+        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "40", "new", "0", NULL);
     cr_assert_eq(reply->element[0]->integer, 40);
     cr_assert_eq(reply->element[2]->integer, 1);
     freeReplyObject(reply);
-    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "50", "new", "", NULL);
+    reply = calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "50", "new", "0", NULL);
     cr_assert_eq(reply->element[0]->integer, 40);
     cr_assert_eq(reply->element[2]->integer, 0);
     freeReplyObject(reply);
@@ -127,7 +127,7 @@ Test(cache_delivery, partitions_begin_once_and_say_where_they_are) {
 
 Test(cache_delivery, a_skipped_event_is_dead_lettered_and_the_next_goes_on) {
     freeReplyObject(
-        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", CACHE_PARTITION, "0", "new", "", NULL));
+        calls_function(&slot.redis, WP_SLOT_CACHE, "begin", CACHE_PARTITION, "0", "new", "0", NULL));
     struct wp_str args[] = {wp_str(CACHE_PARTITION), wp_str("0"), wp_str("-1"), wp_str("0"), wp_str("0")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "skip", args, 5);
     cr_assert_eq(reply->element[0]->elements, 4);

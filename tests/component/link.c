@@ -73,6 +73,8 @@ static void begin(void) {
 
 static void open_link(void) {
     struct wp_error error;
+    if (w.redis.connection) /* the generation that call_begin_of() names */
+        freeReplyObject(redisCommand(w.redis.connection, "HSET wp:{pool}:meta born 1"));
     cr_assert_eq(wp_link_new(&w.link, &w.loop, &w.config, WP_SLOT_POOL, &w.stats, on_state, NULL, &error),
                  WP_OK, "%s", error.text);
     const char *map = "\x80"; /* empty */
@@ -90,7 +92,7 @@ static void end(void) {
 TestSuite(link, .init = begin, .fini = end, .timeout = TEST_LIMIT_S);
 
 static enum wp_err call_begin_of(const char *partition) {
-    const struct wp_str args[] = {wp_str(partition), WP_STR("7"), WP_STR("new"), WP_STR("")};
+    const struct wp_str args[] = {wp_str(partition), WP_STR("7"), WP_STR("new"), WP_STR("1")};
     return wp_link_call(w.link, "begin", args, 4, on_reply, NULL);
 }
 static enum wp_err call_begin(void) {

@@ -85,7 +85,7 @@ Test(pool_delivery, results_below_the_floor_go) {
 
 Test(pool_delivery, a_partition_begins_at_its_floor_and_may_begin_anew) {
     const char *partition = pool_partition(POOL_ACQUIRE);
-    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "40", "new", "", NULL);
+    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "begin", partition, "40", "new", "0", NULL);
     cr_assert_eq(reply->element[0]->integer, 40);
     cr_assert_eq(reply->element[2]->integer, 1);
     freeReplyObject(reply);
@@ -163,7 +163,7 @@ Test(pool_delivery, a_call_has_the_batches_of_several_partitions_and_a_gap_refus
 /* Events of which the last is no event. */
 static void expect_failure(enum pool_topic topic, struct test_events *events) {
     freeReplyObject(
-        calls_function(&slot.redis, WP_SLOT_POOL, "begin", pool_partition(topic), "0", "new", "", NULL));
+        calls_function(&slot.redis, WP_SLOT_POOL, "begin", pool_partition(topic), "0", "new", "0", NULL));
     char *before = digest_without_time(), *settings = json_dumps(slot.settings, 0);
     free(calls_topic_fails(&slot.redis, pool_function(topic), pool_partition(topic), slot.last[topic], 0,
                            settings, events));

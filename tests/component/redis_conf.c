@@ -83,7 +83,7 @@ Test(redis_conf, the_worker_runs_its_functions_and_nothing_else) {
     calls_reply_done(&slot.answer);
     calls_sweep(&redis, WP_SLOT_CACHE, slot.settings);
     freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "positions", CACHE_PARTITION, NULL));
-    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "7", "new", "", NULL));
+    freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "7", "new", "0", NULL));
     freeReplyObject(calls_function(&redis, WP_SLOT_CACHE, "begin", "c/cache/1", "9", "accept", "0", NULL));
     json_decref(calls_public(&redis, "wp_cache_stats", NULL));
     json_decref(calls_public(&redis, "wp_cache_entry", "tool", "a", NULL));

@@ -65,7 +65,7 @@ static void expect_floors(const char *generation, const char *prev, const char *
 /* ---- generations ---- */
 
 Test(slot_delivery, an_accept_that_comes_late_changes_nothing) {
-    expect_numbers(begin("40", "new", ""), 3, 40, 0, 1);
+    expect_numbers(begin("40", "new", "0"), 3, 40, 0, 1);
     expect_numbers(begin("0", "accept", "0"), 3, 0, 1, 1);
     expect_numbers(begin("7", "accept", "0"), 3, 0, 1, 0);
     expect_numbers(begin("7", "accept", "1"), 3, 7, 2, 1);
@@ -89,6 +89,33 @@ Test(slot_delivery, a_partition_that_redis_has_forgotten_takes_no_call) {
     expect_floors("0", "1", "2", 0, -1, -1);
     expect_numbers(calls_function(&slot.redis, WP_SLOT_CACHE, "positions", CACHE_PARTITION, NULL), 3, -1, -1,
                    0);
+}
+
+/* The settings come first to a Redis that was flushed, as with the first worker that connects. */
+static void flush_and_send_settings(void) {
+    test_redis_flush(&slot.redis);
+    const struct wp_str args[] = {WP_STR("w"), WP_STR("1000"), WP_STR("h"), WP_STR("\x80")};
+    redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_CACHE, "settings", args, 4);
+    cr_assert_eq(reply->type, REDIS_REPLY_ARRAY);
+    freeReplyObject(reply);
+}
+
+Test(slot_delivery, a_begin_of_before_redis_lost_its_data_sets_no_floor) {
+    expect_numbers(begin("40", "new", "0"), 3, 40, 0, 1);
+    flush_and_send_settings();
+    redisReply *late = begin("0", "new", "0");
+    cr_expect_eq(late->element[0]->integer, -1, "floor %lld", late->element[0]->integer);
+    cr_expect_eq(late->element[2]->integer, 0);
+    freeReplyObject(late);
+    redisReply *seen = calls_function(&slot.redis, WP_SLOT_CACHE, "positions", CACHE_PARTITION, NULL);
+    cr_assert_eq(seen->element[1]->integer, -1, "a commit without a floor still shows the loss");
+    char generation[24];
+    snprintf(generation, sizeof generation, "%lld", seen->element[2]->integer);
+    freeReplyObject(seen);
+    redisReply *now = begin("40", "new", generation);
+    cr_expect_eq(now->element[0]->integer, 40);
+    cr_expect_eq(now->element[2]->integer, 1);
+    freeReplyObject(now);
 }
 
 /* ---- floors ---- */
@@ -178,7 +205,7 @@ Test(slot_delivery, the_number_of_stored_results_is_bounded) {
 
 Test(slot_delivery, offsets_of_more_than_fourteen_digits_are_exact) {
     const int64_t large = INT64_C(9007199254740000);
-    redisReply *reply = begin("9007199254740000", "new", "");
+    redisReply *reply = begin("9007199254740000", "new", "0");
     cr_assert_eq(reply->element[0]->integer, large);
     freeReplyObject(reply);
     expect_reply(set_from(large - 1, large, large, large + 2), 1, large + 2, large, 3);
@@ -189,7 +216,7 @@ Test(slot_delivery, offsets_of_more_than_fourteen_digits_are_exact) {
 
 Test(slot_delivery, partitions_that_nobody_used_in_a_week_of_use_are_forgotten) {
     expect_reply(set_from(-1, 0, 0, 0), 1, 0, 0, 1);
-    freeReplyObject(calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "5", "new", "", NULL));
+    freeReplyObject(calls_function(&slot.redis, WP_SLOT_CACHE, "begin", "c/cache/1", "5", "new", "0", NULL));
     cache_advance_time(&slot, 30 * 86400); /* nobody worked: that is not use */
     cr_assert_eq(calls_sweep(&slot.redis, WP_SLOT_CACHE, slot.settings), 1, "the entry alone has expired");
     for (int hour = 0; hour < 168; hour++) {

@@ -45,6 +45,7 @@ class Rules:
     resend_answer: str = 'covering'  # the stored chunks that cover the call's events; 'later': all from its first event on
     floor_call: str = 'chained'  # checked like a call; 'unchecked': no `prev`; 'lowers': sets, even to less
     begin: str = 'where none'    # sets a floor only where there is none; 'always'
+    begin_checked: bool = True   # a begin of another generation (before Redis lost everything) is refused
     accept: str = 'generation'   # replaces only what the worker saw, told by its generation; 'floor': by its floor; 'always'
     full_floor: bool = True      # out of memory: the floor may move
     full_replay: bool = True     # out of memory: what was applied is answered

@@ -10,7 +10,7 @@ from rules import FINISHED, NO_ANSWER, READ, SIZE, SKIPPED, STALE_READ, event_id
 class Slot(NamedTuple):
     applied: int       # last offset applied; -1: none
     floor: int         # below it all is finished; -1: none was set yet
-    generation: int    # how often `accept` has replaced the floor
+    generation: int    # counted up by `accept`; a Redis that has lost everything begins at another number
     chunks: tuple      # stored results: one tuple of (offset, result) a call, in offset order
     effects: tuple     # per event id: the attempt whose effect is in the state; 0: none
     log: int           # of which log all this is (only to judge; Redis does not know it)
@@ -35,8 +35,12 @@ class Reply(NamedTuple):
     unasked: bool = False  # it held a chunk that covers nothing of the call
 
 
-def empty(rules, logs):
-    return Slot(-1, -1, 0, (), (0,) * (len(rules.events) * logs), 0, False)
+LIFE = 100  # more than there can be runs of `accept`
+
+
+def empty(rules, logs, life=0):
+    """life: how often Redis has lost everything."""
+    return Slot(-1, -1, life * LIFE, (), (0,) * (len(rules.events) * logs), 0, False)
 
 
 def position(rules, slot):
@@ -80,6 +84,8 @@ def drained(slot):
 
 
 def begin(rules, slot, request):
+    if rules.begin_checked and request.generation != slot.generation:
+        return slot
     if slot.floor >= 0 and rules.begin == 'where none':
         return slot
     return slot._replace(floor=request.floor, log=slot.log if slot.floor >= 0 else request.log)

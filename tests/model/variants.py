@@ -53,6 +53,10 @@ VARIANTS = [
     Variant('rules/all-lost', 'pass', scope('ww', '000', losses=1, lose_all=True, same=False, verify=True),
             'Redis loses everything: what was committed is not done again'),
 
+    Variant('rules/all-lost-late', 'pass',
+            scope('ww', '010', losses=1, lose_all=True, lost_writes=0, same=False, verify=True),
+            'the same, with a call of before that runs after it'),
+
     Variant('rules/reply-cut', 'pass', scope('wwW', '100', reply_bound=1, calls=1),
             'stored results in a reply are bounded'),
 
@@ -125,15 +129,20 @@ VARIANTS = [
             'a late begin takes the floor back'),
     Variant('begin-always-outside', 'pass', scope('w', '110', begin='always', inner=False),
             'seen from outside: only repeated work'),
-    Variant('begin-always-remade', 'nothing was published', remade('010', 'ww', begin='always', low=(1, 0), inner=False),
+    Variant('begin-always-remade', 'nothing was published', remade('010', 'ww', begin='always', begin_checked=False, low=(1, 0), inner=False),
             'a late begin of the log before takes the floor of the new one forward: an event is lost'),
+    Variant('begin-unchecked', 'was done again',
+            scope('ww', '010', losses=1, lose_all=True, lost_writes=0, same=False, verify=True, begin_checked=False),
+            'a begin that is older than the loss hides the loss: what was committed is done again'),
     Variant('accept-always', 'applied twice', remade('010', 'w', accept='always', generation_checked=False),
             'a late accept undoes its successor'),
     Variant('accept-by-floor', 'applied twice', remade('010', 'w', accept='floor', generation_checked=False),
             'a late accept finds the floor that it saw, in another log'),
     Variant('calls-without-generation', 'another log', remade('001', 'w', generation_checked=False),
             'a call of the log before is answered with, or taken for, an event of the new one'),
-    Variant('call-without-floor', 'two different', scope('w', '010', losses=1, lose_all=True, lost_writes=0,
-                                                         floor_needed=False, verify=True),
-            'a late call is applied on a Redis that has forgotten, before the partition is begun again'),
+    Variant('call-without-floor', 'was done again',
+            scope('ww', '010', losses=1, lose_all=True, lost_writes=0, same=False, verify=True, floor_needed=False,
+                  generation_checked=False),
+            'a late call is applied on a Redis that has forgotten, before the partition is begun again (the generation '
+            'refuses it too)'),
 ]

@@ -233,7 +233,17 @@ class Model:
         if world.left.losses and slot != world.slot:
             before = ((world.slot,) + before)[:self.rules.lost_writes]
         late = tuple(r for r in world.late if not self.is_spent(slot, r)) if self.only_grows else world.late
-        return world._replace(slot=slot, attempts=attempts, before=before, late=late), reply
+        ran = world._replace(slot=slot, attempts=attempts, before=before, late=late)
+        return ran._replace(fault=world.fault or self.done_again(world, ran)), reply
+
+    def done_again(self, world, ran):
+        """What was committed is done again, though no Redis that still knows some of it asks for that."""
+        if not self.rules.lose_all or self.rules.lost_writes:
+            return ''
+        for event in range(world.committed):
+            if ran.attempts[event] > world.attempts[event]:
+                return f'committed {world.committed}, and {self.name(event)} was done again'
+        return ''
 
     def is_spent(self, slot, request):
         """A late request that would change nothing now, nor ever: it need not be followed."""
@@ -260,7 +270,7 @@ class Model:
                 before = world.before[n + 1:] if fewer.losses else ()
                 yield ('Redis loses its last writes', n + 1), False, world._replace(slot=slot, before=before, left=fewer)
             if rules.lose_all:
-                lost = redis.empty(rules, self.logs)
+                lost = redis.empty(rules, self.logs, world.slot.generation // redis.LIFE + 1)
                 yield ('Redis loses everything',), False, world._replace(slot=lost, before=(), left=fewer)
         if left.remade and world.slot.floor >= 0:
             yield (('the topic is made anew',), False, world._replace(

@@ -178,6 +178,8 @@ static void say_settings(redisContext *connection, enum wp_slot slot, const char
     wp_buf_done(&packed);
     cr_assert(reply->type == REDIS_REPLY_ARRAY, "settings: %s", reply->str);
     freeReplyObject(reply);
+    /* generations begin at 0 in tests */
+    freeReplyObject(redisCommand(connection, "HSET %s:meta born 0", calls_root(slot)));
 }
 
 void calls_settings(redisContext *connection, enum wp_slot slot, const char *settings) {

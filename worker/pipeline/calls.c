@@ -94,8 +94,8 @@ static void refuse(const struct part *part, enum wp_refusal why, int64_t applied
         partition_restarted(p, "Redis knows less than it had acknowledged");
 }
 
-/* The slot answers a floor of -1 when it does not know the partition: it has no floor of it, or it was
- * accepted anew under another number. */
+/* The slot answers a floor of -1 when it does not know the partition: it has no floor of it, or another
+ * generation. */
 static void on_gap(const struct part *part, int64_t applied, int64_t floor) {
     part->p->context->stats->redis_gaps++;
     refuse(part, floor < 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_GAP, applied, "");
@@ -315,7 +315,7 @@ static void on_verified(void *ctx, const redisReply *reply, const char *error) {
                 floor = same ? reply->element[1]->integer : -1;
         if (wp_delivery_verify(p->delivery, &query->known, applied, floor, wp_clock_us()))
             partition_restarted(p, same ? "Redis knows less than it had acknowledged"
-                                        : "it was accepted anew (warmpool accept)");
+                                        : "it was accepted anew (warmpool accept), or Redis lost its data");
     }
     partition_release(p);
     free(query);

@@ -12,12 +12,11 @@ struct partition {
     struct partition *next; /* of the pipeline's list */
     const struct topic_row *row;
     struct wp_delivery
-        *delivery; /* NULL: revoked; the partition is freed when the last reference is released */
-    char *name;    /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
-    int64_t
-        accepted; /* counts the runs of `warmpool accept`: the slot refuses calls that carry another count */
-    bool slot_is_full;    /* the latest call was refused for want of memory in Redis */
-    int64_t end;          /* the log's end when it was last reached; -1: not reached yet */
+        *delivery;     /* NULL: revoked; the partition is freed when the last reference is released */
+    char *name;        /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
+    int64_t accepted;  /* the slot's generation of it: the slot refuses calls that carry another one */
+    bool slot_is_full; /* the latest call was refused for want of memory in Redis */
+    int64_t end;       /* the log's end when it was last reached; -1: not reached yet */
     int64_t commit_asked; /* the commit that has no answer yet; -1: none */
     unsigned commit_generation;
     unsigned references; /* of the list, calls under way and records that are not confirmed */

@@ -57,17 +57,18 @@ static void on_floor_set(void *ctx, const redisReply *reply, const char *error) 
     if (is_wanted(q) && done && reply->element[2]->integer == 1) {
         q->p->accepted = reply->element[1]->integer;
         begin_at(q, reply->element[0]->integer);
-    } else if (is_wanted(q)) { /* not answered, or another worker was faster */
+    } else if (is_wanted(q)) { /* not answered, another worker was faster, or Redis has lost its data since */
         ask_again(q);
     }
     end(q);
 }
 
 static void set_floor(struct start_query *q, const struct wp_begin *begin) {
-    char offset[24];
+    char offset[24], seen[24];
     q->start = begin->start;
-    int len = snprintf(offset, sizeof offset, "%lld", (long long)begin->start);
-    const struct wp_str args[] = {wp_str(q->p->name), {offset, (size_t)len}, WP_STR("new"), WP_STR("")};
+    (void)snprintf(offset, sizeof offset, "%lld", (long long)begin->start);
+    (void)snprintf(seen, sizeof seen, "%lld", (long long)q->p->accepted);
+    const struct wp_str args[] = {wp_str(q->p->name), wp_str(offset), WP_STR("new"), wp_str(seen)};
     if (begin->forgotten)
         wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
                wp_topics[q->p->row->topic].name, q->p->base.number, (long long)begin->start,

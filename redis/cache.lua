@@ -5,7 +5,6 @@ local cache = {}
 local EXPIRED_A_CALL = 20
 local VALUES_MAX = 4 * 1024 * 1024 -- bytes of values in the records of a call
 local ENVELOPE = 320                -- bytes of an answer beside its value and the event's fields: names of fields, framing
-local KEY_COPIED = 65536            -- an event with a longer message key is answered with its id as the key
 local JSON_MOST = 6                -- a byte of a value takes 6 bytes as JSON at most (\u0000)
 local TTL_MAX = 3155760000         -- a hundred years, so that times stay exact
 
@@ -86,8 +85,7 @@ end
 local ops = {}
 
 function ops.set(state, event, first)
-    local key = #event[2] > KEY_COPIED and 0 or #event[2]
-    local envelope = key + #event[3] + 2 * (#event[4] + #event[6] + #event[7])
+    local envelope = #event[2] + #event[3] + 2 * (#event[4] + #event[6] + #event[7])
     local hit, ttl, reason = set(state, store.namespace(state, event[6]), event[7], event[8], event[9], event[11] or 0, envelope, first)
     if hit == nil then return nil end
     return answer(event, hit, ttl, reason)

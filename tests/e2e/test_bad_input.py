@@ -223,6 +223,17 @@ class BadInput(unittest.TestCase):
 
     # --- size ---
 
+    def test_answers_have_the_key_of_their_event_unless_it_is_too_long(self):
+        for wire in ("avro", "json"):
+            for size in (64000, 64001):
+                for op in ("set", "get", "invalidate"):
+                    event, key = f"key-{wire}-{size}-{op}", b"k" * size
+                    value = {"value": b"v" if wire == "avro" else "v"} if op == "set" else {}
+                    self.client.send("cache", {"event_id": event, "op": op, "key": "keyed", **value}, wire=wire, key=key)
+                    answer = self.client.wait("cache-result", lambda r: r["event_id"] == event)
+                    self.assertEqual((answer.key, answer["reason"]), (key if size == 64000 else event.encode(), None))
+                    self.assertEqual(answer["hit"], op != "set")
+
     def test_a_value_that_is_too_large_is_refused_and_the_old_one_is_gone(self):
         for size, reason in ((200000, None), (200001, "too_large")):
             self.client.send("cache", {"event_id": f"v-{size}", "op": "set", "key": "large", "value": b"x" * size})

@@ -26,7 +26,7 @@ int64_t wp_cache_json_bytes(struct wp_str value) {
 static void pack_row(struct wp_buf *out, const struct wp_meta *meta, const struct wp_cache_event *e) {
     wp_pack_array(out, 11);
     wp_pack_int(out, meta->offset);
-    wp_pack_str(out, meta->key);
+    wp_pack_str(out, wp_meta_key(meta));
     wp_pack_str(out, meta->traceparent);
     wp_pack_str(out, e->event_id);
     wp_pack_str(out, e->op);
@@ -73,8 +73,8 @@ static uint32_t add_group(struct wp_columns *columns, const struct wp_cache_even
 
 /* The bytes of the event that its answer repeats, without the value. */
 static int64_t envelope(const struct wp_meta *meta, const struct wp_cache_event *e) {
-    size_t key = meta->key.len > WP_KEY_MOST ? 0 : meta->key.len;
-    return (int64_t)(key + meta->traceparent.len + 2 * (e->event_id.len + e->ns.len + e->key.len));
+    return (int64_t)(wp_meta_key(meta).len + meta->traceparent.len +
+                     2 * (e->event_id.len + e->ns.len + e->key.len));
 }
 
 void wp_add_cache(struct wp_columns *columns, const struct wp_meta *meta, const union wp_event *event,

@@ -24,10 +24,11 @@ static void pack_claim(struct wp_buf *out, struct wp_str claim) {
 /* Packs the record's key and trace header. A key that is the request's id, or too long, is packed as false:
  * the answer has the id as its key. */
 static void pack_keys(struct wp_buf *out, const struct wp_meta *meta, struct wp_str request_id) {
-    if (wp_str_eq(meta->key, request_id) || meta->key.len > WP_KEY_MOST)
+    struct wp_str key = wp_meta_key(meta);
+    if (wp_str_eq(key, request_id) || (key.len == 0 && meta->key.len > 0))
         wp_pack_bool(out, false);
     else
-        wp_pack_str(out, meta->key);
+        wp_pack_str(out, key);
     wp_pack_str(out, meta->traceparent);
 }
 

@@ -1,6 +1,10 @@
 /* Packs common parts of an event's arguments. Pure. */
 #include "store/event_args.h"
 
+struct wp_str wp_meta_key(const struct wp_meta *meta) {
+    return meta->key.len > WP_KEY_MOST ? WP_STR("") : meta->key;
+}
+
 void wp_pack_optional_int(struct wp_buf *out, int64_t value) {
     if (value == WP_ABSENT)
         wp_pack_bool(out, false);

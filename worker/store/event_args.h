@@ -11,10 +11,11 @@ struct wp_meta { /* of one consumed record */
     struct wp_str key, traceparent;
 };
 
-/* A longer key of a record is not kept for later records about the same request: they get its id as their
- * key.
- */
+/* Bytes. What answers a record with a longer key has the event's id as its key: an answer might not fit
+ * beside such a key, and what comes later about a request would keep it in Redis. */
 enum { WP_KEY_MOST = 64000 };
+
+struct wp_str wp_meta_key(const struct wp_meta *meta); /* empty when it is longer than WP_KEY_MOST */
 
 void wp_pack_optional_int(struct wp_buf *out, int64_t value);   /* WP_ABSENT: false */
 void wp_pack_optional_double(struct wp_buf *out, double value); /* NAN: false */

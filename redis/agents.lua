@@ -2,8 +2,8 @@
 -- An agent is forgotten when its lease ends; one that holds no container agents_ttl after it was last seen, or when there are more than
 -- agents_max of these.
 --
---   :agents hash agent id -> the request whose lease it holds (empty: none); when there are figures also a line feed (ids have none), cpu,
---           memory, time (NaN: none), seen, placed (us) as doubles of 8 bytes each, and the philosophy
+--   :agents hash agent id -> the request whose lease it holds (empty: none); when there are figures also a line feed (ids have none), placed,
+--           seen (us), cpu, memory, time (NaN: none) as doubles of 8 bytes each, a record id (empty: none), a line feed, and the philosophy
 --   :seen   zset of agents that hold no container by when they were seen. An agent's score (`placed`) is renewed when it is older than a tenth
 --           of agents_ttl, or 10 s; an agent that holds a container may be in it, too, and is passed over
 --
@@ -13,27 +13,27 @@ local agents = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local root, now, settings, known, puts, gone, to_place, precision
-local times_of, stale, times_now -- by an agent's old `placed`: its new seen and placed, packed; whether it is to be placed anew; those of an agent placed now
-local byte, sub, struct_pack, struct_unpack -- the global tables do not exist yet while the library is loaded
+local begin_of, is_old -- by the old `placed` of an agent without a lease: the beginning of its new row; whether it is to be placed anew
+local sub, struct_pack, struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function agents.begin(slot, time, map)
-    root, now, settings, known, puts, gone, to_place, times_of, stale = slot, time, map, {}, {}, {}, {}, {}, {}
-    byte, sub, struct_pack, struct_unpack = string.byte, string.sub, struct.pack, struct.unpack
-    times_now = struct_pack('>dd', now, now)
+    root, now, settings, known, puts, gone, to_place, begin_of, is_old = slot, time, map, {}, {}, {}, {}, {}, {}
+    sub, struct_pack, struct_unpack = string.sub, struct.pack, struct.unpack
     precision = math.min(10, (map.agents_ttl or 0) / 10) * 1000000
 end
 
 local MOST_REMOVED = 1000 -- by one call
 local ALL, FIGURES, FIGURES_BYTES = '>ddddd', '>ddd', 24
-local PLACED = 33 -- bytes from a row's line feed to `placed`
+local TIMES, TIMES_BYTES = '>dd', 16 -- placed and seen
+local LINE_FEED, HEAD, HEAD_BYTES = 10, '>Bd', 9 -- the row of an agent without a lease begins with a line feed and `placed`
 local NONE = 0 / 0
 
 -- Unpacks a row: request (empty: it holds no container), and if there are figures cpu, memory, time, seen, placed, philosophy.
 function agents.parse(row)
     local at = row:find('\n', 1, true)
     if not at then return row end
-    local cpu, memory, time, seen, placed, rest = struct_unpack(ALL, row, at + 1)
-    return row:sub(1, at - 1), cpu, memory, time, seen, placed, row:sub(rest)
+    local placed, seen, cpu, memory, time, rest = struct_unpack(ALL, row, at + 1)
+    return row:sub(1, at - 1), cpu, memory, time, seen, placed, row:sub(row:find('\n', rest, true) + 1)
 end
 
 -- Loads rows into `known`; false where there is none.
@@ -56,42 +56,49 @@ end
 
 function agents.hold(id, request) put(id, request) end
 
--- Completes figures of which some are missing with those of the row.
-local function merge(figures, row, at)
-    local cpu, memory, time = struct_unpack(FIGURES, figures)
+-- Completes a sample of which some figures are missing with those of the row.
+local function merge(sample, row)
+    local cpu, memory, time = struct_unpack(FIGURES, sample)
     local old_cpu, old_memory, old_time = NONE, NONE, NONE
-    if at then old_cpu, old_memory, old_time = struct_unpack(FIGURES, row, at + 1) end
-    return struct_pack(FIGURES, cpu == cpu and cpu or old_cpu, memory == memory and memory or old_memory, time == time and time or old_time)
+    local at = row and row:find('\n', 1, true)
+    if at then old_cpu, old_memory, old_time = struct_unpack(FIGURES, row, at + 1 + TIMES_BYTES) end
+    return struct_pack(FIGURES, cpu == cpu and cpu or old_cpu, memory == memory and memory or old_memory, time == time and time or old_time) ..
+        sub(sample, FIGURES_BYTES + 1)
 end
 
--- The new seen and placed, packed, of an agent that was placed then; and whether it is to be placed anew.
-local function times_after(placed_text)
-    local placed = placed_text and struct_unpack('>d', placed_text) or 0
-    if now - placed < precision then return struct_pack('>dd', now, placed), false end
-    return struct_pack('>dd', now, placed), true
+-- The end of a row with figures.
+function agents.row_end(philosophy) return '\n' .. philosophy end
+
+-- Fills begin_of and is_old for agents that were placed then.
+local function find_begin(placed)
+    is_old[placed] = now - placed >= precision
+    begin_of[placed] = '\n' .. struct_pack(TIMES, is_old[placed] and now or placed, now)
+    return begin_of[placed]
 end
 
--- A usage record of the agent. row: as it was before the call (agents.rows). figures: cpu, memory and time in the form of a row, and a byte
--- more when one of them is missing. n: the number of values in held(); returns the new number.
-function agents.used(id, row, name, figures, n)
-    local before, holds, placed, at = known[id], '', nil, nil
+-- The beginning of the new row of an agent that holds a lease.
+local function begin_with_lease(row)
+    local at = row:find('\n', 1, true)
+    local placed = at and struct_unpack('>d', row, at + 1) or 0
+    return (at and sub(row, 1, at - 1) or row) .. '\n' .. struct_pack(TIMES, placed, now)
+end
+
+-- A usage record of the agent. row: as it was before the call (agents.rows). sample: cpu, memory, time and record id, as in a row. g: with
+-- is_whole (none of the figures is missing) and row_end. n: the number of values in held(); returns the new number.
+function agents.used(id, row, sample, g, n)
+    local before, first, placed = known[id], LINE_FEED, 0
     if before ~= nil then row = before end
     if row then
-        at = byte(row) == 10 and 1 or row:find('\n', 1, true)
-        if at ~= 1 then holds = at and sub(row, 1, at - 1) or row end
-        if at then placed = sub(row, at + PLACED, at + PLACED + 7) end
+        first = nil
+        if #row >= HEAD_BYTES then first, placed = struct_unpack(HEAD, row) end
     end
-    if #figures > FIGURES_BYTES then figures = merge(figures, row, at) end
-    local key = placed or ''
-    local times = times_of[key]
-    if not times then
-        times, stale[key] = times_after(placed)
-        times_of[key] = times
+    if not g.is_whole then sample = merge(sample, row) end
+    if first == LINE_FEED then
+        row = (begin_of[placed] or find_begin(placed)) .. sample .. g.row_end
+        if is_old[placed] then to_place[id] = true end
+    else
+        row = begin_with_lease(row) .. sample .. g.row_end
     end
-    if holds == '' and stale[key] then
-        times, to_place[id] = times_now, true
-    end
-    row = holds .. '\n' .. figures .. times .. name
     known[id], puts[n + 1], puts[n + 2] = row, id, row
     return n + 2
 end
@@ -127,7 +134,7 @@ function agents.remove(ids)
     if #ids == 0 then return 0 end
     local rows, idle = redis.call('HMGET', root .. ':agents', unpack(ids)), {}
     for i, id in ipairs(ids) do
-        if rows[i] and rows[i]:byte(1) == 10 then idle[#idle + 1] = id end
+        if rows[i] and rows[i]:byte(1) == LINE_FEED then idle[#idle + 1] = id end
     end
     if #idle > 0 then redis.call('HDEL', root .. ':agents', unpack(idle)) end
     redis.call('ZREM', root .. ':seen', unpack(ids))

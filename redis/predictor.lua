@@ -2,7 +2,7 @@
 --
 --   :pred    hash philosophy -> number of samples, three sums, three counts, when a prediction was last published and which, `placed`
 --   :sampled zset of philosophies by `placed`, the time of a sample (us); a later sample changes it only after an hour
---   :h:P     list of samples: cpu, memory, time (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P hash of these record ids
+--   :h:P     list of samples: cpu, memory, time (NaN: none) as doubles of 8 bytes each, and the record id;  :rec:P set of these record ids
 --
 -- Uses bulk.lua; remove() also state.lua.
 local predictor = {}
@@ -14,11 +14,11 @@ local TRIMS = 2000           -- old samples that one call removes, beside as man
 local HOUR = 3600 * 1000000  -- us
 
 local root, now, settings, known, dirty, added, trims
-local floor, struct_unpack -- the global tables do not exist yet while the library is loaded
+local struct_unpack -- the global tables do not exist yet while the library is loaded
 
 function predictor.begin(slot, time, map)
     root, now, settings, known, dirty, added, trims = slot, time, map, {}, {}, 0, TRIMS
-    floor, struct_unpack = math.floor, struct.unpack
+    struct_unpack = struct.unpack
 end
 
 local function parse(raw)
@@ -98,47 +98,28 @@ function predictor.of_given(name, given) return cmsgpack.pack({name, unpack(give
 
 local SAMPLE, SAMPLE_BYTES = '>ddd', 24
 
+-- A figure in millionths, rounded, is x - x % 1 with x = figure * UNIT + 0.5: faster than a call of math.floor.
 -- Adds (sign 1) or takes away (-1) the samples of a list from the i-th to the last.
 local function count(p, samples, i, last, sign)
     local cpus, cpu_n, memories, memory_n, times, time_n = 0, 0, 0, 0, 0, 0
     for k = i, last do
         local cpu, memory, time = struct_unpack(SAMPLE, samples[k])
-        if cpu == cpu then cpus, cpu_n = cpus + floor(cpu * UNIT + 0.5), cpu_n + 1 end
-        if memory == memory then memories, memory_n = memories + floor(memory * UNIT + 0.5), memory_n + 1 end
-        if time == time then times, time_n = times + floor(time * UNIT + 0.5), time_n + 1 end
+        if cpu == cpu then
+            local x = cpu * UNIT + 0.5
+            cpus, cpu_n = cpus + (x - x % 1), cpu_n + 1
+        end
+        if memory == memory then
+            local x = memory * UNIT + 0.5
+            memories, memory_n = memories + (x - x % 1), memory_n + 1
+        end
+        if time == time then
+            local x = time * UNIT + 0.5
+            times, time_n = times + (x - x % 1), time_n + 1
+        end
     end
     p.cpu, p.cpu_n = p.cpu + sign * cpus, p.cpu_n + sign * cpu_n
     p.memory, p.memory_n = p.memory + sign * memories, p.memory_n + sign * memory_n
     p.time, p.time_n = p.time + sign * times, p.time_n + sign * time_n
-end
-
--- Reads what batches of usage records (usage.lua) need: their philosophies' rows, and which of their record ids are known.
-function predictor.prefetch(batches)
-    local names, ids = {}, {}
-    for _, b in ipairs(batches) do
-        local of = {}
-        for g, name in ipairs(b.dictionary) do
-            if not ids[name] then ids[name], names[#names + 1] = {n = 0}, name end
-            of[g] = ids[name]
-        end
-        for i = b.first, #b.ids do
-            local id = b.ids[i]
-            if id ~= '' then
-                local list = of[b.groups[i]]
-                local n = list.n + 1
-                list[n], list.n = id, n
-            end
-        end
-    end
-    predictor.load(names)
-    for _, name in ipairs(names) do
-        local wanted, is = ids[name], {}
-        local values = bulk.read(root .. ':rec:' .. name, wanted)
-        for i = 1, #values do
-            if values[i] then is[wanted[i]] = true end
-        end
-        known[name].seen = is
-    end
 end
 
 -- True when the philosophy has samples, or gets some in this call. (predictor.load was called with the name.)
@@ -156,14 +137,39 @@ function predictor.remove(name)
     state.first({'UNLINK', ':rec:' .. name})
 end
 
--- The samples that this call adds to a philosophy, made at the first one.
-local function changes_of(name)
+-- The samples that this call adds to a philosophy: `count` of them in samples, with their record ids in ids ('': none). taken: the ids among
+-- them, so that none is added twice. usage.lua adds to them; the flush writes them. (predictor.load was called with the name, and
+-- philosophies.may_have_samples.)
+function predictor.added_to(name)
     local d = dirty[name]
     if d then return d end
     if not known[name].stored then added = added + 1 end
-    d = {count = 0, seen = known[name].seen, ids = {}, figures = {}, first = 1, gone = {}, trim = 0}
+    d = {count = 0, ids = {}, samples = {}, taken = {}, first = 1, gone = {}, trim = 0}
     dirty[name] = d
     return d
+end
+
+local function drop_repeated_of(name, d)
+    local is_known, n = bulk.ask('SMISMEMBER', root .. ':rec:' .. name, d.ids), 0
+    while is_known[n + 1] == 0 do n = n + 1 end
+    for i = n + 1, d.count do
+        if is_known[i] == 0 then
+            n = n + 1
+            d.ids[n], d.samples[n] = d.ids[i], d.samples[i]
+        end
+    end
+    for i = n + 1, d.count do d.ids[i], d.samples[i] = nil, nil end
+    d.count = n
+end
+
+-- Takes out of the added samples those whose record id belongs to a sample in Redis.
+function predictor.drop_repeated()
+    for name, d in pairs(dirty) do
+        if known[name].stored then
+            drop_repeated_of(name, d)
+            if d.count == 0 then dirty[name] = nil end
+        end
+    end
 end
 
 -- Counts the new samples, and takes the oldest ones beyond history_size out of the sums. When all samples in Redis go they are not read; new
@@ -183,22 +189,8 @@ local function settle(name, d)
         end
     end
     d.trim, d.first = old, over - old + 1
-    count(p, d.figures, d.first, d.count, 1)
+    count(p, d.samples, d.first, d.count, 1)
     p.n, p.answer = p.n + d.count - over, nil
-end
-
--- Adds a sample; a record id that is known is ignored. figures: cpu, memory and time in the form of a sample, perhaps with a byte more (see
--- agents.used). The flush writes it. (The caller has asked philosophies.may_have_samples.)
-function predictor.used(name, id, figures)
-    local d = dirty[name]
-    if id ~= '' then
-        local seen = d and d.seen or known[name].seen
-        if seen[id] then return end
-        seen[id] = true
-    end
-    if not d then d = changes_of(name) end
-    local n = d.count + 1
-    d.count, d.ids[n], d.figures[n] = n, id, figures
 end
 
 -- The interval since the last publication is over: publish_changed() publishes if the prediction has changed.
@@ -206,7 +198,7 @@ function predictor.due(name)
     predictor.load({name})
     if not known[name].stored then return end
     known[name].published = 0
-    changes_of(name)
+    predictor.added_to(name)
 end
 
 -- Publishes the predictions that have changed: at once, or by a deadline when their interval is over.
@@ -228,24 +220,27 @@ function predictor.publish_changed(offset, add, deadline)
     end
 end
 
+-- Writes the samples that were added and stay, and removes those that had to go.
+local function flush_samples(name, d)
+    local key, record_key, ids, from = root .. ':h:' .. name, root .. ':rec:' .. name, d.ids, d.first
+    if d.taken[''] ~= nil then -- some have no record id
+        ids, from = {}, 1
+        for i = d.first, d.count do
+            if d.ids[i] ~= '' then ids[#ids + 1] = d.ids[i] end
+        end
+    end
+    if d.replaces then redis.call('UNLINK', key, record_key) end
+    bulk.write('RPUSH', key, d.samples, d.first)
+    if d.trim > 0 and not d.replaces then redis.call('LTRIM', key, d.trim, -1) end
+    bulk.write('SADD', record_key, ids, from)
+    bulk.write('SREM', record_key, d.gone)
+end
+
 function predictor.flush()
     local save, placed, text = {}, {}, string.format('%.0f', now)
     for name, d in pairs(dirty) do
         local p = known[name]
-        local key = root .. ':h:' .. name
-        local samples, ids, n, m = {}, {}, 0, 0
-        for i = d.first, d.count do
-            local id, figures = d.ids[i], d.figures[i]
-            if #figures > SAMPLE_BYTES then figures = figures:sub(1, SAMPLE_BYTES) end
-            n = n + 1
-            samples[n] = figures .. id
-            if id ~= '' then ids[m + 1], ids[m + 2], m = id, '', m + 2 end
-        end
-        if d.replaces then redis.call('UNLINK', key, root .. ':rec:' .. name) end
-        bulk.write('RPUSH', key, samples)
-        if d.trim > 0 and not d.replaces then redis.call('LTRIM', key, d.trim, -1) end
-        bulk.write('HSET', root .. ':rec:' .. name, ids)
-        bulk.write('HDEL', root .. ':rec:' .. name, d.gone)
+        flush_samples(name, d)
         if d.count > 0 and now - p.placed >= HOUR then
             p.placed = now
             placed[#placed + 1], placed[#placed + 2] = text, name

@@ -133,7 +133,7 @@ Test(predictor, a_batch_beyond_the_history_keeps_its_last) {
     }
     pool_send(&slot, POOL_USAGE, &events);
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 9.6);
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 3);
+    cr_assert_eq(test_redis_int(&slot.redis, "SCARD wp:{pool}:rec:react"), 3);
 }
 
 /* With the record ids from..to, each with its number for its cpu. */
@@ -158,7 +158,7 @@ Test(predictor, a_batch_that_replaces_a_part_or_all_of_the_history_keeps_its_las
     batch_of(10, 15); /* 13, 14, 15 */
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 16.8);
     cr_assert_eq(test_redis_int(&slot.redis, "LLEN wp:{pool}:h:react"), 3);
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 3);
+    cr_assert_eq(test_redis_int(&slot.redis, "SCARD wp:{pool}:rec:react"), 3);
     batch_of(1, 1); /* forgotten with its sample: 14, 15, 1 */
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 12);
 }
@@ -175,7 +175,7 @@ Test(predictor, a_record_counts_once_while_its_sample_is_kept) {
     pool_send(&slot, POOL_USAGE, &events);
     cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 18);
     with_id("u3", 30);
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:rec:react"), 2, "ids go with their samples");
+    cr_assert_eq(test_redis_int(&slot.redis, "SCARD wp:{pool}:rec:react"), 2, "ids go with their samples");
 }
 
 Test(predictor, philosophies_beyond_the_limit_are_dead_lettered) {

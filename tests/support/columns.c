@@ -123,13 +123,13 @@ static double read_figure(struct wp_unpack *in, bool *ret_bad) {
 }
 
 static void pack_usages(struct wp_columns *columns, const struct test_events *events) {
-    enum { FIGURES = 4 };
+    enum { SAMPLES = 4 };
     struct wp_unpack in = wp_unpack(wp_buf_str(&events->packed));
     for (uint32_t i = 0; i < events->count; i++) {
         struct wp_meta meta = {0};
         union wp_event event;
         bool bad = false;
-        size_t from = columns->columns[FIGURES].len;
+        size_t from = columns->columns[SAMPLES].len;
         memset(&event, 0, sizeof event);
         uint32_t fields = wp_unpack_array(&in);
         bool cut = fields < 7;
@@ -143,8 +143,8 @@ static void pack_usages(struct wp_columns *columns, const struct test_events *ev
         bad = bad || cut;
         wp_add_usage(columns, &meta, &event, NULL);
         if (!bad) continue;
-        columns->columns[FIGURES].len = from;
-        wp_pack_str(&columns->columns[FIGURES], WP_STR("x"));
+        columns->columns[SAMPLES].len = from;
+        wp_pack_str(&columns->columns[SAMPLES], WP_STR("x"));
     }
 }
 

@@ -29,7 +29,7 @@ end
 local function look_up(state, ns, key, envelope)
     if not state.settings.enabled then return nil, 'disabled' end
     local e = store.find(state, ns, key)
-    if e and not fits(state, bytes[e] - #key, json[e], envelope) then return nil, 'too_large' end
+    if e and not fits(state, bytes[e] - #key, state.settings.answer_json and store.json_bytes(e), envelope) then return nil, 'too_large' end
     return e
 end
 
@@ -145,6 +145,8 @@ function cache.batch(values, done)
     for i, name in ipairs(COLUMNS) do b[name] = values[i] end
     local groups, is_set = b.groups, {}
     for g, word in ipairs(b.dictionary) do is_set[g] = word[1] == 'set' end
+    b.is_set, b.place_of = is_set, place_of
+    if #b.values == 0 and #b.rows == 0 then return b end -- all are gets
     for i = 1, #groups do
         local g = groups[i]
         if g == 0 then
@@ -155,7 +157,6 @@ function cache.batch(values, done)
             place_of[i] = sets
         end
     end
-    b.is_set, b.place_of = is_set, place_of
     return b
 end
 
@@ -190,18 +191,22 @@ local function prepare(state, b)
     for ns, names in pairs(wanted) do store.read(state, ns, names) end
 end
 
--- The answers to plain events as columns. hows: NEW and so on; ttls: the ttl, false or a reason; entries: those of the hits, in their order; own:
--- by place in `entries`, the value of a hit that the call has set itself.
-local function plain() return {offsets = {}, hows = {}, ttls = {}, entries = {}, own = {}, n = 0, hits = 0} end
+-- The answers to plain events as columns. hows: NEW and so on; ttls: the ttl, false or a reason; sets: how many answer sets. Of the hits, in
+-- their order: entries and keys; own: by place in `entries`, the value of one that the call has set itself; is_mixed: see store.values.
+local function plain()
+    return {offsets = {}, hows = {}, ttls = {}, n = 0, sets = 0, entries = {}, keys = {}, own = {}, hits = 0, is_mixed = false}
+end
 
 local function add_plain(answers, offset, how, ttl)
     local n = answers.n + 1
     answers.n, answers.offsets[n], answers.hows[n], answers.ttls[n] = n, offset, how, ttl
+    if how <= REPLACED then answers.sets = answers.sets + 1 end
 end
 
 local function add_hit(state, answers, offset, e)
     local hits = answers.hits + 1
-    answers.hits, answers.entries[hits], answers.own[hits] = hits, e, value[e]
+    answers.hits, answers.entries[hits], answers.keys[hits], answers.own[hits] = hits, e, key_of[e], value[e]
+    answers.is_mixed = answers.is_mixed or value[e] ~= nil or space_of[e] ~= space_of[answers.entries[1]]
     add_plain(answers, offset, HIT, ttl_left(state, e))
 end
 
@@ -219,10 +224,12 @@ local function record(answers) return {8, answers.offsets, answers.hows, answers
 -- Adds the record of all plain answers of a batch, as its last one, and the values of its hits. Writes nothing.
 local function add_record(state, records, answers)
     if answers.n == 0 then return end
-    if answers.hits > 0 then records.values = store.values(state, answers.entries, answers.own) end
-    local n, kept = records.n + 1, stored(answers)
+    if answers.hits > 0 then records.values = store.values(state, answers.entries, answers.keys, answers.own, answers.is_mixed) end
+    local n = records.n + 1
     records.n, records[n], records.offsets[n] = n, record(answers), answers.offsets[1]
-    records.stored = {n = n, record = kept.n > 0 and record(kept), offset = kept.offsets[1]}
+    if answers.sets == answers.n then return end -- all of it is stored
+    local kept = answers.sets > 0 and stored(answers)
+    records.stored = {n = n, record = kept and record(kept), offset = kept and kept.offsets[1]}
 end
 
 -- Handles the batch's events from the i-th on while they are gets that hit: as get() does for one, in a loop without calls. Returns the first
@@ -231,16 +238,19 @@ local function apply_hits(state, b, i, answers)
     local groups, keys, offsets, envelopes, spaces, is_set, now = b.groups, b.keys, b.offsets, b.envelopes, b.spaces, b.is_set, state.now
     local uses, before, number, size, ttl_now = state.uses, state.before, state.totals.uses, state.value_bytes, now - 999999
     local room = (state.settings.answer_bytes or math.huge) - ENVELOPE
-    local out, hows, ttls, hit, own, n, hits = answers.offsets, answers.hows, answers.ttls, answers.entries, answers.own, answers.n, answers.hits
-    local first, hits_of, g_last, ns, entries = n, {}, nil, nil, nil
+    local out, hows, ttls, hit, hit_keys, own = answers.offsets, answers.hows, answers.ttls, answers.entries, answers.keys, answers.own
+    local n, hits, last = answers.n, answers.hits, #groups
+    local first, g_last, ns, entries, ns_hits = n, nil, nil, nil, hits -- ns_hits: hits before those of ns
     if not state.settings.enabled or state.settings.answer_json then return i end
-    local floor = math.floor
-    while i <= #groups do
+    while i <= last do
         local g = groups[i]
         if g ~= g_last then
+            if ns then ns.hits = ns.hits + hits - ns_hits end
+            ns_hits = hits
             ns, g_last = not is_set[g] and spaces[g], g
             if not ns or not store.make_known(state, ns, false) then break end
-            entries, hits_of[ns], ns.moved = ns.entries, hits_of[ns] or 0, true
+            entries, ns.moved = ns.entries, true
+            if hits > 0 and space_of[hit[1]] ~= ns then answers.is_mixed = true end
         end
         local key = keys[i]
         local e = entries[key]
@@ -248,14 +258,14 @@ local function apply_hits(state, b, i, answers)
         local length = bytes[e] - #key
         if length + envelopes[i] > room or size + length > VALUES_MAX then break end
         size, number, n, hits = size + length, number + 1, n + 1, hits + 1
-        hits_of[ns] = hits_of[ns] + 1
         count[e], use[e], uses[number - before] = count[e] + 1, number, e
-        hit[hits] = e
-        if value[e] then own[hits] = value[e] end
-        out[n], hows[n], ttls[n] = offsets[i], HIT, floor((expires[e] - ttl_now) / 1000000)
+        hit[hits], hit_keys[hits] = e, key
+        if value[e] then own[hits], answers.is_mixed = value[e], true end
+        local ttl = (expires[e] - ttl_now) / 1000000
+        out[n], hows[n], ttls[n] = offsets[i], HIT, ttl - ttl % 1
         i = i + 1
     end
-    for space, found in pairs(hits_of) do space.hits = space.hits + found end
+    if ns then ns.hits = ns.hits + hits - ns_hits end
     state.totals.hits, state.totals.uses, state.value_bytes = state.totals.hits + n - first, number, size
     answers.n, answers.hits = n, hits
     return i

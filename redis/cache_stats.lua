@@ -4,7 +4,7 @@ local cache_stats = {}
 function cache_stats.entry(slot, now, name, key)
     local packed = redis.call('HGET', slot .. ':m:' .. name, key)
     if not packed or store.is_pending(slot, name) then return {} end
-    local ends, size, _, was_created, reads, used = store.row(packed)
+    local reads, used, ends, size, _, was_created = store.row(packed)
     if ends <= now then return {} end
     return {created = frame.told(was_created), expires = frame.told(ends), access_count = reads, last_accessed = frame.told(used), bytes = size}
 end

@@ -14,17 +14,18 @@
 local store = {}
 
 local expires          -- when it expires, us
-local bytes, json      -- size of its key and value; size of its value as JSON (0: not counted)
+local bytes            -- size of its key and value
 local count            -- how often it was read
-local row_of           -- its row, which is written with another end (TAIL)
+local row_of           -- its row, which is written with another beginning (USE)
 local key_of, space_of -- its key and its namespace
 local use, value       -- the number of its last use in this call; its value, if this call has set it (else nil)
 local numbers          -- the number of entries known in this call
 
 local NAMESPACES_MAX, RESIZES_KEPT = 1000, 1000
 local WORK = 500 -- budget of a call's removals: 1 for each, and NAMESPACE_WORK (cache_eviction.lua) for each further namespace searched
-local ROW = '>I7I4I4I7I4I7' -- expires, bytes, json, created (us), count, last use (us); In: a number of n bytes
-local NEEDED, HEAD, TAIL = '>I7I4I4xxxxxxxI4', 22, '>I4I7' -- the fields that a call needs; the bytes that a use does not change; those that it does
+local ROW = '>I4I7I7I4I4I7' -- count, last use (us), expires, bytes, json (size of the value as JSON, 0: not counted), created (us); In: n bytes
+local NEEDED, JSON_AT = '>I4I7I7I4', 23 -- the fields that each call needs; where json begins
+local USE, REST_AT = '>I4I7', 12        -- the fields that a use changes; where the others begin
 local STEP = 100 -- cleared namespaces whose keys one call removes
 local MEMORY_PART = 3 -- keys and values may take this fraction (a third) of Redis' maxmemory
 local TOTALS = {'size', 'bytes', 'hits', 'misses', 'evictions', 'expired', 'uses', 'limit'}
@@ -43,13 +44,13 @@ function store.max_bytes(settings)
     return frame.maxmemory > 0 and math.min(most, math.floor(frame.maxmemory / MEMORY_PART)) or most
 end
 
--- Unpacks a row: expires, bytes, json, created, count, last.
+-- Unpacks a row: count, last, expires, bytes, json, created.
 function store.row(text) return struct.unpack(ROW, text) end
 
 -- Begins a call; returns its state.
 function store.open(slot, now, settings)
     struct_pack, struct_unpack = struct.pack, struct.unpack
-    expires, bytes, json, count, row_of, key_of, space_of, use, value, numbers = {}, {}, {}, {}, {}, {}, {}, {}, {}, 0
+    expires, bytes, count, row_of, key_of, space_of, use, value, numbers = {}, {}, {}, {}, {}, {}, {}, {}, 0
     local totals = store.totals(slot)
     return {
         slot = slot, now = now, settings = settings, totals = totals,
@@ -86,12 +87,12 @@ function store.namespace(state, name)
 end
 
 function store.read(state, ns, keys)
-    local found, entries, n = ns.cleared and {} or bulk.read(state.slot .. ':m:' .. ns.name, keys), ns.entries, numbers
+    local found, entries, n, _ = ns.cleared and {} or bulk.read(state.slot .. ':m:' .. ns.name, keys), ns.entries, numbers, nil
     for i = 1, #keys do
         local key, row = keys[i], found[i]
         if row then
             n = n + 1
-            expires[n], bytes[n], json[n], count[n] = struct_unpack(NEEDED, row)
+            count[n], _, expires[n], bytes[n] = struct_unpack(NEEDED, row)
             row_of[n], key_of[n], space_of[n], entries[key] = row, key, ns, n
         else
             entries[key] = false
@@ -129,12 +130,15 @@ function store.use(state, ns, entry)
     state.totals.uses, use[entry], state.uses[number - state.before], ns.moved = number, number, entry, true
 end
 
+-- The size of an entry's value as JSON; 0: not counted.
+function store.json_bytes(entry) return (struct_unpack('>I4', row_of[entry], JSON_AT)) end
+
 -- Adds an entry.
 function store.put(state, ns, key, text, ttl, json_bytes)
     local n, size = numbers + 1, #key + #text
     numbers = n
-    expires[n], bytes[n], json[n], count[n] = state.now + ttl * 1000000, size, json_bytes, 0
-    row_of[n] = struct_pack(ROW, expires[n], size, json_bytes, state.now, 0, state.now)
+    expires[n], bytes[n], count[n] = state.now + ttl * 1000000, size, 0
+    row_of[n] = struct_pack(ROW, 0, state.now, expires[n], size, json_bytes, state.now)
     key_of[n], space_of[n], value[n] = key, ns, text
     ns.entries[key], ns.removed[key], ns.stored = n, nil, true
     add_size(state, ns, 1, size)
@@ -200,15 +204,10 @@ function store.clear_all(state)
     return live
 end
 
--- The values of a batch's hits, in their order. hits: the entries; own: the values that the call has set itself; the others are read from Redis.
-function store.values(state, hits, own)
-    local keys, space, mixed = {}, space_of[hits[1]], next(own) ~= nil
-    for i = 1, #hits do
-        local e = hits[i]
-        keys[i] = key_of[e]
-        if space_of[e] ~= space then mixed = true end
-    end
-    if not mixed then return bulk.read(state.slot .. ':v:' .. space.name, keys) end
+-- The values of a batch's hits, in their order. hits: the entries; keys: their keys; own: the values that the call has set itself; the others
+-- are read from Redis. is_mixed: the hits are of several namespaces, or some are own.
+function store.values(state, hits, keys, own, is_mixed)
+    if not is_mixed then return bulk.read(state.slot .. ':v:' .. space_of[hits[1]].name, keys) end
     local values, keys_of, at_of = {}, {}, {} -- by namespace: the keys to be read, and the places of their values
     for i = 1, #hits do
         local ns = space_of[hits[i]]
@@ -252,7 +251,7 @@ end
 -- Collects what is to be written of the entries that this call has used, in ns.metas, ns.lru, ns.values and ns.exp, in the form that commands
 -- take. Of several uses of an entry the last one counts.
 local function collect_entries(state)
-    local before, uses, tails, sub, expiry_last, expiry_text = state.before, state.uses, {}, string.sub, nil, nil
+    local before, uses, begins, sub, expiry_last, expiry_text = state.before, state.uses, {}, string.sub, nil, nil
     local ns, entries, metas, lru, n
     for i = 1, state.totals.uses - before do
         local e = uses[i]
@@ -264,12 +263,12 @@ local function collect_entries(state)
                 ns, entries, metas, lru, n = space, space.entries, space.metas, space.lru, space.used
             end
             if entries[name] == e then
-                local tail = tails[reads]
-                if not tail then
-                    tail = struct_pack(TAIL, reads, state.now)
-                    tails[reads] = tail
+                local begin = begins[reads]
+                if not begin then
+                    begin = struct_pack(USE, reads, state.now)
+                    begins[reads] = begin
                 end
-                metas[n + 1], metas[n + 2] = name, sub(row_of[e], 1, HEAD) .. tail
+                metas[n + 1], metas[n + 2] = name, begin .. sub(row_of[e], REST_AT)
                 lru[n + 1], lru[n + 2], n = use_text(before + i), name, n + 2
                 if value[e] then
                     local values, exp, m = ns.values, ns.exp, #ns.exp

@@ -53,10 +53,12 @@ end
 
 -- A set. Returns whether it replaced a live entry, the ttl or false, and a reason when it was refused; nil: the call must end before this event.
 local function set(state, ns, key, text, ttl, as_json, envelope, first)
-    if not state.settings.enabled then return false, false, 'disabled' end
+    local settings = state.settings
+    if not settings.enabled then return false, false, 'disabled' end
     local old, size, refused = store.find(state, ns, key), #key + #text, nil
-    ttl = math.min(ttl or state.settings.ttl[ns.name] or state.settings.default_ttl, TTL_MAX)
-    if #text > state.settings.max_value_bytes or size > state.max_bytes or not fits(state, #text, as_json, envelope) then
+    ttl = ttl or settings.ttl[ns.name] or settings.default_ttl
+    if ttl > TTL_MAX then ttl = TTL_MAX end
+    if #text > settings.max_value_bytes or size > state.max_bytes or not fits(state, #text, as_json, envelope) then
         refused = 'too_large'
     elseif ttl > 0 and not store.make_known(state, ns, true) then
         refused = 'too_many_namespaces'
@@ -70,10 +72,12 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
             refused = 'no_room'
         end
     end
-    if old then store.remove(state, ns, key, old) end -- also when the new value was refused: the old one is stale
-    if refused then return old ~= nil, false, refused end
-    if ttl > 0 then store.put(state, ns, key, text, ttl, as_json) end
-    return old ~= nil, ttl
+    if not refused and ttl > 0 then
+        store.put(state, ns, key, text, ttl, as_json, old)
+    elseif old then
+        store.remove(state, ns, key, old) -- also when the new value was refused: the old one is stale
+    end
+    return old ~= nil, not refused and ttl, refused
 end
 
 -- ---- events that come as rows: event -> record, or nil when the call must end before it ----
@@ -275,20 +279,21 @@ end
 -- event, which is always handled.
 local function apply_batch(state, b, records, first)
     local offsets, groups, keys, envelopes, i, done = b.offsets, b.groups, b.keys, b.envelopes, b.first, nil
-    local answers = plain()
+    local is_set, answers = b.is_set, plain()
     records.plain = answers
     while i <= #offsets do
-        local after = apply_hits(state, b, i, answers)
+        local g = groups[i]
+        local after = is_set[g] == false and apply_hits(state, b, i, answers) or i
         if after > i then
             i, done, first = after, offsets[after - 1], false
             if i > #offsets then break end
+            g = groups[i]
         end
-        local g = groups[i]
         if g == 0 then
             local one = apply_row(state, b.rows[b.place_of[i]], first)
             if not one then return done, true end
             delivery.add(records, offsets[i], one)
-        elseif not b.is_set[g] then
+        elseif not is_set[g] then
             local e, reason = get(state, b.spaces[g], keys[i], envelopes[i], first)
             if e == nil then return done, true end
             if e then add_hit(state, answers, offsets[i], e) else add_plain(answers, offsets[i], MISS, reason or false) end

@@ -133,15 +133,15 @@ end
 -- The size of an entry's value as JSON; 0: not counted.
 function store.json_bytes(entry) return (struct_unpack('>I4', row_of[entry], JSON_AT)) end
 
--- Adds an entry.
-function store.put(state, ns, key, text, ttl, json_bytes)
+-- Adds an entry, in the place of `old` if the key has one (else nil).
+function store.put(state, ns, key, text, ttl, json_bytes, old)
     local n, size = numbers + 1, #key + #text
     numbers = n
     expires[n], bytes[n], count[n] = state.now + ttl * 1000000, size, 0
     row_of[n] = struct_pack(ROW, 0, state.now, expires[n], size, json_bytes, state.now)
     key_of[n], space_of[n], value[n] = key, ns, text
     ns.entries[key], ns.removed[key], ns.stored = n, nil, true
-    add_size(state, ns, 1, size)
+    add_size(state, ns, old and 0 or 1, size - (old and bytes[old] or 0))
     store.use(state, ns, n)
 end
 
@@ -248,8 +248,8 @@ local function save_head(state, order, ns)
     if head[1] then redis.call('ZADD', key, head[2], ns.name) else redis.call('ZREM', key, ns.name) end
 end
 
--- Collects what is to be written of the entries that this call has used, in ns.metas, ns.lru, ns.values and ns.exp, in the form that commands
--- take. Of several uses of an entry the last one counts.
+-- Collects what is to be written of the entries that this call has used, in ns.metas, ns.lru (`used` values in each), ns.values and ns.exp (`set`
+-- values), in the form that commands take. Of several uses of an entry the last one counts.
 local function collect_entries(state)
     local before, uses, begins, sub, expiry_last, expiry_text = state.before, state.uses, {}, string.sub, nil, nil
     local ns, entries, metas, lru, n
@@ -259,22 +259,26 @@ local function collect_entries(state)
             local space, name, reads = space_of[e], key_of[e], count[e]
             if space ~= ns then
                 if ns then ns.used = n end
-                if not space.metas then space.metas, space.lru, space.values, space.exp, space.used = {}, {}, {}, {}, 0 end
+                if not space.metas then space.metas, space.lru, space.values, space.exp, space.used, space.set = {}, {}, {}, {}, 0, 0 end
                 ns, entries, metas, lru, n = space, space.entries, space.metas, space.lru, space.used
             end
             if entries[name] == e then
-                local begin = begins[reads]
-                if not begin then
-                    begin = struct_pack(USE, reads, state.now)
-                    begins[reads] = begin
+                local row = row_of[e]
+                if reads > 0 then -- else its row was made in this call
+                    local begin = begins[reads]
+                    if not begin then
+                        begin = struct_pack(USE, reads, state.now)
+                        begins[reads] = begin
+                    end
+                    row = begin .. sub(row, REST_AT)
                 end
-                metas[n + 1], metas[n + 2] = name, begin .. sub(row_of[e], REST_AT)
+                metas[n + 1], metas[n + 2] = name, row
                 lru[n + 1], lru[n + 2], n = use_text(before + i), name, n + 2
                 if value[e] then
-                    local values, exp, m = ns.values, ns.exp, #ns.exp
+                    local values, exp, m = ns.values, ns.exp, ns.set
                     if expires[e] ~= expiry_last then expiry_last, expiry_text = expires[e], frame.text(expires[e]) end
                     values[m + 1], values[m + 2] = name, value[e]
-                    exp[m + 1], exp[m + 2] = expiry_text, name
+                    exp[m + 1], exp[m + 2], ns.set = expiry_text, name, m + 2
                 end
             end
         end

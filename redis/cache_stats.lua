@@ -26,5 +26,5 @@ function cache_stats.all(slot, now, settings)
     return {size = totals.size, max_size = totals.limit > 0 and totals.limit or settings.max_entries or 0, hits = totals.hits,
             misses = totals.misses, hit_rate_percent = hit_rate(totals.hits, totals.misses), bytes = totals.bytes,
             max_bytes = store.max_bytes(settings), evictions = totals.evictions, expired = totals.expired,
-            now = frame.told(now), namespaces = namespaces}
+            now = frame.told(now), settings = frame.settings_told(), namespaces = namespaces}
 end

@@ -17,6 +17,8 @@ do -- local names of this file: all files of a library are one chunk, which may 
 
 local FORMAT = '2'
 local SECOND = 1000000
+local MINUTE = 60 * SECOND
+local DIFFER_MOST = 100 -- workers named in an answer
 local BEAT_MOST = 2 * SECOND -- growth of the time of heartbeats in one call: hosts are not taken for silent after an outage of Redis
 local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'born'}
 
@@ -138,25 +140,44 @@ function frame.keep_maxmemory()
     redis.call('HSET', frame.slot .. ':meta', 'maxmemory', most)
 end
 
+-- Notes in the zset `<slot>:differ` which workers have other settings than those in force, by when they said so; a worker says its settings
+-- every 10 s, so one that has said nothing for a minute is gone.
+local function note_difference(worker, differs)
+    local key = frame.slot .. ':differ'
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(frame.now - MINUTE))
+    if differs then redis.call('ZADD', key, whole(frame.now), worker) else redis.call('ZREM', key, worker) end
+end
+
+-- What the public functions say of the settings: by which worker those in force were read, when (ms), and the workers that have others. nil: there
+-- are none.
+function frame.settings_told()
+    local kept = redis.call('HMGET', frame.slot .. ':meta', 'worker', 'read_at')
+    if not kept[1] then return nil end
+    local differ = redis.call('ZRANGEBYSCORE', frame.slot .. ':differ', whole(frame.now - MINUTE), '+inf', 'LIMIT', 0, DIFFER_MOST)
+    return {worker = kept[1], read_at = tonumber(kept[2]), differ = #differ > 0 and differ or nil}
+end
+
 -- settings: args = elapsed_us, worker, read_at_ms, hash, map. The settings that were read last are in force, so two workers with different
--- ones do not replace each other's again and again. Reply: {1 when these are in force, else 0; hash in force; TIME in ms; format}.
+-- ones do not replace each other's again and again. Reply: {1 when these are in force, else 0; hash in force; TIME in ms; format; worker that
+-- has read those in force}.
 local function set_settings(keys, args)
     local refused = read(keys[1], args[1])
     if refused then return refused end
     local key = keys[1] .. ':meta'
-    local kept = redis.call('HMGET', key, 'hash', 'read_at')
-    local read_at, hash, is = tonumber(args[3]), args[4], 1
+    local kept = redis.call('HMGET', key, 'hash', 'read_at', 'worker', 'born')
+    local read_at, hash, worker, is = tonumber(args[3]), args[4], args[2], 1
     if not kept[1] or (kept[1] ~= hash and read_at > tonumber(kept[2])) then
-        redis.call('HSET', key, 'settings', args[5], 'hash', hash, 'read_at', whole(read_at), 'worker', args[2], 'format', FORMAT)
+        redis.call('HSET', key, 'settings', args[5], 'hash', hash, 'read_at', whole(read_at), 'worker', worker, 'format', FORMAT)
     elseif kept[1] ~= hash then
-        hash, is = kept[1], 0
+        hash, worker, is = kept[1], kept[3] or '', 0
     elseif read_at > tonumber(kept[2]) then
-        redis.call('HSET', key, 'read_at', whole(read_at), 'worker', args[2])
+        redis.call('HSET', key, 'read_at', whole(read_at), 'worker', worker)
     end
-    if frame.born == 0 then redis.call('HSET', key, 'born', whole(frame.wall)) end
+    note_difference(args[2], is == 0)
+    if not kept[4] then redis.call('HSET', key, 'born', whole(frame.wall)) end
     frame.keep_maxmemory()
     keep()
-    return {is, hash, math.floor(frame.wall / 1000), tonumber(FORMAT)}
+    return {is, hash, math.floor(frame.wall / 1000), tonumber(FORMAT), worker}
 end
 
 -- Registers a slot's functions settings and tick. An idle worker calls tick, so that the slot's time goes on.

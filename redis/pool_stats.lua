@@ -82,7 +82,8 @@ function pool_stats.all(keys, args)
     total.warm_start_rate_percent = rate(total.warm_starts, total.warm_starts + total.cold_starts)
     return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = frame.told(now),
         tracked_agents = redis.call('HLEN', keys[1] .. ':agents'),
-        repaired = tonumber(redis.call('HGET', keys[1] .. ':meta', 'repaired') or 0), hosts = cursor == '0' and hosts_of() or nil, total = total, pools = pools,
+        repaired = tonumber(redis.call('HGET', keys[1] .. ':meta', 'repaired') or 0), hosts = cursor == '0' and hosts_of() or nil,
+        settings = cursor == '0' and frame.settings_told() or nil, total = total, pools = pools,
         next = next_cursor ~= '0' and next_cursor or nil})
 end
 

@@ -157,7 +157,7 @@ static void expect_settings(const char *read_ms, const char *hash, long long in_
                             const char *hash_in_force) {
     const struct wp_str args[] = {WP_STR("w"), wp_str(read_ms), wp_str(hash), WP_STR("\x80")};
     redisReply *reply = calls_function_on(slot.redis.connection, WP_SLOT_POOL, "settings", args, 4);
-    cr_assert_eq(reply->elements, 4);
+    cr_assert_eq(reply->elements, 5);
     cr_expect_eq(reply->element[0]->integer, in_force, "%s read at %s", hash, read_ms);
     cr_expect_str_eq(reply->element[1]->str, hash_in_force);
     freeReplyObject(reply);
@@ -170,6 +170,41 @@ Test(slot_frame, the_settings_that_were_read_last_are_in_force_and_never_flap) {
     expect_settings("1000", "b", 1, "b");
     expect_settings("2500", "c", 0, "b");
     expect_settings("3001", "c", 1, "c");
+}
+
+static void send_settings(const char *worker, const char *read_ms, const char *hash) {
+    const struct wp_str args[] = {wp_str(worker), wp_str(read_ms), wp_str(hash), WP_STR("\x80")};
+    freeReplyObject(calls_function_on(slot.redis.connection, WP_SLOT_POOL, "settings", args, 4));
+}
+
+/* differ: names of workers, separated by commas. */
+static void expect_told(const char *worker, const char *differ) {
+    json_t *stats = calls_public(&slot.redis, "wp_pool_stats", NULL), *name;
+    const json_t *settings = json_object_get(stats, "settings");
+    struct wp_buf names = {0};
+    size_t i;
+    json_array_foreach(json_object_get(settings, "differ"), i, name) {
+        wp_buf_printf(&names, "%s%s", i > 0 ? "," : "", json_string_value(name));
+    }
+    cr_expect_str_eq(json_string_value(json_object_get(settings, "worker")), worker);
+    cr_expect(wp_str_eq(wp_buf_str(&names), wp_str(differ)), "%.*s", (int)names.len, names.data);
+    wp_buf_done(&names);
+    json_decref(stats);
+}
+
+Test(slot_frame, workers_with_other_settings_are_named_while_they_live) {
+    send_settings("w1", "2000", "a");
+    expect_told("w1", "");
+    send_settings("w2", "3000", "b");
+    send_settings("w1", "2000", "a");
+    send_settings("w3", "1000", "c");
+    expect_told("w2", "w1,w3");
+    set_clock(40 * SECOND);
+    send_settings("w1", "2000", "a");
+    send_settings("w3", "4000", "b"); /* was restarted with those in force */
+    expect_told("w3", "w1");
+    set_clock(61 * SECOND);
+    expect_told("w3", ""); /* w1 is gone */
 }
 
 static void expect_error(const char *begins, const char *command) {

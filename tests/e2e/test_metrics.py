@@ -1,10 +1,11 @@
 """The metrics topic and /metrics of a whole worker, in each wire format."""
+import json
 import subprocess
 import time
 import unittest
 
 from client import Client
-from system import WAIT_LIMIT, System
+from system import WAIT_LIMIT, System, wait_until
 
 FAST = {"metrics.interval": 1, "memory.interval": 1}
 
@@ -55,6 +56,22 @@ class Metrics(unittest.TestCase):
             self.assertEqual(system.workers[0].stop(), 0)
             client.wait("metrics", lambda record: record["worker"]["assigned"] == 1)
             self.assertEqual(len(client.read("metrics")), 2, "one at the start, one at the stop")
+
+    def test_a_worker_with_other_settings_is_named(self):
+        with System(workers=2, options=FAST, start=False) as system:
+            older, newer = system.workers
+            newer.options["cache.max_entries"] = "77"
+            for worker in (older, newer):
+                worker.options["worker.id"] = worker.name
+                worker.start().wait_ready()
+            wait_until(lambda: "event=settings_differ slot=cache" in older.log() and "of=w2" in older.log(), older.log)
+            self.assertNotIn("event=settings_differ", newer.log())
+            record = Client(system).wait("metrics", lambda record: "settings_differ" in [w["code"] for w in record["warnings"]])
+            self.assertEqual(record["worker"]["id"], "w1")
+            self.assertIn("settings of the cache: those of worker w2 are in force; other ones have w1 ", system.cli("status").stdout)
+            said = json.loads(system.cli("status", "--json").stdout)
+            self.assertEqual((said["cache"]["settings"]["worker"], said["cache"]["settings"]["differ"]), ("w2", ["w1"]))
+            self.assertNotIn("differ", said["pool"]["settings"])
 
 
 class Tuning(unittest.TestCase):

@@ -79,6 +79,18 @@ static void print_cache(json_t *stats) {
            whole(stats, "max_size"), whole(stats, "bytes"), whole(stats, "max_bytes"));
 }
 
+/* slot_stats: the answer of wp_pool_stats or wp_cache_stats. */
+static void print_settings(const char *slot, const json_t *slot_stats) {
+    const json_t *settings = json_object_get(slot_stats, "settings"),
+                 *differ = json_object_get(settings, "differ");
+    if (json_array_size(differ) == 0) return;
+    printf("\nsettings of the %s: those of worker %s are in force; other ones have", slot,
+           json_string_value(json_object_get(settings, "worker")));
+    for (size_t i = 0; i < json_array_size(differ); i++)
+        printf("%s %s", i > 0 ? "," : "", json_string_value(json_array_get(differ, i)));
+    printf(" (give all workers the same configuration, and restart those with an older one)\n");
+}
+
 /* All pages of the pools. */
 static enum wp_err read_pools(json_t **ret, redisContext *redis, const struct wp_config *config,
                               struct wp_error *error) {
@@ -128,6 +140,8 @@ int wp_cli_status(int argc, char **argv) {
         print_pools(pool);
         print_hosts(pool);
         print_cache(cache);
+        print_settings("pools", pool);
+        print_settings("cache", cache);
     }
     json_decref(pool);
     json_decref(cache);

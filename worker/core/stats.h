@@ -34,7 +34,8 @@ struct wp_stats {
     struct wp_histogram redis_call;      /* us, send to reply */
     struct wp_append_clock append_clock; /* the broker's clock, as its append times show it */
     struct wp_append_clock redis_clock;  /* the {pool} slot's, as its TIME shows it */
-    unsigned settings_differ;            /* bit of each slot that goes by another worker's settings */
+    unsigned settings_differ;            /* bit of each slot that uses another worker's settings */
+    char settings_owner[128];            /* that worker, when settings_differ is not 0 */
     int64_t started_us;                  /* wp_clock_us() at start */
     int partitions;                      /* input partitions owned now */
     struct wp_health kafka, redis,

@@ -2,6 +2,7 @@
  * no state of a part. Internal to ops/. */
 #ifndef WP_OPS_BASE_H
 #define WP_OPS_BASE_H
+#include "core/worker_name.h"
 #include "kafka/producer.h"
 #include "store/link.h"
 #include "wire/wire.h"
@@ -13,7 +14,7 @@ struct ops_base { /* does not change once it is filled; the pointers are borrowe
     struct wp_link *links[WP_SLOTS];
     struct wp_producer *producer;
     struct wp_wire *wire;
-    char worker_id[128]; /* worker.id, else host name and process id */
+    char worker_id[WP_WORKER_NAME_BYTES]; /* wp_worker_name */
     int64_t started_wall_ms;
 };
 

@@ -9,7 +9,6 @@
 #include "ops/tuning.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct wp_ops {
     struct ops_base base;
@@ -26,16 +25,6 @@ struct wp_ops {
     bool started;
 };
 
-static void name_worker(struct ops_base *base) {
-    char host[64] = "worker";
-    if (base->config->worker.id[0] != '\0') {
-        snprintf(base->worker_id, sizeof base->worker_id, "%s", base->config->worker.id);
-        return;
-    }
-    gethostname(host, sizeof host - 1);
-    snprintf(base->worker_id, sizeof base->worker_id, "%s-%d", host, (int)getpid());
-}
-
 enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp_config *config,
                        struct wp_stats *stats, struct wp_link *const links[WP_SLOTS],
                        struct wp_producer *producer, struct wp_wire *wire, struct wp_error *error) {
@@ -48,7 +37,7 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
                               .wire = wire,
                               .started_wall_ms = wp_clock_wall_ms()};
     for (int i = 0; i < WP_SLOTS; i++) base->links[i] = links[i];
-    name_worker(base);
+    wp_worker_name(config, base->worker_id);
     ops->snapshot = (struct ops_snapshot){.base = base, .shared = &ops->shared, .warnings = &ops->warnings};
     ops->reader = shared_reader_new(base, &ops->shared);
     enum wp_err err = http_new(&ops->http, &ops->snapshot, ops->reader, error);

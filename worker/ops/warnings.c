@@ -190,7 +190,8 @@ void warnings_find_differences(struct warnings *ret, const struct wp_stats *stat
     if (!stats->settings_differ) return;
     struct warning *warning = add(ret, "settings_differ", "worker");
     SAY(warning->message,
-        "another worker has read another configuration later than this one, and Redis goes by that");
+        "worker %s has another configuration, which it read later than this one its own, and Redis uses that",
+        stats->settings_owner);
     SAY(warning->advice, "Give all workers the same configuration and restart those that have an older one.");
 }
 

@@ -4,6 +4,7 @@
 #include "cache/cache_calls.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/worker_name.h"
 #include "pipeline/calls.h"
 #include "pipeline/recover.h"
 #include "pipeline/start.h"
@@ -320,11 +321,12 @@ bool wp_pipeline_owns(const struct wp_pipeline *pipeline, enum wp_topic topic, i
 void wp_pipeline_configure(struct wp_pipeline *pipeline) {
     static void (*const pack[WP_SLOTS])(struct wp_buf *, const struct wp_config *) = {
         [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
+    char name[WP_WORKER_NAME_BYTES];
+    wp_worker_name(pipeline->context.config, name);
     for (int i = 0; i < WP_SLOTS; i++) {
         struct wp_buf settings = {0};
         pack[i](&settings, pipeline->context.config);
-        wp_link_settings(pipeline->context.links[i], pipeline->context.config->worker.id, wp_clock_wall_ms(),
-                         wp_buf_str(&settings));
+        wp_link_settings(pipeline->context.links[i], name, wp_clock_wall_ms(), wp_buf_str(&settings));
         wp_buf_done(&settings);
     }
 }

@@ -302,6 +302,7 @@ static void on_watch(uv_timer_t *timer) {
     if (stalled) return;
     drop_silent(link, now - link->config->redis.timeout_ms * 1000);
     if (wp_slot_settings_exist(&link->settings)) wp_slot_clock_watch(&link->clock);
+    wp_slot_settings_watch(&link->settings);
 }
 
 /* ---- the life ---- */

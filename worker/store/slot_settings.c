@@ -1,29 +1,49 @@
 /* Keeps and sends the settings of one slot: see slot_settings.h. */
 #include "store/slot_settings.h"
 #include <stdlib.h>
+#include "core/clock.h"
 #include "core/log.h"
 #include "store/functions.h"
 #include "store/library.h"
 
-/* Reply: {1 when ours are in force, else 0; the hash in force; Redis' clock in ms; format} */
+enum { REPEAT_US = 10 * 1000000 };
+
+static void note_difference(const struct wp_slot_settings *settings, const char *owner) {
+    struct wp_stats *stats = settings->calls->stats;
+    unsigned bit = 1u << settings->calls->slot;
+    stats->settings_differ = (stats->settings_differ & ~bit) | (settings->in_force ? 0 : bit);
+    if (!settings->in_force) (void)snprintf(stats->settings_owner, sizeof stats->settings_owner, "%s", owner);
+}
+
+static void log_difference(const struct wp_slot_settings *settings, const char *owner) {
+    const char *slot = settings->calls->slot == WP_SLOT_POOL ? "pool" : "cache";
+    if (settings->in_force)
+        wp_log(WP_LOG_INFO, "settings_agree", "slot=%s settings=%s", slot, settings->hash);
+    else
+        wp_log(WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s of=%s reason=%s", slot,
+               settings->hash, settings->in_force_hash, owner,
+               "that worker has another configuration, which it read later, and Redis uses that: give all "
+               "workers the same and restart them");
+}
+
+/* Reply: {1 when ours are in force, else 0; the hash in force; Redis' clock in ms; format; the worker whose
+ * settings are in force} */
 void wp_slot_settings_answered(struct wp_slot_settings *settings, const redisReply *reply) {
-    const struct wp_calls *calls = settings->calls;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) return;
+    bool differed = settings->in_force_hash[0] && !settings->in_force;
+    bool changed = strcmp(settings->in_force_hash, reply->element[1]->str) != 0;
+    const char *owner = reply->elements > 4 ? reply->element[4]->str : "another worker";
     settings->in_force = reply->element[0]->integer == 1;
-    unsigned bit = 1u << calls->slot;
-    calls->stats->settings_differ = (calls->stats->settings_differ & ~bit) | (settings->in_force ? 0 : bit);
+    (void)snprintf(settings->in_force_hash, sizeof settings->in_force_hash, "%s", reply->element[1]->str);
     wp_slot_clock_note(settings->clock, reply->element[2]->integer);
-    if (!settings->in_force)
-        wp_log(
-            WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s reason=%s",
-            calls->slot == WP_SLOT_POOL ? "pool" : "cache", settings->hash, reply->element[1]->str,
-            "another worker has read another configuration since; this one goes by it too: give all workers "
-            "the same and restart them");
+    note_difference(settings, owner);
+    if (differed == settings->in_force || (changed && !settings->in_force)) log_difference(settings, owner);
 }
 
 static void on_changed(void *ctx, const redisReply *reply, const char *error);
 
 static void send_change(struct wp_slot_settings *settings) {
+    settings->sent_us = wp_clock_us();
     char read[24];
     int length = snprintf(read, sizeof read, "%lld", (long long)settings->read_ms);
     const struct wp_str args[] = {
@@ -51,6 +71,10 @@ void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, 
     settings->read_ms = read_ms;
     snprintf(settings->hash, sizeof settings->hash, "%016llx", (unsigned long long)wp_library_hash(map));
     send_change(settings);
+}
+
+void wp_slot_settings_watch(struct wp_slot_settings *settings) {
+    if (settings->map.len > 0 && wp_clock_us() - settings->sent_us >= REPEAT_US) send_change(settings);
 }
 
 bool wp_slot_settings_exist(const struct wp_slot_settings *settings) {

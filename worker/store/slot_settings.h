@@ -1,5 +1,6 @@
 /* The settings of a state slot: the part of the configuration that its functions use. Sends them with each
- * connection and at each change, and knows whether the slot uses them. One thread: the loop's. */
+ * connection, at each change and every ten seconds, and knows whether the slot uses them. One thread: the
+ * loop's. */
 #ifndef WP_STORE_SLOT_SETTINGS_H
 #define WP_STORE_SLOT_SETTINGS_H
 #include "core/buf.h"
@@ -13,12 +14,17 @@ struct wp_slot_settings {
     char *owner;
     int64_t read_ms;
     char hash[17];
+    char in_force_hash[17]; /* of those that the slot uses; empty: not known */
     bool in_force;
+    int64_t sent_us; /* when they were sent last */
 };
 
 /* As wp_link_settings. */
 void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, int64_t read_ms,
                           struct wp_str map);
+/* Sends them again when that is due, so that the slot knows which workers live and have other ones, and this
+ * one learns when another worker's come to be used; to be called several times a second. */
+void wp_slot_settings_watch(struct wp_slot_settings *settings);
 bool wp_slot_settings_exist(const struct wp_slot_settings *settings);
 /* Sends them on a connection that takes no calls yet; `then` passes the answer to wp_slot_settings_answered.
  */

@@ -96,6 +96,13 @@ size_t wp_delivery_count(const struct wp_delivery *d) {
     return d->window.count;
 }
 
+void wp_delivery_add_queued(const struct wp_delivery *d, size_t *events, size_t *bytes) {
+    const struct window *w = &d->window;
+    size_t queued = w->count - w->unsent;
+    *events += queued;
+    if (queued > 0) *bytes += w->bytes / w->count * queued;
+}
+
 /* Kafka is committed only up to a floor that the slot has acknowledged. */
 static int64_t committable(const struct wp_delivery *d) {
     return d->floor < d->floor_acked ? d->floor : d->floor_acked;

@@ -56,6 +56,8 @@ const char *wp_delivery_reason(const struct wp_delivery *d); /* why it is blocke
 unsigned wp_delivery_generation(const struct wp_delivery *d);
 int64_t wp_delivery_floor(const struct wp_delivery *d);
 size_t wp_delivery_count(const struct wp_delivery *d); /* events in the window */
+/* Adds the events that are taken and not sent yet, and about as many bytes as they have. */
+void wp_delivery_add_queued(const struct wp_delivery *d, size_t *events, size_t *bytes);
 /* Running; all taken events are done, the slot knows the floor, and it is committed to Kafka. */
 bool wp_delivery_is_settled(const struct wp_delivery *d);
 

@@ -266,11 +266,24 @@ static bool age_is_unknown(struct calls *calls, enum wp_topic topic) {
     return now_us < calls->measure_until_us;
 }
 
+static bool fills_a_call(const struct calls *calls, enum wp_topic topic) {
+    size_t events = 0, bytes = 0;
+    for (const struct partition *p = *calls->partitions; p; p = p->next)
+        if (p->row->topic == topic) wp_delivery_add_queued(p->delivery, &events, &bytes);
+    return events >= (size_t)calls->context->config->worker.batch || bytes > BODY_BYTES_MAX;
+}
+
+/* Beside another call of its topic only a full one goes: what a call costs, here, in Redis and in Kafka, is
+ * shared by its events. Events that come meanwhile gather for the call that follows. */
+static bool may_call(const struct calls *calls, enum wp_topic topic) {
+    unsigned most = (unsigned)calls->context->config->worker.calls, under_way = calls->under_way[topic];
+    return under_way == 0 || (under_way < most && fills_a_call(calls, topic));
+}
+
 void calls_send(struct calls *calls, enum wp_topic topic) {
     struct wp_link *link = calls->context->links[topic_table[topic].slot];
     if (age_is_unknown(calls, topic)) return;
-    while (calls->under_way[topic] < (unsigned)calls->context->config->worker.calls && wp_link_ready(link) &&
-           !publisher_is_full(calls->publisher)) {
+    while (may_call(calls, topic) && wp_link_ready(link) && !publisher_is_full(calls->publisher)) {
         struct draft draft;
         draft.count = draft.events = 0;
         draft.alone = draft.skip = draft.replay = false;

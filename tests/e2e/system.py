@@ -132,13 +132,14 @@ class Worker:
         self.log_path = os.path.join(system.dir, f"{name}.log")
         self.process = None
 
-    def start(self):
+    def start(self, stderr=None):
+        """stderr: a file descriptor instead of the log's file."""
         command = [WARMPOOL, "worker"]
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(command, stderr=log if stderr is None else stderr, stdout=log, preexec_fn=die_with_parent)
         return self
 
     def log(self):

@@ -51,6 +51,32 @@ class AcquireToAssignment(unittest.TestCase):
         self.check_claim("json")
 
 
+class StuckLog(unittest.TestCase):
+    def full_pipe(self):
+        """(reader, writer) of a pipe that takes nothing more."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        for size in (4096, 1):
+            try:
+                while os.write(writer, b"x" * size):
+                    pass
+            except BlockingIOError:
+                pass
+        os.set_blocking(writer, True)
+        return reader, writer
+
+    def test_a_log_that_nobody_reads_holds_up_neither_events_nor_the_stop(self):
+        with System(options={"log.level": "debug"}) as system:
+            client, worker = Client(system), system.workers[0]
+            self.assertEqual(worker.stop(), 0)
+            _, writer = self.full_pipe()
+            worker.start(stderr=writer)
+            os.close(writer)
+            self.assertEqual(client.acquire("r-1")["status"], "assigned")
+            self.assertEqual(worker.stop(), 0)
+
+
 class Backlog(unittest.TestCase):
     def test_of_a_backlog_only_those_in_time_are_served(self):
         with System(options={"kafka.linger.ms": 2000}) as system:  # so that Kafka's clock is known late

@@ -152,6 +152,30 @@ static void *log_many(void *name) {
     return NULL;
 }
 
+Test(log, a_line_that_nobody_reads_is_dropped_and_counted, .timeout = 30) {
+    int ends[2];
+    char text[200] = "";
+    cr_assert_eq(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 3000; i++) wp_log(WP_LOG_INFO, "e", "number=%d", i); /* more than a pipe takes */
+    wp_log_signal_safe("x", 1);
+    cr_assert_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    unsigned lines = 0, dropped = 0;
+    char bytes[4096];
+    for (ssize_t n; (n = read(ends[0], bytes, sizeof bytes)) > 0;)
+        for (ssize_t i = 0; i < n; i++) lines += bytes[i] == '\n';
+    wp_log(WP_LOG_INFO, "e", "text=%s", "again");
+    cr_assert_gt(read(ends[0], text, sizeof text - 1), 0);
+    const char *count = strstr(text, " text=again log_lines_dropped=");
+    cr_assert_not_null(count, "%s", text);
+    cr_assert_eq(sscanf(count, " text=again log_lines_dropped=%u", &dropped), 1);
+    cr_assert_eq(lines + dropped, 3000);
+    wp_log(WP_LOG_INFO, "e", "text=%s", "last");
+    memset(text, 0, sizeof text);
+    cr_assert_gt(read(ends[0], text, sizeof text - 1), 0);
+    cr_assert_null(strstr(text, "dropped"));
+}
+
 Test(log, lines_of_two_threads_do_not_mix) {
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     dup2(fd, STDERR_FILENO);

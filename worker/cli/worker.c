@@ -191,10 +191,11 @@ static void on_deadline(uv_timer_t *timer) {
 }
 
 static void on_alarm(int number) {
-    static const char text[] = "level=warn event=stop_timeout text=\"ended with work under way\"\n";
+    static const char text[] = "level=warn event=stop_timeout reason=\"something blocked for all of "
+                               "worker.stop_timeout_ms: ended with "
+                               "work under way, which the next worker does\"\n";
     (void)number;
-    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)written;
+    wp_log_signal_safe(text, sizeof text - 1);
     _exit(0);
 }
 

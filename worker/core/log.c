@@ -1,7 +1,10 @@
-/* Structured log lines on stderr. The level is the only state, an atomic; a line is built on the caller's
- * stack and heap and written with one write(2), so lines of several threads do not mix. Any thread. */
+/* Structured log lines on stderr. The level and the number of lines dropped are the only state, atomics; a
+ * line is built on the caller's stack and heap and written with one write(2), so lines of several threads do
+ * not mix. Any thread. */
 #include "core/log.h"
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -183,6 +186,39 @@ static void add_fields(struct wp_buf *line, const char *fields, struct arguments
     }
 }
 
+/* False: stderr is a pipe or terminal that nobody reads, and a write would block. Async-signal-safe. */
+static bool takes_a_line(void) {
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) != 0; /* errors are left to write(2) */
+}
+
+/* A pipe that takes anything takes PIPE_BUF bytes without blocking. */
+static void cut(struct wp_buf *line) {
+    if (line->len <= PIPE_BUF) return;
+    line->len = PIPE_BUF - 4;
+    wp_buf_add_str(line, "...\n");
+}
+
+void wp_log_signal_safe(const char *line, size_t bytes) {
+    if (!takes_a_line()) return;
+    ssize_t written = write(STDERR_FILENO, line, bytes);
+    (void)written;
+}
+
+static void write_line(struct wp_buf *line) {
+    static _Atomic unsigned dropped;
+    if (!takes_a_line()) {
+        atomic_fetch_add(&dropped, 1);
+        return;
+    }
+    unsigned before = atomic_exchange(&dropped, 0);
+    if (before > 0) wp_buf_printf(line, " log_lines_dropped=%u", before);
+    wp_buf_add_str(line, "\n");
+    cut(line);
+    ssize_t written = write(STDERR_FILENO, line->data, line->len);
+    (void)written; /* a log that cannot be written has nowhere to say so */
+}
+
 void wp_log(enum wp_log_level level, const char *event, const char *fields, ...) {
     if (level < wp_log_level()) return;
     int saved_errno = errno;
@@ -196,9 +232,7 @@ void wp_log(enum wp_log_level level, const char *event, const char *fields, ...)
         add_fields(&line, fields, &args);
         va_end(args.list);
     }
-    wp_buf_add_str(&line, "\n");
-    ssize_t written = write(STDERR_FILENO, line.data, line.len);
-    (void)written; /* a log that cannot be written has nowhere to say so */
+    write_line(&line);
     wp_buf_done(&line);
     errno = saved_errno;
 }

@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
+#include "kafka/health.h"
 #include "support/kafka_reader.h"
 
 TestSuite(kafka_faults, .timeout = TEST_LIMIT_S);
@@ -83,4 +84,29 @@ Test(kafka_faults, a_commit_that_failed_does_not_count_and_the_next_one_does) {
     RUN_UNTIL(&world.loop, !mine->committing);
     cr_expect_eq(mine->committed, 4);
     end(&world);
+}
+
+/* ---- what a broker refuses for ever ---- */
+
+Test(kafka_faults, what_is_refused_for_ever_is_explained_with_what_mends_it) {
+    static const struct {
+        rd_kafka_resp_err_t err;
+        const char *mend;
+    } cases[] = {
+        {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "max.message.bytes"},
+        {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "message.timestamp.before.max.ms"},
+        {RD_KAFKA_RESP_ERR_INVALID_RECORD, "cleanup.policy"},
+        {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "the broker's own log"},
+        {RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "kafka.compression.type"},
+    };
+    struct wp_config config;
+    char text[300];
+    wp_config_init(&config);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_expect_eq(wp_kafka_fault(cases[i].err), WP_FAULT_REFUSED);
+        wp_kafka_explain(text, sizeof text, cases[i].err, &config, "cache-result");
+        cr_expect(strstr(text, "topic cache-result: ") && strstr(text, cases[i].mend), "%s", text);
+        cr_expect_lt(strlen(text), sizeof text - 1, "%s", text);
+    }
+    wp_config_done(&config);
 }

@@ -99,6 +99,24 @@ void wp_kafka_explain(char *text, size_t size, rd_kafka_resp_err_t err, const st
                        "kafka.message.max.bytes and start this worker again",
                        of, what);
         return;
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        (void)snprintf(
+            text, size,
+            "topic %s: %s; raise its message.timestamp.before.max.ms and message.timestamp.after.max.ms, "
+            "or set the clocks of this machine and the broker by NTP",
+            of, what);
+        return;
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE:
+        (void)snprintf(text, size, "topic %s: %s; set kafka.compression.type to one that the broker knows",
+                       of, what);
+        return;
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        (void)snprintf(text, size,
+                       "topic %s: %s; the broker's own log says what is wrong: the topic's settings "
+                       "(cleanup.policy, message.timestamp.*), or a check of records at the broker",
+                       of, what);
+        return;
     default:
         (void)snprintf(text, size, "%s%s%s%s", about, of, topic ? ": " : "", what);
     }

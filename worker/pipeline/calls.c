@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARTS_MAX = 32, ARGS_EACH = 5, BODY_BYTES_MAX = 4 << 20, MEASURE_US = 3000000 };
+enum { ENTRIES_MAX = 32, ARGS_EACH = 5, BODY_BYTES_MAX = 4 << 20, MEASURE_US = 3000000 };
 
 struct calls {
     const struct pipeline_context *context;
@@ -23,7 +23,7 @@ struct calls {
     struct wp_arena arena;     /* scratch: one decoded event */
 };
 
-struct part { /* one partition's batch in a call */
+struct call_entry { /* a partition and its batch, in a call */
     struct partition *p;
     struct wp_batch batch;
 };
@@ -32,7 +32,7 @@ struct call {
     struct calls *calls;
     enum wp_topic topic;
     size_t count;
-    struct part parts[];
+    struct call_entry entries[];
 };
 
 struct draft { /* a call that is being put together */
@@ -40,8 +40,8 @@ struct draft { /* a call that is being put together */
     uint32_t events;
     bool alone, skip;
     bool replay; /* Redis is full: only what was applied before can be answered */
-    struct part parts[PARTS_MAX];
-    size_t from[PARTS_MAX], len[PARTS_MAX]; /* of its events in calls->body */
+    struct call_entry entries[ENTRIES_MAX];
+    size_t from[ENTRIES_MAX], len[ENTRIES_MAX]; /* of its events in calls->body */
 };
 
 struct calls *calls_new(const struct pipeline_context *context, struct records *records,
@@ -75,52 +75,52 @@ static struct wp_link *link_of(const struct partition *p) {
 
 /* ---- answers ---- */
 
-static bool publish_chunks(struct calls *calls, const struct part *part, const redisReply *answer) {
+static bool publish_chunks(struct calls *calls, const struct call_entry *entry, const redisReply *answer) {
     int64_t applied = answer->element[1]->integer;
     for (size_t i = 3; i < answer->elements; i++) {
-        if (!records_publish(calls->records, part->p, &part->batch, applied, answer->element[i]))
+        if (!records_publish(calls->records, entry->p, &entry->batch, applied, answer->element[i]))
             return false;
-        if (!part->p->delivery) return true; /* revoked meanwhile */
+        if (!entry->p->delivery) return true; /* revoked meanwhile */
     }
     return true;
 }
 
-static void refuse(const struct part *part, enum wp_refusal why, int64_t applied, const char *text) {
-    struct partition *p = part->p;
+static void refuse(const struct call_entry *entry, enum wp_refusal why, int64_t applied, const char *text) {
+    struct partition *p = entry->p;
     if (why == WP_REFUSAL_FAILED || why == WP_REFUSAL_UNREADABLE)
         wp_log(WP_LOG_ERROR, "function_failed", "partition=%s first=%lld last=%lld error=%s", p->name,
-               (long long)part->batch.first, (long long)part->batch.last, text);
-    if (wp_delivery_refused(p->delivery, &part->batch, why, applied, text, wp_clock_us()))
+               (long long)entry->batch.first, (long long)entry->batch.last, text);
+    if (wp_delivery_refused(p->delivery, &entry->batch, why, applied, text, wp_clock_us()))
         partition_restarted(p, "Redis knows less than it had acknowledged");
 }
 
 /* The slot answers a floor of -1 when it does not know the partition: it has no floor of it, or another
  * generation. */
-static void on_gap(const struct part *part, int64_t applied, int64_t floor) {
-    part->p->context->stats->redis_gaps++;
-    refuse(part, floor < 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_GAP, applied, "");
+static void on_gap(const struct call_entry *entry, int64_t applied, int64_t floor) {
+    entry->p->context->stats->redis_gaps++;
+    refuse(entry, floor < 0 ? WP_REFUSAL_UNKNOWN : WP_REFUSAL_GAP, applied, "");
 }
 
-/* answer: the part's own, or the error reply of the whole call; NULL: there was no reply. */
-static void on_answer(struct calls *calls, const struct part *part, const redisReply *answer) {
-    struct partition *p = part->p;
+/* answer: the entry's own, or the error reply of the whole call; NULL: there was no reply. */
+static void on_answer(struct calls *calls, const struct call_entry *entry, const redisReply *answer) {
+    struct partition *p = entry->p;
     if (!answer) { /* the connection was lost: sent again after wp_pipeline_link_state */
-        refuse(part, WP_REFUSAL_LOST, 0, "");
+        refuse(entry, WP_REFUSAL_LOST, 0, "");
     } else if (wp_link_is_transient(answer)) {
         p->slot_is_full = strncmp(answer->str, "OOM", 3) == 0;
-        refuse(part, WP_REFUSAL_NOT_NOW, 0, answer->str);
+        refuse(entry, WP_REFUSAL_NOT_NOW, 0, answer->str);
     } else if (answer->type == REDIS_REPLY_ERROR) {
-        refuse(part, WP_REFUSAL_FAILED, 0, answer->str);
+        refuse(entry, WP_REFUSAL_FAILED, 0, answer->str);
     } else if (answer->type != REDIS_REPLY_ARRAY || answer->elements < 3) {
-        refuse(part, WP_REFUSAL_FAILED, 0, "the function's reply is not that of this convention");
+        refuse(entry, WP_REFUSAL_FAILED, 0, "the function's reply is not that of this convention");
     } else if (answer->element[0]->integer == 0) {
-        on_gap(part, answer->element[1]->integer, answer->element[2]->integer);
-    } else if (!publish_chunks(calls, part, answer)) {
-        bool whole = answer->element[1]->integer >= part->batch.last;
-        refuse(part, whole ? WP_REFUSAL_UNREADABLE : WP_REFUSAL_FAILED, 0,
+        on_gap(entry, answer->element[1]->integer, answer->element[2]->integer);
+    } else if (!publish_chunks(calls, entry, answer)) {
+        bool whole = answer->element[1]->integer >= entry->batch.last;
+        refuse(entry, whole ? WP_REFUSAL_UNREADABLE : WP_REFUSAL_FAILED, 0,
                "the function's records are not those of this convention");
     } else if (p->delivery) {
-        wp_delivery_answered(p->delivery, &part->batch, answer->element[1]->integer,
+        wp_delivery_answered(p->delivery, &entry->batch, answer->element[1]->integer,
                              answer->element[2]->integer, wp_clock_us());
     }
 }
@@ -132,9 +132,9 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
     bool whole = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == call->count;
     calls->under_way[call->topic]--;
     for (size_t i = 0; i < call->count; i++) {
-        const struct part *part = &call->parts[i];
-        if (!calls->ended && part->p->delivery) on_answer(calls, part, whole ? reply->element[i] : reply);
-        partition_release(part->p);
+        const struct call_entry *entry = &call->entries[i];
+        if (!calls->ended && entry->p->delivery) on_answer(calls, entry, whole ? reply->element[i] : reply);
+        partition_release(entry->p);
     }
     if (!calls->ended) calls_send(calls, call->topic);
     free(call);
@@ -192,41 +192,41 @@ static void gather(struct calls *calls, struct partition *p, uint32_t most, stru
  * goes in a call of its own, so that it harms no other. */
 static void add_batch(struct calls *calls, struct draft *draft, struct partition *p) {
     uint32_t batch_max = (uint32_t)calls->context->config->worker.batch;
-    struct part part = {.p = p};
+    struct call_entry entry = {.p = p};
     size_t from = calls->body.len;
-    if (draft->alone || draft->count == PARTS_MAX || draft->events >= batch_max || from > BODY_BYTES_MAX)
+    if (draft->alone || draft->count == ENTRIES_MAX || draft->events >= batch_max || from > BODY_BYTES_MAX)
         return;
-    if (!wp_delivery_batch_open(p->delivery, wp_clock_us(), &part.batch)) return;
-    if (draft->count > 0 && (part.batch.alone || p->slot_is_full != draft->replay)) return;
-    gather(calls, p, batch_max - draft->events, &part.batch);
-    if (part.batch.count == 0) {
+    if (!wp_delivery_batch_open(p->delivery, wp_clock_us(), &entry.batch)) return;
+    if (draft->count > 0 && (entry.batch.alone || p->slot_is_full != draft->replay)) return;
+    gather(calls, p, batch_max - draft->events, &entry.batch);
+    if (entry.batch.count == 0) {
         calls->body.len = from;
         return;
     }
-    wp_delivery_batch_sent(p->delivery, &part.batch);
-    draft->alone = part.batch.alone;
-    draft->skip = part.batch.skip;
+    wp_delivery_batch_sent(p->delivery, &entry.batch);
+    draft->alone = entry.batch.alone;
+    draft->skip = entry.batch.skip;
     draft->replay = p->slot_is_full;
     p->slot_is_full = false; /* the next call tries new events again */
-    draft->events += part.batch.count;
+    draft->events += entry.batch.count;
     draft->from[draft->count] = from;
     draft->len[draft->count] = calls->body.len - from;
-    draft->parts[draft->count++] = part;
+    draft->entries[draft->count++] = entry;
 }
 
 /* False: the link is away; the events are sent again when it is back. */
 static bool send_draft(struct calls *calls, enum wp_topic topic, const struct draft *draft) {
     const struct topic_row *row = &topic_table[topic];
     const char *function = draft->skip ? "skip" : draft->replay ? "replay" : row->function;
-    struct wp_str args[ARGS_EACH * PARTS_MAX];
-    char numbers[PARTS_MAX][3][24];
-    struct call *call = wp_calloc(1, sizeof *call + draft->count * sizeof call->parts[0]);
+    struct wp_str args[ARGS_EACH * ENTRIES_MAX];
+    char numbers[ENTRIES_MAX][3][24];
+    struct call *call = wp_calloc(1, sizeof *call + draft->count * sizeof call->entries[0]);
     *call = (struct call){.calls = calls, .topic = topic, .count = draft->count};
-    memcpy(call->parts, draft->parts, draft->count * sizeof call->parts[0]);
+    memcpy(call->entries, draft->entries, draft->count * sizeof call->entries[0]);
     for (size_t i = 0; i < draft->count; i++) {
-        const struct part *part = &draft->parts[i];
-        const int64_t values[3] = {part->p->accepted, part->batch.prev, part->batch.floor};
-        args[ARGS_EACH * i] = wp_str(part->p->name);
+        const struct call_entry *entry = &draft->entries[i];
+        const int64_t values[3] = {entry->p->accepted, entry->batch.prev, entry->batch.floor};
+        args[ARGS_EACH * i] = wp_str(entry->p->name);
         for (size_t k = 0; k < 3; k++) {
             (void)snprintf(numbers[i][k], sizeof numbers[i][k], "%lld", (long long)values[k]);
             args[ARGS_EACH * i + 1 + k] = wp_str(numbers[i][k]);
@@ -235,13 +235,13 @@ static bool send_draft(struct calls *calls, enum wp_topic topic, const struct dr
     }
     if (wp_link_call(calls->context->links[row->slot], function, args, ARGS_EACH * draft->count, on_reply,
                      call)) {
-        for (size_t i = 0; i < draft->count; i++) refuse(&draft->parts[i], WP_REFUSAL_LOST, 0, "");
+        for (size_t i = 0; i < draft->count; i++) refuse(&draft->entries[i], WP_REFUSAL_LOST, 0, "");
         free(call);
         return false;
     }
     calls->under_way[topic]++;
     calls->references++;
-    for (size_t i = 0; i < draft->count; i++) partition_hold(draft->parts[i].p);
+    for (size_t i = 0; i < draft->count; i++) partition_hold(draft->entries[i].p);
     return true;
 }
 
@@ -291,7 +291,7 @@ void calls_send(struct calls *calls, enum wp_topic topic) {
         for (struct partition *p = *calls->partitions; p; p = p->next)
             if (p->row->topic == topic) add_batch(calls, &draft, p);
         if (draft.count == 0 || !send_draft(calls, topic, &draft)) return;
-        move_to_end(calls->partitions, draft.parts[draft.count - 1].p);
+        move_to_end(calls->partitions, draft.entries[draft.count - 1].p);
     }
 }
 

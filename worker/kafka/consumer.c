@@ -34,9 +34,8 @@ struct wp_consumer {
     uv_timer_t watch_timer;
     int open_parts; /* not closed yet, of: the wakeup, this timer, the group's timer, the client */
 
-    size_t cursor; /* the partition that goes first next time */
-    rd_kafka_message_t **batch;
-    struct wp_taken *taken;
+    size_t cursor;          /* the partition that goes first next time */
+    struct wp_taken *taken; /* of one batch */
     size_t batch_size;
 };
 
@@ -105,15 +104,19 @@ static void copy(struct wp_taken *taken, rd_kafka_message_t *message) {
     rd_kafka_message_destroy(message);
 }
 
+/* One message a call: librdkafka's call for batches (2.1 to 2.8 at least) counts the log's end as a message
+ * that was consumed, and after a cooperative rebalance it goes on one offset too far. */
 static size_t take(struct wp_consumer *consumer, struct wp_consumer_partition *p) {
     if (p->held_count > 0) return hand_over_held(consumer, p);
     if (rd_kafka_queue_length(p->queue) == 0) return 0;
-    /* With any timeout but 0 librdkafka waits until the batch is full. */
-    ssize_t count = rd_kafka_consume_batch_queue(p->queue, 0, consumer->batch, consumer->batch_size);
-    if (count <= 0) return 0;
-    for (ssize_t i = 0; i < count; i++) copy(&consumer->taken[i], consumer->batch[i]);
-    hand_over(consumer, p, consumer->taken, (size_t)count);
-    return (size_t)count;
+    size_t count = 0;
+    while (count < consumer->batch_size) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(p->queue, 0);
+        if (!message) break;
+        copy(&consumer->taken[count++], message);
+    }
+    hand_over(consumer, p, consumer->taken, count);
+    return count;
 }
 
 /* Rebalances, errors and commits' answers are callbacks of this queue. Messages are never in it: a
@@ -324,7 +327,6 @@ void wp_consumer_commit(struct wp_consumer *consumer, const struct wp_commit *li
 
 static void release(struct wp_consumer *consumer) {
     if (--consumer->open_parts > 0) return;
-    free(consumer->batch);
     free(consumer->taken);
     wp_partitions_done(&consumer->table);
     free(consumer);
@@ -364,13 +366,11 @@ static struct wp_consumer *allocate(uv_loop_t *loop, const struct wp_config *con
     consumer->handler = handler;
     consumer->ctx = ctx;
     consumer->batch_size = (size_t)config->worker.batch;
-    consumer->batch = wp_calloc(consumer->batch_size, sizeof *consumer->batch);
     consumer->taken = wp_calloc(consumer->batch_size, sizeof *consumer->taken);
     return consumer;
 }
 
 static enum wp_err fail_new(struct wp_consumer *consumer, enum wp_err err) {
-    free(consumer->batch);
     free(consumer->taken);
     free(consumer);
     return err;

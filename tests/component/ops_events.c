@@ -145,6 +145,7 @@ Test(ops_events, one_sweep_is_on_its_way_at_a_time) {
     expect_event("request_timed_out", "-"); /* it is still due */
     expect_event("request_timed_out", "-"); /* the one before may be lost */
     cr_assert_gt(uv_hrtime() - before, 4000000000u);
+    pool_host(&slot, "h1", 200, 0); /* its heartbeat, or it is due, too, on a slow machine */
     pool_sweep_due(&slot);
     parts.stats.events[WP_TOPIC_EVENT][WP_DONE_OK]++;
     cr_assert_null(ops_take_within(&kafka, 500), "nothing is due any more");

@@ -144,11 +144,12 @@ Test(ops_record, is_published_a_last_time_at_the_stop) {
 }
 
 Test(ops_record, counts_the_optimizers_rounds) {
+    ops_parts_set(&parts, "memory.interval", "3"); /* longer than metrics.interval: a record for each round */
     cache_set(&slot, "tool", "calculator", "add", 5);
     cache_advance_time(&slot, 6);
     wp_ops_start(ops);
     double rounds = 0, collected = 0;
-    for (int i = 0; i < 10 && rounds < 2; i++) {
+    for (int i = 0; i < 30 && rounds < 2; i++) {
         json_t *record = take();
         rounds = FIGURE(record, "optimization_metrics", "gc_collections");
         cr_assert(IS(FIGURE(record, "memory", "rounds"), rounds));

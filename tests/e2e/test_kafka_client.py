@@ -1,4 +1,5 @@
 """What a worker sees of its group and its topics: other members, new partitions, offsets without records."""
+import itertools
 import re
 import time
 import unittest
@@ -119,22 +120,32 @@ class Refused(unittest.TestCase):
         resource = ConfigResource(ResourceType.TOPIC, system.prefix + topic, incremental_configs=[entry])
         admin(system).incremental_alter_configs([resource])[resource].result()
 
+    def send_until_refused(self, client, worker):
+        """A broker uses a topic's new limit some time after it was set. Returns the id of the event whose answer it refused first."""
+        ids = (f"e{n}" for n in itertools.count())
+
+        def said():
+            status, text = worker.http("/readyz")
+            return status == 503 and "cache-result" in text and "max.message.bytes" in text
+
+        def refused():
+            event = next(ids)
+            client.send("cache", {"event_id": event, "op": "get", "key": "k" * 100})
+            wait_until(lambda: said() or any(record["event_id"] == event for record in client.read("cache-result")),
+                       lambda: f"an answer, or what refuses it: {worker.log()[-2000:]}")
+            return said() and event
+        return wait_until(refused, "the topic refuses an answer")
+
     def test_a_record_that_a_topic_does_not_take_is_tried_again_ever_more_seldom(self):
         with System() as system:
             worker, client = system.workers[0], Client(system)
             self.limit(system, "cache-result", 50)
-            sent = time.monotonic()
-            client.send("cache", {"event_id": "e1", "op": "get", "key": "k" * 100})
-
-            def said():
-                status, text = worker.http("/readyz")
-                return status == 503 and "cache-result" in text and "max.message.bytes" in text
-            wait_until(said, lambda: f"what is refused, and the mend: {worker.http('/readyz')}\n{worker.log()[-2000:]}")
+            refused, began = self.send_until_refused(client, worker), time.monotonic()
             client.acquire("r1")  # the other topics go on
-            wait_until(lambda: time.monotonic() > sent + 10, "ten seconds")
+            wait_until(lambda: time.monotonic() > began + 10, "ten seconds")
             self.assertLessEqual(worker.log().count("event=partition_restarted"), 7)  # after 0.5, 1, 2, 4, 8 s
             self.limit(system, "cache-result", 1000000)
-            client.wait("cache-result", lambda record: record["event_id"] == "e1")
+            client.wait("cache-result", lambda record: record["event_id"] == refused)
             worker.wait_ready()
 
 

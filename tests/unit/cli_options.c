@@ -15,14 +15,18 @@ static const struct wp_option own[] = {
     {"for", "SECONDS", "stop after this time", &seconds},
     {0},
 };
-static const struct wp_subcommand sample = {
-    .name = "sample", .arguments = "TOPIC", .text = "Does something.", .options = own, .least = 1, .most = 2};
+static const struct wp_subcommand sample = {.name = "sample",
+                                            .arguments = "TOPIC",
+                                            .text = "Does something.",
+                                            .options = own,
+                                            .min_args = 1,
+                                            .max_args = 2};
 static const struct wp_subcommand lister = {.name = "worker",
                                             .arguments = "",
                                             .text = "Runs.",
                                             .options = NULL,
-                                            .least = 0,
-                                            .most = 0,
+                                            .min_args = 0,
+                                            .max_args = 0,
                                             .lists_keys = true};
 
 static struct wp_config config;

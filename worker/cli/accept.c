@@ -20,8 +20,8 @@ static const struct wp_subcommand command = {
     .text = "Lets the partitions of an input topic begin again that stopped because the topic was made anew, "
             "or because Redis has "
             "forgotten what it knew of them. Partitions that are well are left alone.",
-    .least = 1,
-    .most = 1,
+    .min_args = 1,
+    .max_args = 1,
 };
 
 struct accept {

@@ -141,11 +141,11 @@ static enum outcome take_options(struct parser *parser, int argc, char **argv) {
 
 static enum wp_err check_count(struct parser *parser, int count) {
     const struct wp_subcommand *command = parser->command;
-    if (count < command->least) {
+    if (count < command->min_args) {
         return wp_fail(&parser->error, WP_ERR_CONFIG, "%s is missing; usage: warmpool %s [OPTION]... %s",
                        command->arguments, command->name, command->arguments);
     }
-    if (command->most >= 0 && count > command->most) {
+    if (command->max_args >= 0 && count > command->max_args) {
         return wp_fail(&parser->error, WP_ERR_CONFIG,
                        "too many arguments; usage: warmpool %s [OPTION]...%s%s", command->name,
                        *command->arguments ? " " : "", command->arguments);

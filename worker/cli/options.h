@@ -18,7 +18,7 @@ struct wp_subcommand {
     const char *arguments;           /* "TOPIC", "[TOPIC...]"; empty when it takes none */
     const char *text;                /* one or two sentences for --help */
     const struct wp_option *options; /* may be NULL */
-    int least, most;                 /* positional arguments; most = -1: any number */
+    int min_args, max_args;          /* positional arguments; max_args = -1: any number */
     bool lists_keys; /* --help lists all keys, --reference prints docs/configuration.md (worker) */
 };
 

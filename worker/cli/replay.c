@@ -31,8 +31,8 @@ static const struct wp_subcommand command = {
             "code 1 when an "
             "acquire was not answered.",
     .options = options,
-    .least = 1,
-    .most = 1,
+    .min_args = 1,
+    .max_args = 1,
 };
 
 static void on_signal(int number) {

@@ -25,8 +25,8 @@ static const struct wp_subcommand command = {
             "(wire.write). Waits "
             "until all are delivered. A line that cannot be sent is named; the others are sent all the same.",
     .options = options,
-    .least = 1,
-    .most = 1,
+    .min_args = 1,
+    .max_args = 1,
 };
 
 static const char *const default_keys[WP_TOPICS] = {

@@ -38,8 +38,8 @@ static const struct wp_subcommand command = {
     .text = "Prints records as JSON lines: topic, partition, offset, timestamp, key, headers, and the "
             "decoded value.",
     .options = options,
-    .least = 1,
-    .most = WP_TOPICS,
+    .min_args = 1,
+    .max_args = WP_TOPICS,
 };
 
 static void on_signal(int number) {

@@ -10,14 +10,14 @@ static int64_t size_of(const struct wp_config *config, const char *philosophy) {
     return wp_settings_int(&config->pool.sizes, philosophy, config->pool.size);
 }
 
-/* The preset list is capped by the size like any other pre-warm; only one that somebody wrote can be a
+/* The default list is capped by the size like any other pre-warm; only one that somebody wrote can be a
  * mistake. */
 static bool is_preset(const struct wp_config *config, const char *key) {
     const char *member;
     const struct wp_param *param = wp_param_find(key, &member);
     struct wp_buf value = {0};
     wp_param_format(config, param, &value);
-    bool same = wp_str_is(wp_buf_str(&value), param->preset);
+    bool same = wp_str_is(wp_buf_str(&value), param->default_value);
     wp_buf_done(&value);
     return same;
 }

@@ -29,7 +29,7 @@ void wp_config_print_help(FILE *out) {
           out);
     for (const struct wp_param *param = wp_params; param->key; param++) {
         if (starts_section(param)) putc('\n', out);
-        fprintf(out, "  %s = %s%s%s%s\n      ", param->key, param->preset, *param->unit ? " (" : "",
+        fprintf(out, "  %s = %s%s%s%s\n      ", param->key, param->default_value, *param->unit ? " (" : "",
                 param->unit, *param->unit ? ")" : "");
         print_plain(out, param->text);
         putc('\n', out);
@@ -88,8 +88,8 @@ static const char introduction[] =
 static void print_row(FILE *out, const struct wp_param *param) {
     struct wp_buf values = {0};
     wp_param_describe(param, &values);
-    fprintf(out, "| `%s` | %s%s%s | %.*s | %s | %s |\n", param->key, *param->preset ? "`" : "empty",
-            param->preset, *param->preset ? "`" : "", (int)values.len, values.data,
+    fprintf(out, "| `%s` | %s%s%s | %.*s | %s | %s |\n", param->key, *param->default_value ? "`" : "empty",
+            param->default_value, *param->default_value ? "`" : "", (int)values.len, values.data,
             *param->unit ? param->unit : "-", param->text);
     wp_buf_done(&values);
 }

@@ -19,12 +19,12 @@ enum wp_err wp_config_set(struct wp_config *config, const char *key, const char 
 
 static void set_preset(struct wp_config *config, const struct wp_param *param) {
     if (!wp_param_is_family(param)) {
-        enum wp_err err = wp_param_set(config, param, NULL, param->preset, NULL);
+        enum wp_err err = wp_param_set(config, param, NULL, param->default_value, NULL);
         wp_assert(err == WP_OK);
         return;
     }
     struct wp_settings *family = wp_param_field(config, param);
-    for (const char *at = param->preset; *at;) {
+    for (const char *at = param->default_value; *at;) {
         size_t len = strcspn(at, ","), equals = strcspn(at, "=");
         char *key = wp_strndup((struct wp_str){at, equals});
         char *value = wp_strndup((struct wp_str){at + equals + 1, len - equals - 1});

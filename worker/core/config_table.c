@@ -5,28 +5,28 @@
 #include <string.h>
 
 #define AT(field) offsetof(struct wp_config, field)
-#define TEXT(k, f, preset, least, most, text)                                                                \
-    { k, WP_PARAM_TEXT, AT(f), preset, least, most, NULL, "", text }
-#define NAME(k, f, preset, least, text)                                                                      \
-    { k, WP_PARAM_NAME, AT(f), preset, least, 64, NULL, "", text }
-#define WORD(k, f, preset, words, text)                                                                      \
-    { k, WP_PARAM_WORD, AT(f), preset, 0, 0, words, "", text }
-#define CHOICE(k, f, preset, words, text)                                                                    \
-    { k, WP_PARAM_CHOICE, AT(f), preset, 0, 0, words, "", text }
-#define SET(k, f, preset, words, text)                                                                       \
-    { k, WP_PARAM_SET, AT(f), preset, 0, 0, words, "", text }
-#define INT(k, f, preset, least, most, unit, text)                                                           \
-    { k, WP_PARAM_INT, AT(f), preset, least, most, NULL, unit, text }
-#define NUMBER(k, f, preset, least, most, unit, text)                                                        \
-    { k, WP_PARAM_NUMBER, AT(f), preset, least, most, NULL, unit, text }
-#define FLAG(k, f, preset, text)                                                                             \
-    { k, WP_PARAM_FLAG, AT(f), preset, 0, 0, NULL, "", text }
-#define COUNTS(k, f, preset, least, most, unit, text)                                                        \
-    { k, WP_PARAM_COUNTS, AT(f), preset, least, most, NULL, unit, text }
-#define TEXTS(k, f, preset, text)                                                                            \
-    { k, WP_PARAM_TEXTS, AT(f), preset, 0, 65536, NULL, "", text }
-#define INTS(k, f, preset, least, most, unit, text)                                                          \
-    { k, WP_PARAM_INTS, AT(f), preset, least, most, NULL, unit, text }
+#define TEXT(k, f, default_value, min, max, text)                                                            \
+    { k, WP_PARAM_TEXT, AT(f), default_value, min, max, NULL, "", text }
+#define NAME(k, f, default_value, min, text)                                                                 \
+    { k, WP_PARAM_NAME, AT(f), default_value, min, 64, NULL, "", text }
+#define WORD(k, f, default_value, words, text)                                                               \
+    { k, WP_PARAM_WORD, AT(f), default_value, 0, 0, words, "", text }
+#define CHOICE(k, f, default_value, words, text)                                                             \
+    { k, WP_PARAM_CHOICE, AT(f), default_value, 0, 0, words, "", text }
+#define SET(k, f, default_value, words, text)                                                                \
+    { k, WP_PARAM_SET, AT(f), default_value, 0, 0, words, "", text }
+#define INT(k, f, default_value, min, max, unit, text)                                                       \
+    { k, WP_PARAM_INT, AT(f), default_value, min, max, NULL, unit, text }
+#define NUMBER(k, f, default_value, min, max, unit, text)                                                    \
+    { k, WP_PARAM_NUMBER, AT(f), default_value, min, max, NULL, unit, text }
+#define FLAG(k, f, default_value, text)                                                                      \
+    { k, WP_PARAM_FLAG, AT(f), default_value, 0, 0, NULL, "", text }
+#define COUNTS(k, f, default_value, min, max, unit, text)                                                    \
+    { k, WP_PARAM_COUNTS, AT(f), default_value, min, max, NULL, unit, text }
+#define TEXTS(k, f, default_value, text)                                                                     \
+    { k, WP_PARAM_TEXTS, AT(f), default_value, 0, 65536, NULL, "", text }
+#define INTS(k, f, default_value, min, max, unit, text)                                                      \
+    { k, WP_PARAM_INTS, AT(f), default_value, min, max, NULL, unit, text }
 
 #define PATH 4096
 #define DAY_MS 86400000.0

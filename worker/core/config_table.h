@@ -21,8 +21,8 @@ struct wp_param {
     const char
         *key; /* "pool.size"; a family's ends with the word its keys stand for: "cache.ttl.NAMESPACE" */
     enum wp_param_type type;
-    size_t offset;      /* in struct wp_config */
-    const char *preset; /* as it would be written; a family's: "key=value,key=value" */
+    size_t offset;             /* in struct wp_config */
+    const char *default_value; /* as it would be written; a family's: "key=value,key=value" */
     double min, max;
     const char *choices; /* "avro,confluent,json" */
     const char *unit;    /* empty when there is none */

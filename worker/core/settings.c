@@ -16,9 +16,9 @@ const char *wp_settings_get(const struct wp_settings *settings, const char *key)
     return setting ? setting->value : NULL;
 }
 
-int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t preset) {
+int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t default_value) {
     const char *value = wp_settings_get(settings, key);
-    return value ? strtoll(value, NULL, 10) : preset;
+    return value ? strtoll(value, NULL, 10) : default_value;
 }
 
 void wp_settings_set(struct wp_settings *settings, const char *key, const char *value) {

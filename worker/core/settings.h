@@ -15,8 +15,9 @@ struct wp_settings {
 
 /* NULL when there is no such key; borrowed until the next set. */
 const char *wp_settings_get(const struct wp_settings *settings, const char *key);
-/* `preset` when there is no such key. The value must be a whole number: it was checked when it was set. */
-int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t preset);
+/* `default_value` when there is no such key. The value must be a whole number: it was checked when it was
+ * set. */
+int64_t wp_settings_int(const struct wp_settings *settings, const char *key, int64_t default_value);
 /* Copies both; replaces the value of a key that is there. */
 void wp_settings_set(struct wp_settings *settings, const char *key, const char *value);
 void wp_settings_done(struct wp_settings *settings);

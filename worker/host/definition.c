@@ -5,9 +5,9 @@
 #include <string.h>
 #include "core/buf.h"
 
-static const char *own(const struct wp_settings *of, const char *philosophy, const char *preset) {
+static const char *own(const struct wp_settings *of, const char *philosophy, const char *default_value) {
     const char *value = wp_settings_get(of, philosophy);
-    return value ? value : preset;
+    return value ? value : default_value;
 }
 
 #define FIELD(name) own(&config->docker.name##_of, philosophy, config->docker.name)
@@ -94,9 +94,9 @@ static enum wp_err check_mounts(const char *key, const char *value, struct wp_er
 
 typedef enum wp_err check_fn(const char *key, const char *value, struct wp_error *error);
 
-static enum wp_err check_field(const char *key, const char *preset, const struct wp_settings *of,
+static enum wp_err check_field(const char *key, const char *default_value, const struct wp_settings *of,
                                check_fn *check, struct wp_error *error) {
-    enum wp_err err = check(key, preset, error);
+    enum wp_err err = check(key, default_value, error);
     for (size_t i = 0; err == WP_OK && i < of->count; i++) {
         char *whole = wp_format("%s.%s", key, of->list[i].key);
         err = check(whole, of->list[i].value, error);

@@ -195,8 +195,8 @@ static void start_timers(struct wp_host *host) {
 
 /* ---- life ---- */
 
-static bool any_text(const char *preset, const struct wp_settings *of) {
-    bool any = *preset;
+static bool any_text(const char *default_value, const struct wp_settings *of) {
+    bool any = *default_value;
     for (size_t i = 0; i < of->count; i++) any = any || *of->list[i].value;
     return any;
 }

@@ -6,12 +6,12 @@
 
 #define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
 
-struct preset {
+struct client_default {
     const char *key, *value;
     int since; /* librdkafka's version that has it, as rd_kafka_version(); 0: all that we build with */
 };
 
-static const struct preset both_presets[] = {
+static const struct client_default both_defaults[] = {
     {"client.id", "warmpool", 0},
     {"log_level", "4", 0},
     {"socket.nagle.disable", "true", 0},
@@ -21,7 +21,7 @@ static const struct preset both_presets[] = {
     {NULL, NULL, 0},
 };
 
-static const struct preset consumer_presets[] = {
+static const struct client_default consumer_defaults[] = {
     {"group.id", "warmpool", 0},
     {"enable.auto.commit", "false", 0},
     {"enable.auto.offset.store", "false", 0},
@@ -44,7 +44,7 @@ static const struct preset consumer_presets[] = {
     {NULL, NULL, 0},
 };
 
-static const struct preset producer_presets[] = {
+static const struct client_default producer_defaults[] = {
     {"enable.idempotence", "true", 0},
     {"acks", "all", 0},
     /* A record takes 0.2 ms instead of 1.5 ms with linger 1. */
@@ -104,10 +104,11 @@ static enum wp_err set(rd_kafka_conf_t *conf, const char *key, const char *value
         why, rd_kafka_version_str());
 }
 
-static enum wp_err set_presets(rd_kafka_conf_t *conf, const struct preset *presets, struct wp_error *error) {
-    for (; presets->key; presets++) {
-        if (rd_kafka_version() < presets->since) continue;
-        enum wp_err err = set(conf, presets->key, presets->value, error);
+static enum wp_err set_defaults(rd_kafka_conf_t *conf, const struct client_default *defaults,
+                                struct wp_error *error) {
+    for (; defaults->key; defaults++) {
+        if (rd_kafka_version() < defaults->since) continue;
+        enum wp_err err = set(conf, defaults->key, defaults->value, error);
         if (err) return err;
     }
     return WP_OK;
@@ -136,8 +137,8 @@ static enum wp_err set_configured(rd_kafka_conf_t *conf, const struct wp_setting
 rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, struct wp_error *error) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, log_line);
-    enum wp_err err = set_presets(conf, both_presets, error);
-    if (!err) err = set_presets(conf, consumer ? consumer_presets : producer_presets, error);
+    enum wp_err err = set_defaults(conf, both_defaults, error);
+    if (!err) err = set_defaults(conf, consumer ? consumer_defaults : producer_defaults, error);
     if (!err && consumer && config->worker.id && *config->worker.id)
         err = set(conf, "group.instance.id", config->worker.id, error);
     if (!err) err = set_configured(conf, &config->kafka, consumer, error);

@@ -280,6 +280,20 @@ Test(consumer, one_that_stops_adopts_no_further_partition) {
     end_loop(&loop);
 }
 
+Test(consumer, a_start_of_a_partition_that_is_being_taken_away_does_nothing) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct reader reader;
+    prepare(&reader, &loop, "late");
+    reader.start_on_revoke = true;
+    reader_subscribe(&reader);
+    RUN_UNTIL(&loop, reader_owned(&reader) == PARTS);
+    reader_close(&reader);
+    cr_expect_eq(reader.revocations, 1);
+    cr_expect_eq(reader_owned(&reader), 0);
+    end_loop(&loop);
+}
+
 Test(consumer, the_cooperative_protocol_works_too) {
     two_members_share("cooperative", "cooperative-sticky");
 }

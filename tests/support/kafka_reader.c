@@ -105,6 +105,7 @@ static void revoked(void *ctx, struct wp_consumer_partition *const *list, size_t
         if (reader->commit_on_revoke && !lost && part->expected >= 0)
             reader_commit(reader, part->tp, part->expected);
         part->assigned = part->started = false;
+        if (reader->start_on_revoke) wp_consumer_start(reader->consumer, list[i], 0);
     }
 }
 

@@ -37,6 +37,7 @@ struct reader {
     uint64_t last_batch_messages;
     void (*on_message)(struct reader *reader, struct reader_part *part, const struct wp_record_in *record);
     bool commit_on_revoke;
+    bool start_on_revoke;
 };
 
 /* A configuration for this broker, with a topic prefix and a group of their own made of `name`. */

@@ -58,7 +58,8 @@ void wp_consumer_query_offsets(struct wp_consumer *consumer, struct wp_consumer_
                                size_t count);
 /* Seeks to offset (RD_KAFKA_OFFSET_BEGINNING too) and resumes. Also starts a running partition
  * again, dropping what was prefetched. Tried until it succeeds, the partition is revoked, or `out_of_range`
- * is called because there is no such offset. */
+ * is called because there is no such offset. Does nothing inside `revoked`: a partition may be taken away
+ * between the decision where it begins and the start. */
 void wp_consumer_start(struct wp_consumer *consumer, struct wp_consumer_partition *p, int64_t offset);
 /* Idempotent. */
 void wp_consumer_pause(struct wp_consumer *consumer, struct wp_consumer_partition *p);

@@ -239,6 +239,7 @@ static void start_all(struct wp_group *group) {
 }
 
 void wp_group_start(struct wp_group *group, struct wp_consumer_partition *p, int64_t offset) {
+    if (p->state == WP_PARTITION_REVOKED) return;
     wp_partition_drop_held(p);
     p->starts++;
     p->paused = false;

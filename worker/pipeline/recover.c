@@ -73,7 +73,7 @@ static void hand_over(struct recovery *r) {
     r->pins++;
     if (wp_link_call(r->link, "recover", args, 3, on_handed_over, r) != WP_OK) {
         r->pins--;
-        end(r); /* a partition that still needs it calls recovery_start again */
+        end(r);
     }
     wp_buf_done(&rows);
     wp_buf_done(&all);
@@ -108,18 +108,27 @@ struct recovery *recovery_new(uv_loop_t *loop, const struct wp_config *config, s
     return r;
 }
 
+static void on_opened(void *ctx, const char *error) {
+    struct recovery *r = ctx;
+    if (error) {
+        wp_log(WP_LOG_WARN, "recovery_failed", "reason=%s", error);
+        end(r); /* a partition that still needs it calls recovery_start again */
+        return;
+    }
+    wp_log(WP_LOG_WARN, "recovery_started", "reason=%s",
+           "Redis has forgotten what Kafka still tells: leases are looked up in container-assignment");
+    uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
+}
+
 void recovery_start(struct recovery *r) {
     struct wp_error error;
     if (r->requests) return;
-    if (recover_logs_open(&r->logs, r->config, &error)) {
+    if (recover_logs_open(&r->logs, r->loop, r->config, on_opened, r, &error)) {
         wp_log(WP_LOG_WARN, "recovery_failed", "reason=%s", error.text);
         return;
     }
     r->requests = recover_requests_new(r->config, r->wire);
     r->records = r->most_kept = r->leases = 0;
-    wp_log(WP_LOG_WARN, "recovery_started", "reason=%s",
-           "Redis has forgotten what Kafka still tells: leases are looked up in container-assignment");
-    uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -1,6 +1,8 @@
 /* Reads several partitions in the order of time: always the one whose last record is the oldest, a batch at a
  * time. The others wait with what librdkafka has fetched of them. */
 #include "pipeline/recover_logs.h"
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "kafka/client.h"
 #include "core/clock.h"
@@ -19,25 +21,28 @@ struct log { /* a partition */
 };
 
 struct recover_logs {
-    rd_kafka_t *rk;
+    struct wp_client client;
     rd_kafka_topic_t *handles[TOPICS];
-    struct log *list;
+    struct log *list; /* of the thread pool while `finding` */
     size_t count;
     int64_t covered_ms;
+    struct wp_client_work work; /* finds the partitions, at the end stops reading them: one after the other */
+    bool finding, closing;
+    char error[256]; /* of finding them; empty: it went well */
+    recover_logs_opened opened;
+    void *ctx;
 };
 
-static enum wp_err open_client(struct recover_logs *logs, const struct wp_config *config,
-                               struct wp_error *error) {
-    logs->rk = wp_client_make(config, WP_CLIENT_READER, NULL, error);
-    return logs->rk ? WP_OK : WP_ERR_CONFIG;
+static struct recover_logs *of(struct wp_client_work *work) {
+    return (struct recover_logs *)((char *)work - offsetof(struct recover_logs, work));
 }
 
-static enum wp_err open_topic(struct recover_logs *logs, int index, const struct wp_config *config,
-                              struct wp_error *error) {
+/* ---- in the thread pool ---- */
+
+static void find_partitions(struct recover_logs *logs, int index) {
     const struct rd_kafka_metadata *metadata;
-    char *name = wp_topic_full_name(config, topics[index]);
-    rd_kafka_topic_t *handle = logs->handles[index] = rd_kafka_topic_new(logs->rk, name, NULL);
-    rd_kafka_resp_err_t err = rd_kafka_metadata(logs->rk, 0, handle, &metadata, METADATA_MS);
+    rd_kafka_topic_t *handle = logs->handles[index];
+    rd_kafka_resp_err_t err = rd_kafka_metadata(logs->client.rk, 0, handle, &metadata, METADATA_MS);
     int count = err ? 0 : metadata->topics[0].partition_cnt;
     if (!err) rd_kafka_metadata_destroy(metadata);
     logs->list = wp_realloc(logs->list, (logs->count + (size_t)count) * sizeof *logs->list);
@@ -45,35 +50,78 @@ static enum wp_err open_topic(struct recover_logs *logs, int index, const struct
         logs->list[logs->count++] = (struct log){.handle = handle, .topic = topics[index], .partition = i};
         rd_kafka_consume_start(handle, i, RD_KAFKA_OFFSET_BEGINNING);
     }
-    enum wp_err failed = WP_OK;
     if (err || count == 0)
-        failed = wp_fail(error, WP_ERR_KAFKA, "%s: %s", name,
-                         err ? rd_kafka_err2str(err) : "the topic is not there yet");
-    free(name);
-    return failed;
+        (void)snprintf(logs->error, sizeof logs->error, "%s: %s", rd_kafka_topic_name(handle),
+                       err ? rd_kafka_err2str(err) : "the topic is not there yet");
 }
 
-enum wp_err recover_logs_open(struct recover_logs **ret_logs, const struct wp_config *config,
-                              struct wp_error *error) {
-    struct recover_logs *logs = wp_calloc(1, sizeof *logs);
-    enum wp_err err = open_client(logs, config, error);
-    for (int i = 0; i < TOPICS && !err; i++) err = open_topic(logs, i, config, error);
-    if (err)
-        recover_logs_close(logs);
+static void find_run(struct wp_client_work *work) {
+    struct recover_logs *logs = of(work);
+    for (int i = 0; i < TOPICS && !*logs->error; i++) find_partitions(logs, i);
+}
+
+static void stop_run(struct wp_client_work *work) {
+    struct recover_logs *logs = of(work);
+    for (size_t i = 0; i < logs->count; i++)
+        rd_kafka_consume_stop(logs->list[i].handle, logs->list[i].partition);
+}
+
+/* ---- on the loop ---- */
+
+static void on_destroyed(void *ctx) {
+    struct recover_logs *logs = ctx;
+    free(logs->list);
+    free(logs);
+}
+
+static void stop_done(struct wp_client_work *work, bool wanted) {
+    (void)wanted;
+    struct recover_logs *logs = of(work);
+    for (int i = 0; i < TOPICS; i++) rd_kafka_topic_destroy(logs->handles[i]);
+    wp_client_close(&logs->client, on_destroyed, logs);
+}
+
+static void stop(struct recover_logs *logs) {
+    logs->work.run = stop_run;
+    logs->work.done = stop_done;
+    wp_client_run(&logs->client, &logs->work);
+}
+
+static void find_done(struct wp_client_work *work, bool wanted) {
+    (void)wanted;
+    struct recover_logs *logs = of(work);
+    logs->finding = false;
+    if (logs->closing)
+        stop(logs);
     else
-        *ret_logs = logs;
-    return err;
+        logs->opened(logs->ctx, *logs->error ? logs->error : NULL);
+}
+
+enum wp_err recover_logs_open(struct recover_logs **ret_logs, uv_loop_t *loop, const struct wp_config *config,
+                              recover_logs_opened opened, void *ctx, struct wp_error *error) {
+    rd_kafka_t *rk = wp_client_make(config, WP_CLIENT_READER, NULL, error);
+    if (!rk) return WP_ERR_CONFIG;
+    struct recover_logs *logs = wp_calloc(1, sizeof *logs);
+    wp_client_init(&logs->client, loop, rk);
+    for (int i = 0; i < TOPICS; i++) {
+        char *name = wp_topic_full_name(config, topics[i]);
+        logs->handles[i] = rd_kafka_topic_new(rk, name, NULL);
+        free(name);
+    }
+    logs->opened = opened;
+    logs->ctx = ctx;
+    logs->finding = true;
+    logs->work.run = find_run;
+    logs->work.done = find_done;
+    wp_client_run(&logs->client, &logs->work);
+    *ret_logs = logs;
+    return WP_OK;
 }
 
 void recover_logs_close(struct recover_logs *logs) {
     if (!logs) return;
-    for (size_t i = 0; i < logs->count; i++)
-        rd_kafka_consume_stop(logs->list[i].handle, logs->list[i].partition);
-    for (int i = 0; i < TOPICS; i++)
-        if (logs->handles[i]) rd_kafka_topic_destroy(logs->handles[i]);
-    if (logs->rk) rd_kafka_destroy(logs->rk);
-    free(logs->list);
-    free(logs);
+    logs->closing = true;
+    if (!logs->finding) stop(logs);
 }
 
 /* NULL: all have ended. */
@@ -112,7 +160,7 @@ static void take_one(struct recover_logs *logs, struct log *log, const rd_kafka_
 bool recover_logs_read(struct recover_logs *logs, recover_logs_take take, void *ctx) {
     rd_kafka_message_t *messages[BATCH];
     struct log *log = most_behind(logs);
-    rd_kafka_poll(logs->rk, 0);
+    rd_kafka_poll(logs->client.rk, 0);
     for (int batch = 0; log && batch < BATCHES; batch++) {
         ssize_t count = rd_kafka_consume_batch(log->handle, log->partition, 0, messages, BATCH);
         if (count <= 0) return false;

@@ -1,16 +1,23 @@
 /* Reads the topics that a recovery needs, container-acquire, -assignment and -release: each partition from
- * its first record to its present end, the oldest records of all first. One thread. */
+ * its first record to its present end, the oldest records of all first. The loop's thread, which never waits:
+ * what blocks runs in its thread pool. */
 #ifndef WP_PIPELINE_RECOVER_LOGS_H
 #define WP_PIPELINE_RECOVER_LOGS_H
 #include <librdkafka/rdkafka.h>
+#include <uv.h>
+#include "core/config.h"
 #include "wire/topics.h"
 
 struct recover_logs;
 
-/* Blocks until Kafka has listed the partitions, for 2 s at most each topic. */
-enum wp_err recover_logs_open(struct recover_logs **ret_logs, const struct wp_config *config,
-                              struct wp_error *error) WP_MUST_CHECK;
-void recover_logs_close(struct recover_logs *logs); /* NULL is fine */
+/* Called once Kafka has listed the partitions, or with an error: why it has not, after 2 s at most each
+ * topic. */
+typedef void (*recover_logs_opened)(void *ctx, const char *error);
+/* Fails when kafka.* is wrong. */
+enum wp_err recover_logs_open(struct recover_logs **ret_logs, uv_loop_t *loop, const struct wp_config *config,
+                              recover_logs_opened opened, void *ctx, struct wp_error *error) WP_MUST_CHECK;
+/* Frees it when what runs in the thread pool has ended. Nothing is called any more. NULL is fine. */
+void recover_logs_close(struct recover_logs *logs);
 
 /* at_ms: the record's time, by the broker. */
 typedef void (*recover_logs_take)(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message,

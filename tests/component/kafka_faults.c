@@ -1,16 +1,18 @@
-/* The Kafka consumer on librdkafka's mock cluster, which can do what a healthy broker does not. */
+/* The Kafka consumer and producer on librdkafka's mock cluster, which can do what a healthy broker does not.
+ */
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
 #include "kafka/health.h"
+#include "kafka/producer.h"
 #include "support/kafka_reader.h"
 
 TestSuite(kafka_faults, .timeout = TEST_LIMIT_S);
 
 #define PARTS (3 * WP_TOPICS_IN)
 
-enum { OFFSET_COMMIT = 8 }; /* the number of the request in Kafka's protocol */
+enum { PRODUCE = 0, OFFSET_COMMIT = 8 }; /* the numbers of requests in Kafka's protocol */
 
 static const struct wp_tp first = {WP_TOPIC_ACQUIRE, 0}, second = {WP_TOPIC_ACQUIRE, 1};
 
@@ -109,4 +111,35 @@ Test(kafka_faults, what_is_refused_for_ever_is_explained_with_what_mends_it) {
         cr_expect_lt(strlen(text), sizeof text - 1, "%s", text);
     }
     wp_config_done(&config);
+}
+
+static void on_delivered(void *ctx, void *token, const struct wp_report *report) {
+    (void)ctx;
+    (void)token;
+    (void)report;
+}
+
+/* What hosts, sweeps and metrics send: when it fails nobody sends it again. */
+Test(kafka_faults, a_refused_record_that_nobody_sends_again_is_no_trouble_for_ever) {
+    struct world world;
+    begin(&world, "refused");
+    struct wp_stats stats = {0};
+    struct wp_producer *producer;
+    struct wp_error error;
+    struct wp_record record = {
+        .topic = WP_TOPIC_EVENT, .key = WP_STR("h"), .value = WP_STR("x"), .partition = -1};
+    cr_assert_eq(
+        wp_producer_new(&producer, &world.loop, &world.reader.config, &stats, on_delivered, NULL, &error),
+        WP_OK, "%s", error.text);
+    RUN_UNTIL(&world.loop, wp_producer_partitions(producer, WP_TOPIC_EVENT) == 3);
+    rd_kafka_mock_push_request_errors(world.mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    cr_assert_eq(wp_producer_send(producer, &record, &error), WP_OK, "%s", error.text);
+    RUN_UNTIL(&world.loop, *stats.kafka_troubles[WP_TROUBLE_PRODUCER]);
+    cr_expect(strstr(stats.kafka_troubles[WP_TROUBLE_PRODUCER], "container-event"));
+    RUN_UNTIL(&world.loop, !*stats.kafka_troubles[WP_TROUBLE_PRODUCER]);
+    wp_producer_free(producer);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    cr_expect_eq(uv_loop_close(&world.loop), 0);
+    rd_kafka_destroy(world.owner);
+    wp_config_done(&world.reader.config);
 }

@@ -193,6 +193,24 @@ Test(producer, knows_the_partitions_of_its_topics) {
     close_sink(&writer);
 }
 
+/* Hosts and sweeps do not send a record again, so no other one shows that the topic is there. */
+Test(producer, a_topic_that_was_not_there_is_no_trouble_once_it_is) {
+    struct writer writer = {.delivered = 0};
+    struct wp_error error;
+    uv_loop_init(&writer.loop);
+    bus_config(&writer.config, kafka_shared(), "missing");
+    set(&writer, "kafka.topic.metadata.propagation.max.ms", "100");
+    open_sink(&writer);
+    cr_assert_eq(send_one(&writer, WP_TOPIC_EVENT, "h", WP_STR("x"), 0), WP_OK);
+    RUN_UNTIL(&writer.loop, strstr(writer.stats.kafka.reason, "container-event"));
+    cr_assert_eq(wp_admin_ensure_topics(&writer.config, WAIT_LIMIT_MS, &error), WP_OK, "%s", error.text);
+    uint64_t began = uv_hrtime();
+    RUN_UNTIL(&writer.loop, writer.stats.kafka.ready);
+    cr_expect_lt((uv_hrtime() - began) / 1000000000,
+                 45); /* earlier than a refusal that nobody repeats is forgotten */
+    close_sink(&writer);
+}
+
 Test(producer, a_full_queue_refuses_and_takes_again_later) {
     struct writer writer;
     prepare(&writer, kafka_shared(), "full");

@@ -15,6 +15,15 @@
 #define METADATA_AGAIN_MS 1000 /* until all topics are known */
 #define METADATA_FRESH_MS 5000 /* afterwards, because partitions may be added to topics */
 #define FLUSH_STEP_MS 10
+/* Records that are sent again, every 30 s at the latest, are refused again by then. Nobody may send the
+ * others again, or their partition is another worker's by now. */
+#define REFUSAL_MS 60000
+
+struct refusal {        /* of the latest record of a topic */
+    char reason[300];   /* empty: it was taken */
+    bool topic_unknown; /* over as soon as the topic is there */
+    uint64_t at;        /* loop time in ms */
+};
 
 struct client {
     struct wp_client base;
@@ -35,8 +44,8 @@ struct wp_producer {
     struct client *retired;
     size_t pending;
     int32_t partitions[WP_TOPICS];
-    char refusals[WP_TOPICS][300]; /* why the latest record of a topic was refused; empty: it was taken */
-    char broken[300];              /* a fatal error that a new client would meet, too; empty: none */
+    struct refusal refusals[WP_TOPICS];
+    char broken[300]; /* a fatal error that a new client would meet, too; empty: none */
     struct wp_wakeup wakeup;
     int open_parts; /* the wakeup, and the clients that are not destroyed yet */
     int64_t backoff_ms;
@@ -68,24 +77,39 @@ static void close_client(struct client *client) {
 
 static void say_troubles(struct wp_producer *producer) {
     const char *reason = producer->broken;
-    for (int i = 0; i < WP_TOPICS && !*reason; i++) reason = producer->refusals[i];
+    for (int i = 0; i < WP_TOPICS && !*reason; i++) reason = producer->refusals[i].reason;
     wp_kafka_trouble(producer->stats, WP_TROUBLE_PRODUCER, reason);
 }
 
 static void refused(struct wp_producer *producer, enum wp_topic topic, rd_kafka_resp_err_t err,
                     const char *name) {
     if (wp_kafka_fault(err) != WP_FAULT_REFUSED) return;
-    wp_kafka_explain(producer->refusals[topic], sizeof(producer->refusals[topic]), err, producer->config,
-                     name);
+    struct refusal *refusal = &producer->refusals[topic];
+    wp_kafka_explain(refusal->reason, sizeof(refusal->reason), err, producer->config, name);
+    refusal->topic_unknown = err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                             err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                             err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+    refusal->at = uv_now(producer->loop);
     say_troubles(producer);
+}
+
+static void forgive(struct wp_producer *producer, enum wp_topic topic) {
+    producer->refusals[topic].reason[0] = '\0';
+    say_troubles(producer);
+}
+
+static void forget_old_refusals(struct wp_producer *producer) {
+    for (int i = 0; i < WP_TOPICS; i++)
+        if (*producer->refusals[i].reason && uv_now(producer->loop) - producer->refusals[i].at >= REFUSAL_MS)
+            forgive(producer, (enum wp_topic)i);
 }
 
 static void taken(struct wp_producer *producer, enum wp_topic topic) {
     producer->stats->records[topic]++;
     producer->backoff_ms = BACKOFF_MIN_MS;
-    if (!*producer->refusals[topic] && !*producer->broken) return;
-    producer->refusals[topic][0] = producer->broken[0] = '\0';
-    say_troubles(producer);
+    if (!*producer->refusals[topic].reason && !*producer->broken) return;
+    producer->broken[0] = '\0';
+    forgive(producer, topic);
 }
 
 static int64_t note_append_time(struct wp_producer *producer, const rd_kafka_message_t *message) {
@@ -171,6 +195,7 @@ static struct client *client_new(struct wp_producer *producer, struct wp_error *
 
 struct partitions_query {
     struct wp_client_work work;
+    uint64_t asked_at; /* loop time in ms */
     int32_t partitions[WP_TOPICS];
 };
 
@@ -195,6 +220,10 @@ static void ask_done(struct wp_client_work *work, bool wanted) {
     bool complete = true;
     for (int i = 0; i < WP_TOPICS && wanted; i++) {
         if (query->partitions[i] > 0) producer->partitions[i] = query->partitions[i];
+        const struct refusal *refusal = &producer->refusals[i];
+        if (query->partitions[i] > 0 && *refusal->reason && refusal->topic_unknown &&
+            refusal->at < query->asked_at)
+            forgive(producer, (enum wp_topic)i);
         complete = complete && producer->partitions[i] > 0;
     }
     producer->asking = false;
@@ -205,6 +234,7 @@ static void ask_done(struct wp_client_work *work, bool wanted) {
 static void ask_partitions(struct wp_producer *producer) {
     if (producer->asking || !producer->current || uv_now(producer->loop) < producer->metadata_at) return;
     struct partitions_query *query = wp_calloc(1, sizeof(*query));
+    query->asked_at = uv_now(producer->loop);
     query->work.run = ask_run;
     query->work.done = ask_done;
     producer->asking = true;
@@ -265,6 +295,7 @@ static void on_woken(void *ctx) {
     end_retired(producer);
     if (!producer->current && uv_now(producer->loop) >= producer->rebuild_at) rebuild(producer);
     ask_partitions(producer);
+    forget_old_refusals(producer);
 }
 
 /* ---- life ---- */

@@ -4,6 +4,8 @@ import re
 import signal
 import unittest
 
+from confluent_kafka import Consumer
+
 from client import Client
 from system import System, pause, stays, wait_until
 
@@ -82,6 +84,20 @@ class Names(unittest.TestCase):
         self.goes_on("r1")
         self.assertEqual(self.first.stop(), 0)
         self.assertEqual(self.second.http("/readyz")[0], 200)
+
+    def test_one_that_was_fenced_joins_again_when_the_other_member_is_gone(self):
+        self.start(**{"worker.id": "one", "kafka.session.timeout.ms": 6000})
+        self.first.start().wait_ready()
+        other = Consumer({"bootstrap.servers": self.system.kafka.bootstrap, "group.id": self.system.prefix + "group", "group.instance.id": "one",
+                          "session.timeout.ms": 6000, "partition.assignment.strategy": "roundrobin,range", "enable.auto.commit": False})
+        other.subscribe([self.system.prefix + "usage-record"])
+        wait_until(lambda: other.poll(0.1) or says(self.first, "worker.id one", "127.0.0.1"),
+                   lambda: f"it is fenced: {self.first.http('/readyz')}\n{self.first.log()[-2000:]}")
+        other.close()  # a member with an id does not leave: it is gone when its session is over
+        self.first.wait_ready()
+        self.goes_on("r1")
+        self.assertIn("event=kafka_joining_again", self.first.log())
+        self.assertEqual(self.first.stop(), 0)
 
     def test_a_stopped_worker_frees_its_names_at_once_and_a_killed_one_within_a_heartbeat(self):
         self.start(**{"worker.id": "one"})

@@ -150,11 +150,32 @@ static void on_name_lost(void *ctx) {
     w->host = NULL;
 }
 
+/* Joins the group with a new client. Its partitions are lost already. */
+static void replace_consumer(struct worker *w) {
+    struct wp_error error = {0};
+    struct wp_consumer *consumer;
+    wp_log(WP_LOG_WARN, "kafka_joining_again", "worker_id=%s reason=%s", w->config.worker.id,
+           "it was fenced, and no other member of the group has its id");
+    if (wp_consumer_new(&consumer, &w->loop, &w->config, &w->stats, &wp_pipeline_consumer_handler,
+                        w->pipeline, &error)) {
+        wp_log(WP_LOG_ERROR, "kafka_consumer_failed", "error=%s", error.text);
+        return;
+    }
+    wp_consumer_free(w->consumer);
+    w->consumer = consumer;
+    wp_pipeline_attach(w->pipeline, consumer, w->producer);
+    wp_kafka_trouble(&w->stats, WP_TROUBLE_FENCED, NULL);
+    w->subscribed = false;
+    join(w);
+}
+
 /* Redis' reason changes while it is away. The owner of one partition of container-event sweeps for all. */
 static void on_watch(uv_timer_t *timer) {
     struct worker *w = timer->data;
     update_redis_health(w);
     wp_ops_set_sweeper(w->ops, wp_pipeline_owns(w->pipeline, WP_TOPIC_EVENT, SWEEP_PARTITION));
+    if (!w->stopping && wp_names_held(w->names) && wp_consumer_can_be_replaced(w->consumer))
+        replace_consumer(w);
 }
 
 /* A host does and says nothing before its name is its own. */

@@ -291,6 +291,10 @@ const char *wp_consumer_cluster_id(const struct wp_consumer *consumer) {
     return consumer->queries.cluster_id;
 }
 
+bool wp_consumer_can_be_replaced(const struct wp_consumer *consumer) {
+    return consumer->watch.id_free;
+}
+
 void wp_consumer_query_offsets(struct wp_consumer *consumer, struct wp_consumer_partition *const *list,
                                size_t count) {
     wp_offset_query(&consumer->queries, list, count);

@@ -49,6 +49,10 @@ enum wp_err wp_consumer_new(struct wp_consumer **ret_consumer, uv_loop_t *loop,
 /* Joins the group. */
 enum wp_err wp_consumer_subscribe(struct wp_consumer *consumer, struct wp_error *error) WP_MUST_CHECK;
 
+/* True when Kafka has fenced this consumer (another member joined with its worker.id) and the group has no
+ * member of that id any more: this one can do nothing, and a new one may take its place. */
+bool wp_consumer_can_be_replaced(const struct wp_consumer *consumer);
+
 /* The cluster's id (it names partitions in Redis). NULL until the first answer to an offset query without an
  * error. Owned by the consumer. */
 const char *wp_consumer_cluster_id(const struct wp_consumer *consumer);

@@ -7,6 +7,7 @@
 
 #define PROBE_TIMEOUT_MS 2000
 #define GROUP_TIMEOUT_MS 5000
+#define RIVAL_MS 2000   /* between two looks for the other member with our id */
 #define REJOIN_MS 45000 /* a rebalance that takes longer is a trouble */
 #define REASON_MAX 300
 
@@ -58,7 +59,8 @@ static void check_joined(struct wp_watch *watch) {
 struct rival { /* a request for the other member of the group that has our id */
     struct wp_client_work work;
     struct wp_watch *watch;
-    char group[128], id[80], host[128]; /* host: the other member's; empty: not known */
+    char group[128], id[80], host[128]; /* host: the other member's; empty: there is none */
+    bool answered;
 };
 
 static void fenced(struct wp_watch *watch, const char *rival) {
@@ -88,29 +90,46 @@ static void rival_run(struct wp_client_work *work) {
     struct rival *rival = (struct rival *)work;
     const struct rd_kafka_group_list *list;
     if (rd_kafka_list_groups(work->client->rk, rival->group, &list, GROUP_TIMEOUT_MS)) return;
-    if (list->group_cnt > 0) find_rival(rival, &list->groups[0]);
+    rival->answered = list->group_cnt > 0 && !list->groups[0].err;
+    if (rival->answered) find_rival(rival, &list->groups[0]);
     rd_kafka_group_list_destroy(list);
 }
 
 static void rival_done(struct wp_client_work *work, bool wanted) {
     struct rival *rival = (struct rival *)work;
+    rival->watch->asking_rival = false;
     if (wanted && *rival->host) fenced(rival->watch, rival->host);
+    if (wanted && rival->answered && !*rival->host) rival->watch->id_free = true;
     free(rival);
 }
 
-/* A fenced worker never joins again: two workers with one id would fence each other for ever. */
-static void on_fenced(struct wp_watch *watch) {
-    if (watch->fenced) return;
-    watch->fenced = true;
-    fenced(watch, "an address not known");
-    if (watch->client->closing) return;
+static void look_for_rival(struct wp_watch *watch) {
+    if (watch->asking_rival || watch->id_free || watch->client->closing) return;
     struct rival *rival = wp_calloc(1, sizeof *rival);
     rival->watch = watch;
     (void)snprintf(rival->group, sizeof(rival->group), "%s", setting(watch, "group.id", "warmpool"));
     (void)snprintf(rival->id, sizeof(rival->id), "%s", watch->config->worker.id);
     rival->work.run = rival_run;
     rival->work.done = rival_done;
+    watch->asking_rival = true;
+    watch->rival_asked_ms = uv_now(watch->client->loop);
     wp_client_run(watch->client, &rival->work);
+}
+
+/* A fenced worker does not join again while the other member is there: two workers with one id would fence
+ * each other for ever. But a broker also fences a worker that is alone: one that was frozen or cut off while
+ * it joined has another member id there than here. That member is never heard of again, and is gone after
+ * the session's timeout. */
+static void on_fenced(struct wp_watch *watch) {
+    if (watch->fenced) return;
+    watch->fenced = true;
+    fenced(watch, "an address not known");
+    look_for_rival(watch);
+}
+
+static void look_again(struct wp_watch *watch) {
+    if (watch->fenced && uv_now(watch->client->loop) - watch->rival_asked_ms >= RIVAL_MS)
+        look_for_rival(watch);
 }
 
 /* ---- errors ---- */
@@ -236,4 +255,5 @@ void wp_watch_tick(struct wp_watch *watch) {
     check_joined(watch);
     partitions_trouble(watch);
     probe_start(watch);
+    look_again(watch);
 }

@@ -11,7 +11,11 @@ struct wp_watch {
     const struct wp_partitions *table; /* borrowed */
     struct wp_stats *stats;            /* kafka and lag are kept up to date */
     const struct wp_config *config;    /* borrowed */
-    bool probing, fenced, joined;
+    bool probing, joined;
+    bool fenced;       /* final for this client */
+    bool asking_rival; /* for the member of the group that has our id */
+    bool id_free;      /* fenced, and no member has our id any more */
+    uint64_t rival_asked_ms;
     uint64_t left_ms;  /* loop time of the latest revocation; 0: none yet */
     char trouble[256]; /* the latest connection error, as the reason when all brokers are down */
 };

@@ -458,7 +458,7 @@ Test(pool_steps, figures_of_many_pools_and_leases_come_in_pages) {
     pool_control(&slot, "react", "pre_warm", 0);
     acquire_many(0, 999, false, true, POOL_ZERO, 0);
     for (int i = 0; i < ROUNDS; i++) measure_function(&work, "pool_stats", NULL, 0);
-    expect(&work, "wp_pool_stats of 1000 pools, a page", 12, 0);
+    expect(&work, "wp_pool_stats of 1000 pools, a page", 14, 0);
     pool_warm(&slot, "react", LARGE);
     acquire_many(5000, LARGE, true, false, 0, 0);
     for (int i = 0; i < ROUNDS; i++) {

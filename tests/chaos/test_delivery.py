@@ -67,7 +67,8 @@ class PoisonousEvents(unittest.TestCase):
                     for i = b.first, #b.keys do
                         if b.keys[i] == 'k57' and lists[k] then
                             spoil(lists[k][lists[k].n], b.offsets[i])
-                            spoil(lists[k].stored.record, b.offsets[i])
+                            local stored = lists[k].stored -- nil when all of it is stored as it is
+                            if stored then spoil(stored.record, b.offsets[i]) end
                         end
                     end
                 end

@@ -31,6 +31,7 @@ KINDS = {
     "dead letter": "a valid event in dead-letter, or one that is not valid and not there",
     "not committed": "an input partition whose committed offset is not its end",
     "worker died": "a worker that ended by itself",
+    "worker not ready": "a worker that is not ready although all faults are over",
 }
 
 EARLY_MS = 1000    # what Redis, the broker and a worker may disagree about the time
@@ -109,6 +110,8 @@ def check(lines):
         check_commits(story)
     for line in story.others["died"]:
         judgement.violation("worker died", f"line {line['at']}: {line['worker']} ended with {line['code']}")
+    for line in story.others["not_ready"]:
+        judgement.violation("worker not ready", line["why"])
     return judgement
 
 

@@ -8,6 +8,7 @@ which the client saw it. The checker (checker.py) judges from these lines alone.
     fault      what, on, step               step: begin or end
     died       worker, code                 a worker ended that nobody had ended
     load_ended
+    not_ready  why                          all faults are over, and a worker does not become ready
     predicted  philosophy, samples, requirements               what wp_predict says at the end
     partition  topic, partition, low, high, committed          of an input topic, at the end; committed: null when there is none
     leases     count                                           that are on at the end

@@ -210,6 +210,7 @@ PLANTS = [
     ("not committed", "behind", lambda lines: lines[find(lines, "partition")].update(committed=1)),
     ("not committed", "never", lambda lines: lines[find(lines, "partition")].update(committed=None)),
     ("worker died", "by itself", lambda lines: lines.append({"is": "died", "worker": "w1", "code": -6})),
+    ("worker not ready", "after all faults", lambda lines: lines.append({"is": "not_ready", "why": "w1: kafka: fenced"})),
 ]
 
 

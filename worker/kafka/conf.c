@@ -38,7 +38,9 @@ static const struct client_default consumer_defaults[] = {
     {"fetch.error.backoff.ms", "50", 0},
     /* What is fetched and not yet taken of one partition: bounds memory, and what a restart reads again. */
     {"queued.min.messages", "2000", 0},
-    {"queued.max.messages.kbytes", "2048", 0},
+    {"queued.max.messages.kbytes", "512", 0},
+    /* What a fetch may bring of one partition beyond that; a larger record comes alone. */
+    {"fetch.message.max.bytes", "131072", 0},
     /* The default stops fetching for 1 s whenever that bound is reached. */
     {"fetch.queue.backoff.ms", "10", 0x020200ff},
     {NULL, NULL, 0},

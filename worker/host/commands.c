@@ -8,12 +8,6 @@
 
 #define BATCH 256
 
-static const char *const properties[][2] = {
-    {"auto.offset.reset", "latest"}, /* commands that were deleted are not needed: see commands.h */
-    {"queued.min.messages", "100"},       {"queued.max.messages.kbytes", "256"},
-    {"fetch.message.max.bytes", "65536"}, {NULL, NULL},
-};
-
 static void ask_for(struct host_commands *commands, const rd_kafka_message_t *message) {
     struct wp_buf text = {0};
     struct wp_error error = {0};
@@ -59,6 +53,16 @@ static void take_all(void *ctx) {
 }
 
 static rd_kafka_t *new_client(struct host_commands *commands, struct wp_error *error) {
+    const char *wait = wp_settings_get(&commands->config->kafka, "fetch.wait.max.ms");
+    const char *const properties[][2] = {
+        {"auto.offset.reset", "latest"}, /* commands that were deleted are not needed: see commands.h */
+        {"queued.min.messages", "100"},
+        {"queued.max.messages.kbytes", "256"},
+        {"fetch.message.max.bytes", "65536"},
+        {"fetch.wait.max.ms",
+         wait ? wait : "1000"}, /* a command ends the wait: only the idle broker sees it */
+        {NULL, NULL},
+    };
     const struct wp_client_options options = {.properties = properties};
     return wp_client_make(commands->config, WP_CLIENT_READER, &options, error);
 }

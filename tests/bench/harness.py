@@ -167,7 +167,17 @@ class Bench:
         return self.pool_stats(prefix)["total"]
 
     def pool_stats(self, prefix):
-        return json.loads(self.redis("FCALL_RO", "wp_pool_stats", "1", prefix + "wp:{pool}"))
+        """Of all pools: the pages of wp_pool_stats in one."""
+        whole = page = self.pool_stats_page(prefix)
+        while "next" in page:
+            page = self.pool_stats_page(prefix, page["next"])
+            whole["pools"].update(page["pools"])
+            for name, value in page["total"].items():
+                whole["total"][name] += value
+        return whole
+
+    def pool_stats_page(self, prefix, *cursor):
+        return json.loads(self.redis("FCALL_RO", "wp_pool_stats", "1", prefix + "wp:{pool}", *cursor))
 
     # --- workers ---
 

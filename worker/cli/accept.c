@@ -35,7 +35,7 @@ struct accept {
     int partitions;
 };
 
-struct look { /* at one partition: offsets, -1 = there is none */
+struct offsets { /* at one partition: offsets, -1 = there is none */
     int64_t low, high, committed, floor, generation;
 };
 
@@ -70,44 +70,44 @@ static char *partition_name(const struct accept *a, int32_t partition) {
     return name.data;
 }
 
-static enum wp_err look_at_kafka(const struct accept *a, int32_t partition, struct look *look,
-                                 struct wp_error *error) {
+static enum wp_err read_kafka(const struct accept *a, int32_t partition, struct offsets *offsets,
+                              struct wp_error *error) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, a->name, partition);
     rd_kafka_resp_err_t err = rd_kafka_committed(a->kafka, list, KAFKA_MS);
-    look->committed = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
+    offsets->committed = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
     if (!err) err = list->elems[0].err;
     rd_kafka_topic_partition_list_destroy(list);
     if (!err)
-        err =
-            rd_kafka_query_watermark_offsets(a->kafka, a->name, partition, &look->low, &look->high, KAFKA_MS);
+        err = rd_kafka_query_watermark_offsets(a->kafka, a->name, partition, &offsets->low, &offsets->high,
+                                               KAFKA_MS);
     return err ? kafka_failed(a, err, error) : WP_OK;
 }
 
-static enum wp_err look_at_redis(const struct accept *a, const char *name, struct look *look,
-                                 struct wp_error *error) {
+static enum wp_err read_redis(const struct accept *a, const char *name, struct offsets *offsets,
+                              struct wp_error *error) {
     redisReply *reply;
     struct wp_str arg = wp_str(name);
     enum wp_err err = wp_redis_call(&reply, a->redis, a->config, a->slot, "positions", &arg, 1, error);
     if (err) return err;
     bool known = reply->elements == 3;
-    look->floor = known ? reply->element[1]->integer : -1;
-    look->generation = known ? reply->element[2]->integer : 0;
+    offsets->floor = known ? reply->element[1]->integer : -1;
+    offsets->generation = known ? reply->element[2]->integer : 0;
     freeReplyObject(reply);
     return WP_OK;
 }
 
 /* Where a partition that stopped goes on; -1 when it is well, and a worker that has it may be at work. What
  * was committed is not done again, if it is still there. */
-static int64_t begin_of(const struct look *look) {
-    struct wp_begin_facts facts = {.committed = look->committed,
-                                   .low = look->low,
-                                   .high = look->high,
-                                   .floor = look->floor,
+static int64_t begin_of(const struct offsets *offsets) {
+    struct wp_begin_facts facts = {.committed = offsets->committed,
+                                   .low = offsets->low,
+                                   .high = offsets->high,
+                                   .floor = offsets->floor,
                                    .recovered = true};
     struct wp_begin begin = wp_begin_decide(&facts);
-    if (begin.kind == WP_BEGIN_BLOCKED) return look->low;
-    return begin.kind == WP_BEGIN_SET_FLOOR && look->committed >= 0 ? begin.start : -1;
+    if (begin.kind == WP_BEGIN_BLOCKED) return offsets->low;
+    return begin.kind == WP_BEGIN_SET_FLOOR && offsets->committed >= 0 ? begin.start : -1;
 }
 
 static enum wp_err begin(const struct accept *a, const char *name, int64_t offset, int64_t generation,
@@ -124,12 +124,12 @@ static enum wp_err begin(const struct accept *a, const char *name, int64_t offse
 }
 
 static enum wp_err accept_partition(const struct accept *a, int32_t partition, struct wp_error *error) {
-    struct look look = {0};
+    struct offsets offsets = {0};
     char *name = partition_name(a, partition);
-    enum wp_err err = look_at_kafka(a, partition, &look, error);
-    if (!err) err = look_at_redis(a, name, &look, error);
-    int64_t offset = err ? -1 : begin_of(&look);
-    if (offset >= 0 && !err) err = begin(a, name, offset, look.generation, error);
+    enum wp_err err = read_kafka(a, partition, &offsets, error);
+    if (!err) err = read_redis(a, name, &offsets, error);
+    int64_t offset = err ? -1 : begin_of(&offsets);
+    if (offset >= 0 && !err) err = begin(a, name, offset, offsets.generation, error);
     if (!err && offset < 0) printf("%s [%d]: well, left alone\n", a->name, partition);
     if (!err && offset >= 0)
         printf("%s [%d]: begins again at offset %" PRId64 "\n", a->name, partition, offset);

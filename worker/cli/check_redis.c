@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LEAST_VERSION = 7 };
+enum { MIN_VERSION = 7 };
 
 struct probe {
     struct wp_check *check;
@@ -32,7 +32,7 @@ static void check_version(struct probe *p) {
     if (!version.len)
         wp_check_say(p->check, WP_CHECK_ADVICE, p->what,
                      "INFO is not permitted, so version and settings are not looked at");
-    else if (strtol(version.ptr, NULL, 10) < LEAST_VERSION)
+    else if (strtol(version.ptr, NULL, 10) < MIN_VERSION)
         wp_check_say(p->check, WP_CHECK_FAILED, p->what, "Redis %.*s has no functions; use 7.0 or newer",
                      (int)version.len, version.ptr);
     else

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_ARGS = 8, FIRST_ARG = 5 };
+enum { MAX_ARGS = 8, FIRST_ARG = 5 };
 
 static enum wp_err explain(const char *name, const redisReply *reply, const redisContext *redis,
                            struct wp_error *error) {
@@ -22,12 +22,12 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
                           enum wp_slot slot, const char *base, const struct wp_str *args, size_t count,
                           struct wp_error *error) {
     const struct wp_function *function = wp_function_find(slot, base);
-    wp_assert(count <= MOST_ARGS);
+    wp_assert(count <= MAX_ARGS);
     char *root = wp_redis_root(config, slot);
     size_t first = function->timed ? FIRST_ARG : FIRST_ARG - 1; /* how much time has passed: not known */
-    const char *argv[FIRST_ARG + MOST_ARGS] = {function->read_only ? "FCALL_RO" : "FCALL", function->name,
-                                               "1", root, ""};
-    size_t lengths[FIRST_ARG + MOST_ARGS];
+    const char *argv[FIRST_ARG + MAX_ARGS] = {function->read_only ? "FCALL_RO" : "FCALL", function->name, "1",
+                                              root, ""};
+    size_t lengths[FIRST_ARG + MAX_ARGS];
     for (size_t i = 0; i < FIRST_ARG; i++) lengths[i] = strlen(argv[i]);
     for (size_t i = 0; i < count; i++) {
         argv[first + i] = args[i].ptr;

@@ -318,7 +318,7 @@ static enum wp_err do_what_is_due(struct replay *r) {
     return err;
 }
 
-static void tell(struct replay *r, int64_t *next_us) {
+static void print_progress(struct replay *r, int64_t *next_us) {
     int64_t now = wp_clock_us();
     if (!r->options->live_line || now < *next_us) return;
     bool terminal = isatty(STDERR_FILENO);
@@ -331,7 +331,7 @@ static void tell(struct replay *r, int64_t *next_us) {
 
 /* Until every run has its answer and is over, or the wait is. */
 static enum wp_err run_all(struct replay *r) {
-    int64_t tell_us = 0, give_up_us = INT64_MAX;
+    int64_t print_us = 0, give_up_us = INT64_MAX;
     for (;;) {
         enum wp_err err = do_what_is_due(r);
         if (err) return err;
@@ -340,7 +340,7 @@ static enum wp_err run_all(struct replay *r) {
             give_up_us = wp_clock_us() + r->options->wait_ms * 1000;
         bool over = arrival == INT64_MAX && release == INT64_MAX && r->open == 0 && r->cache_open == 0;
         if (over || (wp_clock_us() > give_up_us && release == INT64_MAX)) return WP_OK;
-        tell(r, &tell_us);
+        print_progress(r, &print_us);
         err = take_records(r, arrival < release ? arrival : release);
         if (err) return err;
     }

@@ -12,7 +12,7 @@ static int64_t size_of(const struct wp_config *config, const char *philosophy) {
 
 /* The default list is capped by the size like any other pre-warm; only one that somebody wrote can be a
  * mistake. */
-static bool is_preset(const struct wp_config *config, const char *key) {
+static bool is_default(const struct wp_config *config, const char *key) {
     const char *member;
     const struct wp_param *param = wp_param_find(key, &member);
     struct wp_buf value = {0};
@@ -23,7 +23,7 @@ static bool is_preset(const struct wp_config *config, const char *key) {
 }
 
 static enum wp_err check_prewarm(const struct wp_config *config, struct wp_error *error) {
-    if (is_preset(config, "pool.prewarm")) return WP_OK;
+    if (is_default(config, "pool.prewarm")) return WP_OK;
     for (size_t i = 0; i < config->pool.prewarm.count; i++) {
         const struct wp_setting *wanted = &config->pool.prewarm.list[i];
         int64_t size = size_of(config, wanted->key);
@@ -49,23 +49,23 @@ static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *
     return WP_OK;
 }
 
-static enum wp_err too_large(const char *size_key, int64_t size, const char *most_key, int64_t most,
+static enum wp_err too_large(const char *size_key, int64_t size, const char *max_key, int64_t max,
                              struct wp_error *error) {
-    if (size <= most) return WP_OK;
-    return FAIL("%s (%lld) is above %s (%lld); raise the latter", size_key, (long long)size, most_key,
-                (long long)most);
+    if (size <= max) return WP_OK;
+    return FAIL("%s (%lld) is above %s (%lld); raise the latter", size_key, (long long)size, max_key,
+                (long long)max);
 }
 
 static enum wp_err check_size(const struct wp_config *config, const char *philosophy,
                               struct wp_error *error) {
     bool own_size = wp_settings_get(&config->pool.sizes, philosophy),
-         own_most = wp_settings_get(&config->pool.max_containers_of, philosophy);
+         own_max = wp_settings_get(&config->pool.max_containers_of, philosophy);
     char *size_key = wp_format("pool.size%s%s", own_size ? "." : "", own_size ? philosophy : ""),
-         *most_key = wp_format("pool.max_containers%s%s", own_most ? "." : "", own_most ? philosophy : "");
-    enum wp_err err = too_large(size_key, size_of(config, philosophy), most_key,
+         *max_key = wp_format("pool.max_containers%s%s", own_max ? "." : "", own_max ? philosophy : "");
+    enum wp_err err = too_large(size_key, size_of(config, philosophy), max_key,
                                 wp_config_max_containers(config, philosophy), error);
     free(size_key);
-    free(most_key);
+    free(max_key);
     return err;
 }
 

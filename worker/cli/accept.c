@@ -1,6 +1,6 @@
-/* `warmpool accept TOPIC`: the way on for partitions that stopped because what Redis remembers of them and
- * what Kafka has do not fit (docs/reliability.md): the topic was made anew, records were deleted before they
- * were read, or Redis has forgotten. */
+/* `warmpool accept TOPIC`: lets partitions go on that stopped because their floor in Redis contradicts what
+ * Kafka has (docs/reliability.md): the topic was deleted and created again, records were deleted before they
+ * were read, or Redis has lost its data. */
 #include "kafka/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
@@ -28,14 +28,14 @@ struct accept {
     const struct wp_config *config;
     enum wp_topic topic;
     enum wp_slot slot;
-    char *name;    /* of the topic, owned */
-    char *cluster; /* owned by librdkafka's allocator */
+    char *name;    /* full name of the topic, owned */
+    char *cluster; /* cluster id; freed by rd_kafka_mem_free */
     rd_kafka_t *kafka;
     redisContext *redis;
     int partitions;
 };
 
-struct offsets { /* at one partition: offsets, -1 = there is none */
+struct offsets { /* of one partition; -1: there is none */
     int64_t low, high, committed, floor, generation;
 };
 
@@ -62,7 +62,7 @@ static enum wp_err open_kafka(struct accept *a, struct wp_error *error) {
                    "the topic %s does not exist; start a worker, which makes missing topics", a->name);
 }
 
-/* As the pipeline names it. */
+/* The partition's name in Redis, as the pipeline writes it. Owned by the caller. */
 static char *partition_name(const struct accept *a, int32_t partition) {
     struct wp_buf name = {0};
     wp_buf_printf(&name, "%s/%s/%d", a->cluster, a->name, partition);
@@ -97,8 +97,8 @@ static enum wp_err read_redis(const struct accept *a, const char *name, struct o
     return WP_OK;
 }
 
-/* Where a partition that stopped goes on; -1 when it is well, and a worker that has it may be at work. What
- * was committed is not done again, if it is still there. */
+/* The offset at which a stopped partition goes on; -1 when it has not stopped, so that a worker may be
+ * reading it. Records below the group's commit are not read again if the log still has that offset. */
 static int64_t begin_of(const struct offsets *offsets) {
     struct wp_begin_facts facts = {.committed = offsets->committed,
                                    .low = offsets->low,
@@ -137,7 +137,7 @@ static enum wp_err accept_partition(const struct accept *a, int32_t partition, s
     return err;
 }
 
-/* A partition that cannot be asked about (it has no leader, say) keeps no other from beginning. */
+/* A partition that fails, for example because it has no leader, does not keep the others from going on. */
 static enum wp_err accept_all(struct accept *a, struct wp_error *error) {
     enum wp_err err = wp_redis_connect(&a->redis, a->config, a->slot, error), failed = WP_OK;
     if (!err) err = open_kafka(a, error);

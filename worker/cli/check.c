@@ -1,5 +1,5 @@
-/* `warmpool check`: tries the configuration and every connection; one line each, what is wrong with how to
- * mend it. */
+/* `warmpool check`: tries the configuration and every connection. Prints one line for each, with how to mend
+ * what is wrong. */
 #include "kafka/admin.h"
 #include "kafka/conf.h"
 #include "cli/check_docker.h"
@@ -52,7 +52,7 @@ static void check_message_size(struct wp_check *check) {
     free(topic);
 }
 
-/* A request's age counts from its record's time only where the broker sets it. */
+/* A request's age includes its time in Kafka only where the broker sets the record's timestamp. */
 static void check_time(struct wp_check *check) {
     char *topics = NULL;
     struct wp_error error;
@@ -89,7 +89,7 @@ static void check_kafka(struct wp_check *check) {
     check_time(check);
 }
 
-/* Listens nowhere: binds and lets go. */
+/* Binds the address without listening. Returns 0 when it is free, else an errno. */
 static int try_bind(const struct addrinfo *address) {
     int on = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -127,7 +127,7 @@ static void check_http(struct wp_check *check) {
     if (found) freeaddrinfo(found);
 }
 
-/* Without making it. */
+/* Checks whether this user may write, or make, host.claims. Does not make it. */
 static void check_claims(struct wp_check *check) {
     const char *folder = check->config->host.claims, *slash = strrchr(folder, '/');
     char *parent = wp_strndup((struct wp_str){folder, slash ? (size_t)(slash - folder) : 0});

@@ -1,4 +1,4 @@
-/* Asks the Docker engine what a host would need of it. */
+/* Checks what a host needs of its Docker engine. */
 #include "cli/check_docker.h"
 #include <jansson.h>
 #include <stdlib.h>

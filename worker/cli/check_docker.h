@@ -1,9 +1,9 @@
-/* The part of `warmpool check` that looks at a Docker engine. */
+/* The part of `warmpool check` that checks a Docker engine. */
 #ifndef WP_CLI_CHECK_DOCKER_H
 #define WP_CLI_CHECK_DOCKER_H
 #include "cli/check_line.h"
 
-/* The definitions, the engine's answer, and whether it has every image. Changes nothing in it. */
+/* Checks the container definitions, that the engine answers, and that it has every image. Changes nothing. */
 void wp_check_docker(struct wp_check *check);
 
 #endif

@@ -1,4 +1,4 @@
-/* How a verdict of `warmpool check` looks. */
+/* Prints the lines of `warmpool check`. */
 #include "cli/check_line.h"
 
 #include <stdarg.h>

@@ -12,7 +12,7 @@ struct wp_check {
     int failed;
 };
 
-/* Prints one line, and counts what failed. */
+/* Prints one line; counts it in check->failed when the verdict is WP_CHECK_FAILED. */
 void wp_check_say(struct wp_check *check, enum wp_verdict verdict, const char *what, const char *format, ...)
     WP_PRINTF(4, 5);
 

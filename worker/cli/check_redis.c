@@ -1,4 +1,4 @@
-/* What a worker needs of a Redis, asked one by one. */
+/* Checks, one by one, what a worker needs of a Redis server. */
 #include "cli/check_redis.h"
 #include "store/connect.h"
 
@@ -42,7 +42,8 @@ static void check_version(struct probe *p) {
                      "this is a replica, which takes no writes; name its primary");
 }
 
-/* True unless the user may not do it. The commands are chosen to fail harmlessly when they are permitted. */
+/* False when Redis' ACL forbids the command. Each caller uses a command that changes nothing when it is
+ * allowed. */
 static bool permitted(struct probe *p, const char *format, const char *argument) {
     redisReply *reply = redisCommand(p->redis, format, argument);
     bool ok = reply && !(reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0);

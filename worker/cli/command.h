@@ -5,7 +5,7 @@
 /* Exit codes of every subcommand. */
 enum wp_exit {
     WP_EXIT_OK = 0,
-    WP_EXIT_FAILED = 1, /* it was understood but did not work out */
+    WP_EXIT_FAILED = 1, /* the command line was right, but the work failed */
     WP_EXIT_USAGE = 2,  /* a wrong option, key or argument */
 };
 

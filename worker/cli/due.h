@@ -1,4 +1,4 @@
-/* What is due when: a binary heap of (time, number), the earliest first. */
+/* A queue of due times: a binary heap of (time, number), the earliest first. */
 #ifndef WP_CLI_DUE_H
 #define WP_CLI_DUE_H
 #include <stddef.h>
@@ -13,9 +13,9 @@ struct wp_due {
 };
 
 void wp_due_add(struct wp_due *due, int64_t at_us, size_t number);
-/* The earliest time, INT64_MAX when there is nothing. */
+/* The earliest time; INT64_MAX when the queue is empty. */
 int64_t wp_due_next(const struct wp_due *due);
-size_t wp_due_take(struct wp_due *due); /* the number of the earliest; there must be one */
+size_t wp_due_take(struct wp_due *due); /* removes the earliest, returns its number; not when empty */
 void wp_due_done(struct wp_due *due);
 
 #endif

@@ -25,8 +25,8 @@ static enum wp_err ask_partitions(rd_kafka_t *rk, const struct wp_config *config
     return WP_OK;
 }
 
-/* Opens one topic and learns of its partitions. One that a worker has just made may not be known to the
- * broker yet. */
+/* Opens one topic and gets its number of partitions. Asks again for JUST_MADE_MS, because the broker may not
+ * know a topic yet that a worker has just made. */
 static enum wp_err topic_open(rd_kafka_t *rk, const struct wp_config *config, const char *name,
                               int timeout_ms, rd_kafka_topic_t **ret_topic, int *ret_partitions,
                               struct wp_error *error) {
@@ -191,7 +191,7 @@ rd_kafka_message_t *wp_reader_next(struct wp_reader *reader, int timeout_ms) {
         rd_kafka_topic_partition_list_del(reader->unread, rd_kafka_topic_name(message->rkt),
                                           message->partition);
     rd_kafka_message_destroy(
-        message); /* what else there is (broker away) passes: the client goes on trying */
+        message); /* other errors, as of a broker that is down: librdkafka goes on trying */
     return NULL;
 }
 

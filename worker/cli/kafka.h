@@ -1,6 +1,6 @@
-/* What the subcommands need of Kafka, without a loop and without a consumer group: a producer that counts its
- * deliveries and a reader of whole topics. Both block; one thread. Missing topics are errors: a worker or
- * `send` on a typo makes none. */
+/* Kafka clients for the subcommands: a producer that counts its deliveries, and a reader of whole topics that
+ * is in no consumer group. Both block; one thread. A missing topic is an error, so that a misspelled name
+ * does not create a topic. */
 #ifndef WP_CLI_KAFKA_H
 #define WP_CLI_KAFKA_H
 #include <librdkafka/rdkafka.h>
@@ -23,7 +23,7 @@ enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct 
 enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
                                  struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
 void wp_cli_producer_poll(struct wp_cli_producer *producer);
-/* Waits for all deliveries; WP_ERR_KAFKA when any failed or is missing. */
+/* Waits for all deliveries; WP_ERR_KAFKA when one failed or was not confirmed in time. */
 enum wp_err wp_cli_producer_flush(struct wp_cli_producer *producer, int timeout_ms,
                                   struct wp_error *error) WP_MUST_CHECK;
 void wp_cli_producer_close(struct wp_cli_producer *producer); /* zero-initialised is fine */
@@ -36,12 +36,13 @@ struct wp_reader {
     rd_kafka_topic_partition_list_t *unread; /* owned: partitions whose end was not reached yet */
 };
 
-/* Reads every partition from the beginning, or from where it ends right now: what is published after this
- * returns is seen. */
+/* Reads every partition from its beginning or from its current end: records that are published after this
+ * returns are read. */
 enum wp_err wp_reader_open(struct wp_reader *reader, const struct wp_config *config,
                            const enum wp_topic *topics, size_t count, enum wp_reader_start start,
                            int timeout_ms, struct wp_error *error) WP_MUST_CHECK;
-/* The next record (rd_kafka_message_destroy); NULL when none came in time, and now and then before. */
+/* The next record, which the caller frees (rd_kafka_message_destroy). NULL when none came in time; sooner at
+ * the end of a partition and after an error. */
 rd_kafka_message_t *wp_reader_next(struct wp_reader *reader, int timeout_ms);
 enum wp_topic wp_reader_topic(const struct wp_reader *reader, const rd_kafka_message_t *message);
 /* True when every partition's end has been reached once. */

@@ -8,7 +8,7 @@
 #include "core/log.h"
 
 #define OPTIONS_MAX 24
-#define OWN 1000 /* getopt's value of the first option of the subcommand's own */
+#define OWN 1000 /* getopt's value for the subcommand's own option number 0 */
 
 enum { HELP = OWN - 2, REFERENCE };
 

@@ -28,13 +28,12 @@ struct wp_parsed {
 };
 
 /* Fills *config from the defaults, -c FILE, the environment and -o, in this order, checks it and sets the log
- * level. Returns true to go on; the caller then owns config (wp_config_done). Otherwise everything was said
- * (help on stdout, an error as one sentence on stderr), nothing is owned, and *ret_exit is the exit code. */
+ * level. Returns true to go on; the caller then owns config (wp_config_done). On false, help (stdout) or the
+ * error (one sentence on stderr) has been printed, nothing is owned, and *ret_exit is the exit code. */
 bool wp_options_parse(const struct wp_subcommand *command, int argc, char **argv, struct wp_config *config,
                       struct wp_parsed *ret, int *ret_exit);
 
-/* Says an error as "warmpool COMMAND: sentence" on stderr and returns code, for `return
- * wp_options_fail(...)`. */
+/* Prints "warmpool COMMAND: sentence" on stderr and returns code, for `return wp_options_fail(...)`. */
 int wp_options_fail(const struct wp_subcommand *command, int code, const struct wp_error *error);
 
 #endif

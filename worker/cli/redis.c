@@ -1,4 +1,4 @@
-/* Redis Functions called and waited for. */
+/* Synchronous calls of Redis functions. */
 #include "cli/redis.h"
 #include "store/functions.h"
 
@@ -24,7 +24,7 @@ enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp
     const struct wp_function *function = wp_function_find(slot, base);
     wp_assert(count <= MAX_ARGS);
     char *root = wp_redis_root(config, slot);
-    size_t first = function->timed ? FIRST_ARG : FIRST_ARG - 1; /* how much time has passed: not known */
+    size_t first = function->timed ? FIRST_ARG : FIRST_ARG - 1; /* the elapsed time is empty: not known */
     const char *argv[FIRST_ARG + MAX_ARGS] = {function->read_only ? "FCALL_RO" : "FCALL", function->name, "1",
                                               root, ""};
     size_t lengths[FIRST_ARG + MAX_ARGS];

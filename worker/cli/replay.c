@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ANSWER_SLACK_MS = 15000 }; /* beyond pool.timeout_ms, when a rejection is due */
+enum { ANSWER_SLACK_MS = 15000 }; /* added to pool.timeout_ms, after which a request is rejected */
 
 static const char *speed_text, *duration_text;
 static bool json;

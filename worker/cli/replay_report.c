@@ -1,4 +1,4 @@
-/* How a replay's result is told: the live line, the closing table, the closing JSON. */
+/* Formats a replay's result: the live line, the closing table, the closing JSON. */
 #include "cli/replay_report.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* What a replay has seen, for people and for programs. */
+/* Prints a replay's result, as text for people and as JSON for programs. */
 #ifndef WP_CLI_REPLAY_REPORT_H
 #define WP_CLI_REPLAY_REPORT_H
 #include <jansson.h>

@@ -1,4 +1,4 @@
-/* What a client saw of a replay. */
+/* The figures of a replay, as a client of the workers sees them. */
 #ifndef WP_CLI_REPLAY_RESULT_H
 #define WP_CLI_REPLAY_RESULT_H
 #include <stddef.h>
@@ -6,10 +6,11 @@
 #include "core/histogram.h"
 
 struct wp_replay_result {
-    uint64_t acquires, assigned, warm, rejected, lost, repeated; /* repeated: an answer that came again */
-    uint64_t lookups, hits, predictions, dead_letters, events;   /* events: records published */
+    uint64_t acquires, assigned, warm, rejected, lost,
+        repeated; /* repeated: further answers to an answered request */
+    uint64_t lookups, hits, predictions, dead_letters, events; /* events: records published */
     uint64_t unanswered;         /* acquires without an answer when the wait was over */
-    uint64_t cache_unanswered;   /* the same of cache events */
+    uint64_t cache_unanswered;   /* cache events, likewise */
     struct wp_histogram acquire; /* send to assignment received */
     double duration_seconds;     /* first arrival to last answer */
     size_t philosophies;

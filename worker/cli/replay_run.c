@@ -1,4 +1,4 @@
-/* The replay's loop: owns the clients, the state of every run and the times at which something is due. */
+/* The replay's loop: owns the clients, the state of every run and the times of the releases. */
 #include "cli/due.h"
 #include "cli/kafka.h"
 #include "cli/replay_run.h"
@@ -10,13 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BATCH 500      /* records handled before time is looked at again */
-#define FLUSH_MS 30000 /* at most, for deliveries */
-#define WAIT_MS 10     /* at most, for a record */
-#define QUIET_US                                                                                             \
-    1500000               /* silence after which nothing more is expected: predictions come within a second  \
-                           */
-#define SETTLE_US 8000000 /* and no longer than that */
+#define BATCH 500         /* records handled before the clock is read again */
+#define FLUSH_MS 30000    /* longest wait for deliveries */
+#define WAIT_MS 10        /* longest wait for a record */
+#define QUIET_US 1500000  /* end after this long without a record: predictions come within 1 s */
+#define SETTLE_US 8000000 /* longest wait for that silence */
 
 enum run_state { /* waiting -> asked -> holding -> released, or asked -> refused */
                  RUN_WAITING,
@@ -41,7 +39,7 @@ struct replay {
     size_t arrived;   /* runs[0 .. arrived) have asked */
     struct wp_due releases;
     uint64_t open, holding, cache_open;
-    int64_t zero_us; /* when the recording's clock began */
+    int64_t zero_us; /* when at_ms of the trace is 0 */
     int64_t began_us, last_answer_us, last_record_us;
     char prefix[40];  /* of all ids of this replay */
     char warm_id[80]; /* of the event that is answered before the first run begins */
@@ -59,7 +57,7 @@ static const char *philosophy(const struct replay *r, size_t number) {
     return r->trace->names[r->trace->runs[number].philosophy];
 }
 
-/* "<prefix><kind><number>" <-> number, so that answers to others are told apart. */
+/* "<prefix><kind><number>" <-> number. The prefix tells this replay's ids from those of other clients. */
 static struct wp_str id_write(const struct replay *r, char kind, size_t number, char *buf, size_t size) {
     return (struct wp_str){buf, (size_t)snprintf(buf, size, "%s%c%zu", r->prefix, kind, number)};
 }
@@ -283,8 +281,8 @@ static bool stopped(const struct replay *r) {
     return r->options->stop && *r->options->stop;
 }
 
-/* Runs begin when a worker answers: one that joins its group, or a producer that waits for its id from Kafka,
- * takes seconds that are none of the runs'. */
+/* Waits until a worker has answered one cache event, so that the seconds in which a worker joins its group,
+ * or a producer gets its id from Kafka, are not measured. */
 static enum wp_err warm_up(struct replay *r) {
     struct wp_cache_event get = {
         .event_id = id_write(r, 'w', 0, r->warm_id, sizeof(r->warm_id)),
@@ -329,7 +327,7 @@ static void print_progress(struct replay *r, int64_t *next_us) {
     fflush(stderr);
 }
 
-/* Until every run has its answer and is over, or the wait is. */
+/* Returns when every run is answered and released. Waits for answers for wait_ms after the last arrival. */
 static enum wp_err run_all(struct replay *r) {
     int64_t print_us = 0, give_up_us = INT64_MAX;
     for (;;) {
@@ -346,7 +344,7 @@ static enum wp_err run_all(struct replay *r) {
     }
 }
 
-/* Predictions and dead letters that the last events cause are still under way: until it is quiet. */
+/* Waits for the predictions and dead letters of the last events, until none has come for QUIET_US. */
 static enum wp_err settle(struct replay *r) {
     int64_t since = wp_clock_us();
     enum wp_err err = wp_cli_producer_flush(&r->producer, FLUSH_MS, r->error);

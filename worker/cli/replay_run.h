@@ -1,7 +1,7 @@
-/* Publishes a recorded trace: arrivals at their (scaled) times whatever the answers do, and each run in a
- * closed loop: acquire, wait for the assignment, hold, release, record the usage; beside it each run looks
- * for its tool's metadata in the cache and puts it there when it is missing. Measures what a client sees. One
- * thread, blocks. */
+/* Publishes a recorded trace. Runs arrive at their scaled times, however slow the answers are. Each run
+ * acquires a container, waits for the assignment, holds the container, releases it and records its usage; it
+ * also looks up its tool's metadata in the cache and adds it when it is missing. Measures what a client sees.
+ * One thread, blocks. */
 #ifndef WP_CLI_REPLAY_RUN_H
 #define WP_CLI_REPLAY_RUN_H
 #include <signal.h>
@@ -10,9 +10,9 @@
 #include "core/config.h"
 
 struct wp_replay_options {
-    double speed;                      /* 960: the trace runs 960 times faster */
-    bool live_line;                    /* a line on stderr every second, on a terminal always the same */
-    int64_t wait_ms;                   /* how long after the last arrival its answer may take */
+    double speed;    /* 960: the trace runs 960 times faster */
+    bool live_line;  /* print progress on stderr: a line a second, overwritten on a terminal */
+    int64_t wait_ms; /* how long to wait for answers after the last arrival */
     const volatile sig_atomic_t *stop; /* set: no more arrivals, release what is held, end */
 };
 

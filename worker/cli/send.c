@@ -46,7 +46,7 @@ struct sender {
     size_t sent, bad;
 };
 
-/* The message's key: the characters of a field; ptr NULL when it is not there or no string. */
+/* The record's key: the text of the key field; ptr NULL when that field is missing or not a string. */
 static struct wp_str find_key(struct wp_str line, enum wp_topic topic, struct wp_arena *arena) {
     const char *field = key_field ? key_field : default_keys[topic];
     struct scan in = scan_text(line);
@@ -76,7 +76,7 @@ static bool is_blank(const char *line) {
     return line[strspn(line, " \t\r\n")] == '\0';
 }
 
-/* Ends early only when Kafka refuses. */
+/* Reports a line that cannot be sent and goes on; ends early only when Kafka refuses. */
 static enum wp_err send_lines(struct sender *sender, FILE *in, struct wp_error *error) {
     char *line = NULL;
     size_t cap = 0;

@@ -1,4 +1,4 @@
-/* `warmpool status`: what the public read functions say of pools, hosts and cache. */
+/* `warmpool status`: prints what the public read functions return about pools, hosts and cache. */
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/redis.h"
@@ -91,7 +91,7 @@ static void print_settings(const char *slot, const json_t *slot_stats) {
     printf(" (give all workers the same configuration, and restart those with an older one)\n");
 }
 
-/* All pages of the pools. */
+/* Reads all pages of wp_pool_stats into *ret, which the caller owns. */
 static enum wp_err read_pools(json_t **ret, redisContext *redis, const struct wp_config *config,
                               struct wp_error *error) {
     struct wp_str from = WP_STR("");

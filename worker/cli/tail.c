@@ -1,4 +1,4 @@
-/* `warmpool tail TOPIC...`: records as JSON lines, as they come. */
+/* `warmpool tail TOPIC...`: prints records as JSON lines, as they come. */
 #include "cli/command.h"
 #include "cli/kafka.h"
 #include "cli/options.h"
@@ -92,7 +92,7 @@ static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
         }
         bool written = print_record(wire, wp_reader_topic(reader, message), message);
         rd_kafka_message_destroy(message);
-        if (!written) return true; /* nobody reads any more */
+        if (!written) return true; /* the reader of stdout has closed it */
         printed++;
     }
     return true;

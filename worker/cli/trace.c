@@ -54,7 +54,7 @@ static bool number(const char *text, double max, double *ret) {
     return end != text && *end == '\0' && errno == 0 && *ret >= 0 && *ret <= max;
 }
 
-/* Cuts the line at its commas, in place. */
+/* Cuts the line at its commas, in place. Returns how many columns it has. */
 static size_t split(char *line, char *columns[COLUMNS]) {
     size_t count = 0;
     for (char *at = line; at; count++) {

@@ -19,7 +19,7 @@ struct wp_trace {
     size_t names_count, names_cap;
 };
 
-/* WP_ERR_DATA names file and line. */
+/* WP_ERR_DATA: malformed; the error names file and line. WP_ERR_SYSTEM: the file cannot be read. */
 enum wp_err wp_trace_load(struct wp_trace *ret_trace, const char *path, struct wp_error *error) WP_MUST_CHECK;
 void wp_trace_done(struct wp_trace *trace);
 

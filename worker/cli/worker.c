@@ -1,5 +1,5 @@
-/* `warmpool worker`: owns the loop and the list of what is started on it, in order, and of what is stopped,
- * in reverse. */
+/* `warmpool worker`: owns the loop; starts the parts of a worker on it in order, and stops them in reverse.
+ */
 #include "kafka/admin.h"
 #include "kafka/conf.h"
 #include "kafka/health.h"
@@ -22,7 +22,7 @@ enum {
     TOPICS_RETRY_MS = 1000,
     FLUSH_MS = 5000,
     WATCH_MS = 250,
-    MESSAGE_BYTES_MIN = 1000, /* of librdkafka */
+    MESSAGE_BYTES_MIN = 1000, /* librdkafka's minimum of message.max.bytes */
     SWEEP_PARTITION = 0
 };
 
@@ -32,7 +32,7 @@ struct worker {
     struct wp_stats stats;
     struct wp_wire *wire;
     struct wp_link *links[WP_SLOTS];
-    struct wp_names *names; /* nothing is joined before they are held */
+    struct wp_names *names; /* the group is joined once they are held */
     struct wp_pipeline *pipeline;
     struct wp_consumer *consumer;
     struct wp_producer *producer;
@@ -40,14 +40,14 @@ struct worker {
     struct wp_ops *ops;
     uv_signal_t signals[2];
     uv_timer_t retry, deadline, watch;
-    uv_work_t topics; /* making missing topics, off the loop */
+    uv_work_t topics; /* makes missing topics, in the thread pool */
     enum wp_err topics_err;
     struct wp_error topics_error;
-    int64_t message_limit; /* of the topics, INT64_MAX: not known */
-    char *message_topic;   /* owned; whose it is */
-    int64_t stop_at_us;    /* a stop has to be over then; 0: none was asked for */
+    int64_t message_limit; /* smallest max.message.bytes of the topics; INT64_MAX: not known */
+    char *message_topic;   /* owned; the topic with that limit */
+    int64_t stop_at_us;    /* deadline of the stop; 0: not stopping */
     bool topics_running, topics_made, subscribed, stopping, ending;
-    int stopping_parts; /* host and pipeline, as far as a stop waits for them */
+    int stopping_parts; /* how many of host and pipeline the stop still waits for */
     int exit_code;
 };
 
@@ -70,7 +70,8 @@ static void on_link_state(void *ctx, enum wp_slot slot, bool ready) {
     if (ready && slot == WP_SLOT_POOL && w->names) wp_names_ask(w->names);
 }
 
-/* Topics are made before the group is joined; a broker that is away is asked again until it answers. */
+/* Makes missing topics, before the group is joined. Runs in the thread pool, again and again until the broker
+ * answers. */
 static void make_topics(uv_work_t *work) {
     struct worker *w = work->data;
     w->topics_err = wp_admin_ensure_topics(&w->config, TOPICS_TIMEOUT_MS, &w->topics_error);
@@ -81,7 +82,8 @@ static void make_topics(uv_work_t *work) {
             wp_admin_message_limit(&w->config, &w->message_limit, &w->message_topic, &w->topics_error);
 }
 
-/* What a topic does not take would fail for ever; what the producer does not take is a dead letter. */
+/* Lowers the producer's limit to the smallest limit of the topics: a record that only the broker refuses
+ * would be retried for ever, one that the producer refuses becomes a dead letter. */
 static void fit_messages(struct worker *w) {
     char bytes[24];
     int64_t limit = w->message_limit < MESSAGE_BYTES_MIN ? MESSAGE_BYTES_MIN : w->message_limit;
@@ -123,7 +125,7 @@ static void on_topics(uv_work_t *work, int status) {
     }
     fit_messages(w);
     w->topics_made = true;
-    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, NULL); /* what it waits for is its names */
+    wp_kafka_trouble(&w->stats, WP_TROUBLE_BROKERS, NULL); /* joining may still wait for the names */
     join(w);
 }
 
@@ -141,8 +143,8 @@ static void on_names_held(void *ctx) {
     join(w);
 }
 
-/* What its host has is another worker's now, or ends with it; Kafka lets only the newer of one worker.id do
- * anything. */
+/* Drops the host: its containers belong to the other worker now, or end with the host. Of two members with
+ * one worker.id Kafka fences the older, so the consumer needs nothing here. */
 static void on_name_lost(void *ctx) {
     struct worker *w = ctx;
     if (w->stopping) return;
@@ -150,7 +152,7 @@ static void on_name_lost(void *ctx) {
     w->host = NULL;
 }
 
-/* Joins the group with a new client. Its partitions are lost already. */
+/* Joins the group with a new consumer. The old one has lost its partitions already. */
 static void replace_consumer(struct worker *w) {
     struct wp_error error = {0};
     struct wp_consumer *consumer;
@@ -169,7 +171,8 @@ static void replace_consumer(struct worker *w) {
     join(w);
 }
 
-/* Redis' reason changes while it is away. The owner of one partition of container-event sweeps for all. */
+/* Periodic checks. The reason why Redis is not ready may change while it is down. The owner of partition 0 of
+ * container-event sweeps for all workers. */
 static void on_watch(uv_timer_t *timer) {
     struct worker *w = timer->data;
     update_redis_health(w);
@@ -178,25 +181,25 @@ static void on_watch(uv_timer_t *timer) {
         replace_consumer(w);
 }
 
-/* A host does and says nothing before its name is its own. */
+/* A host does nothing before this worker holds its names. */
 static bool has_begun(const struct worker *w) {
     return w->host && wp_names_held(w->names);
 }
 
-/* Stopping: nothing new is taken, what was taken is finished (or left for the next worker), then the loop
+/* Stopping: no new events are taken, those taken are finished (or left to the next worker), then the loop
  * ends. */
 static void end_loop(void *ctx) {
     struct worker *w = ctx;
-    if (!w->ending) uv_stop(&w->loop); /* else it would end before its handles are closed */
+    if (!w->ending) uv_stop(&w->loop); /* while ending, the loop runs until its handles are closed */
 }
 
-/* When the last one has, the next worker of this name may begin. */
+/* Releases the names when the last part has stopped, so that the next worker with them may begin. */
 static void part_stopped(void *ctx) {
     struct worker *w = ctx;
     if (--w->stopping_parts == 0) wp_names_release(w->names, end_loop, w);
 }
 
-/* Nothing that was taken is left: the group is left, its last commits with it. */
+/* All events that were taken are finished: commits the last offsets and leaves the group. */
 static void on_idle(void *ctx) {
     struct worker *w = ctx;
     if (w->subscribed)
@@ -220,8 +223,7 @@ static void on_alarm(int number) {
     _exit(0);
 }
 
-/* Whatever blocks then, on the loop or beside it: the stop's time is kept. What was not finished is done by
- * the next worker. */
+/* Ends the process after ms, even if the loop is blocked. The next worker does what is not finished. */
 static void end_in_any_case(int64_t ms) {
     const struct itimerval when = {.it_value = {ms / 1000, ms % 1000 * 1000}};
     signal(SIGALRM, on_alarm);
@@ -274,7 +276,7 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
     return WP_OK;
 }
 
-/* What is left of the time for a stop, with some of it kept for the end itself. */
+/* How long the last flush may take: half of the time left for the stop. */
 static int flush_ms(const struct worker *w) {
     int64_t left = w->stop_at_us == 0 ? FLUSH_MS : (w->stop_at_us - wp_clock_us()) / 2000;
     return left < 0 ? 0 : left > FLUSH_MS ? FLUSH_MS : (int)left;
@@ -357,7 +359,7 @@ int wp_cli_worker(int argc, char **argv) {
     struct worker *w = wp_calloc(1, sizeof *w);
     struct wp_parsed parsed;
     int code = 0;
-    signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of a write, not the end of the worker */
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed connection returns an error instead */
     if (wp_options_parse(&command, argc, argv, &w->config, &parsed, &code)) {
         code = run(w);
         wp_config_done(&w->config);

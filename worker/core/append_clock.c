@@ -1,4 +1,4 @@
-/* Owns the arithmetic of two clocks. Pure. */
+/* The arithmetic of two clocks: see append_clock.h. Pure. */
 #include "core/append_clock.h"
 
 static int64_t larger(int64_t a, int64_t b) {
@@ -9,9 +9,9 @@ static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* The stamp was made between the sending and now, so the difference of the clocks is between two bounds, the
- * wider the longer that took. What all measurements have in common is kept; one that has nothing in common
- * with them is of a clock that was set, or has drifted. */
+/* The stamp was made between sent_us and now_us, so each measurement gives a lower and an upper bound of the
+ * difference of the clocks. The range that all measurements share is kept. A measurement outside of it shows
+ * that a clock was set or has drifted, and replaces it. */
 void wp_append_clock_measured(struct wp_append_clock *clock, int64_t stamp_ms, int64_t sent_us,
                               int64_t now_us) {
     int64_t least = stamp_ms - now_us / 1000, most = stamp_ms + 1 - sent_us / 1000;

@@ -1,5 +1,5 @@
 /* A growable byte buffer. Zero-initialised is valid and empty. Allocation failure aborts the process: a
- * worker without memory is restarted by its supervisor and loses nothing (the delivery rules). */
+ * worker without memory is restarted by its supervisor and loses no event (docs/reliability.md). */
 #ifndef WP_CORE_BUF_H
 #define WP_CORE_BUF_H
 #include "core/err.h"

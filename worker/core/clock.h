@@ -1,5 +1,4 @@
-/* Clocks. Durations come from the monotonic clock; wall time is only for log lines and records that say when.
- */
+/* Clocks. Durations come from the monotonic clock; wall time is only for timestamps in logs and records. */
 #ifndef WP_CORE_CLOCK_H
 #define WP_CORE_CLOCK_H
 #include <stdint.h>

@@ -63,7 +63,7 @@ struct wp_config {
             prewarm;            /* pool.prewarm: react:5,chain_of_thought:5 — parsed into name and count */
         int64_t max_containers; /* pool.max_containers: 100 a philosophy, leased ones included */
         struct wp_settings max_containers_of; /* pool.max_containers.PHILOSOPHY */
-        double cpu_percent, memory_mb;        /* pool.cpu_percent, pool.memory_mb: 0 = what is recommended */
+        double cpu_percent, memory_mb; /* pool.cpu_percent, pool.memory_mb: 0 = the recommended limit */
         struct wp_settings cpu_percent_of,
             memory_mb_of;               /* pool.cpu_percent.PHILOSOPHY, pool.memory_mb.PHILOSOPHY */
         int64_t max_failures;           /* pool.max_failures: 5 in a row; 0 = no limit */
@@ -85,7 +85,7 @@ struct wp_config {
         struct wp_settings idle_ttl_of; /* pool.idle_ttl.PHILOSOPHY */
         int64_t hot;                    /* pool.hot: -1 = all; idle ones beyond it are paused */
         struct wp_settings hot_of;      /* pool.hot.PHILOSOPHY */
-        double min_cpu_percent, max_cpu_percent; /* 10, 400: floor and ceiling of a container's limits */
+        double min_cpu_percent, max_cpu_percent; /* 10, 400: bounds of a container's limits */
         double min_memory_mb, max_memory_mb;     /* 32, 16384 */
         int64_t request_ttl;  /* pool.request_ttl: 600 s that a finished request is remembered */
         int64_t max_requests; /* pool.max_requests: 1000000 finished requests remembered */
@@ -139,10 +139,10 @@ struct wp_config {
         char *claims;            /* host.claims: folder of the containers' claims; empty = none are taken */
         int64_t capacity;        /* host.capacity: 200 containers */
         int64_t memory_mb;       /* host.memory_mb: 0 = no limit on the sum of the containers' limits */
-        enum wp_on_exit on_exit; /* host.on_exit: auto = what the runtime is made for */
-        int64_t keep_ms;         /* host.keep_ms: 120000 after a stop that keeps them, and the host is down */
+        enum wp_on_exit on_exit; /* host.on_exit: auto = keep with docker, destroy with process */
+        int64_t keep_ms;         /* host.keep_ms: 120000, replaces ttl_ms after a stop with `keep` */
         int64_t creates;         /* host.creates: 0 = the runtime's own number of creates at once */
-        int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat and the host is down */
+        int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat: the host counts as down */
         int64_t reconcile;       /* host.reconcile_interval: 30 s */
     } host;
 
@@ -156,7 +156,7 @@ struct wp_config {
 
     struct {                 /* NAME_of: docker.NAME.PHILOSOPHY */
         char *url;           /* docker.url: unix:///var/run/docker.sock */
-        char *claims_volume; /* docker.claims_volume: whose folder host.claims is; empty = the host's */
+        char *claims_volume; /* docker.claims_volume: the volume mounted at host.claims; empty = none */
         char *tls_ca, *tls_cert, *tls_key; /* files; a CA means TLS */
         int64_t timeout_ms;                /* docker.timeout_ms: 60000, for one answer */
         char *image, *command, *environment, *mounts, *network, *user, *ready;
@@ -167,11 +167,11 @@ struct wp_config {
     } docker;
 
     struct {
-        bool payload; /* deadletter.payload: false; the bytes of acquires, too */
+        bool payload; /* deadletter.payload: false; true = keep the bytes of acquires, too */
     } deadletter;
 
     struct {
-        char *listen; /* http.listen: 127.0.0.1:9464; empty = off; port 0 = any, said in the log */
+        char *listen; /* http.listen: 127.0.0.1:9464; empty = off; port 0 = any free one, which is logged */
     } http;
 
     struct {

@@ -1,5 +1,4 @@
-/* What no single value can be wrong about: checks across fields, each with how to mend it. Runs once, after
- * all sources. */
+/* Checks that involve several fields; each error says how to mend it. Runs once, after all sources. */
 #include <stdlib.h>
 #include <string.h>
 #include "core/config_table.h"
@@ -10,8 +9,8 @@ static int64_t size_of(const struct wp_config *config, const char *philosophy) {
     return wp_settings_int(&config->pool.sizes, philosophy, config->pool.size);
 }
 
-/* The default list is capped by the size like any other pre-warm; only one that somebody wrote can be a
- * mistake. */
+/* The default of pool.prewarm may be above pool.size, which caps it; only a value that somebody wrote can be
+ * a mistake. */
 static bool is_default(const struct wp_config *config, const char *key) {
     const char *member;
     const struct wp_param *param = wp_param_find(key, &member);
@@ -77,7 +76,7 @@ static enum wp_err check_sizes(const struct wp_config *config, const struct wp_s
 }
 
 static enum wp_err check_pool(const struct wp_config *config, struct wp_error *error) {
-    enum wp_err err = check_size(config, "", error); /* of all that have nothing of their own */
+    enum wp_err err = check_size(config, "", error); /* of all philosophies without a value of their own */
     if (err == WP_OK) err = check_sizes(config, &config->pool.sizes, error);
     if (err == WP_OK) err = check_sizes(config, &config->pool.max_containers_of, error);
     if (err) return err;

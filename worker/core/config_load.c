@@ -11,8 +11,8 @@
 
 #define LINE_MAX_BYTES 16384
 
-/* Debian's inih has its limits as variables, others only as macros of the library's build: these are absent
- * there. */
+/* Debian's inih exports its limits as variables. Elsewhere they are only macros of the library's build, and
+ * these weak symbols are NULL. */
 extern int ini_max_line __attribute__((weak));
 extern bool ini_use_stack __attribute__((weak));
 
@@ -96,7 +96,7 @@ enum wp_err wp_config_load_file(struct wp_config *config, const char *path, stru
 
 #define ENV_PREFIX "WARMPOOL_"
 
-/* Not configuration: what a host tells the containers that it starts. */
+/* Variables that a host sets for its containers; they are not configuration. */
 static bool is_for_containers(const char *name) {
     return strcmp(name, "READY_FD") == 0 || strncmp(name, "CONTAINER_", strlen("CONTAINER_")) == 0;
 }

@@ -1,4 +1,4 @@
-/* What people read of the table: --help, docs/configuration.md, and the values in force with passwords
+/* Prints the table of parameters: as --help, as docs/configuration.md, and the values in force with passwords
  * masked. */
 #include <ctype.h>
 #include <stdlib.h>

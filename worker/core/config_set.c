@@ -1,4 +1,4 @@
-/* The configuration's life: defaults, one value set, release. Belongs to one thread. */
+/* Makes a configuration of defaults, sets one value, frees the configuration. Belongs to one thread. */
 #include <stdlib.h>
 #include <string.h>
 #include "core/config.h"

@@ -1,4 +1,4 @@
-/* The table of parameters and what reads it; shared by core/config*.c alone. */
+/* The table of parameters and the functions that read it. Used only by core/config*.c. */
 #ifndef WP_CORE_CONFIG_TABLE_H
 #define WP_CORE_CONFIG_TABLE_H
 #include "core/config.h"
@@ -22,7 +22,7 @@ struct wp_param {
         *key; /* "pool.size"; a family's ends with the word its keys stand for: "cache.ttl.NAMESPACE" */
     enum wp_param_type type;
     size_t offset;             /* in struct wp_config */
-    const char *default_value; /* as it would be written; a family's: "key=value,key=value" */
+    const char *default_value; /* as it would be written in a file; a family's: "key=value,key=value" */
     double min, max;
     const char *choices; /* "avro,confluent,json" */
     const char *unit;    /* empty when there is none */
@@ -34,8 +34,8 @@ extern const struct wp_param wp_params[]; /* sorted as printed; a key of NULL en
 bool wp_param_is_family(const struct wp_param *param);
 /* Bytes of a family's fixed part: 10 of "cache.ttl.NAMESPACE". */
 size_t wp_param_prefix(const struct wp_param *param);
-/* The parameter of a full key: an exact one, else a family. NULL when there is none; *ret_member is then the
- * family's part. */
+/* The parameter of a full key; NULL when there is none. *ret_member: with a family the rest of the key, else
+ * NULL. */
 const struct wp_param *wp_param_find(const char *key, const char **ret_member);
 /* The key that is spelled most alike. Never NULL. */
 const struct wp_param *wp_param_nearest(const char *key);
@@ -44,9 +44,9 @@ const struct wp_param *wp_param_nearest(const char *key);
  * 5". */
 enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param, const char *member,
                          const char *value, struct wp_error *error) WP_MUST_CHECK;
-/* The value in force as it would be written; not for families of open keys. */
+/* Appends the value in force as it would be written in a file; not for families. */
 void wp_param_format(const struct wp_config *config, const struct wp_param *param, struct wp_buf *out);
-/* What values it takes, for people: "avro, confluent or json", "0 to 100000". */
+/* Appends the values that it takes, for people: "avro, confluent or json", "0 to 100000". */
 void wp_param_describe(const struct wp_param *param, struct wp_buf *out);
 
 static inline void *wp_param_field(const struct wp_config *config, const struct wp_param *param) {

@@ -1,4 +1,4 @@
-/* From text to a field of struct wp_config and back, a function a type. No state; any thread. */
+/* Converts text to a field of struct wp_config and back, one function per type. No state; any thread. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

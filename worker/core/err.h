@@ -33,8 +33,8 @@ enum wp_err wp_fail(struct wp_error *error, enum wp_err code, const char *format
 /* The code's short name, for log lines and metrics: "config", "data", "kafka", ... */
 const char *wp_err_name(enum wp_err code);
 
-/* A bug in warmpool itself (never a fault of the world): says so on stderr and aborts; stays in release
- * builds. */
+/* For bugs of warmpool itself, not for faults outside of it: prints the condition on stderr and aborts, in
+ * release builds too. */
 #define wp_assert(condition) ((condition) ? (void)0 : wp_bug(#condition, __FILE__, __LINE__))
 _Noreturn void wp_bug(const char *what, const char *file, int line);
 

@@ -1,6 +1,6 @@
-/* Structured log lines on stderr. The level and the number of lines dropped are the only state, atomics; a
- * line is built on the caller's stack and heap and written with one write(2), so lines of several threads do
- * not mix. Any thread. */
+/* Structured log lines on stderr. The only state is the level and the number of dropped lines, both atomic. A
+ * line is built on the caller's stack and heap and written with one write(2), so that lines of several
+ * threads do not mix. Any thread. */
 #include "core/log.h"
 #include <errno.h>
 #include <limits.h>
@@ -186,7 +186,7 @@ static void add_fields(struct wp_buf *line, const char *fields, struct arguments
     }
 }
 
-/* False: stderr is a pipe or terminal that nobody reads, and a write would block. Async-signal-safe. */
+/* False when a write would block, because nobody reads the pipe or terminal at stderr. Async-signal-safe. */
 static bool takes_a_line(void) {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     return poll(&out, 1, 0) != 0; /* errors are left to write(2) */
@@ -216,7 +216,7 @@ static void write_line(struct wp_buf *line) {
     wp_buf_add_str(line, "\n");
     cut(line);
     ssize_t written = write(STDERR_FILENO, line->data, line->len);
-    (void)written; /* a log that cannot be written has nowhere to say so */
+    (void)written; /* there is nowhere to report that the log cannot be written */
 }
 
 void wp_log(enum wp_log_level level, const char *event, const char *fields, ...) {

@@ -142,7 +142,8 @@ static struct token take_text(struct wp_unpack *in, enum kind kind, uint64_t len
     return token;
 }
 
-/* Every element takes at least a byte, so a count beyond what is left is a lie: callers may size by it. */
+/* Refuses a count that the bytes left cannot hold (an element takes at least one byte), so that callers may
+ * allocate by it. */
 static struct token take_count(struct wp_unpack *in, enum kind kind, uint64_t count) {
     uint64_t least = kind == MAP ? count * 2 : count;
     if (in->failed || left(in) < least) {

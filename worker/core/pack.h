@@ -9,7 +9,7 @@
 void wp_pack_array(struct wp_buf *out, uint32_t count); /* then `count` values */
 void wp_pack_map(struct wp_buf *out, uint32_t count);   /* then `count` pairs of string and value */
 void wp_pack_str(struct wp_buf *out, struct wp_str text);
-/* A string that is itself MessagePack: what is packed between the two. */
+/* What is packed between open and close becomes one string. opened: the return value of wp_pack_open. */
 size_t wp_pack_open(struct wp_buf *out);
 void wp_pack_close(struct wp_buf *out, size_t opened);
 void wp_pack_int(struct wp_buf *out, int64_t value);
@@ -30,7 +30,7 @@ struct wp_str wp_unpack_str(struct wp_unpack *in); /* false and nil read as the 
 int64_t wp_unpack_int(struct wp_unpack *in);   /* an integral double is accepted; false and nil read as 0 */
 double wp_unpack_double(struct wp_unpack *in); /* an integer is accepted; false and nil read as 0 */
 bool wp_unpack_bool(struct wp_unpack *in);     /* nil reads as false */
-bool wp_unpack_nil(struct wp_unpack *in);      /* whether nil is next, which is passed over then */
+bool wp_unpack_nil(struct wp_unpack *in);      /* whether the next value is nil; reads it if so */
 void wp_unpack_skip(
     struct wp_unpack *in); /* one value of any kind, nested ones included (bounded depth 16) */
 bool wp_unpack_at_end(const struct wp_unpack *in);

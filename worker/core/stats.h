@@ -1,5 +1,5 @@
-/* What a worker counts about itself: written by the part that sees it happen (one thread, the loop), read by
- * ops/. Counters only grow while the process lives. */
+/* A worker's figures about itself: written where the events happen, read by ops/. One thread: the loop's.
+ * Counters only grow while the process lives. */
 #ifndef WP_CORE_STATS_H
 #define WP_CORE_STATS_H
 #include <stdbool.h>
@@ -31,16 +31,15 @@ struct wp_stats {
         acquire_to_assignment; /* us from taking the record to the confirmed delivery of its answer */
     uint64_t redis_calls, redis_errors, redis_reconnects, redis_gaps, partition_restarts;
     uint64_t produce_errors, producer_rebuilds;
-    struct wp_histogram redis_call;      /* us, send to reply */
-    struct wp_append_clock append_clock; /* the broker's clock, as its append times show it */
-    struct wp_append_clock redis_clock;  /* the {pool} slot's, as its TIME shows it */
-    unsigned settings_differ;            /* bit of each slot that uses another worker's settings */
-    char settings_owner[128];            /* that worker, when settings_differ is not 0 */
-    int64_t started_us;                  /* wp_clock_us() at start */
-    int partitions;                      /* input partitions owned now */
-    struct wp_health kafka, redis,
-        state;             /* state: Redis holds the memory that Kafka's commits say it should */
-    char name_in_use[512]; /* another live worker has this one's worker.id or host.name: who; empty: none */
+    struct wp_histogram redis_call;       /* us, send to reply */
+    struct wp_append_clock append_clock;  /* the broker's clock, as its append times show it */
+    struct wp_append_clock redis_clock;   /* the {pool} slot's clock, as its TIME shows it */
+    unsigned settings_differ;             /* bit of each slot that uses another worker's settings */
+    char settings_owner[128];             /* that worker, when settings_differ is not 0 */
+    int64_t started_us;                   /* wp_clock_us() at start */
+    int partitions;                       /* input partitions owned now */
+    struct wp_health kafka, redis, state; /* state: Redis has the state that Kafka's commits refer to */
+    char name_in_use[512]; /* which live worker has this one's worker.id or host.name; empty: none */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

@@ -153,7 +153,7 @@ static void read_value(struct reading *r, const struct field *field, const struc
     }
 }
 
-static void say_repeated(struct reading *r, struct wp_str name, size_t offset) {
+static void report_repeated(struct reading *r, struct wp_str name, size_t offset) {
     if (wp_str_is_id(name, LONGEST_QUOTED))
         FAIL(r, "the JSON has the key \"%.*s\" more than once: again at offset %zu", (int)name.len, name.ptr,
              offset);
@@ -166,7 +166,7 @@ static bool is_first(struct reading *r, const struct key *key, const struct fiel
     bool first = !(r->seen & bit);
     r->seen |= bit;
     if (first) return true;
-    say_repeated(r, key->name, key->at);
+    report_repeated(r, key->name, key->at);
     fields_clear(&(struct fields){field, 1}, r->event);
     return false;
 }
@@ -189,7 +189,7 @@ static void take_member(struct reading *r, const struct key *key, const struct s
 
 static void check_unknown(struct reading *r) {
     const struct key *again = keys_repeated(&r->unknown);
-    if (again) say_repeated(r, again->name, again->at);
+    if (again) report_repeated(r, again->name, again->at);
 }
 
 /* A byte order mark is no JSON (RFC 8259, 8.1); what follows it is read, so that it can be answered. */

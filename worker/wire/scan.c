@@ -312,7 +312,7 @@ static bool read_key(struct scan *in, struct scan_value *key) {
 
 /* Behind a value of what is open: a comma and what comes before the next value, or the ends. True: at the
  * place of the next value, or all is closed. */
-static bool step_on(struct scan *in, struct nesting *nesting) {
+static bool skip_to_value(struct scan *in, struct nesting *nesting) {
     struct scan_value key;
     while (nesting->depth > 0) {
         bool object = in_object(nesting);
@@ -330,7 +330,7 @@ static bool step_on(struct scan *in, struct nesting *nesting) {
 }
 
 /* At an opening brace: to the place of the first value inside, or behind it all when it is empty. */
-static bool enter(struct scan *in, struct nesting *nesting) {
+static bool enter_value(struct scan *in, struct nesting *nesting) {
     struct scan_value key;
     if (!step_in(in, nesting)) return false;
     if (!skip_space(in)) return ends_early(in);
@@ -338,7 +338,7 @@ static bool enter(struct scan *in, struct nesting *nesting) {
     if (*in->at != (object ? '}' : ']')) return !object || read_key(in, &key);
     in->at++;
     nesting->depth--;
-    return step_on(in, nesting);
+    return skip_to_value(in, nesting);
 }
 
 static bool read_nested(struct scan *in, struct scan_value *value) {
@@ -346,13 +346,13 @@ static bool read_nested(struct scan *in, struct scan_value *value) {
     const char *begin = in->at;
     nesting.depth = 0;
     value->kind = *begin == '{' ? SCAN_OBJECT : SCAN_ARRAY;
-    if (!enter(in, &nesting)) return false;
+    if (!enter_value(in, &nesting)) return false;
     while (nesting.depth > 0) {
         struct scan_value inside = {0};
         if (!skip_space(in)) return ends_early(in);
         if (*in->at == '{' || *in->at == '[') {
-            if (!enter(in, &nesting)) return false;
-        } else if (!read_scalar(in, &inside) || !step_on(in, &nesting)) {
+            if (!enter_value(in, &nesting)) return false;
+        } else if (!read_scalar(in, &inside) || !skip_to_value(in, &nesting)) {
             return false;
         }
     }

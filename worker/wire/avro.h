@@ -1,5 +1,6 @@
-/* The primitives of Avro's binary encoding. Reading never leaves [at, end): a malformed value sets `why`
- * once, and every read after that gives zero, so that a caller may check at the end. Pure; any thread. */
+/* The primitives of Avro's binary encoding. Reading never leaves [at, end). The first malformed value sets
+ * `why`; every read after that returns zero, so that a caller may check `why` once at the end. Pure; any
+ * thread. */
 #ifndef WP_WIRE_AVRO_H
 #define WP_WIRE_AVRO_H
 #include <stdint.h>
@@ -7,8 +8,8 @@
 
 struct avro_reader {
     const unsigned char *at, *end;
-    const char *why;             /* what was malformed; NULL while all is well */
-    const unsigned char *bad_at; /* and where that was seen */
+    const char *why;             /* what is malformed; NULL: nothing so far */
+    const unsigned char *bad_at; /* where that is */
 };
 
 static inline struct avro_reader avro_reader(struct wp_str datum) {
@@ -36,12 +37,12 @@ int32_t avro_read_int(struct avro_reader *in);
 double avro_read_double(struct avro_reader *in);
 float avro_read_float(struct avro_reader *in);
 bool avro_read_bool(struct avro_reader *in);
-struct wp_str avro_read_bytes(struct avro_reader *in); /* borrows; ptr is never NULL when all is well */
+struct wp_str avro_read_bytes(struct avro_reader *in); /* borrowed; ptr is not NULL unless `why` is set */
 struct wp_str avro_read_fixed(struct avro_reader *in, size_t size);
-size_t avro_read_branch(struct avro_reader *in, size_t branches); /* of a union, less than `branches` */
+size_t avro_read_branch(struct avro_reader *in, size_t branches); /* a union's branch, < `branches` */
 /* The number of items in the next block of an array or map; 0 at its end. */
 uint64_t avro_read_block(struct avro_reader *in);
-/* A map of strings: its datum, checked and borrowed; the pairs are had by avro_map_next. */
+/* A map of strings: returns its datum, checked and borrowed, whose pairs avro_map_next reads. */
 struct wp_str avro_read_map(struct avro_reader *in);
 
 struct avro_map { /* a walk over the pairs of a datum from avro_read_map: {avro_reader(datum), 0} */

@@ -4,13 +4,12 @@
 #include "wire/keys.h"
 
 #define DEEPEST_DATUM 64
-#define FREE_STEPS 4096 /* values that a datum of any size may have */
-#define STEPS_PER_BYTE                                                                                       \
-    16 /* null and empty records take no byte, so what arrays of them claim must be bounded */
+#define FREE_STEPS 4096   /* number of values that is allowed in a datum of any size */
+#define STEPS_PER_BYTE 16 /* nulls and empty records take no bytes: limits arrays of them */
 
 struct walk {
     struct avro_reader in;
-    uint64_t steps; /* left */
+    uint64_t steps; /* how many more values are allowed */
     unsigned depth;
 };
 
@@ -63,7 +62,7 @@ static void walk_plain(struct avro_reader *in, const struct type *type) {
     case TYPE_FIXED:
         avro_read_fixed(in, type->count);
         break;
-    default: /* an enum is the number of its symbol; null is nothing */
+    default: /* an enum is its symbol's number; null takes no byte */
         if (type->kind == TYPE_ENUM) avro_read_branch(in, type->count);
         break;
     }

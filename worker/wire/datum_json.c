@@ -7,11 +7,11 @@
 #include "wire/keys.h"
 #include "wire/text.h"
 
-/* ---- to JSON: of a datum that was checked ---- */
+/* ---- to JSON; the datum has been checked ---- */
 
 static void emit(struct avro_reader *in, const struct type *type, struct wp_buf *out);
 
-/* What a field holds: a union's branch instead of the union. */
+/* The type of the value at hand: of a union, its branch. */
 static const struct type *resolve(struct avro_reader *in, const struct type *type) {
     return type->kind == TYPE_UNION ? type->branches[avro_read_branch(in, type->count)] : type;
 }
@@ -134,7 +134,7 @@ static enum wp_err make_text(struct maker *maker, const char *name, const struct
     return WP_OK;
 }
 
-/* The branch of bytes in a union; its count: there is none. */
+/* The union's branch that is bytes; type->count when there is none. */
 static size_t bytes_branch(const struct type *type) {
     size_t i = 0;
     while (i < type->count && type->branches[i]->kind != TYPE_BYTES) i++;
@@ -157,7 +157,7 @@ static enum wp_err make_base64(struct maker *maker, const char *name, const stru
                  : wp_fail(maker->error, WP_ERR_DATA, "field %s_base64 must be base64 with padding", name);
 }
 
-struct given { /* what a message has of a field; text.ptr NULL: nothing */
+struct given { /* what the JSON has for a field; text.ptr NULL: nothing */
     struct scan_value plain, base64;
 };
 

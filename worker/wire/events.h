@@ -1,6 +1,6 @@
-/* The structs that all other modules speak: one per topic, the fields of schemas/ (the public contract).
- * Strings are borrowed from the message or its arena. Absent numbers are WP_ABSENT (doubles: NAN); absent
- * strings have ptr NULL. */
+/* The events and records as all other modules use them: one struct per topic, with the fields of its schema
+ * in schemas/. Strings are borrowed from the message or its arena. Absent numbers are WP_ABSENT (doubles:
+ * NAN); absent strings have ptr NULL. */
 #ifndef WP_WIRE_EVENTS_H
 #define WP_WIRE_EVENTS_H
 #include <math.h>
@@ -40,10 +40,10 @@ struct wp_control {
 
 struct wp_container_event {
     struct wp_str container_id, philosophy, host, state, detail, address, image;
-    double queue_ms, create_ms, start_ms, ready_ms; /* of a start; NAN when there is none to tell */
+    double queue_ms, create_ms, start_ms, ready_ms; /* of a start; NAN: not known */
 };
 
-union wp_event { /* which one: the topic says */
+union wp_event { /* the topic tells which one */
     struct wp_acquire acquire;
     struct wp_release release;
     struct wp_usage usage;
@@ -76,7 +76,7 @@ struct wp_assignment {
     struct wp_str basis, reason;
     int64_t retry_after_ms;
     struct wp_str image, tier; /* tier: cold, hot or paused */
-    bool has_startup;          /* of a cold start, or where something had to be bound */
+    bool has_startup;          /* set for a cold start, or when a bind was needed */
     struct wp_startup startup;
 };
 

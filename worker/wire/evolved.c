@@ -14,7 +14,7 @@ struct evolved {
     avro_reader_t reader;
 };
 
-/* avro-c reads the canonical form: full names, and no defaults or documents for it to stumble over. */
+/* avro-c reads the canonical form: full names, without defaults and docs, some of which it cannot read. */
 enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schema, const char *file,
                         struct wp_error *error) {
     struct evolved *evolved = wp_calloc(1, sizeof *evolved);
@@ -43,7 +43,7 @@ static bool read_text(avro_value_t *value, struct wp_arena *arena, struct wp_str
     size_t size = 0;
     if (avro_value_get_type(value) == AVRO_STRING) {
         if (avro_value_get_string(value, &text, &size) || size == 0) return false;
-        *ret_text = wp_arena_copy(arena, (struct wp_str){text, size - 1}); /* its NUL is counted */
+        *ret_text = wp_arena_copy(arena, (struct wp_str){text, size - 1}); /* size counts the NUL */
         return true;
     }
     if (avro_value_get_type(value) != AVRO_BYTES || avro_value_get_bytes(value, &bytes, &size)) return false;
@@ -152,7 +152,7 @@ enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, s
                          struct wp_arena *arena, void *event, struct wp_error *error) {
     enum wp_err err = datum_check(evolved->type, datum, error);
     if (err) return err;
-    avro_value_t record; /* not kept: a large datum would hold its memory for ever */
+    avro_value_t record; /* made for each datum: a kept one would keep the memory of a large datum */
     if (avro_generic_value_new(evolved->iface, &record))
         return wp_fail(error, WP_ERR_NOMEM, "out of memory: %s", avro_strerror());
     avro_reader_memory_set_source(evolved->reader, datum.ptr, (int64_t)datum.len);

@@ -11,8 +11,8 @@ enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schem
                         struct wp_error *error) WP_MUST_CHECK;
 void evolved_free(struct evolved *evolved);
 
-/* Of an input. Checks the datum's bounds before avro-c sees it. Fields that the writer does not have keep
- * what they were cleared to; strings are copied into the arena. */
+/* Reads an input event. Checks the datum's bounds before avro-c sees it. Fields that the writer's schema does
+ * not have keep their cleared values; strings are copied into the arena. */
 enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, struct wp_str datum,
                          struct wp_arena *arena, void *event, struct wp_error *error) WP_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* One description of each topic's struct — field, kind, place, in the order of its schema — serves Avro and
- * JSON, both ways. */
+/* A table of the fields of each topic's struct, in the order of its schema. It serves reading and writing,
+ * Avro and JSON. */
 #ifndef WP_WIRE_FIELDS_H
 #define WP_WIRE_FIELDS_H
 #include "core/arena.h"
@@ -16,7 +16,7 @@ enum field_kind {
     FIELD_MAP, /* of strings, only in inputs: kept as its Avro datum (avro_map_next) */
 };
 
-/* The largest of each number in an input; the smallest is 0. */
+/* The maximum of each number in an input; the minimum is 0. */
 #define FIELD_MAX_TIMEOUT_MS INT64_C(86400000)    /* a day */
 #define FIELD_MAX_LEASE_MS INT64_C(2678400000)    /* 31 days */
 #define FIELD_MAX_TTL_SECONDS INT64_C(3153600000) /* 100 years */
@@ -29,10 +29,10 @@ struct field {
     const char *name;
     enum field_kind kind;
     bool optional; /* ["null", kind]; absent is null */
-    bool fallback; /* a bool's default, when missing from JSON or from an older schema */
+    bool fallback; /* a bool's value when JSON or an older schema does not have it */
     size_t at;     /* offset in the struct */
     size_t has_at; /* bytes, optional records: of the bool that says whether there is a value */
-    int64_t max;   /* of a number in an input: it is 0 to this */
+    int64_t max;   /* of a number in an input; the minimum is 0 */
     const struct fields *record;
 };
 struct fields {
@@ -42,20 +42,20 @@ struct fields {
 
 extern const struct fields topic_fields[WP_TOPICS]; /* none for metrics and dead-letter */
 
-/* Absent and default values everywhere. */
+/* Sets every field to absent, or to its default. */
 void fields_clear(const struct fields *fields, void *event);
 
 /* The error of a number that is not 0 to field->max; seen: as it was written. */
 enum wp_err field_out_of_range(const struct field *field, const char *seen, struct wp_error *error);
 
-/* The datum from *in into the struct. Strings borrow. Clear first. Returns the field in which it is malformed
- * (then in->why says how), or NULL. */
+/* Reads the datum at *in into the struct, which the caller has cleared. Strings are borrowed. Returns NULL,
+ * or the name of the malformed field (in->why says what is wrong). */
 const char *fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event);
 void fields_write_avro(const struct fields *fields, const void *event, struct wp_buf *out);
 
-/* Of an input: the fields of the one object that the text is. Strings borrow from the text, or from the arena
- * where they had to be decoded. Reads on after an error, so that as much as can be read is there; of a field
- * that is there twice nothing is. Clear first. */
+/* Reads the text, one JSON object, into an input's struct, which the caller has cleared. Strings are borrowed
+ * from the text, or from the arena when they had escapes. After an error it reads on and sets the fields that
+ * can be read; a field that occurs twice stays cleared. */
 enum wp_err fields_read_json(const struct fields *fields, struct wp_str text, struct wp_arena *arena,
                              void *event, struct wp_error *error) WP_MUST_CHECK;
 void fields_write_json(const struct fields *fields, const void *event, struct wp_buf *out);
@@ -66,6 +66,6 @@ static inline void *field_place(const struct field *field, void *event) {
 static inline const void *field_value(const struct field *field, const void *event) {
     return (const char *)event + field->at;
 }
-bool field_is_absent(const struct field *field, const void *event); /* and optional */
+bool field_is_absent(const struct field *field, const void *event); /* false unless it is optional */
 
 #endif

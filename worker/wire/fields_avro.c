@@ -36,7 +36,7 @@ static void read_one(const struct field *field, struct avro_reader *in, void *ev
     }
 }
 
-/* What could not be read stays as it was cleared. */
+/* Fields that cannot be read stay cleared. */
 const char *fields_read_avro(const struct fields *fields, struct avro_reader *in, void *event) {
     size_t i = 0;
     while (i < fields->count && !in->why) read_one(&fields->list[i++], in, event);

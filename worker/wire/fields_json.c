@@ -13,8 +13,8 @@ struct reading {
     struct wp_arena *arena;
     void *event;
     struct wp_error *error;
-    enum wp_err err;     /* the first; what comes after it is read, and not said */
-    uint64_t seen;       /* a bit a field, and the highest: value_base64 */
+    enum wp_err err;     /* the first error; later ones are not reported */
+    uint64_t seen;       /* one bit per field; the highest is value_base64 */
     struct keys unknown; /* the other keys, by offset */
 };
 
@@ -26,7 +26,7 @@ struct reading {
         if (!(reading)->err) (reading)->err = wp_fail((reading)->error, WP_ERR_DATA, __VA_ARGS__);           \
     } while (0)
 
-/* What stands in a claim is never said. */
+/* Errors never quote the content of a claim. */
 static void wrong(struct reading *r, const struct field *field, const char *expected,
                   const struct scan_value *value) {
     struct scan_words words;
@@ -49,7 +49,7 @@ static bool read_string(struct reading *r, const struct field *field, const stru
     return true;
 }
 
-/* A string is its UTF-8, any other value its text. */
+/* Reads a string as its UTF-8, and any other value as its JSON text. */
 static bool read_text(struct reading *r, const struct field *field, const struct scan_value *value,
                       struct wp_str *ret) {
     if (value->kind == SCAN_STRING) return read_string(r, field, value, ret);
@@ -72,7 +72,7 @@ static void read_base64(struct reading *r, const struct field *field, const stru
     wp_buf_done(&bytes);
 }
 
-/* As its Avro datum. */
+/* Keeps the map as its Avro datum. */
 static void read_map(struct reading *r, const struct field *field, const struct scan_value *value) {
     struct wp_buf items = {0}, datum = {0};
     struct scan in = scan_inside(&r->in, value);
@@ -161,7 +161,7 @@ static void report_repeated(struct reading *r, struct wp_str name, size_t offset
         FAIL(r, "the JSON has a key of %zu bytes more than once: again at offset %zu", name.len, offset);
 }
 
-/* False: it was there before, and what it said is forgotten, since nobody knows which was meant. */
+/* False when the key occurred before: the field is cleared, because it is not known which value was meant. */
 static bool is_first(struct reading *r, const struct key *key, const struct field *field, uint64_t bit) {
     bool first = !(r->seen & bit);
     r->seen |= bit;
@@ -192,7 +192,8 @@ static void check_unknown(struct reading *r) {
     if (again) report_repeated(r, again->name, again->at);
 }
 
-/* A byte order mark is no JSON (RFC 8259, 8.1); what follows it is read, so that it can be answered. */
+/* A byte order mark is an error (RFC 8259, 8.1). The text after it is still read, so that the request can be
+ * answered. */
 static void skip_byte_order_mark(struct reading *r) {
     size_t left = (size_t)(r->in.end - r->in.begin);
     if (left >= 3 && memcmp(r->in.begin, "\xef\xbb\xbf", 3) == 0) {

@@ -1,4 +1,4 @@
-/* Finds a repeated key by sorting, so that an object of very many keys costs no more than its bytes. Pure;
+/* Finds a repeated key by sorting, so that an object with very many keys does not take quadratic time. Pure;
  * any thread. */
 #include "wire/keys.h"
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct nesting { /* one bit a level: an object, or an array */
+struct nesting { /* one bit per level: 1 an object, 0 an array */
     unsigned depth;
     unsigned char objects[SCAN_DEEPEST / 8];
 };
@@ -14,8 +14,7 @@ struct scan scan_text(struct wp_str text) {
 }
 
 struct scan scan_inside(const struct scan *outer, const struct scan_value *value) {
-    const char *at =
-        value->text.ptr ? value->text.ptr : outer->end; /* of a value that is not there: nothing */
+    const char *at = value->text.ptr ? value->text.ptr : outer->end; /* a zeroed value: an empty scan */
     return (struct scan){.begin = outer->begin, .at = at, .end = at + value->text.len};
 }
 
@@ -38,7 +37,7 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* To the next byte that is no white space. False: there is none. */
+/* Skips white space. False at the end of the text. */
 static bool skip_space(struct scan *in) {
     while (in->at < in->end && is_space(*in->at)) in->at++;
     return in->at < in->end;
@@ -53,7 +52,7 @@ static bool is_plain(char c) {
     return (signed char)c >= 0x20 && c != '"' && c != '\\';
 }
 
-/* Over what is plain: ASCII, no control character, quote or backslash. Eight bytes at a time. */
+/* Skips plain characters, eight bytes at a time: ASCII without control characters, quote and backslash. */
 static const char *skip_plain(const char *at, const char *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word;
@@ -72,7 +71,7 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The four digits behind \u; -1: they are not there. */
+/* The value of the four digits after \u; -1 when it is no such escape. */
 static int32_t unit_at(const char *at, const char *end) {
     int32_t unit = 0;
     if (end - at < 6 || at[0] != '\\' || at[1] != 'u') return -1;
@@ -92,7 +91,7 @@ static bool is_low(int32_t unit) {
     return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-/* The length of the escape at `at`, of both halves of a surrogate pair; 0: it is none. */
+/* The length of the escape at `at`, of a surrogate pair with both halves; 0: it is not an escape. */
 static size_t escape_length(const char *at, const char *end, bool *ret_lone) {
     *ret_lone = false;
     if (end - at < 2) return 0;
@@ -117,7 +116,7 @@ static bool read_escape(struct scan *in, struct scan_value *value) {
     return true;
 }
 
-/* One byte or more that are not plain; false at the closing quote, too. */
+/* Reads an escape or a character that is not plain. False at the closing quote, and on an error. */
 static bool read_special(struct scan *in, struct scan_value *value) {
     unsigned char c = (unsigned char)*in->at;
     if (c == '\\') return read_escape(in, value);
@@ -130,7 +129,7 @@ static bool read_special(struct scan *in, struct scan_value *value) {
     return true;
 }
 
-/* At its first quote. */
+/* in->at is the opening quote. */
 static bool read_string(struct scan *in, struct scan_value *value) {
     const char *begin = in->at++;
     value->kind = SCAN_STRING;
@@ -164,7 +163,7 @@ static char *put_char(char *out, int32_t c) {
     return out;
 }
 
-/* The character of the escape at *at, which moves behind it. */
+/* Decodes the escape at *at and moves *at past it. */
 static int32_t decode_escape(const char **at, const char *end) {
     static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
     const char *letter = strchr(letters, (*at)[1]);
@@ -185,7 +184,7 @@ struct wp_str scan_string(const struct scan_value *value, struct wp_arena *arena
     struct wp_str inside = {value->text.ptr + 1, value->text.len - 2};
     wp_assert(value->kind == SCAN_STRING && !value->lone);
     if (!value->escaped) return inside;
-    char *copy = wp_arena_alloc(arena, inside.len), *out = copy; /* an escape is longer than what it means */
+    char *copy = wp_arena_alloc(arena, inside.len), *out = copy; /* large enough: an escape is longer */
     const char *at = inside.ptr, *end = at + inside.len;
     while (at < end) {
         const char *escape = memchr(at, '\\', (size_t)(end - at));
@@ -310,8 +309,8 @@ static bool read_key(struct scan *in, struct scan_value *key) {
     return true;
 }
 
-/* Behind a value of what is open: a comma and what comes before the next value, or the ends. True: at the
- * place of the next value, or all is closed. */
+/* After a value: reads the comma (and the next key) before the next value, or the ends of objects and arrays.
+ * True: in->at is the next value, or all levels are closed. */
 static bool skip_to_value(struct scan *in, struct nesting *nesting) {
     struct scan_value key;
     while (nesting->depth > 0) {
@@ -329,7 +328,8 @@ static bool skip_to_value(struct scan *in, struct nesting *nesting) {
     return true;
 }
 
-/* At an opening brace: to the place of the first value inside, or behind it all when it is empty. */
+/* At an opening brace or bracket: moves to the first value inside. Of an empty one, moves on to the next
+ * value as skip_to_value does. */
 static bool enter_value(struct scan *in, struct nesting *nesting) {
     struct scan_value key;
     if (!step_in(in, nesting)) return false;
@@ -375,7 +375,7 @@ bool scan_open(struct scan *in, char brace) {
     return true;
 }
 
-/* To the next of the members or items that were opened; false at their end. */
+/* Moves to the next member or item of the object or array that was opened. False at its end. */
 static bool step(struct scan *in, char end) {
     if (in->why) return false;
     if (!skip_space(in)) return ends_early(in);
@@ -402,7 +402,7 @@ bool scan_ends(struct scan *in) {
     return !skip_space(in) || bad(in, in->at, "something follows its end");
 }
 
-/* ---- words about it ---- */
+/* ---- descriptions for errors ---- */
 
 size_t scan_offset(const struct scan *in, const char *at) {
     return (size_t)(at - in->begin);

@@ -1,19 +1,19 @@
-/* A JSON text (RFC 8259), read in place: it finds where values begin and end, and checks all of the text on
- * the way. Numbers and strings stay as they are written until they are asked for, so that an integer of a
- * thousand digits in a place that nobody reads does no harm, and a value can be passed on as the bytes that
- * were sent. Never reads outside the text; takes no memory; nesting is limited. Pure; any thread. */
+/* Reads a JSON text (RFC 8259) in place: finds where values begin and end, and checks all of the text.
+ * Numbers and strings are decoded only when asked for, so that an integer of a thousand digits in an unused
+ * field is no error, and a value can be copied byte by byte. Never reads outside the text; does not allocate;
+ * nesting is limited. Pure; any thread. */
 #ifndef WP_WIRE_SCAN_H
 #define WP_WIRE_SCAN_H
 #include <stdint.h>
 #include "core/arena.h"
 #include "core/buf.h"
 
-#define SCAN_DEEPEST 2048 /* arrays and objects in each other */
+#define SCAN_DEEPEST 2048 /* maximum depth of nested arrays and objects */
 
 struct scan { /* a place in a text */
     const char *begin, *at, *end;
-    const char *why; /* what is malformed at `at`; NULL while all is well */
-    bool began;      /* a member or an item was read of what was opened last */
+    const char *why; /* what is malformed at `at`; NULL: nothing so far */
+    bool began;      /* the object or array opened last is past its first member or item */
 };
 
 enum scan_kind { SCAN_NULL, SCAN_FALSE, SCAN_TRUE, SCAN_NUMBER, SCAN_STRING, SCAN_ARRAY, SCAN_OBJECT };
@@ -27,39 +27,39 @@ struct scan_value {
 };
 
 struct scan scan_text(struct wp_str text);
-/* Inside a value that was read before (or, of a zeroed one, nothing): offsets stay those of the whole text.
- */
+/* A scan of one value that was read before (empty for a zeroed one). Offsets count from the whole text. */
 struct scan scan_inside(const struct scan *outer, const struct scan_value *value);
 
-/* The next value, whole. False: malformed, in->why says how, and in->at where. */
+/* Reads the next whole value. False: malformed; in->why says what is wrong, and in->at where. */
 bool scan_value(struct scan *in, struct scan_value *ret_value);
-/* Steps into the object or array that comes next. False: something else comes. */
+/* Steps into the next value, an object ('{') or array ('['). False: the next value is of another kind. */
 bool scan_open(struct scan *in, char brace);
-/* The next member of the object, or item of the array, that was opened. False: there is none more (then it
- * is closed), or in->why. */
+/* Reads the next member of the object, or item of the array, that was opened. False at its end, and when
+ * in->why is set. */
 bool scan_member(struct scan *in, struct scan_value *ret_key, struct scan_value *ret_value);
 bool scan_item(struct scan *in, struct scan_value *ret_value);
-/* Whether nothing but white space follows; if not, in->why says so. */
+/* True when only white space follows; else sets in->why. */
 bool scan_ends(struct scan *in);
 
-/* The characters of a string without lone surrogates: borrowed from the text, or decoded into the arena. */
+/* The characters of a string, which must have no lone surrogate: borrowed from the text, or decoded into the
+ * arena. */
 struct wp_str scan_string(const struct scan_value *value, struct wp_arena *arena);
-/* A number without fraction. False: it has more than 64 bits. */
+/* The value of a number without fraction. False: it does not fit 64 bits. */
 bool scan_long(const struct scan_value *value, int64_t *ret_long);
 double scan_double(const struct scan_value *value); /* infinite when it is too large */
 
 size_t scan_offset(const struct scan *in, const char *at); /* bytes before it in the whole text */
-/* What in->why says, with line, column and offset. */
+/* Fails with in->why, and its line, column and offset. */
 enum wp_err scan_fail(const struct scan *in, struct wp_error *error);
 const char *scan_kind_name(enum scan_kind kind);
-/* What a value is, for an error: a number as it is written, a short string in quotes, else its kind and
+/* Describes a value for an error: a number as it is written, a short string in quotes, else its kind and
  * length. Valid until the next call with the same buffer. */
 struct scan_words {
     char text[96];
 };
 const char *scan_describe(const struct scan_value *value, struct scan_words *words);
 
-/* Appends the text of a value without the white space between its parts: one line. */
+/* Appends the value's text without white space outside of strings, as one line. */
 void scan_compact(struct wp_str text, struct wp_buf *out);
 
 #endif

@@ -61,7 +61,7 @@ static const char *keep_text(struct parser *parser, struct wp_str text) {
     return copy;
 }
 
-/* A member of an object; kind SCAN_NULL when there is none. */
+/* The named member of an object; kind SCAN_NULL when there is none. */
 static struct scan_value member(struct parser *parser, const struct scan_value *object, const char *name) {
     struct scan in = scan_inside(&parser->in, object);
     struct scan_value found = {.kind = SCAN_NULL}, key, value;
@@ -85,7 +85,7 @@ static size_t count_items(struct parser *parser, const struct scan_value *array)
     return count;
 }
 
-/* A word of the schema, owned by its arena; NULL: the value is no string. */
+/* A string of the schema, owned by its arena; NULL: the value is not a string. */
 static const char *word_of(struct parser *parser, const struct scan_value *value) {
     if (value->kind != SCAN_STRING || value->lone) return NULL;
     struct wp_str word = scan_string(value, &parser->schema->arena);
@@ -94,7 +94,7 @@ static const char *word_of(struct parser *parser, const struct scan_value *value
     return keep_text(parser, word);
 }
 
-/* Names are [A-Za-z_][A-Za-z0-9_]*, with dots where they are full ones. */
+/* Checks a name: [A-Za-z_][A-Za-z0-9_]*, with dots in a full name. NULL: it is not one. */
 static const char *name_of(struct parser *parser, const struct scan_value *value, bool dots) {
     const char *name = word_of(parser, value);
     if (!name || !*name) return NULL;
@@ -110,7 +110,7 @@ static const char *name_of(struct parser *parser, const struct scan_value *value
     return name;
 }
 
-/* A name with a dot is full; any other stands in the namespace around it. */
+/* A name with a dot is a full name; any other belongs to the enclosing namespace. */
 static const char *full_name(struct parser *parser, const char *name, const char *space) {
     if (strchr(name, '.') || !space || !*space) return name;
     size_t size = strlen(space) + 1 + strlen(name) + 1;
@@ -188,7 +188,7 @@ static struct type *parse_symbols(struct parser *parser, struct type *type,
     return type;
 }
 
-/* The namespace that the names inside a named type stand in: that of its own full name. */
+/* The namespace for names inside a named type: that of the type's full name. */
 static const char *space_of(struct parser *parser, const char *name) {
     const char *dot = strrchr(name, '.');
     if (!dot) return "";
@@ -211,7 +211,7 @@ static struct type *parse_named(struct parser *parser, const struct scan_value *
                                 const char *space) {
     struct scan_value name_value = member(parser, json, "name"), own = member(parser, json, "namespace");
     const char *name = name_of(parser, &name_value, true), *own_space = word_of(parser, &own);
-    if (own_space && *own_space) own_space = name_of(parser, &own, true); /* an empty one is none */
+    if (own_space && *own_space) own_space = name_of(parser, &own, true); /* an empty one counts as none */
     if (!name) return refuse(parser, "it has a type without a name", kind_names[kind]);
     if (parser->named_count == NAMED_TYPES) return refuse(parser, "it has more than 256 named types", NULL);
     struct type *type = new_type(parser, kind);
@@ -311,7 +311,7 @@ static void write_symbols(const struct type *type, struct wp_buf *out) {
     wp_buf_add_str(out, "]}");
 }
 
-/* A named type is written out once; later it is its name. */
+/* A named type is written in full once; later only its name is written. */
 static void write_named(struct type *type, struct wp_buf *out) {
     if (type->visited) {
         write_text(out, type->name);
@@ -368,7 +368,7 @@ uint64_t schema_crc64(struct wp_str bytes) {
     return crc;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole schema ---- */
 
 static enum wp_err read_text(struct parser *parser, struct wp_str text, struct scan_value *ret_json) {
     struct wp_error inner;

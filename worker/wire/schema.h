@@ -46,18 +46,18 @@ struct type {
 };
 
 struct schema {
-    struct wp_arena arena; /* of the whole tree and the text, in which the defaults are */
+    struct wp_arena arena; /* owns the tree, and the text that the defaults point into */
     struct type *type;
     struct wp_str canonical; /* the Parsing Canonical Form, NUL-terminated */
     uint64_t fingerprint;
 };
 
-/* `name` is what errors call it: a file name. A refused schema leaves nothing to free. */
+/* name: the file name, for errors. After an error there is nothing to free. */
 enum wp_err schema_parse(struct schema *ret_schema, const char *name, struct wp_str text,
                          struct wp_error *error) WP_MUST_CHECK;
 void schema_done(struct schema *schema);
 
-/* Types that a text calls by one word; TYPE_RECORD when it is none of them. */
+/* The primitive type of that name; TYPE_RECORD when there is none. */
 enum avro_type schema_primitive(const char *word);
 const char *schema_kind_name(enum avro_type kind);
 const struct type_field *schema_field(const struct type *record, const char *name); /* NULL: there is none */

@@ -32,7 +32,7 @@ static void put_escaped(struct wp_buf *out, unsigned char c) {
 
 void text_string(struct wp_buf *out, struct wp_str text) {
     bool utf8 = wp_str_is_utf8(text);
-    size_t plain = 0; /* where the run of bytes that need no escape began */
+    size_t plain = 0; /* start of the bytes that need no escape and are not written yet */
     put(out, '"');
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
@@ -61,7 +61,7 @@ void text_double(struct wp_buf *out, double value) {
     }
     for (int precision = 15; precision <= 17; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break; /* NOLINT: the very same number is meant */
+        if (strtod(digits, NULL) == value) break; /* NOLINT: exact equality is meant */
     }
     wp_buf_add_str(out, digits);
     if (!strpbrk(digits, ".e")) wp_buf_add_str(out, ".0");

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "core/buf.h"
 
-void text_string(struct wp_buf *out, struct wp_str text); /* quoted; bytes that are no UTF-8 become U+FFFD */
+void text_string(struct wp_buf *out, struct wp_str text); /* quoted; bytes that are not UTF-8 become U+FFFD */
 void text_long(struct wp_buf *out, int64_t value);
 void text_double(struct wp_buf *out,
                  double value); /* the shortest that reads back the same; null when not finite */
@@ -14,12 +14,12 @@ void text_name(struct wp_buf *out, bool *first, const char *name);
 /* "name":"text" when the bytes are UTF-8, else "name_base64":"...". */
 void text_bytes(struct wp_buf *out, bool *first, const char *name, struct wp_str bytes);
 
-/* Compact, with numbers as text_double writes them: jansson alone prints 0.1 as 0.10000000000000001. */
+/* Writes compact JSON, with numbers as text_double writes them: jansson prints 0.1 as 0.10000000000000001. */
 void text_json(struct wp_buf *out, const json_t *json);
-/* The same as one line on stdout; false when nobody reads it any more. */
+/* The same as one line on stdout; false when stdout is closed. */
 bool text_json_line(const json_t *json);
 
 void base64_encode(struct wp_buf *out, struct wp_str bytes);
-bool base64_decode(struct wp_buf *out, struct wp_str text); /* RFC 4648 section 4, padded; false: it is not */
+bool base64_decode(struct wp_buf *out, struct wp_str text); /* RFC 4648 section 4, padded; false: malformed */
 
 #endif

@@ -12,7 +12,7 @@ const struct wp_topic_info wp_topics[WP_TOPICS] = {
     [WP_TOPIC_COMMAND] = {.name = "container-command"},
     [WP_TOPIC_CACHE_RESULT] = {.name = "cache-result"},
     [WP_TOPIC_PREDICTION] = {.name = "prediction", .compacted = true},
-    [WP_TOPIC_METRICS] = {.name = "metrics", .log_append_time = true}, /* for the broker's clock */
+    [WP_TOPIC_METRICS] = {.name = "metrics", .log_append_time = true}, /* to learn the broker's clock */
     [WP_TOPIC_DEAD_LETTER] = {.name = "dead-letter"},
 };
 

@@ -4,7 +4,7 @@
 #include "core/config.h"
 
 enum wp_topic {
-    WP_TOPIC_ACQUIRE, /* in: indexes of the handler table, too */
+    WP_TOPIC_ACQUIRE, /* input topics first: they index the handler table */
     WP_TOPIC_RELEASE,
     WP_TOPIC_USAGE,
     WP_TOPIC_CACHE,
@@ -30,7 +30,7 @@ extern const struct wp_topic_info wp_topics[WP_TOPICS];
 
 /* topics.prefix + name. Owned by the caller. */
 char *wp_topic_full_name(const struct wp_config *config, enum wp_topic topic);
-/* By name with or without the prefix; WP_TOPICS when there is none. */
+/* Finds a topic by its name with or without the prefix; WP_TOPICS when there is none. */
 enum wp_topic wp_topic_by_name(const struct wp_config *config, const char *name);
 
 #endif

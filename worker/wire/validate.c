@@ -14,21 +14,21 @@
 
 struct check {
     struct wp_error *error;
-    enum wp_err err; /* of the first that failed */
+    enum wp_err err; /* the first error */
 };
 
 struct words {
     char text[LONGEST_QUOTED + 64];
 };
 
-/* The control character that the text begins with; -1: it begins with none. */
+/* The control character at the beginning of the text; -1 when there is none. */
 static int control_character(struct wp_str text) {
     unsigned char first = (unsigned char)text.ptr[0], second = text.len > 1 ? (unsigned char)text.ptr[1] : 0;
     if (first < 0x20 || first == 0x7f) return first;
     return first == 0xc2 && second >= 0x80 && second <= 0x9f ? second : -1;
 }
 
-/* Names the first byte of a text that cannot be in an id. False: there is none. */
+/* Describes the first byte of a text that is not allowed in an id. False: all are allowed. */
 static bool find_bad_byte(struct wp_str text, struct words *words) {
     for (size_t i = 0; i < text.len;) {
         struct wp_str rest = {text.ptr + i, text.len - i};
@@ -47,8 +47,8 @@ static bool find_bad_byte(struct wp_str text, struct words *words) {
     return false;
 }
 
-/* What a text is, for an error: its first byte that cannot be, itself in quotes when it is short, else its
- * length. Valid as long as the words are. */
+/* Describes a text for an error: its first byte that is not allowed, else a short text in quotes, else its
+ * length. Valid as long as `words`. */
 static const char *describe(struct wp_str text, struct words *words) {
     if (text.len == 0) return "empty";
     if (find_bad_byte(text, words)) return words->text;
@@ -126,7 +126,7 @@ static void known(struct check *check, const char *field, struct wp_str word, co
                              field, word.len, describe(word, &seen), list);
 }
 
-/* What is wrong is said without a byte of it. */
+/* The errors never quote the content of a claim. */
 static void claim_entry(struct check *check, size_t number, struct wp_str key, struct wp_str value) {
     if (!wp_str_is_id(key, LONGEST_ID))
         check->err =

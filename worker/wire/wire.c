@@ -23,7 +23,7 @@ struct wp_wire {
     uint32_t write_ids[WP_TOPICS];
 };
 
-/* What a message is, before its content is looked at. */
+/* A message split into its writer's schema and its body. */
 struct frame {
     struct writer *writer; /* NULL for JSON */
     struct wp_str body;
@@ -204,7 +204,7 @@ static enum wp_err has_schema(enum wp_topic topic, struct wp_error *error) {
                    "the topic dead-letter has no schema: its records are the original bytes");
 }
 
-/* By way of the datum, so that JSON has the schema's types, defaults and fields too. */
+/* Converts to a datum first, so that the schema's types, defaults and fields hold for JSON too. */
 static enum wp_err encode_as_json(const struct type *type, struct scan *in, struct wp_buf *out,
                                   struct wp_error *error) {
     struct wp_buf datum = {0};
@@ -228,7 +228,7 @@ enum wp_err wp_wire_encode_json(struct wp_wire *wire, enum wp_topic topic, struc
     return err;
 }
 
-/* One object, on one line, its numbers and strings as they were written. */
+/* Copies one object as one line, with its numbers and strings unchanged. */
 static enum wp_err copy_json(struct wp_str text, struct wp_buf *out, struct wp_error *error) {
     struct scan in = scan_text(text);
     struct scan_value json;

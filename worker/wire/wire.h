@@ -1,10 +1,10 @@
-/* Bytes of a Kafka record <-> the structs of wire/events.h. Knows the embedded schemas, the accepted
- * framings, the table of Confluent ids and the evolved writer schemas of wire.schemas. One thread (avro-c's
- * error text is process-global).
+/* The codec between the bytes of a Kafka record and the structs of wire/events.h. Knows the embedded schemas,
+ * the accepted framings, the table of Confluent ids and the writer schemas of wire.schemas. One thread
+ * (avro-c's error text is process-global).
  *
- *   C3 01 + 8 bytes CRC-64-AVRO fingerprint, little-endian + datum   Avro single-object encoding (Avro
- * specification 1.11) 00 + 4 bytes schema id, big-endian + datum                       Confluent wire format
- *   anything else, first byte not a control character other than white space: JSON, one object
+ *   C3 01, 8 bytes CRC-64-AVRO fingerprint (little-endian), datum: Avro single-object encoding (1.11)
+ *   00, 4 bytes schema id (big-endian), datum: Confluent wire format
+ *   white space, or a first byte that is no control character: one JSON object
  */
 #ifndef WP_WIRE_WIRE_H
 #define WP_WIRE_WIRE_H
@@ -19,9 +19,8 @@ enum wp_err wp_wire_new(struct wp_wire **ret_wire, const struct wp_config *confi
 void wp_wire_free(struct wp_wire *wire);
 
 /* Decodes and validates names, ids, limits, ranges and ops. Strings of *ret_event borrow from bytes or arena.
- * WP_ERR_DATA: error->text is the dead-letter reason. When an acquire's request_id could still be read (and
- * is a valid id), it, and agent_id and philosophy as far as they were readable and valid, are set all the
- * same, so that it can be answered. */
+ * WP_ERR_DATA: error->text is the dead-letter reason. After an error, an acquire with a valid request_id
+ * still has it set, and agent_id and philosophy where they are valid, so that it can be answered. */
 enum wp_err wp_wire_decode(struct wp_wire *wire, enum wp_topic topic, struct wp_str bytes,
                            struct wp_arena *arena, union wp_event *ret_event,
                            struct wp_error *error) WP_MUST_CHECK;

@@ -41,7 +41,8 @@ static enum wp_err load_current(struct loader *loader) {
     return WP_OK;
 }
 
-/* By the record's full name, else by the topic that the file's name begins with (the longest). */
+/* The schema's topic: by the record's full name, else the longest topic name that the file's name begins
+ * with. */
 static enum wp_topic topic_of(const struct writers *writers, const struct schema *schema, const char *file) {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     enum wp_topic found = WP_TOPICS;
@@ -121,7 +122,8 @@ static enum wp_err load_entry(struct loader *loader, const char *inside, const c
     return err;
 }
 
-/* In the order of names, so that which of two equal schemas is found does not depend on the file system. */
+/* Loads files in the order of their names, so that the choice between two equal schemas does not depend on
+ * the file system. */
 static enum wp_err load_folder(struct loader *loader, const char *inside, unsigned depth) {
     struct dirent **entries = NULL;
     char *path = *inside ? join(loader->folder, inside) : wp_strdup(loader->folder);
@@ -164,7 +166,7 @@ static enum wp_err add_id_of(struct loader *loader, unsigned long long id, const
     return WP_OK;
 }
 
-/* One "17=container-acquire". */
+/* Parses one pair, as "17=container-acquire". */
 static enum wp_err add_id(struct loader *loader, struct wp_str pair) {
     char *text = wp_strndup(pair), *end = text;
     errno = 0;
@@ -226,7 +228,7 @@ void writers_done(struct writers *writers) {
     *writers = (struct writers){0};
 }
 
-/* The topic's own schema first: that is what nearly every message has. */
+/* Looks at the topic's current schema first: nearly every message has it. */
 struct writer *writers_by_fingerprint(struct writers *writers, enum wp_topic topic, uint64_t fingerprint) {
     if (writers->current[topic].schema.fingerprint == fingerprint) return &writers->current[topic];
     for (size_t i = 0; i < writers->further_count; i++) {

@@ -1,6 +1,6 @@
 /* The schemas that messages may be written with: the embedded current ones, the further ones of wire.schemas,
- * and the table of Confluent ids. Loaded once, then only read (an evolved writer keeps scratch space of
- * avro-c). */
+ * and the table of Confluent ids. Loaded once, then only read, except for the scratch space of avro-c in an
+ * evolved writer. */
 #ifndef WP_WIRE_WRITERS_H
 #define WP_WIRE_WRITERS_H
 #include "wire/topics.h"
@@ -11,7 +11,7 @@ struct writer {
     enum wp_topic topic;
     char *file; /* owned; relative to wire.schemas, or the embedded file's name */
     struct schema schema;
-    struct evolved *evolved; /* owned; NULL for a current schema: it has a codec of its own */
+    struct evolved *evolved; /* owned; NULL for a current schema, which fields.h reads */
 };
 
 struct confluent_id {

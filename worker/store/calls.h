@@ -9,22 +9,22 @@
 #include "core/str.h"
 #include "store/slot.h"
 
-/* As wp_link_reply: reply is NULL when there is no answer (error says why); otherwise borrowed. */
+/* As wp_link_reply: reply is borrowed; NULL when there is no answer (error says why). */
 typedef void (*wp_calls_reply)(void *ctx, const redisReply *reply, const char *error);
 
 struct wp_calls {
     const struct wp_config *config; /* borrowed, as all of these */
     enum wp_slot slot;
     const char *root;   /* the key that every function takes */
-    const char *reason; /* the owner keeps it up to date: why the connection is lost; empty: not known */
+    const char *reason; /* why the connection is lost, set by the owner; empty: not known */
     struct wp_stats *stats;
-    /* A call was answered, before its caller is called. gap: the slot refused it with TIMEGAP, for the first
-     * time since a call was acknowledged: it needs to be told how much time has passed, which any call does.
-     */
+    /* Called for each answer, before the call's own callback. gap: the first TIMEGAP refusal since an
+     * acknowledged call. The slot needs to learn how much time has passed, which the next call tells it. */
     void (*answered)(void *ctx, const char *function, const redisReply *reply, bool gap);
-    /* The same answer, after its caller was called; not when the connection was closed meanwhile. */
+    /* Called for the same answer after the call's own callback, unless the connection was closed meanwhile.
+     */
     void (*ended)(void *ctx, const redisReply *reply);
-    /* Too few replicas have a change: the connection is to be dropped. */
+    /* Too few replicas have a change: the owner drops the connection. */
     void (*unreplicated)(void *ctx, const char *why);
     void *ctx;
     /* calls.c alone changes these */
@@ -46,8 +46,7 @@ int64_t wp_calls_oldest_us(const struct wp_calls *calls);
  * that writes was sent and, after a TIMEGAP refusal, the number in it. Empty before the first acknowledged
  * call. Borrows from buffer, of 48 bytes. */
 struct wp_str wp_calls_elapsed(const struct wp_calls *calls, char *buffer, size_t size);
-/* True when the reply is a TIMEGAP refusal; notes it, so that the next call tells how much time has passed.
- */
+/* True when the reply is a TIMEGAP refusal, which the next call's elapsed time then answers. */
 bool wp_calls_note_gap(struct wp_calls *calls, const redisReply *reply);
 
 #endif

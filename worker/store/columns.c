@@ -1,4 +1,4 @@
-/* Puts the columns of a batch together. Pure. */
+/* Packs the columns of a batch: see columns.h. Pure. */
 #include "store/columns.h"
 
 void wp_columns_begin(struct wp_columns *columns, unsigned count) {

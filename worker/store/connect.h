@@ -6,8 +6,8 @@
 #include "core/str.h"
 #include "store/slot.h"
 
-/* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is redisFree'd by
- * the caller. */
+/* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is owned by the
+ * caller (redisFree). */
 enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot,
                              struct wp_error *error) WP_MUST_CHECK;
 /* The option that holds the slot's address, and its value. */

@@ -1,4 +1,4 @@
-/* Common parts of the arguments by which an event is handed to a Redis function (redis/README.md). */
+/* Common parts of the arguments that pass an event to a Redis function (redis/README.md). */
 #ifndef WP_STORE_EVENT_ARGS_H
 #define WP_STORE_EVENT_ARGS_H
 #include "core/pack.h"
@@ -11,8 +11,9 @@ struct wp_meta { /* of one consumed record */
     struct wp_str key, traceparent;
 };
 
-/* Bytes. What answers a record with a longer key has the event's id as its key: an answer might not fit
- * beside such a key, and what comes later about a request would keep it in Redis. */
+/* Maximum bytes of a record's key that its answers take over. With a longer one the answers have the event's
+ * id as key: the answer might not fit beside such a key, and Redis would have to store the key with the
+ * request. */
 enum { WP_KEY_MOST = 64000 };
 
 struct wp_str wp_meta_key(const struct wp_meta *meta); /* empty when it is longer than WP_KEY_MOST */

@@ -13,8 +13,8 @@ static void check_replicas(struct wp_greeting *greeting);
 /* True when the greeting ends with this answer. doing: what was tried, for the message. */
 static bool failed(struct wp_greeting *greeting, redisAsyncContext *redis, const redisReply *reply,
                    const char *doing) {
-    if (greeting->redis != redis) return true; /* of a connection that was given up */
-    if (!reply) return true;                   /* lost: hiredis calls the link */
+    if (greeting->redis != redis) return true; /* late answer of a connection that was dropped */
+    if (!reply) return true;                   /* connection lost: the link's disconnect callback follows */
     if (reply->type != REDIS_REPLY_ERROR) return false;
     char text[400];
     const struct wp_refusal_words *refusal = wp_refusal_of(reply->str);

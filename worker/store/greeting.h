@@ -13,7 +13,7 @@ struct wp_greeting {
     struct wp_slot_settings *settings;
     void (*selected)(void *ctx);                /* AUTH and SELECT are done */
     void (*done)(void *ctx);                    /* the connection takes calls */
-    void (*failed)(void *ctx, const char *why); /* the connection is to be dropped */
+    void (*failed)(void *ctx, const char *why); /* the owner drops the connection */
     void *ctx;
     /* greeting.c alone changes these */
     redisAsyncContext *redis; /* NULL: no greeting is under way, and late answers are ignored */

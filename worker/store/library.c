@@ -101,7 +101,7 @@ static int read_number(const char *at) {
 
 static const char mark[] = "-- revision ";
 
-/* What follows the mark on the first line that begins with it, or NULL. */
+/* The text after the mark on the first line that begins with the mark, or NULL. */
 static const char *after_mark(const char *text) {
     for (const char *line = text; line; line = strchr(line, '\n')) {
         if (*line == '\n') line++;

@@ -1,6 +1,6 @@
-/* The life of a link: the state of its connection, when it is made anew, and when it is given up because
- * Redis does not answer. Calls its parts, which report by callbacks: dial opens connections, greeting
- * prepares a new one, calls is the queue of calls under way, slot_clock and slot_settings. The loop's thread.
+/* Owns the state of a link's connection: reconnects with backoff, and drops the connection when Redis does
+ * not answer. Calls its parts, which report by callbacks: dial opens connections, greeting prepares a new
+ * one, calls is the queue of calls under way, slot_clock and slot_settings. The loop's thread.
  *
  *   DOWN -> CONNECTING -> GREETING (AUTH, SELECT) -> LOADING (function libraries, settings) -> READY
  *     ^         |             |                        |                                    |
@@ -240,8 +240,8 @@ static void on_answered(void *ctx, const char *function, const redisReply *reply
     if (gap) tick(link);
 }
 
-/* A reason to drop the connection, when a new one mends the error because it loads the libraries and sends
- * the settings; else NULL. */
+/* The reason to drop the connection after an error that a new connection mends, by loading the libraries and
+ * sending the settings; NULL for other replies. */
 static const char *mended_anew(const struct wp_link *link, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ERROR) return NULL;
     if (strncmp(reply->str, "ERR Function not found", 22) == 0)
@@ -261,7 +261,8 @@ static void on_unreplicated(void *ctx, const char *why) {
     drop(ctx, why);
 }
 
-/* An error that a function raised about its events begins so; any other is the server's state. */
+/* An error that a function raised about its events begins with WPFN; any other is due to the server's state.
+ */
 bool wp_link_is_transient(const redisReply *reply) {
     static const char about_events[] = "WPFN ";
     return reply->type == REDIS_REPLY_ERROR &&
@@ -295,7 +296,7 @@ static void drop_silent(struct wp_link *link, int64_t limit_us) {
 static void on_watch(uv_timer_t *timer) {
     struct wp_link *link = timer->data;
     int64_t now = wp_clock_us();
-    /* After a stall of this loop answers may be there that it has not read yet. */
+    /* After the loop was stalled, answers may have come that it has not read yet. */
     bool stalled = link->watched_us && now - link->watched_us > INT64_C(2000) * WATCH_MS;
     link->watched_us = now;
     if (link->refused.us && now - link->refused.us > REFUSED_US) serves_again(link);
@@ -305,7 +306,7 @@ static void on_watch(uv_timer_t *timer) {
     wp_slot_settings_watch(&link->settings);
 }
 
-/* ---- the life ---- */
+/* ---- new and free ---- */
 
 static void part_closed(struct wp_link *link) {
     if (--link->open_parts > 0) return;

@@ -1,6 +1,6 @@
 /* A link: one connection to a Redis primary on the loop, made anew with backoff whenever it is lost. Calls of
- * functions are pipelined; a lost connection fails all calls under way. Whether these ran is unknown, which
- * the delivery rules make harmless. One thread: the loop's. */
+ * functions are pipelined; a lost connection fails all calls under way. It is unknown whether those calls
+ * ran; the delivery rules allow for both. One thread: the loop's. */
 #ifndef WP_STORE_LINK_H
 #define WP_STORE_LINK_H
 #include <hiredis/hiredis.h>
@@ -15,8 +15,8 @@ struct wp_link;
 /* reply is NULL when the connection was lost or the call timed out (error says why); otherwise borrowed, and
  * may be an error reply. */
 typedef void (*wp_link_reply)(void *ctx, const redisReply *reply, const char *error);
-/* ready: connected and the library is loaded; called again after each reconnect, and with false when it is
- * lost. */
+/* Called with true each time that the link is connected and its libraries are loaded, and with false each
+ * time that the connection is lost. */
 typedef void (*wp_link_state)(void *ctx, enum wp_slot slot, bool ready);
 
 enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct wp_config *config,
@@ -32,8 +32,8 @@ const char *wp_link_reason(const struct wp_link *link);
 enum wp_err wp_link_call(struct wp_link *link, const char *function, const struct wp_str *args, size_t count,
                          wp_link_reply reply, void *ctx) WP_MUST_CHECK;
 /* Sets the slot's settings: a MessagePack map of the configuration, with its owner (the worker's id) and the
- * time when it was read (ms since 1970). Sent at once, and with each new connection before it is ready.
- * Copied. */
+ * time when it was read (ms since 1970). Copied. Sent at once, and on each new connection before it is ready.
+ */
 void wp_link_settings(struct wp_link *link, const char *owner, int64_t read_ms, struct wp_str map);
 /* False: the slot uses the settings of another worker, which has read its configuration later. */
 bool wp_link_settings_in_force(const struct wp_link *link);
@@ -41,6 +41,6 @@ bool wp_link_settings_in_force(const struct wp_link *link);
  * about its events. */
 bool wp_link_is_transient(const redisReply *reply);
 void wp_link_free(
-    struct wp_link *link); /* fails what is under way; NULL is fine; run the loop once more afterwards */
+    struct wp_link *link); /* fails the calls under way; NULL is fine; run the loop once more afterwards */
 
 #endif

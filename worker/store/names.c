@@ -16,10 +16,10 @@ struct wp_names {
     struct wp_link *link;
     struct wp_names_handler handler;
     void *ctx;
-    char owner[200], where[160]; /* this process: a text that is unique; a text for messages */
+    char owner[200], where[160]; /* this process: a unique text; a text for messages */
     char texts[KINDS][80];       /* "worker.id NAME" */
     int count;
-    int64_t since_us; /* when it began to wait */
+    int64_t since_us; /* when it began to wait for the names */
     bool asking;      /* a call is under way */
     bool tell;        /* `held` is to be called when the names are held */
     bool held, lost, released;

@@ -21,7 +21,8 @@ struct wp_names *wp_names_new(uv_loop_t *loop, const struct wp_config *config, s
 bool wp_names_held(const struct wp_names *names);
 /* To be called each time that the link becomes ready. */
 void wp_names_ask(struct wp_names *names);
-/* Gives them back, so that the next worker need not wait, then calls `done` (at once when Redis is away). */
+/* Gives the names back, so that the next worker need not wait, then calls `done` (at once when Redis is
+ * down). */
 void wp_names_release(struct wp_names *names, void (*done)(void *ctx), void *ctx);
 /* After wp_link_free of the link. NULL is fine; run the loop until its handle has closed. */
 void wp_names_free(struct wp_names *names);

@@ -6,11 +6,11 @@
 
 struct wp_refusal_words {
     const char *code;  /* the first word of Redis' error */
-    const char *means; /* what is the matter and how to mend it */
+    const char *means; /* what is wrong and how to mend it */
     bool anew;         /* connect anew: the address may lead to another server by now */
 };
 
-/* text: an error reply of Redis. NULL: it says nothing about the state of the server. */
+/* text: an error reply of Redis. NULL: the error is not about the server's state. */
 const struct wp_refusal_words *wp_refusal_of(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* redis.wait_replicas: how many replicas must have a change before its answer counts. */
+/* WAIT for redis.wait_replicas: that many replicas must have a change before its answer is used. */
 #ifndef WP_STORE_REPLICAS_H
 #define WP_STORE_REPLICAS_H
 #include <hiredis/async.h>

@@ -1,4 +1,4 @@
-/* Reads the frame of a chunk: which record belongs to which event. Pure. */
+/* Reads the frame of a chunk, which tells which record belongs to which event. Pure. */
 #include "store/reply.h"
 
 bool wp_reply_skip(struct wp_unpack *in, uint32_t fields) {
@@ -20,7 +20,7 @@ bool wp_reply_each(struct wp_str chunk, const struct wp_reply_sink *sink,
                    wp_reply_record_reader *read_record) {
     struct wp_unpack in = wp_unpack(chunk);
     uint32_t records = wp_unpack_array(&in);
-    struct wp_unpack offsets = in; /* its first value; the records follow */
+    struct wp_unpack offsets = in; /* the first value of the chunk; the records follow */
     wp_unpack_skip(&in);
     if (wp_unpack_array(&offsets) + 1 != records) return false;
     int64_t offset = -1;

@@ -25,17 +25,17 @@ struct wp_reply_sink { /* the publishing side; its strings borrow from the chunk
     bool (*own)(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_str *ret_key,
                 struct wp_str *ret_trace);
     void (*take)(void *ctx, const struct wp_reply_record *record);
-    /* The i-th value, from 0, of those that come beside the chunk. False: there is no such value. The
-     * callback may be NULL when there are none. */
+    /* The i-th value, from 0, of those that the reply has beside the chunk. False: there is no such value.
+     * NULL when the reply never has any. */
     bool (*value)(void *ctx, size_t i, struct wp_str *ret);
 };
 
-/* Reads the chunk. False: it is not of this convention, or an event of it could not be read; some of its
- * records may have been taken. */
+/* Reads the chunk. False: it is malformed, or one of its events could not be read; the sink may have got some
+ * of its records. */
 typedef bool wp_reply_reader(struct wp_str chunk, const struct wp_reply_sink *sink);
 
-/* For readers. Calls read_record for each record of the chunk; `in` is behind the record's kind, and `fields`
- * values of the record are left. Not wanted: the reader passes over them (wp_reply_skip). */
+/* For readers. Calls read_record for each record of the chunk; `in` is after the record's kind, and `fields`
+ * values of the record are left. If it is not wanted the reader skips them (wp_reply_skip). */
 typedef bool wp_reply_record_reader(struct wp_unpack *in, int kind, uint32_t fields, int64_t offset,
                                     const struct wp_reply_sink *sink, bool wanted);
 bool wp_reply_each(struct wp_str chunk, const struct wp_reply_sink *sink,

@@ -4,10 +4,10 @@
 #include "core/config.h"
 #include <hiredis/hiredis.h>
 
-/* Begins TLS on a fresh connection, which may still be connecting. The server's certificate must be signed by
- * an authority in redis.tls_ca, or of the system's, and be for `host`; ours is redis.tls_cert. WP_ERR_CONFIG:
- * one of the files cannot be used. WP_ERR_REDIS: the handshake failed; when the connection is still
- * connecting its disconnect callback reports that instead. */
+/* Begins TLS on a fresh connection, which may still be connecting. The server's certificate must be for
+ * `host` and signed by an authority in redis.tls_ca, or by one of the system's; the worker's own is
+ * redis.tls_cert. WP_ERR_CONFIG: one of the files cannot be used. WP_ERR_REDIS: the handshake failed; when
+ * the connection is still connecting its disconnect callback reports that instead. */
 enum wp_err wp_redis_tls(redisContext *connection, const struct wp_config *config, const char *host,
                          struct wp_error *error) WP_MUST_CHECK;
 

@@ -158,7 +158,7 @@ static void publish_up_or_down(struct wp_host *host) {
 }
 
 /* Reports a change of the engine, so that other hosts make containers while this one's engine is away. */
-static void look_at_engine(struct wp_host *host) {
+static void check_engine(struct wp_host *host) {
     bool away = host->driver->away && host->driver->away(host->runtime);
     if (away == host->away) return;
     host->away = away;
@@ -172,7 +172,7 @@ static void on_tick(uv_timer_t *timer) {
     if (!host->stopping) {
         wp_commands_tick(&host->commands);
         wp_held_publish_pending(&host->table);
-        look_at_engine(host);
+        check_engine(host);
         wp_reconcile_tick(&host->reconcile);
     }
     publish_up_or_down(host);

@@ -23,7 +23,7 @@ static void end(struct docker_container *container, const char *what, const char
 
 /* The engine refused to pause or resume, perhaps because the container was so already: inspect shows its
  * state. */
-static void after_look(struct docker_container *container, const struct wp_docker_client_answer *answer) {
+static void after_inspect(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     json_t *inspected =
         answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     const json_t *state = json_object_get(inspected, "State");
@@ -44,7 +44,7 @@ static void after_change(struct docker_container *container, const struct wp_doc
     }
     wp_log(WP_LOG_WARN, container->resuming ? "container_not_resumed" : "container_not_paused",
            "container=%s reason=%s", container->id, answer->error);
-    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
+    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_inspect);
 }
 
 static void change(struct wp_runtime *runtime, struct wp_str id, bool resume) {

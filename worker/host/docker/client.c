@@ -15,7 +15,7 @@ struct docker_call {
     struct wp_docker_client *engine;
     char *method, *path, *body;   /* owned; body may be NULL */
     bool elsewhere, connect_only; /* elsewhere: path is a whole URL that is not the engine's */
-    int64_t most_ms;
+    int64_t max_ms;
     wp_docker_client_done done;
     wp_docker_client_line line; /* of a stream */
     void (*opened)(void *ctx);  /* of a stream */
@@ -177,7 +177,7 @@ static void start_call(struct docker_call *call) {
     }
     call->headers = curl_slist_append(call->headers, "Expect:");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
-    if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->most_ms);
+    if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->max_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -243,7 +243,7 @@ static struct docker_call *new_call(struct wp_docker_client *engine, const char 
     call->method = wp_strdup(method);
     call->path = wp_strdup(path);
     call->body = body ? wp_strdup(body) : NULL;
-    call->most_ms = engine->config->docker.timeout_ms;
+    call->max_ms = engine->config->docker.timeout_ms;
     return call;
 }
 
@@ -277,11 +277,11 @@ void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, v
 }
 
 void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
-                            int64_t most_ms, wp_docker_client_done done, void *ctx) {
+                            int64_t max_ms, wp_docker_client_done done, void *ctx) {
     struct docker_call *call = new_call(engine, "GET", url, NULL);
     call->elsewhere = true;
     call->connect_only = connect_only;
-    call->most_ms = most_ms;
+    call->max_ms = max_ms;
     call->done = done;
     call->ctx = ctx;
     begin(call);
@@ -432,8 +432,8 @@ static bool is_busy(const struct wp_docker_client *engine) {
     return engine->waiting || engine->failed;
 }
 
-void wp_docker_client_drain(struct wp_docker_client *engine, int64_t most_ms) {
-    int64_t end = wp_clock_us() + most_ms * 1000;
+void wp_docker_client_drain(struct wp_docker_client *engine, int64_t max_ms) {
+    int64_t end = wp_clock_us() + max_ms * 1000;
     while (is_busy(engine) && wp_clock_us() < end) {
         int running;
         curl_multi_poll(engine->multi, NULL, 0, 20, NULL);

@@ -30,14 +30,14 @@ void wp_docker_client_call(struct wp_docker_client *engine, const char *method, 
  * `line` for each line, `done` when the stream has ended. */
 void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),
                             wp_docker_client_line line, wp_docker_client_done done, void *ctx);
-/* A GET of a container's url ("http://10.0.0.2:80/healthz"), not of the engine: ends within most_ms and
+/* A GET of a container's url ("http://10.0.0.2:80/healthz"), not of the engine: ends within max_ms and
  * follows no redirects. connect_only: only opens a TCP connection, and answers status 200 when it is open.
  */
 void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
-                            int64_t most_ms, wp_docker_client_done done, void *ctx);
-/* Blocks until all calls but streams are answered, for most_ms at most. For the worker's end, when the loop
+                            int64_t max_ms, wp_docker_client_done done, void *ctx);
+/* Blocks until all calls but streams are answered, for at most max_ms. For the worker's end, when the loop
  * does not run any more. */
-void wp_docker_client_drain(struct wp_docker_client *engine, int64_t most_ms);
+void wp_docker_client_drain(struct wp_docker_client *engine, int64_t max_ms);
 /* Answers all calls under way with status 0 before it returns. */
 void wp_docker_client_close(struct wp_docker_client *engine);
 

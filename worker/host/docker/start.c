@@ -15,10 +15,10 @@
 
 /* ---- until it is ready ---- */
 
-static void look(struct docker_container *container);
+static void inspect(struct docker_container *container);
 
 static void on_look_again(uv_timer_t *timer) {
-    look(timer->data);
+    inspect(timer->data);
 }
 
 static void look_again(struct docker_container *container, const char *why) {
@@ -98,7 +98,7 @@ static void test_port(struct docker_container *container, enum wp_ready ready, c
     free(url);
 }
 
-static void after_look(struct docker_container *container, const struct wp_docker_client_answer *answer) {
+static void after_inspect(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status != 200) {
         fail(container, answer, "it could not be inspected");
         return;
@@ -129,14 +129,14 @@ static void after_look(struct docker_container *container, const struct wp_docke
     json_decref(inspected);
 }
 
-static void look(struct docker_container *container) {
-    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_look);
+static void inspect(struct docker_container *container) {
+    wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_inspect);
 }
 
 void wp_docker_probe(struct docker_container *container) {
     container->start.probing_since_us = wp_clock_us();
     wp_docker_set_phase(container, PROBING);
-    look(container);
+    inspect(container);
 }
 
 /* ---- making ---- */

@@ -22,11 +22,11 @@
 
 /* A call that the engine refused is repeated after a pause that doubles. */
 #define RETRY_FIRST_MS 200
-#define RETRY_MOST_MS 10000
+#define RETRY_MAX_MS 10000
 
 static inline int64_t wp_docker_next_retry(int64_t before_ms) {
     int64_t next_ms = before_ms == 0 ? RETRY_FIRST_MS : 2 * before_ms;
-    return next_ms > RETRY_MOST_MS ? RETRY_MOST_MS : next_ms;
+    return next_ms > RETRY_MAX_MS ? RETRY_MAX_MS : next_ms;
 }
 
 enum docker_phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };

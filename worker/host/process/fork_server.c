@@ -46,9 +46,9 @@ static bool receive(int socket, struct request *head, char *variables, size_t ro
         message.msg_controllen = sizeof control.bytes;
         got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
-    const struct cmsghdr *rider = got < (ssize_t)sizeof *head ? NULL : CMSG_FIRSTHDR(&message);
-    if (!rider) return false;
-    memcpy(ret_fd, CMSG_DATA(rider), sizeof *ret_fd);
+    const struct cmsghdr *attached = got < (ssize_t)sizeof *head ? NULL : CMSG_FIRSTHDR(&message);
+    if (!attached) return false;
+    memcpy(ret_fd, CMSG_DATA(attached), sizeof *ret_fd);
     *ret_len = (size_t)got - sizeof *head;
     return true;
 }
@@ -136,11 +136,11 @@ static bool send_request(int socket, const struct wp_child_spec *spec, int statu
                              .msg_iovlen = 2,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *rider = CMSG_FIRSTHDR(&message);
-    rider->cmsg_level = SOL_SOCKET;
-    rider->cmsg_type = SCM_RIGHTS;
-    rider->cmsg_len = CMSG_LEN(sizeof status_fd);
-    memcpy(CMSG_DATA(rider), &status_fd, sizeof status_fd);
+    struct cmsghdr *attached = CMSG_FIRSTHDR(&message);
+    attached->cmsg_level = SOL_SOCKET;
+    attached->cmsg_type = SCM_RIGHTS;
+    attached->cmsg_len = CMSG_LEN(sizeof status_fd);
+    memcpy(CMSG_DATA(attached), &status_fd, sizeof status_fd);
     ssize_t put;
     do put = sendmsg(socket, &message, MSG_NOSIGNAL);
     while (put < 0 && errno == EINTR);

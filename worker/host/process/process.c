@@ -124,12 +124,12 @@ static int collect_status(struct process_container *container) {
     return status;
 }
 
-static void look_at_status(struct process_container *container);
+static void read_status_pipe(struct process_container *container);
 static void start_queued(struct wp_runtime *runtime);
 
 static void reap(struct process_container *container) {
     struct wp_runtime *runtime = container->runtime;
-    if (container->child.status_fd >= 0) look_at_status(container); /* the pipe may hold the reason */
+    if (container->child.status_fd >= 0) read_status_pipe(container); /* the pipe may hold the reason */
     describe_end(container, collect_status(container));
     enum wp_container_state state = WP_CONTAINER_FAILED;
     if (container->phase == RUNNING) state = WP_CONTAINER_DIED;
@@ -202,7 +202,7 @@ static void on_closed(uv_timer_t *timer) {
     give_up(timer->data, "it closed WARMPOOL_READY_FD without writing a line to it", "");
 }
 
-static void look_at_status(struct process_container *container) {
+static void read_status_pipe(struct process_container *container) {
     int why = 0;
     switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
@@ -228,7 +228,7 @@ static void look_at_status(struct process_container *container) {
 static void on_status(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    look_at_status(poll->data);
+    read_status_pipe(poll->data);
 }
 
 /* The child does not inherit the worker's environment, which may hold passwords. */

@@ -31,7 +31,7 @@ void wp_held_bind(struct held_table *table, struct held *held, struct wp_str num
     keep_number(held, number);
     if (claim.len > 0 && wp_claims_write(table->claims, held->id, claim, &error) != WP_OK) {
         wp_log(WP_LOG_WARN, "claim_not_written", "container=%s reason=%s", held->id, error.text);
-        wp_held_destroy(table, held); /* its request gets another */
+        wp_held_destroy(table, held); /* its request gets another container */
         return;
     }
     if (!held->paused) {

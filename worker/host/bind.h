@@ -1,5 +1,5 @@
 /* The steps of the runtime around a lease: pause, bind and reset, each as Redis wants it of a ready
- * container. Knows the table of containers alone. */
+ * container. Knows only the table of containers. */
 #ifndef WP_HOST_BIND_H
 #define WP_HOST_BIND_H
 #include "host/containers.h"

@@ -10,20 +10,20 @@
 
 #define WP_CLAIM_FILE "claim.json"
 
-/* The folder of this host below `root`, which is host.claims or the engine's name of it. Owned by the caller;
- * empty when root is. */
+/* The path of this host's folder below `root`, which is host.claims, or the path of that folder on the
+ * engine's machine. Owned by the caller; empty when root is. */
 char *wp_claims_folder(const char *root, const char *host);
 /* Makes root and the host's folder (mode 0700). WP_ERR_CONFIG when that fails. */
 enum wp_err wp_claims_open(const char *root, const char *folder, struct wp_error *error) WP_MUST_CHECK;
-/* Of a container that is about to be created; no error when it is there. */
+/* Makes the folder of a container that is about to be created; no error when it exists. */
 enum wp_err wp_claims_make(const char *folder, const char *id, struct wp_error *error) WP_MUST_CHECK;
 /* Writes claim.json atomically: a reader sees the whole claim or the one before. */
 enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str claim,
                             struct wp_error *error) WP_MUST_CHECK;
-/* Removes claim.json. True: there is none any more. */
+/* Removes claim.json. False: it could not be removed. */
 bool wp_claims_wipe(const char *folder, const char *id);
 void wp_claims_remove(const char *folder, const char *id);
-/* Removes the folders of containers that is_held does not know: they are left from an earlier worker. */
+/* Removes the folders of the containers for which is_held is false: they are left from an earlier worker. */
 void wp_claims_keep(const char *folder, bool (*is_held)(void *ctx, const char *id), void *ctx);
 
 #endif

@@ -60,7 +60,7 @@ static rd_kafka_t *new_client(struct host_commands *commands, struct wp_error *e
         {"queued.max.messages.kbytes", "256"},
         {"fetch.message.max.bytes", "65536"},
         {"fetch.wait.max.ms",
-         wait ? wait : "1000"}, /* a command ends the wait: only the idle broker sees it */
+         wait ? wait : "1000"}, /* a command ends the wait early; saves requests while there are none */
         {NULL, NULL},
     };
     const struct wp_client_options options = {.properties = properties};
@@ -68,14 +68,14 @@ static rd_kafka_t *new_client(struct host_commands *commands, struct wp_error *e
 }
 
 /* Reads the partition of this host's commands, which depends on the number of partitions. When partitions are
- * added it is another one; the old one is read on, because workers that have not seen the new ones write to
- * it. */
+ * added, another one is read as well: workers that do not know the new number yet still write to the old one.
+ */
 static void follow(struct host_commands *commands, int32_t partitions) {
     int32_t partition = (int32_t)(wp_str_hash(wp_str(commands->config->host.name)) % (unsigned)partitions);
     commands->partitions = partitions;
     for (size_t i = 0; i < commands->followed_count; i++)
         if (commands->followed[i] == partition) return;
-    if (commands->followed_count == FOLLOWED_MAX) return; /* the periodic reconcile does without commands */
+    if (commands->followed_count == FOLLOWED_MAX) return; /* the periodic reconcile needs no commands */
     if (rd_kafka_consume_start_queue(commands->topic, partition, RD_KAFKA_OFFSET_END, commands->queue))
         return;
     commands->followed[commands->followed_count++] = partition;
@@ -99,7 +99,7 @@ static void open_consumer(struct host_commands *commands, int32_t partitions) {
     struct wp_error error = {0};
     if (open_client(commands, &error)) {
         wp_log(WP_LOG_ERROR, "commands_failed", "reason=%s", error.text);
-        return; /* again on the next tick */
+        return; /* the next tick tries again */
     }
     char *name = wp_topic_full_name(commands->config, WP_TOPIC_COMMAND);
     commands->topic = rd_kafka_topic_new(commands->client.rk, name, NULL);

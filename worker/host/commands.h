@@ -9,7 +9,7 @@
 #include "kafka/wakeup.h"
 #include "wire/wire.h"
 
-/* Partitions of container-command that a host reads: one, and one more each time that some were added. */
+/* Maximum of container-command's partitions that a host reads: one, and one more when the topic grows. */
 enum { FOLLOWED_MAX = 8 };
 
 struct host_commands {

@@ -17,7 +17,7 @@ enum held_state {
     HELD_READY,
     HELD_BUSY,   /* ready, and a step of the runtime is under way: pause, resume or a command */
     HELD_ENDING, /* a step of the runtime is under way */
-    HELD_OVER,   /* nothing is left of it; kept until Redis does not name it any more, so that its end can be
+    HELD_OVER,   /* nothing is left of the container; kept while Redis names it, so that its end can be
                     published again */
 };
 
@@ -32,7 +32,7 @@ struct held { /* a container that this host knows of */
     char number[24];                                           /* of the bind or reset that Redis wants */
     const char *done; /* "bound" or "reset": to be published, with `number`; NULL: neither */
     uint64_t changed; /* table->changes when its state changed last */
-    bool ask_again;   /* Redis may want something else by now than the step under way: read it again */
+    bool ask_again;   /* Redis may want something else since the step began: read its row again */
     bool unowned;     /* Redis does not know it: its exit is not published */
     bool left_alone;  /* container_left_alone was logged */
     bool unpublished; /* the producer has not taken its state yet */
@@ -54,7 +54,7 @@ struct held_table {
 struct held *wp_held_find(struct held_table *table, struct wp_str id);
 struct held *wp_held_add(struct held_table *table, struct wp_str id, enum held_state state);
 void wp_held_set(struct held_table *table, struct held *held, enum held_state state);
-/* It has ended with this state: removes its claim. Does not publish. */
+/* Sets HELD_OVER: the container ended with the state `over`. Removes its claim. Does not publish. */
 void wp_held_over(struct held_table *table, struct held *held, enum wp_container_state over,
                   struct wp_str detail);
 void wp_held_drop(struct held_table *table, struct held *held);

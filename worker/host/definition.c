@@ -1,4 +1,4 @@
-/* From the configuration to the body of the engine's create request. Pure. */
+/* Makes the body of the engine's create request from the configuration. Pure. */
 #include "host/definition.h"
 #include <math.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ char *wp_definition_owner(const struct wp_config *config) {
 
 #define FAIL(key, value, wanted) wp_fail(error, WP_ERR_CONFIG, "%s = %s: %s is wanted", key, value, wanted)
 
-/* The rest of the text after a port number at its beginning; "?" when it begins with none. */
+/* The text after the port number at its beginning; "?" when it does not begin with one. */
 static const char *after_port(const char *text) {
     size_t digits = strspn(text, "0123456789");
     long port = strtol(text, NULL, 10);

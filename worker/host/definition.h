@@ -5,13 +5,13 @@
 #include <jansson.h>
 #include "host/runtime.h"
 
-#define WP_LABEL_PREFIX "io.warmpool.prefix" /* of Redis and topics: whose containers they are */
+#define WP_LABEL_PREFIX "io.warmpool.prefix" /* the deployment: its prefixes in Redis and Kafka */
 #define WP_LABEL_HOST "io.warmpool.host"
 #define WP_LABEL_POOL "io.warmpool.pool"
 
 enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP, WP_READY_HTTP };
 
-/* Of all philosophies: a value that cannot be used is WP_ERR_CONFIG, with a sentence that names it. */
+/* Checks the definitions of all philosophies. WP_ERR_CONFIG: a value cannot be used; the error names it. */
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 
 const char *wp_definition_image(const struct wp_config *config, const char *philosophy);
@@ -19,11 +19,11 @@ const char *wp_definition_image(const struct wp_config *config, const char *phil
  * follows the address in the URL of WP_READY_HTTP ("80/healthz"). */
 enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,
                                   const char **ret_path);
-/* Whose containers these are; owned by the caller. */
+/* The value of WP_LABEL_PREFIX. Owned by the caller. */
 char *wp_definition_owner(const struct wp_config *config);
 /* The body of POST /containers/create: the definition, the limits, labels, and the hardening that every
- * container has. claims: the engine's name of the folder host.claims, empty without one. Owned by the caller.
- */
+ * container has. claims: the path of the host's folder of claims on the engine's machine, empty without one.
+ * Owned by the caller. */
 json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec,
                            const char *claims);
 

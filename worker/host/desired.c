@@ -50,7 +50,7 @@ static void log_failure(const struct read *read, const redisReply *reply, const 
 
 static bool read_page(struct host_desired *desired, struct wp_str after, uint64_t since);
 
-/* True when the next page of all was asked for. */
+/* True when there is another page, which was asked for. */
 static bool take_answer(const struct read *read, const redisReply *reply, const char *error) {
     struct host_desired *desired = read->desired;
     struct wp_str last = WP_STR("");

@@ -21,8 +21,8 @@ struct host_desired {
     bool stopped;
     /* asked_at: table->changes when the call that returned the row was sent */
     void (*on_row)(void *ctx, const struct wanted *wanted, uint64_t asked_at);
-    /* All rows were passed: of those by name, or of all. since: table->changes when the first page of all was
-     * asked for */
+    /* All rows were passed of a read by name, or of a read of all. since: table->changes when the first page
+     * of all was asked for */
     void (*on_end)(void *ctx, bool all, bool ok, uint64_t since);
     void *ctx;
 };

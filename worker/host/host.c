@@ -22,11 +22,11 @@ struct wp_host {
     struct wp_runtime *runtime;
     char *claims; /* owned: the folder of its containers' claims, empty without one */
     struct held_table table;
-    struct host_reconcile reconcile; /* no heartbeat before the runtime has said once what there is */
+    struct host_reconcile reconcile; /* no heartbeat before the runtime has listed its containers once */
     struct host_commands commands;
     void (*forgotten)(void *ctx);
     void *forgotten_ctx;
-    bool up_wanted;                                          /* host_up after the next reconcile */
+    bool up_wanted;                                          /* publish host_up after the next reconcile */
     bool up_unpublished, away_unpublished, down_unpublished; /* records that could not be produced yet */
     bool away; /* the runtime's engine is unreachable: no containers are made here */
     bool stopping, left, freed;
@@ -54,7 +54,7 @@ static void on_beat_answer(void *ctx, const redisReply *reply, const char *error
             wp_log(WP_LOG_WARN, "heartbeat_failed", "host=%s reason=%s", host->config->host.name,
                    reply ? reply->str : error);
     } else if (!host->stopping && host->away && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
-        host->away_unpublished = true; /* the record may follow, now that Redis knows it */
+        host->away_unpublished = true; /* publish host_away again, now that Redis knows the host */
     } else if (!host->stopping && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
         wp_log(WP_LOG_INFO, "host_registered", "host=%s", host->config->host.name);
         host->up_wanted = true;
@@ -245,7 +245,7 @@ static void on_taken(void *ctx) {
     wp_desired_read(&host->reconcile.desired);
 }
 
-/* Commands before this moment were not read: a reconcile does what they were about. */
+/* Commands before this moment were not read; a reconcile makes up for them. */
 static void on_positioned(void *ctx) {
     struct wp_host *host = ctx;
     wp_reconcile(&host->reconcile);
@@ -320,7 +320,7 @@ void wp_host_link_ready(struct wp_host *host) {
     wp_reconcile(&host->reconcile);
 }
 
-/* Destroys the containers that are not ready: other hosts make them. */
+/* Destroys the containers that are not ready, so that other hosts make them. */
 static void give_up_unready(struct wp_host *host) {
     host->away_unpublished = true;
     publish_up_or_down(host);
@@ -363,7 +363,8 @@ static void on_last_beat(void *ctx, const redisReply *reply, const char *error) 
     wp_host_unpin(&host->pins);
 }
 
-/* Redis must know that the host drains before anybody handles host_down: so a last heartbeat goes first. */
+/* Sends a last heartbeat first, because Redis must know that the host drains before any worker handles
+ * host_down. */
 void wp_host_stop(struct wp_host *host, void (*stopped)(void *ctx), void *ctx) {
     if (host->stopping) return;
     stop_parts(host);

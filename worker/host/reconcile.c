@@ -24,7 +24,7 @@ static void create(struct held_table *table, const struct wanted *wanted) {
     table->driver->create(table->runtime, &spec);
 }
 
-/* Redis has a container that is not here: publishes its end. */
+/* Redis names a container that this host does not have: publishes its end. */
 static void report_missing(struct held_table *table, const struct wanted *wanted) {
     bool ending = wp_str_is(wanted->state, "ending");
     struct held *held = wp_held_add(table, wanted->id, HELD_OVER);
@@ -129,7 +129,7 @@ static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
-    if (!held) { /* left from an earlier worker: adopted, and Redis says what becomes of it */
+    if (!held) { /* left from an earlier worker: adopted; the rows of Redis decide about it */
         bool paused = state == WP_CONTAINER_PAUSED;
         enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
                                 : state == WP_CONTAINER_STARTING      ? HELD_CREATING
@@ -224,7 +224,7 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     struct host_reconcile *reconcile = ctx;
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
-    if (!held || reconcile->stopped) return; /* during a stop host_down stands for all */
+    if (!held || reconcile->stopped) return; /* during a stop host_down is published instead */
     if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING || state == WP_CONTAINER_RAN) {
         if (wp_held_step_over(table, held, state)) read_again(reconcile, id);
         return;

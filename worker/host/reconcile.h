@@ -10,7 +10,7 @@ struct host_reconcile {
     struct host_desired desired;
     uint64_t listed_at; /* table->changes when the runtime was asked for its list */
     bool running;       /* from the runtime's list to the last page of what is wanted */
-    bool again;         /* another reconcile is to follow */
+    bool again;         /* begin another reconcile when this one ends, or at the next tick */
     bool listed;        /* the runtime has listed its containers once */
     bool stopped;
     void (*on_listed)(void *ctx);  /* the runtime has listed its containers for the first time */
@@ -23,7 +23,7 @@ void wp_reconcile_init(struct host_reconcile *reconcile, struct held_table *tabl
                        struct host_pins *pins);
 /* Reconciles all containers; when that is under way already, once more afterwards. */
 void wp_reconcile(struct host_reconcile *reconcile);
-void wp_reconcile_tick(struct host_reconcile *reconcile); /* begins the one that is to follow */
+void wp_reconcile_tick(struct host_reconcile *reconcile); /* begins the reconcile that `again` asks for */
 /* wp_runtime_notify: ctx is the reconcile. */
 void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
                          struct wp_str detail);

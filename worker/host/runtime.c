@@ -1,4 +1,4 @@
-/* The closed table of container drivers. No state. */
+/* The table of container drivers. No state. */
 #include "host/runtime.h"
 #include <string.h>
 

@@ -43,7 +43,7 @@ typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container
 typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container_state state,
                                   struct wp_str address);
 
-struct wp_runtime_driver { /* the closed table of drivers is in runtime.c */
+struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     const char *name;
     int default_creates; /* creates at once when host.creates is 0 */
     bool outlives; /* its containers run on without their worker, so a stop keeps them unless host.on_exit

@@ -21,8 +21,8 @@ static void end(struct docker_container *container, const char *what, const char
     wp_docker_end(container, WP_CONTAINER_DIED, detail);
 }
 
-/* The engine refused to pause or resume, perhaps because the container was so already: inspect shows its
- * state. */
+/* The engine refused to pause or resume, perhaps because the container was paused or running already: inspect
+ * shows its state. */
 static void after_inspect(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     json_t *inspected =
         answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;

@@ -44,7 +44,7 @@ struct wp_docker_client {
     uv_timer_t failer; /* ends the calls in `failed` on the loop's next turn */
     struct docker_call *active, *waiting, *failed;
     bool asking_version, closed;
-    bool inside; /* inside libcurl, which takes no other call meanwhile: new calls wait */
+    bool inside; /* a libcurl function is running, which allows no other: new calls wait */
     int handles;
 };
 
@@ -110,7 +110,7 @@ static bool is_stream(const struct docker_call *call) {
     return call->line != NULL;
 }
 
-/* Calls `line` for each whole line; the rest stays. */
+/* Calls `line` for each whole line, and keeps the rest in the buffer. */
 static void notify_lines(struct docker_call *call) {
     struct wp_buf *buf = &call->answer;
     size_t from = 0;
@@ -126,7 +126,7 @@ static void notify_lines(struct docker_call *call) {
 static size_t on_data(char *data, size_t size, size_t count, void *ctx) {
     struct docker_call *call = ctx;
     long status = 0;
-    if (call->elsewhere) return 0; /* its status is enough: libcurl ends with an error */
+    if (call->elsewhere) return 0; /* only its status matters: makes libcurl end the call with an error */
     if (call->answer.len + size * count > ANSWER_MAX) return 0;
     wp_buf_add(&call->answer, data, size * count);
     curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -457,7 +457,7 @@ static void end_all(struct docker_call *calls) {
         if (call->done)
             finish(call, 0);
         else
-            free_call(call); /* the question for the version, which has no caller */
+            free_call(call); /* the request for the version, which has no callback */
     }
 }
 

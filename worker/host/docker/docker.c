@@ -12,7 +12,7 @@
 #include "host/docker/start.h"
 #include "host/docker/watch.h"
 
-#define CLOSE_MS 20000 /* close() takes no longer: an engine removes some ten a second */
+#define CLOSE_MS 20000 /* longest time of close(): an engine removes about ten containers a second */
 
 /* ---- the verbs ---- */
 
@@ -83,7 +83,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     return WP_OK;
 }
 
-/* The containers stay. Removals that are under way are waited for. */
+/* Keeps the containers. Waits for the removals under way. */
 static void docker_close(struct wp_runtime *runtime) {
     if (!runtime) return;
     runtime->closing = true;

@@ -1,4 +1,5 @@
-/* Which images are missing at the engine: a host tells Redis of which philosophies it can make containers. */
+/* Knows which images the engine lacks, so that a host can tell Redis of which philosophies it can make
+ * containers. */
 #ifndef WP_HOST_DOCKER_IMAGES_H
 #define WP_HOST_DOCKER_IMAGES_H
 #include "host/docker/table.h"

@@ -10,7 +10,7 @@
 #include "host/docker/images.h"
 
 #define PROBE_MS 25    /* between two probes of a container that is not ready */
-#define CONFLICT_MS 50 /* between two creates whose name was taken, but not any more */
+#define CONFLICT_MS 50 /* before a create is repeated whose name was taken, but is free again */
 #define CONFLICTS 200
 
 /* ---- until it is ready ---- */
@@ -163,7 +163,7 @@ static void on_make_again(uv_timer_t *timer) {
 /* The name was taken: by an earlier create of ours whose answer was lost, or by somebody else's container. */
 static void after_conflict(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 404 &&
-        container->start.conflicts++ < CONFLICTS) { /* it is being made or removed just now */
+        container->start.conflicts++ < CONFLICTS) { /* the other one is being made or removed */
         uv_timer_start(&container->timer, on_make_again, CONFLICT_MS, 0);
         return;
     }

@@ -122,7 +122,7 @@ void wp_docker_reach(struct docker_container *container, const char *url, bool c
 
 /* ---- the end of one ---- */
 
-/* Nothing is left of it: publishes what it was ended as. */
+/* Nothing is left of the container: reports it with the state `over`. */
 static void be_over(struct docker_container *container) {
     struct wp_runtime *runtime = container->runtime;
     wp_deferred_add(&runtime->deferred, wp_str(container->id), container->over, "",

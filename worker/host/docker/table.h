@@ -35,7 +35,7 @@ struct docker_start { /* of one that is started; start.c alone changes it */
     struct wp_limits limits;
     int64_t asked_us, begun_us, made_us, started_us, ready_us; /* 0: adopted */
     int64_t probing_since_us;
-    int conflicts; /* creates that failed because of a name that was gone by then */
+    int conflicts; /* creates refused because the name was taken, though it was free afterwards */
 };
 
 struct docker_container {
@@ -80,10 +80,10 @@ struct wp_runtime {
     struct wp_deferred deferred;
     struct docker_watch watch;
     struct image *images; /* images.c: those of philosophies with an image of their own, then the default */
-    char *claims_source;  /* start.c: this host's in host.claims, as the engine has it; NULL until the volume
-                             was asked for */
-    int making, creates;  /* under way, and at most */
-    void (*on_room)(struct wp_runtime *runtime); /* one more container may be made; set by start.c */
+    char *claims_source;  /* start.c: path of this host's claims on the engine's machine; NULL: ask for the
+                             volume first */
+    int making, creates;  /* creates under way, and their maximum */
+    void (*on_room)(struct wp_runtime *runtime); /* called when another may be made; set by start.c */
     struct docker_container *containers;         /* by id */
     struct docker_container *queue;
     uint64_t changes;
@@ -98,7 +98,7 @@ struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str
 /* The only function that changes a phase: counts those being made, takes it out of the queue, stops its
  * timer. */
 void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase);
-/* The engine's container of its name is known to be ours. */
+/* Notes that the engine's container of its name is ours. */
 void wp_docker_own(struct docker_container *container);
 void wp_docker_set_paused(struct docker_container *container, bool paused);
 /* True when the inspected container has the labels of this host. */

@@ -152,7 +152,7 @@ static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at
     const char *name = json_string_value(json_array_get(json_object_get(row, "Names"), 0));
     const char *id = name && name[0] == '/' ? name + 1 : "", *state = wp_docker_text(row, "State");
     struct docker_container *container = wp_docker_find(runtime, wp_str(id));
-    if (!*id || strcmp(state, "removing") == 0) return; /* as good as gone */
+    if (!*id || strcmp(state, "removing") == 0) return; /* it will be gone soon */
     if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
     if (!container)
         container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);

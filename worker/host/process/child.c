@@ -29,7 +29,7 @@ static _Noreturn void fail(int status_fd) {
     int why = errno;
     memcpy(failure.why, &why, sizeof why);
     ssize_t put = write(status_fd, &failure, sizeof failure);
-    (void)put; /* fails when the worker is gone; then this process is killed soon */
+    (void)put; /* fails when the worker has ended; this process is killed soon, too */
     _exit(127);
 }
 
@@ -65,7 +65,7 @@ static void list_variables(struct wp_str variables, char **list) {
 }
 
 _Noreturn void wp_child_become(const struct wp_child_spec *spec, int pipe_fd) {
-    int status_fd = fcntl(pipe_fd, F_DUPFD_CLOEXEC, SCRATCH_FD); /* out of the way of 0 to 4 */
+    int status_fd = fcntl(pipe_fd, F_DUPFD_CLOEXEC, SCRATCH_FD); /* leaves 0 to 4 free */
     if (status_fd < 0) fail(pipe_fd);
     if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(status_fd);
     default_signals();

@@ -22,7 +22,7 @@ struct wp_child_spec {       /* of a container's program; all borrowed */
 _Noreturn void wp_child_become(const struct wp_child_spec *spec, int pipe_fd);
 
 enum wp_child_status {
-    WP_CHILD_SILENT, /* no news */
+    WP_CHILD_SILENT, /* nothing yet */
     WP_CHILD_RUNS,   /* without notify: its program runs */
     WP_CHILD_LINE,   /* with notify: it wrote a line */
     WP_CHILD_CLOSED, /* with notify: it closed the descriptor without a line */

@@ -35,7 +35,7 @@ union control { /* room for one descriptor, aligned */
 
 /* ---- the fork server ---- */
 
-/* false: the worker is gone. */
+/* Receives one request. False: the worker has closed the socket. */
 static bool receive(int socket, struct request *head, char *variables, size_t room, size_t *ret_len,
                     int *ret_fd) {
     union control control;
@@ -89,7 +89,7 @@ static _Noreturn void serve(int socket, pid_t worker, const char *command) {
 }
 
 static _Noreturn void be_fork_server(int end, pid_t worker, const char *command) {
-    setsid(); /* a signal for the worker's whole group is not for us */
+    setsid(); /* signals to the worker's process group do not reach the fork server */
     prctl(PR_SET_NAME, "warmpool-fork");
     if (dup2(end, STDIN_FILENO) < 0 || close_range(1, ~0U, 0) != 0) _exit(1);
     serve(STDIN_FILENO, worker, command);

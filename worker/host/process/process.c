@@ -27,8 +27,8 @@
 #include "host/deferred.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
-#define CLOSE_MS 5000   /* close() takes no longer */
-#define MIN_DATA_MB 4.0 /* a shell with less cannot start, and could not say why */
+#define CLOSE_MS 5000   /* longest time of close() */
+#define MIN_DATA_MB 4.0 /* with less a shell cannot start, nor report the reason */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum process_phase { QUEUED, STARTING, RUNNING, FAILING, ENDING };
@@ -52,7 +52,7 @@ struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     bool wait_for_line;
-    int starting, creates; /* under way, and how many may be */
+    int starting, creates; /* creates under way, and their maximum */
     struct wp_fork_server fork_server;
     struct process_container *containers; /* by id */
     struct process_container *queue;
@@ -117,7 +117,7 @@ static void describe_end(struct process_container *container, int status) {
                  WEXITSTATUS(status), when);
 }
 
-/* Its shim has ended, and so has everything below it: waitpid returns at once. */
+/* Reaps the shim, which has ended with everything below it: waitpid returns at once. */
 static int collect_status(struct process_container *container) {
     int status = 0;
     waitpid(container->child.shim, &status, 0);
@@ -409,7 +409,8 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     return WP_OK;
 }
 
-/* False: the deadline came first. (SIGCHLD of other children interrupts poll.) */
+/* Waits until the process has ended. False: the deadline came first. (SIGCHLD of other children interrupts
+ * poll.) */
 static bool wait_for_end(pid_t pid, int64_t deadline_us) {
     int fd = pidfd_open(pid, 0);
     if (fd >= 0) {
@@ -428,7 +429,7 @@ static void signal_all(struct wp_runtime *runtime, int number) {
     }
 }
 
-/* Reaps those that end before the deadline. */
+/* Reaps the containers that end before the deadline. */
 static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
     struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {

@@ -47,7 +47,7 @@ static bool kill_children(void) {
     return true;
 }
 
-/* Each round kills the children of those that the round before killed: they are the shim's children now. */
+/* Kills all descendants. Those of a killed child become the shim's children, which the next round kills. */
 static void kill_all(pid_t program, bool over, int *status) {
     for (;;) {
         bool listed = kill_children();

@@ -11,7 +11,7 @@ struct probe {
     struct wp_check *check;
     redisContext *redis;
     const char *what; /* the option that holds the address */
-    char *root;
+    char *root;       /* owned; the key that every function of the slot takes */
     redisReply *info;
 };
 

@@ -40,8 +40,7 @@ const struct wp_param *wp_param_find(const char *key, const char **ret_member);
 /* The key that is spelled most alike. Never NULL. */
 const struct wp_param *wp_param_nearest(const char *key);
 
-/* Stores a value; the sentence of a failure says what is wanted, without the key: "a whole number from 0 to
- * 5". */
+/* Stores a value. The error says which values are accepted, without the key: "a whole number from 0 to 5". */
 enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param, const char *member,
                          const char *value, struct wp_error *error) WP_MUST_CHECK;
 /* Appends the value in force as it would be written in a file; not for families. */

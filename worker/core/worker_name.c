@@ -1,4 +1,4 @@
-/* Makes the worker's name: see worker_name.h. Calls nobody. */
+/* Makes the worker's name: see worker_name.h. No state. */
 #include "core/worker_name.h"
 #include <stdio.h>
 #include <unistd.h>

@@ -14,8 +14,8 @@ struct wp_names_handler {
     void (*lost)(void *ctx);
 };
 
-/* link: of the {pool} slot, borrowed. While another worker has a name stats->name_in_use says so. When no
- * name is configured wp_names_held is true at once. */
+/* link: of the {pool} slot, borrowed. While another worker has a name, stats->name_in_use says which worker.
+ * Without a configured name wp_names_held is true at once. */
 struct wp_names *wp_names_new(uv_loop_t *loop, const struct wp_config *config, struct wp_stats *stats,
                               struct wp_link *link, const struct wp_names_handler *handler, void *ctx);
 bool wp_names_held(const struct wp_names *names);

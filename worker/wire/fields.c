@@ -1,4 +1,5 @@
-/* The table of the topics' structs, the ranges of their numbers, and what is absent in them. Any thread. */
+/* The table of the topics' structs, the ranges of their numbers, and which of their fields are absent. Any
+ * thread. */
 #include "wire/fields.h"
 #include <inttypes.h>
 #include "wire/events.h"

@@ -4,7 +4,7 @@
  *
  *   C3 01, 8 bytes CRC-64-AVRO fingerprint (little-endian), datum: Avro single-object encoding (1.11)
  *   00, 4 bytes schema id (big-endian), datum: Confluent wire format
- *   white space, or a first byte that is no control character: one JSON object
+ *   a first byte that is white space or not a control character: one JSON object
  */
 #ifndef WP_WIRE_WIRE_H
 #define WP_WIRE_WIRE_H

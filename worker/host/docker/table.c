@@ -120,7 +120,7 @@ void wp_docker_reach(struct docker_container *container, const char *url, bool c
                            begin_step(container, next));
 }
 
-/* ---- the end of one ---- */
+/* ---- a container's end ---- */
 
 /* Nothing is left of the container: reports it with the state `over`. */
 static void be_over(struct docker_container *container) {

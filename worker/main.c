@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/command.h"
+#include "cli/inherited.h"
 
 struct subcommand {
     const char *name;
@@ -54,7 +55,7 @@ static int help_about(char *name) {
     return command->run(2, argv);
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "help") == 0 && argc > 2) return help_about(argv[2]);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -67,4 +68,9 @@ int main(int argc, char **argv) {
     }
     const struct subcommand *command = find(name);
     return command ? command->run(argc - 1, argv + 1) : refuse(name);
+}
+
+int main(int argc, char **argv) {
+    wp_inherited_mend();
+    return wp_output_end(run(argc, argv));
 }

@@ -132,14 +132,15 @@ class Worker:
         self.log_path = os.path.join(system.dir, f"{name}.log")
         self.process = None
 
-    def start(self, stderr=None):
-        """stderr: a file descriptor instead of the log's file."""
+    def start(self, stderr=None, inherit=lambda: None):
+        """stderr: a file descriptor instead of the log's file; inherit: called in the new process before the worker."""
         command = [WARMPOOL, "worker"]
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stderr=log if stderr is None else stderr, stdout=log, preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(command, stderr=log if stderr is None else stderr, stdout=log,
+                                            preexec_fn=lambda: (die_with_parent(), inherit()))
         return self
 
     def log(self):
@@ -214,12 +215,16 @@ class System:
             self.close()
             raise
 
-    def cli(self, *arguments, input=None):
-        """Runs a subcommand with this system's options: a CompletedProcess with text."""
+    def command(self, *arguments):
+        """The command line of a subcommand with this system's options."""
         command = [WARMPOOL, arguments[0]]
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
-        return subprocess.run(command + list(arguments[1:]), input=input, capture_output=True, text=True, timeout=WAIT_LIMIT)
+        return command + list(arguments[1:])
+
+    def cli(self, *arguments, input=None):
+        """Runs it: a CompletedProcess with text."""
+        return subprocess.run(self.command(*arguments), input=input, capture_output=True, text=True, timeout=WAIT_LIMIT)
 
     def pool(self, philosophy):
         """The pool as a service that can reach Redis reads it."""

@@ -7,9 +7,11 @@
 #include "core/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { CONNECT_MS = 10000, WAIT_MS = 100 };
 
@@ -79,6 +81,12 @@ static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kaf
     return written;
 }
 
+/* Known before the next record, so that `tail | head -1` ends with its head. */
+static bool reader_is_gone(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
 /* Returns false when the timeout came before --count records. */
 static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
     int64_t until_us = limits.timeout_seconds ? wp_clock_us() + limits.timeout_seconds * 1000000 : INT64_MAX;
@@ -88,11 +96,12 @@ static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
         rd_kafka_message_t *message = wp_reader_next(reader, WAIT_MS);
         if (!message) {
             if (limits.until_end && wp_reader_caught_up(reader)) return true;
+            if (reader_is_gone()) return true;
             continue;
         }
         bool written = print_record(wire, wp_reader_topic(reader, message), message);
         rd_kafka_message_destroy(message);
-        if (!written) return true; /* the reader of stdout has closed it */
+        if (!written) return true; /* wp_output_end says why */
         printed++;
     }
     return true;
@@ -125,10 +134,10 @@ int wp_cli_tail(int argc, char **argv) {
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
     code = tail(&config, &parsed);
     wp_config_done(&config);
     return code;

@@ -359,7 +359,6 @@ int wp_cli_worker(int argc, char **argv) {
     struct worker *w = wp_calloc(1, sizeof *w);
     struct wp_parsed parsed;
     int code = 0;
-    signal(SIGPIPE, SIG_IGN); /* a write to a closed connection returns an error instead */
     if (wp_options_parse(&command, argc, argv, &w->config, &parsed, &code)) {
         code = run(w);
         wp_config_done(&w->config);

@@ -21,9 +21,11 @@ enum {
     TOPICS_TIMEOUT_MS = 10000,
     TOPICS_RETRY_MS = 1000,
     FLUSH_MS = 5000,
+    END_MS = 1000, /* for the end itself, when nothing under way is waited for */
     WATCH_MS = 250,
     MESSAGE_BYTES_MIN = 1000, /* librdkafka's minimum of message.max.bytes */
-    SWEEP_PARTITION = 0
+    SWEEP_PARTITION = 0,
+    STOP_SIGNALS = 3
 };
 
 struct worker {
@@ -38,7 +40,7 @@ struct worker {
     struct wp_producer *producer;
     struct wp_host *host;
     struct wp_ops *ops;
-    uv_signal_t signals[2];
+    uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t retry, deadline, watch;
     uv_work_t topics; /* makes missing topics, in the thread pool */
     enum wp_err topics_err;
@@ -225,6 +227,7 @@ static void on_alarm(int number) {
 
 /* Ends the process after ms, even if the loop is blocked. The next worker does what is not finished. */
 static void end_in_any_case(int64_t ms) {
+    if (ms == 0) ms = END_MS; /* a timer of 0 would never go off */
     const struct itimerval when = {.it_value = {ms / 1000, ms % 1000 * 1000}};
     signal(SIGALRM, on_alarm);
     (void)setitimer(ITIMER_REAL, &when, NULL);
@@ -302,19 +305,31 @@ static void end(struct worker *w) {
 }
 
 static void close_own(struct worker *w) {
-    for (size_t i = 0; i < 2; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
+    for (size_t i = 0; i < STOP_SIGNALS; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
     uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->deadline, NULL);
     uv_close((uv_handle_t *)&w->watch, NULL);
 }
 
-static void init_own(struct worker *w) {
-    static const int numbers[2] = {SIGTERM, SIGINT};
-    uv_loop_init(&w->loop);
-    for (size_t i = 0; i < 2; i++) {
+/* nohup ignores SIGHUP, so that its program outlives the terminal. */
+static bool is_ignored(int number) {
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+static bool init_own(struct worker *w) {
+    static const int numbers[STOP_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    int failed = uv_loop_init(&w->loop);
+    if (failed) {
+        fprintf(stderr, "warmpool worker: no event loop: %s; raise the limit of open files\n",
+                uv_strerror(failed));
+        return false;
+    }
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
         uv_signal_init(&w->loop, &w->signals[i]);
         w->signals[i].data = w;
-        uv_signal_start(&w->signals[i], on_signal, numbers[i]);
+        if (numbers[i] != SIGHUP || !is_ignored(SIGHUP))
+            uv_signal_start(&w->signals[i], on_signal, numbers[i]);
     }
     uv_timer_init(&w->loop, &w->retry);
     uv_timer_init(&w->loop, &w->deadline);
@@ -322,11 +337,12 @@ static void init_own(struct worker *w) {
     w->retry.data = w->deadline.data = w->watch.data = w;
     w->stats.started_us = wp_clock_us();
     update_redis_health(w);
+    return true;
 }
 
 static int run(struct worker *w) {
     struct wp_error error = {0};
-    init_own(w);
+    if (!init_own(w)) return WP_EXIT_FAILED;
     if (start(w, &error)) {
         fprintf(stderr, "warmpool worker: %s\n", error.text);
         w->exit_code = 2;

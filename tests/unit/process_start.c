@@ -131,6 +131,15 @@ Test(process_start, a_child_that_closes_the_ready_descriptor_without_a_line_has_
     bench_close(bench);
 }
 
+Test(process_start, a_child_that_writes_on_and_on_without_a_line_does_not_hold_the_loop) {
+    struct bench *bench = bench_new("exec tr '\\0' x </dev/zero >&3");
+    bench_set(bench, "process.ready", "notify");
+    bench_set(bench, "process.ready_timeout_ms", "300");
+    bench_open_runtime(bench);
+    bench_create_fails(bench, "a", "not ready within process.ready_timeout_ms = 300");
+    bench_close(bench);
+}
+
 Test(process_start, a_ready_line_that_comes_late_is_waited_for) {
     struct bench *bench = bench_open_notify("printf re >&3; sleep 0.2; echo ady >&3; exec sleep 1000");
     int64_t began = wp_clock_us();

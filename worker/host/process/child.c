@@ -17,6 +17,9 @@
 
 #define STATUS_FD 4 /* the status pipe's number in the child */
 #define VARIABLES_MAX 64
+#define READS_MAX                                                                                            \
+    256              /* in one call, all that a pipe holds: one that is written to without end has no end    \
+                      */
 #define SCRATCH_FD 5 /* from this number on the child uses descriptors for a while, and closes all */
 
 struct failure { /* what the child writes when it cannot run its program */
@@ -82,7 +85,7 @@ _Noreturn void wp_child_become(const struct wp_child_spec *spec, int pipe_fd) {
 
 enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno) {
     char bytes[256];
-    for (;;) {
+    for (int i = 0; i < READS_MAX; i++) {
         ssize_t got = read(status_fd, bytes, sizeof bytes);
         if (got < 0) return WP_CHILD_SILENT; /* EAGAIN: the loop calls when there is more */
         if (got == 0) return notify ? WP_CHILD_CLOSED : WP_CHILD_RUNS;
@@ -92,6 +95,7 @@ enum wp_child_status wp_child_status(int status_fd, bool notify, int *ret_errno)
         }
         if (memchr(bytes, '\n', (size_t)got)) return WP_CHILD_LINE;
     }
+    return WP_CHILD_SILENT; /* the loop calls again */
 }
 
 bool wp_child_ended(pid_t pid) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "core/clock.h"
 #include "support/process.h"
 #include "support/runtime_bench.h"
 
@@ -137,6 +138,19 @@ Test(process_fork_server, a_create_that_finds_no_fork_server_fails_and_a_later_o
     process_wait_dead(server);
     bench_create_until(bench, "a", WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "fork server"), "%s", bench_last(bench)->detail);
+    while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
+    bench_create_until(bench, "b", WP_CONTAINER_READY);
+    bench_close(bench);
+}
+
+/* Far less than host.ttl_ms, whose end costs the host's leases. */
+Test(process_fork_server, a_fork_server_that_is_stuck_does_not_hold_the_loop_for_long) {
+    struct bench *bench = bench_open("exec sleep 1000");
+    pid_t server = fork_server_of(getpid());
+    kill(server, SIGSTOP);
+    int64_t began = wp_clock_us();
+    bench_create_until(bench, "a", WP_CONTAINER_FAILED);
+    cr_assert_lt(wp_clock_us() - began, 5000000);
     while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
     bench_create_until(bench, "b", WP_CONTAINER_READY);
     bench_close(bench);

@@ -16,7 +16,9 @@
 #include <unistd.h>
 #include "host/process/shim.h"
 
-#define REPLY_S 10 /* a fork server that takes longer to reply is stuck, and is killed */
+/* A fork server that takes longer to reply is stuck, and is killed. The loop waits meanwhile: far less than
+ * host.ttl_ms, after which the host's leases are lost. */
+#define REPLY_S 2
 
 struct request { /* the packet's head; the variables follow, and the status descriptor is passed along */
     uint64_t data_bytes;

@@ -100,6 +100,14 @@ Test(log, utf8_is_kept_and_other_bytes_are_spelled_out) {
     cr_assert_str_eq(fields(), "a=caf\xc3\xa9 b=\"\\xff\\xc3\"\n");
 }
 
+Test(log, a_control_character_of_two_bytes_reaches_no_terminal) {
+    wp_log(WP_LOG_INFO, "e", "a=%s b=%s",
+           "x\xc2\x9b"
+           "31m",
+           "\xc2\xa0");
+    cr_assert_str_eq(fields(), "a=\"x\\u009b31m\" b=\xc2\xa0\n");
+}
+
 Test(log, a_long_text_is_cut_before_a_character) {
     char text[3000];
     memset(text, 'x', sizeof(text));

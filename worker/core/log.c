@@ -43,11 +43,16 @@ static void add_timestamp(struct wp_buf *line) {
                   utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now % 1000));
 }
 
+/* U+0080 to U+009F in UTF-8: terminals act on them as on escape sequences. */
+static bool is_control(struct wp_str value, size_t i) {
+    return (unsigned char)value.ptr[i] == 0xc2 && i + 1 < value.len && (unsigned char)value.ptr[i + 1] < 0xa0;
+}
+
 static bool needs_quotes(struct wp_str value) {
     if (value.len == 0 || !wp_str_is_utf8(value)) return true;
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
-        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f) return true;
+        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f || is_control(value, i)) return true;
     }
     return false;
 }
@@ -79,7 +84,12 @@ static void add_text(struct wp_buf *line, struct wp_str value) {
     }
     bool utf8 = wp_str_is_utf8(value);
     wp_buf_add_str(line, "\"");
-    for (size_t i = 0; i < value.len; i++) add_escaped(line, (unsigned char)value.ptr[i], utf8);
+    for (size_t i = 0; i < value.len; i++) {
+        if (utf8 && is_control(value, i))
+            wp_buf_printf(line, "\\u%04x", (unsigned char)value.ptr[++i]);
+        else
+            add_escaped(line, (unsigned char)value.ptr[i], utf8);
+    }
     wp_buf_add_str(line, cut ? "...\"" : "\"");
 }
 

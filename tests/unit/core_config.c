@@ -27,12 +27,16 @@ static void expect_refusal(const char *key, const char *value, const char *sente
     cr_assert_eq(wp_config_set(&config, key, value, NULL), WP_ERR_CONFIG);
 }
 
-static enum wp_err load(const char *ini) {
+static enum wp_err load_bytes(struct wp_str ini) {
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, ini, strlen(ini)), (ssize_t)strlen(ini));
+    cr_assert_eq(write(fd, ini.ptr, ini.len), (ssize_t)ini.len);
     close(fd);
     return wp_config_load_file(&config, path, &error);
+}
+
+static enum wp_err load(const char *ini) {
+    return load_bytes(wp_str(ini));
 }
 
 static void expect_load(const char *ini) {
@@ -272,6 +276,19 @@ Test(config, a_long_line_is_read_whole_or_refused_never_cut) {
     wp_buf_done(&ini);
 }
 
+Test(config, a_file_with_a_zero_byte_is_refused_never_passed_over) {
+    static const char zeros[64], hidden[] = "[pool]\n\0size = 3\n", cut[] = "[pool]\nsize = 3\0 4\n";
+    const struct wp_str files[] = {
+        {zeros, sizeof zeros}, {hidden, sizeof hidden - 1}, {cut, sizeof cut - 1}, {"a\0\n\0\0", 5}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        cr_assert_eq(load_bytes(files[i]), WP_ERR_CONFIG, "%zu", i);
+        cr_assert_not_null(strstr(error.text, "there is a NUL byte"), "%s", error.text);
+        cr_assert_eq(config.pool.size, 10);
+        unlink(path);
+        memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    }
+}
+
 Test(config, a_missing_file_is_named) {
     cr_assert_eq(wp_config_load_file(&config, "/no/such.ini", &error), WP_ERR_CONFIG);
     cr_assert_str_eq(error.text,
@@ -315,6 +332,31 @@ Test(config, other_variables_and_those_for_containers_are_left_alone) {
     cr_assert_eq(load_variable("WARMPOOL_CONTAINER_ID=x"), WP_OK);
     cr_assert_eq(load_variable("WARMPOOLS=1"), WP_OK);
     cr_assert_eq(load_variable("WARMPOOL_NOVALUE"), WP_OK);
+}
+
+/* Kubernetes sets them in every pod of a namespace that has a Service of such a name. */
+Test(config, variables_of_a_service_are_left_alone) {
+    static const char *const variables[] = {"WARMPOOL_SERVICE_HOST=10.96.0.7",
+                                            "WARMPOOL_SERVICE_PORT=9464",
+                                            "WARMPOOL_SERVICE_PORT_METRICS=9464",
+                                            "WARMPOOL_PORT=tcp://10.96.0.7:9464",
+                                            "WARMPOOL_PORT_9464_TCP=tcp://10.96.0.7:9464",
+                                            "WARMPOOL_PORT_9464_TCP_PROTO=tcp",
+                                            "WARMPOOL_PORT_9464_TCP_PORT=9464",
+                                            "WARMPOOL_PORT_9464_TCP_ADDR=10.96.0.7",
+                                            "WARMPOOL_PORT_53_UDP=udp://10.96.0.7:53",
+                                            "WARMPOOL_REDIS_SERVICE_HOST=10.96.0.8",
+                                            "WARMPOOL_REDIS_PORT=tcp://10.96.0.8:6379",
+                                            "WARMPOOL_KAFKA_SERVICE_PORT_CLIENT=9092",
+                                            "WARMPOOL_KAFKA_PORT_9092_TCP_ADDR=10.96.0.9"};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+        cr_assert_eq(load_variable(variables[i]), WP_OK, "%s: %s", variables[i], error.text);
+    cr_assert_eq(config.kafka.count, 2);
+    static const char *const others[] = {"WARMPOOL_PORT=9464", "WARMPOOL_HTTP_PORT=9464",
+                                         "WARMPOOL_SERVICE_HOSTS=x", "WARMPOOL_REPORT=tcp://x",
+                                         "WARMPOOL_PORT_X=tcp://x"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_assert_eq(load_variable(others[i]), WP_ERR_CONFIG, "%s", others[i]);
 }
 
 /* ---- checks across fields ---- */
@@ -410,6 +452,16 @@ Test(config, passwords_are_masked_when_printed) {
     cr_assert_not_null(strstr(text, "cache_url = rediss://:***@cache\n"));
     cr_assert_not_null(strstr(text, "sasl.password = ***\n"));
     free(text);
+}
+
+Test(config, an_error_about_a_value_shows_no_password) {
+    static const char *const secrets[][2] = {{"redis.url", "redis://worker:hunter2\xe9@redis:6379"},
+                                             {"kafka.sasl.password", "hunter2\xe9"}};
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+        cr_assert_eq(wp_config_set(&config, secrets[i][0], secrets[i][1], &error), WP_ERR_CONFIG);
+        cr_assert_null(strstr(error.text, "hunter2"), "%s", error.text);
+        cr_assert_not_null(strstr(error.text, "***"), "%s", error.text);
+    }
 }
 
 Test(config, a_url_without_a_password_is_printed_as_it_is) {

@@ -35,23 +35,38 @@ static void skip_line(FILE *file) {
     for (int c = getc(file); c != EOF && c != '\n';) c = getc(file);
 }
 
+/* Up to the end of the line, or of the room. Returns the bytes read; 0: the file has ended. */
+static size_t read_bytes(FILE *file, char *into, size_t room) {
+    size_t len = 0;
+    int c = 0;
+    while (len + 1 < room && c != '\n' && (c = getc(file)) != EOF) into[len++] = (char)c;
+    into[len] = '\0';
+    return len;
+}
+
+/* What is wrong with a line, for the caller to free; NULL: nothing. */
+static char *fault_of(struct ini_source *source, const char *line, size_t len, int room) {
+    if (strlen(line) != len) /* inih would pass over the rest of it in silence */
+        return wp_strdup("configuration: there is a NUL byte; the file has to be UTF-8 text");
+    if (line[len - 1] == '\n' || feof(source->file)) return NULL;
+    skip_line(source->file);
+    return wp_format("configuration: a line of more than %d bytes cannot be read; give this value by -o or "
+                     "the environment",
+                     room - 2);
+}
+
 static char *read_line(char *into, int room, void *user) {
     struct ini_source *source = user;
-    if (!fgets(into, room, source->file)) return NULL;
+    size_t len = read_bytes(source->file, into, (size_t)room);
+    if (len == 0) return NULL;
     source->line++;
-    size_t len = strlen(into);
-    if (len > 0 && into[len - 1] != '\n' && !feof(source->file)) {
-        skip_line(source->file);
-        struct wp_buf text = {0};
-        wp_buf_printf(&text,
-                      "configuration: a line of more than %d bytes cannot be read; give this value by -o or "
-                      "the environment%c",
-                      room - 2, '\0');
-        fail_at(source, text.data);
-        wp_buf_done(&text);
+    char *fault = fault_of(source, into, len, room);
+    if (fault) {
+        fail_at(source, fault);
         len = 0;
         into[0] = '\0';
     }
+    free(fault);
     size_t blanks = strspn(into, " \t");
     memmove(into, into + blanks, len - blanks + 1);
     return into;
@@ -101,6 +116,31 @@ static bool is_for_containers(const char *name) {
     return strcmp(name, "READY_FD") == 0 || strncmp(name, "CONTAINER_", strlen("CONTAINER_")) == 0;
 }
 
+/* What follows `words` in a name, where they begin it or a part of it; NULL: they are not there. */
+static const char *after(const char *name, const char *words) {
+    const char *at = name;
+    while ((at = strstr(at, words)) && at > name && at[-1] != '_') at++;
+    return at ? at + strlen(words) : NULL;
+}
+
+static bool ends_part(const char *rest) {
+    return *rest == '\0' || *rest == '_';
+}
+
+/* Not configuration: what Kubernetes sets in every pod of a namespace with a Service warmpool or
+ * warmpool-redis: WARMPOOL_SERVICE_HOST, WARMPOOL_SERVICE_PORT_HTTP, WARMPOOL_REDIS_PORT=tcp://10.0.0.1:6379,
+ * WARMPOOL_PORT_9464_TCP_ADDR. */
+static bool is_of_a_service(const char *name, const char *value) {
+    const char *rest;
+    if ((rest = after(name, "SERVICE_HOST"))) return *rest == '\0';
+    if ((rest = after(name, "SERVICE_PORT"))) return ends_part(rest);
+    if (!(rest = after(name, "PORT"))) return false;
+    if (*rest == '\0') return strstr(value, "://") != NULL;
+    if (*rest != '_') return false;
+    rest += 1 + strspn(rest + 1, "0123456789");
+    return (strncmp(rest, "_TCP", 4) == 0 || strncmp(rest, "_UDP", 4) == 0) && ends_part(rest + 4);
+}
+
 /* Does the first part of an environment name spell the key (or its first `length` bytes)? */
 static bool spells(const char *name, const char *key, size_t length) {
     for (size_t i = 0; i < length; i++) {
@@ -144,10 +184,11 @@ static enum wp_err load_variable(struct wp_config *config, const char *variable,
     const char *equals = strchr(variable, '=');
     if (!equals) return WP_OK;
     char *name = wp_strndup((struct wp_str){variable, (size_t)(equals - variable)});
+    const char *own = name + strlen(ENV_PREFIX);
     struct wp_buf key = {0};
     enum wp_err err = WP_OK;
-    if (!is_for_containers(name + strlen(ENV_PREFIX))) {
-        key_of(name + strlen(ENV_PREFIX), &key);
+    if (!is_for_containers(own) && !is_of_a_service(own, equals + 1)) {
+        key_of(own, &key);
         struct wp_error inner;
         err = wp_config_set(config, key.data, equals + 1, &inner);
         if (err != WP_OK) wp_fail(error, err, "%s (environment %s)", inner.text, name);

@@ -83,7 +83,12 @@ static const char introduction[] =
     "underscore stands for a dot. Names with capitals or a hyphen can only be set by the file or by `-o`.\n"
     "\n"
     "`WARMPOOL_READY_FD` and `WARMPOOL_CONTAINER_*` are not configuration: a host sets them for the "
-    "containers it starts.\n";
+    "containers it starts. Nor\n"
+    "are the names that Kubernetes makes of a Service `warmpool` or `warmpool-...`: "
+    "`WARMPOOL_SERVICE_HOST`, `WARMPOOL_PORT` and the like.\n"
+    "\n"
+    "Give passwords by the file or the environment: every user of a machine can read command lines, and so "
+    "`-o`.\n";
 
 static void print_row(FILE *out, const struct wp_param *param) {
     struct wp_buf values = {0};
@@ -118,7 +123,7 @@ static bool is_secret(const char *key) {
 
 /* scheme://user:password@host: the password begins at the first ':' after "//" and ends at the last '@' of
  * the authority. */
-static void print_masked_url(FILE *out, const char *url) {
+static void add_masked_url(struct wp_buf *out, const char *url) {
     const char *authority = strstr(url, "://");
     const char *at = NULL;
     if (authority) {
@@ -129,17 +134,23 @@ static void print_masked_url(FILE *out, const char *url) {
     }
     const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (colon)
-        fprintf(out, "%.*s:***%s", (int)(colon - url), url, at);
+        wp_buf_printf(out, "%.*s:***%s", (int)(colon - url), url, at);
     else
-        fputs(url, out);
+        wp_buf_add_str(out, url);
+}
+
+void wp_param_mask(struct wp_buf *out, const char *key, const char *value) {
+    if (is_secret(key) && *value)
+        wp_buf_add_str(out, "***");
+    else
+        add_masked_url(out, value);
 }
 
 static void print_value(FILE *out, const char *key, const char *value) {
-    if (is_secret(key) && *value)
-        fputs("***", out);
-    else
-        print_masked_url(out, value);
-    putc('\n', out);
+    struct wp_buf text = {0};
+    wp_param_mask(&text, key, value);
+    fprintf(out, "%.*s\n", (int)text.len, text.data ? text.data : "");
+    wp_buf_done(&text);
 }
 
 static void print_family(const struct wp_config *config, const struct wp_param *param, FILE *out) {

@@ -4,6 +4,8 @@
 #include "core/config.h"
 #include "core/config_table.h"
 
+#define SHOWN_MAX 100 /* bytes of a value in an error */
+
 enum wp_err wp_config_set(struct wp_config *config, const char *key, const char *value,
                           struct wp_error *error) {
     const char *member;
@@ -14,7 +16,12 @@ enum wp_err wp_config_set(struct wp_config *config, const char *key, const char 
     }
     struct wp_error inner;
     if (wp_param_set(config, param, member, value, &inner) == WP_OK) return WP_OK;
-    return wp_fail(error, WP_ERR_CONFIG, "configuration: %s = \"%.100s\": %s", key, value, inner.text);
+    struct wp_buf shown = {0};
+    wp_param_mask(&shown, key, value);
+    wp_fail(error, WP_ERR_CONFIG, "configuration: %s = \"%.*s\": %s", key,
+            (int)(shown.len < SHOWN_MAX ? shown.len : SHOWN_MAX), shown.data ? shown.data : "", inner.text);
+    wp_buf_done(&shown);
+    return WP_ERR_CONFIG;
 }
 
 static void set_preset(struct wp_config *config, const struct wp_param *param) {

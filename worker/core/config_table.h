@@ -45,6 +45,8 @@ enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param,
                          const char *value, struct wp_error *error) WP_MUST_CHECK;
 /* Appends the value in force as it would be written in a file; not for families. */
 void wp_param_format(const struct wp_config *config, const struct wp_param *param, struct wp_buf *out);
+/* Appends the value as it may be shown: without passwords. */
+void wp_param_mask(struct wp_buf *out, const char *key, const char *value);
 /* Appends the values that it takes, for people: "avro, confluent or json", "0 to 100000". */
 void wp_param_describe(const struct wp_param *param, struct wp_buf *out);
 

@@ -98,7 +98,15 @@ Test(ops_http, an_address_that_is_taken_names_the_key) {
 }
 
 Test(ops_http, an_address_that_is_none_names_the_key) {
-    static const char *const wrong[] = {"9464", "no.such.host.invalid:1", "127.0.0.1:http:x"};
+    static const char *const wrong[] = {"9464",
+                                        "no.such.host.invalid:1",
+                                        "127.0.0.1:http:x",
+                                        "127.0.0.1:",
+                                        "127.0.0.1:99999",
+                                        "127.0.0.1:-1",
+                                        "127.0.0.1: 9464",
+                                        "127.0.0.1:0x10",
+                                        "unix:/run/warmpool.sock"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct http *second;
         struct wp_error error;

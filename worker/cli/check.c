@@ -6,10 +6,10 @@
 #include "cli/check_redis.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "ops/http_address.h"
 #include "wire/wire.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,29 +102,20 @@ static int try_bind(const struct addrinfo *address) {
 
 static void check_http(struct wp_check *check) {
     const char *listen = check->config->http.listen;
-    const char *colon = strrchr(listen, ':');
-    if (!colon) {
+    struct addrinfo *address = NULL;
+    struct wp_error error;
+    int err;
+    if (!*listen)
         wp_check_say(check, WP_CHECK_OK, "http", "off (http.listen is empty)");
-        return;
-    }
-    char host[256];
-    size_t len = (size_t)(colon - listen);
-    bool brackets = len >= 2 && listen[0] == '[' && colon[-1] == ']';
-    snprintf(host, sizeof(host), "%.*s", (int)(brackets ? len - 2 : len), listen + (brackets ? 1 : 0));
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
-                    *found = NULL;
-    int unknown = getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found);
-    int err = unknown ? 0 : try_bind(found);
-    if (unknown)
-        wp_check_say(check, WP_CHECK_FAILED, "http", "http.listen %s: %s; write HOST:PORT", listen,
-                     gai_strerror(unknown));
-    else if (err)
+    else if (http_address(listen, &address, &error))
+        wp_check_say(check, WP_CHECK_FAILED, "http", "%s", error.text);
+    else if ((err = try_bind(address)))
         wp_check_say(check, WP_CHECK_FAILED, "http",
                      "http.listen %s: %s; does a worker run here already? choose another port", listen,
                      strerror(err));
     else
         wp_check_say(check, WP_CHECK_OK, "http", "%s is free", listen);
-    if (found) freeaddrinfo(found);
+    if (address) freeaddrinfo(address);
 }
 
 /* Checks whether this user may write, or make, host.claims. Does not make it. */

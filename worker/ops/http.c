@@ -2,6 +2,7 @@
  * loop's thread. */
 #include "ops/http.h"
 #include "core/log.h"
+#include "ops/http_address.h"
 #include "ops/prometheus.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -105,21 +106,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return answer_text(connection, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
 }
 
-/* "127.0.0.1:9464", "[::1]:9464", ":9464" (every address). The result is freeaddrinfo'd by the caller. */
-static struct addrinfo *resolve(const char *listen) {
-    const char *colon = strrchr(listen, ':');
-    char host[256];
-    if (!colon || (size_t)(colon - listen) >= sizeof host) return NULL;
-    size_t len = (size_t)(colon - listen);
-    if (len > 1 && listen[0] == '[' && listen[len - 1] == ']')
-        snprintf(host, sizeof host, "%.*s", (int)len - 2, listen + 1);
-    else
-        snprintf(host, sizeof host, "%.*s", (int)len, listen);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
-                    *found = NULL;
-    return getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) == 0 ? found : NULL;
-}
-
 static int listen_on(const struct addrinfo *address) {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), yes = 1;
     if (fd < 0) return -1;
@@ -148,12 +134,9 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     const char *listen = base->config->http.listen;
     *ret_http = NULL;
     if (listen[0] == '\0') return WP_OK;
-    struct addrinfo *address = resolve(listen);
-    if (!address)
-        return wp_fail(error, WP_ERR_CONFIG,
-                       "http.listen = \"%s\" is no address and port, such as 127.0.0.1:9464 or [::1]:9464; "
-                       "empty turns it off",
-                       listen);
+    struct addrinfo *address;
+    enum wp_err err = http_address(listen, &address, error);
+    if (err) return err;
     int fd = listen_on(address);
     freeaddrinfo(address);
     if (fd < 0)

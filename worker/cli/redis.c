@@ -8,14 +8,15 @@ enum { MAX_ARGS = 8, FIRST_ARG = 5 };
 
 static enum wp_err explain(const char *name, const redisReply *reply, const redisContext *redis,
                            struct wp_error *error) {
-    const char *why = reply ? reply->str : redis->errstr;
-    if (strstr(why, "Function not found"))
+    if (!reply)
+        return wp_fail(error, WP_ERR_REDIS, "Redis does not answer %s: %s", name, wp_redis_silence(redis));
+    if (strstr(reply->str, "Function not found"))
         return wp_fail(error, WP_ERR_REDIS,
                        "Redis does not have the function %s yet; start a worker, which loads it, or look "
                        "whether redis.url and "
                        "redis.prefix are those of the workers",
                        name);
-    return wp_fail(error, WP_ERR_REDIS, "Redis refused %s: %s", name, why);
+    return wp_fail(error, WP_ERR_REDIS, "Redis refused %s: %s", name, reply->str);
 }
 
 enum wp_err wp_redis_call(redisReply **ret, redisContext *redis, const struct wp_config *config,

@@ -92,7 +92,8 @@ int wp_cli_replay(int argc, char **argv) {
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     if (wp_trace_load(&trace, parsed.args[0], &error)) {

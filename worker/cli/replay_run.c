@@ -309,10 +309,16 @@ static int64_t next_arrival_us(const struct replay *r) {
     return r->zero_us + scaled_us(r, r->trace->runs[r->arrived].at_ms);
 }
 
+/* A replay that is stopped releases at once what it holds. */
+static bool release_is_due(const struct replay *r) {
+    int64_t next = wp_due_next(&r->releases);
+    return next != INT64_MAX && (stopped(r) || next <= wp_clock_us());
+}
+
 static enum wp_err do_what_is_due(struct replay *r) {
     enum wp_err err = WP_OK;
     while (!err && next_arrival_us(r) <= wp_clock_us()) err = arrive(r, r->arrived);
-    while (!err && wp_due_next(&r->releases) <= wp_clock_us()) err = leave(r, wp_due_take(&r->releases));
+    while (!err && release_is_due(r)) err = leave(r, wp_due_take(&r->releases));
     return err;
 }
 

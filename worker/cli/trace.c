@@ -106,7 +106,10 @@ static enum wp_err load_lines(struct loader *loader, FILE *file, struct wp_error
         else if (strcmp(line, HEADER) != 0)
             err = bad(loader, error, "the header is another one");
     }
+    int why = errno;
     free(line);
+    if (!err && ferror(file))
+        err = wp_fail(error, WP_ERR_SYSTEM, "the trace %s cannot be read: %s", loader->path, strerror(why));
     if (!err && loader->trace->count == 0) err = bad(loader, error, "there is no run in it");
     return err;
 }

@@ -1,12 +1,15 @@
 """The subcommands against a real system."""
 import json
+import os
+import signal
+import subprocess
 import tempfile
 import unittest
 
 from confluent_kafka.admin import AdminClient
 
 from client import Client
-from system import ROOT, WAIT_LIMIT, System, wait_until
+from system import ROOT, WAIT_LIMIT, System, pause, wait_until
 
 TRACE_HEADER = "at_ms,philosophy,hold_ms,cpu_percent,memory_mb\n"
 
@@ -60,6 +63,56 @@ class SendAndTail(WithSystem):
         self.assertIn("line 3:", sent.stderr)
         self.assertIn("2 sent, 2 refused", sent.stderr)
         self.client.wait("cache-result", lambda r: r.get("event_id") == "b-4")
+
+    def test_a_line_that_is_too_large_or_binary_is_named_and_the_others_are_sent(self):
+        get = '{"event_id": "%s", "op": "get", "key": "%s"}\n'
+        lines = get % ("l-1", "k") + get % ("l-2", "k" * 2000) + "\0\0\n" + get % ("l-4", "k")
+        sent = self.system.cli("send", "-o", "kafka.message.max.bytes=1000", "cache", input=lines)
+        self.assertEqual(sent.returncode, 1)
+        self.assertRegex(sent.stderr, "line 2: .*kafka.message.max.bytes")
+        self.assertIn("line 3:", sent.stderr)
+        self.assertIn("2 sent, 2 refused", sent.stderr)
+        for name in "l-1", "l-4":
+            self.client.wait("cache-result", lambda r: r.get("event_id") == name)
+
+    def test_input_that_cannot_be_read_is_an_error(self):
+        folder = os.open("/", os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        sent = subprocess.run(self.system.command("send", "cache"), stdin=folder, capture_output=True, text=True, timeout=WAIT_LIMIT)
+        self.assertEqual(sent.returncode, 1)
+        self.assertIn("standard input cannot be read: Is a directory", sent.stderr)
+
+    def test_what_was_read_before_an_interruption_is_delivered(self):
+        sender = subprocess.Popen(self.system.command("send", "cache"), stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        sender.stdin.write('{"event_id": "i-1", "op": "get", "key": "k"}\n')
+        sender.stdin.flush()
+        self.client.wait("cache-result", lambda r: r.get("event_id") == "i-1")
+        sender.send_signal(signal.SIGINT)
+        self.assertEqual(sender.wait(WAIT_LIMIT), 1)
+        self.assertIn("interrupted; 1 sent before", sender.stderr.read())
+        sender.stdin.close()
+        sender.stderr.close()
+
+    def test_tail_ends_when_its_reader_has_gone_or_its_disk_is_full(self):
+        reader, writer = os.pipe()
+        tail = subprocess.Popen(self.system.command("tail", "prediction"), stdout=writer, stderr=subprocess.PIPE, text=True)
+        os.close(writer)
+        os.close(reader)
+        self.assertEqual((tail.wait(WAIT_LIMIT), tail.stderr.read()), (0, ""))
+        tail.stderr.close()
+        self.client.send("cache", {"event_id": "f-1", "op": "get", "key": "k"})
+        self.client.wait("cache-result", lambda r: r.get("event_id") == "f-1")
+        reader, writer = os.pipe()
+        os.close(reader)
+        tail = subprocess.run(self.system.command("tail", "--from-beginning", "cache"), stdout=writer, stderr=subprocess.PIPE, text=True,
+                              timeout=WAIT_LIMIT)
+        os.close(writer)
+        self.assertEqual((tail.returncode, tail.stderr), (0, ""))
+        with open("/dev/full", "w") as full:
+            tail = subprocess.run(self.system.command("tail", "--from-beginning", "cache"), stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=WAIT_LIMIT)
+        self.assertEqual(tail.returncode, 1)
+        self.assertIn("No space left on device", tail.stderr)
 
     def test_numbers_are_printed_as_they_were_sent(self):
         for wire in ("avro", "json"):
@@ -130,6 +183,13 @@ class StatusAndCheck(WithSystem):
         self.assertEqual(result.returncode, 1)
         self.assertIn("/nowhere.sock", result.stderr)
 
+    def test_status_names_a_redis_that_does_not_answer(self):
+        self.addCleanup(self.system.redis.process.send_signal, signal.SIGCONT)
+        pause(self.system.redis.process.pid)
+        result = self.system.cli("status", "-o", "redis.timeout_ms=200")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("does not answer: nothing within redis.timeout_ms", result.stderr)
+
     def test_check_passes_where_a_worker_works(self):
         result = self.system.cli("check", "-o", "http.listen=127.0.0.1:0", "-o", "host.name=checked")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
@@ -147,6 +207,7 @@ class StatusAndCheck(WithSystem):
         port = wait_until(lambda: worker.http("/healthz")[0] == 200 and worker.port(), "the worker listens")
         for option, why in (("kafka.bootstrap.servers=127.0.0.1:1", "127.0.0.1:1"), ("redis.url=redis://127.0.0.1:1", "127.0.0.1:1"),
                             (f"http.listen=127.0.0.1:{port}", "choose another port"), ("http.listen=nowhere.invalid:1", "HOST:PORT"),
+                            ("http.listen=9464", "no port"), ("http.listen=127.0.0.1:99999", "no port"),
                             ("wire.schemas=/nowhere", "/nowhere"), ("host.claims=/proc/nowhere/claims", "/proc/nowhere/claims")):
             result = self.system.cli("check", "-o", "host.name=checked", "-o", option)
             self.assertEqual(result.returncode, 1, result.stdout)
@@ -186,6 +247,17 @@ class Replay(WithSystem):
             result = self.system.cli("replay", trace.name)
         self.assertEqual(result.returncode, 1)
         self.assertIn(":2:", result.stderr)
+
+
+    def test_one_that_is_interrupted_releases_what_it_holds(self):
+        with trace_file(["0,held,86400000,1,1\n"]) as trace:
+            replay = subprocess.Popen(self.system.command("replay", "--json", trace.name), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_until(lambda: self.system.pool("held")["leased"] == 1, "it holds a container")
+            replay.send_signal(signal.SIGINT)
+            out, error = replay.communicate(timeout=WAIT_LIMIT)
+        self.assertEqual(replay.returncode, 0, error)
+        self.assertEqual(json.loads(out.splitlines()[-1])["assigned"], 1)
+        wait_until(lambda: self.system.pool("held")["leased"] == 0, "it is released")
 
 
 class ReplayWithoutWorker(unittest.TestCase):

@@ -86,6 +86,9 @@ enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic
                                        (void *)(uintptr_t)value.ptr, value.len, key.ptr, key.len, NULL);
         if (!refused) break;
         rd_kafka_resp_err_t err = rd_kafka_last_error();
+        if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            return wp_fail(error, WP_ERR_DATA, "%zu bytes are more than kafka.message.max.bytes allows",
+                           key.len + value.len);
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return wp_fail(error, WP_ERR_KAFKA, "a record for %s was refused: %s", producer->names[topic],
                            rd_kafka_err2str(err));

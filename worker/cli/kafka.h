@@ -19,7 +19,7 @@ struct wp_cli_producer {
 enum wp_err wp_cli_producer_open(struct wp_cli_producer *producer, const struct wp_config *config,
                                  const enum wp_topic *topics, size_t count, int timeout_ms,
                                  struct wp_error *error) WP_MUST_CHECK;
-/* Copies key (ptr NULL: none) and value. Waits while the queue is full. */
+/* Copies key (ptr NULL: none) and value. Waits while the queue is full. WP_ERR_DATA: it is too large. */
 enum wp_err wp_cli_producer_send(struct wp_cli_producer *producer, enum wp_topic topic, struct wp_str key,
                                  struct wp_str value, struct wp_error *error) WP_MUST_CHECK;
 void wp_cli_producer_poll(struct wp_cli_producer *producer);

@@ -5,12 +5,16 @@
 #include "wire/scan.h"
 #include "wire/wire.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CONNECT_MS = 10000, DELIVERY_MS = 60000 };
 
 static const char *key_field;
+static volatile sig_atomic_t interrupted;
 
 static const struct wp_option options[] = {
     {"key-field", "NAME", "the field that becomes the message key (default: the id that fits the topic)",
@@ -72,34 +76,60 @@ static enum wp_err send_line(struct sender *sender, struct wp_str line, struct w
     return err;
 }
 
-static bool is_blank(const char *line) {
-    return line[strspn(line, " \t\r\n")] == '\0';
+static bool is_blank(struct wp_str line) {
+    size_t i = 0;
+    while (i < line.len && memchr(" \t\r\n", line.ptr[i], 4)) i++;
+    return i == line.len;
 }
 
 /* Reports a line that cannot be sent and goes on; ends early only when Kafka refuses. */
 static enum wp_err send_lines(struct sender *sender, FILE *in, struct wp_error *error) {
-    char *line = NULL;
+    char *text = NULL;
     size_t cap = 0;
     ssize_t len;
     enum wp_err err = WP_OK;
-    for (long number = 1; err != WP_ERR_KAFKA && (len = getline(&line, &cap, in)) >= 0; number++) {
+    for (long number = 1; err != WP_ERR_KAFKA && (len = getline(&text, &cap, in)) >= 0; number++) {
+        struct wp_str line = {text, (size_t)len};
         if (is_blank(line)) continue;
-        err = send_line(sender, (struct wp_str){line, (size_t)len}, error);
+        err = send_line(sender, line, error);
         wp_cli_producer_poll(&sender->producer);
         if (!err || err == WP_ERR_KAFKA) continue;
         sender->bad++;
         fprintf(stderr, "warmpool send: line %ld: %s\n", number, error->text);
     }
-    free(line);
-    return err == WP_ERR_KAFKA ? err : WP_OK;
+    int why = errno;
+    free(text);
+    if (err == WP_ERR_KAFKA) return err;
+    if (interrupted) return wp_fail(error, WP_ERR_SYSTEM, "interrupted; %zu sent before", sender->sent);
+    if (ferror(in)) return wp_fail(error, WP_ERR_SYSTEM, "standard input cannot be read: %s", strerror(why));
+    return WP_OK;
+}
+
+/* What was read is delivered, however the reading ended. */
+static enum wp_err flush(struct sender *sender, enum wp_err err, struct wp_error *error) {
+    struct wp_error undelivered = {0};
+    enum wp_err late = wp_cli_producer_flush(&sender->producer, DELIVERY_MS, &undelivered);
+    if (!late) return err;
+    return wp_fail(error, late, "%s%s%s", err ? error->text : "", err ? "; " : "", undelivered.text);
 }
 
 static enum wp_err send_all(struct sender *sender, const struct wp_config *config, struct wp_error *error) {
     enum wp_err err = wp_wire_new(&sender->wire, config, error);
     if (!err) err = wp_cli_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
     if (err) return err;
-    err = send_lines(sender, stdin, error);
-    return err ? err : wp_cli_producer_flush(&sender->producer, DELIVERY_MS, error);
+    return flush(sender, send_lines(sender, stdin, error), error);
+}
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+/* The first signal ends the reading, the second one the process. */
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 int wp_cli_send(int argc, char **argv) {
@@ -108,6 +138,7 @@ int wp_cli_send(int argc, char **argv) {
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    catch_signals();
     struct sender sender = {.topic = wp_topic_by_name(&config, parsed.args[0])};
     if (sender.topic == WP_TOPICS || sender.topic == WP_TOPIC_DEAD_LETTER) {
         wp_fail(&error, WP_ERR_CONFIG, "%s is no topic that can be sent to; one is %s", parsed.args[0],

@@ -211,6 +211,25 @@ Test(producer, a_topic_that_was_not_there_is_no_trouble_once_it_is) {
     close_sink(&writer);
 }
 
+/* librdkafka refuses such a record at once, and the pipeline would keep it before all others. */
+Test(producer, a_record_of_a_topic_that_is_known_to_be_missing_is_reported_as_failed) {
+    struct writer writer = {.delivered = 0};
+    uv_loop_init(&writer.loop);
+    bus_config(&writer.config, kafka_shared(), "gone");
+    set(&writer, "kafka.topic.metadata.propagation.max.ms", "100");
+    open_sink(&writer);
+    cr_assert_eq(send_one(&writer, WP_TOPIC_EVENT, "h", WP_STR("x"), 0), WP_OK);
+    RUN_UNTIL(&writer.loop, strstr(writer.stats.kafka.reason, "container-event"));
+    cr_assert_eq(send_one(&writer, WP_TOPIC_EVENT, "h", WP_STR("x"), 1), WP_OK);
+    cr_assert_eq(send_one(&writer, WP_TOPIC_EVENT, "h", WP_STR("x"), 2), WP_OK);
+    cr_expect_eq(writer.failed, 0, "it is reported later: its sender is not done with it");
+    RUN_UNTIL(&writer.loop, writer.failed == 2);
+    each_was_reported_once(&writer, 2);
+    cr_expect_eq(wp_producer_pending(writer.producer), 0);
+    cr_expect_neq(send_one(&writer, WP_TOPIC_EVENT, "h", WP_STR("x"), 0), WP_OK, "nobody gets its report");
+    close_sink(&writer);
+}
+
 Test(producer, a_full_queue_refuses_and_takes_again_later) {
     struct writer writer;
     prepare(&writer, kafka_shared(), "full");

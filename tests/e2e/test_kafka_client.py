@@ -5,7 +5,7 @@ import time
 import unittest
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 from client import Client, encode
 from system import System, wait_until
@@ -146,6 +146,26 @@ class Refused(unittest.TestCase):
             self.assertLessEqual(worker.log().count("event=partition_restarted"), 7)  # after 0.5, 1, 2, 4, 8 s
             self.limit(system, "cache-result", 1000000)
             client.wait("cache-result", lambda record: record["event_id"] == refused)
+            worker.wait_ready()
+
+
+class Deleted(unittest.TestCase):
+    def test_an_output_that_is_deleted_holds_up_no_other(self):
+        with System() as system:
+            client, worker, name = Client(system), system.workers[0], system.prefix + "cache-result"
+            admin(system).delete_topics([name])[name].result()
+            numbers = itertools.count()
+
+            def named():
+                client.send("cache", {"event_id": f"e{next(numbers)}", "op": "get", "key": "k"})
+                return worker.http("/readyz")[0] == 503 and "cache-result" in worker.http("/readyz")[1]
+            wait_until(named, lambda: f"{worker.http('/readyz')}\n{worker.log()[-2000:]}")
+            for number in range(5):
+                client.acquire(f"r{number}")
+            admin(system).create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
+            wait_until(lambda: len(admin(system).list_topics(name, 30).topics[name].partitions) == PARTITIONS, "brokers know of it")
+            events = {f"e{number}" for number in range(next(numbers))}
+            wait_until(lambda: {record["event_id"] for record in client.read("cache-result")} == events, "all are answered")
             worker.wait_ready()
 
 

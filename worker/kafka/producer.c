@@ -25,6 +25,11 @@ struct refusal {        /* of the latest record of a topic */
     uint64_t at;        /* loop time in ms */
 };
 
+struct failed { /* a record that librdkafka refused at once; its report is still to come */
+    void *token;
+    struct failed *next;
+};
+
 struct client {
     struct wp_client base;
     struct wp_producer *producer;
@@ -43,6 +48,7 @@ struct wp_producer {
     struct client *current; /* NULL while a new one cannot be made */
     struct client *retired;
     size_t pending;
+    struct failed *failed; /* the newest first */
     int32_t partitions[WP_TOPICS];
     struct refusal refusals[WP_TOPICS];
     char broken[300]; /* a fatal error that a new client would meet, too; empty: none */
@@ -120,6 +126,39 @@ static int64_t note_append_time(struct wp_producer *producer, const rd_kafka_mes
     if (took_us >= 0)
         wp_append_clock_measured(&producer->stats->append_clock, append_ms, now_us - took_us, now_us);
     return append_ms;
+}
+
+/* ---- records of a topic that librdkafka knows to be missing or forbidden: it refuses them at once. They are
+ * reported as failed like those that a broker refuses, but later: the caller is not done with them yet ----
+ */
+
+static void fail_later(struct wp_producer *producer, void *token) {
+    struct failed *failed = wp_alloc(sizeof *failed);
+    *failed = (struct failed){token, producer->failed};
+    producer->failed = failed;
+    producer->pending++;
+    wp_wakeup_again(&producer->wakeup);
+}
+
+static void report_failed(struct wp_producer *producer) {
+    const struct wp_report report = {.ok = false, .append_ms = -1};
+    struct failed *list = producer->failed;
+    producer->failed = NULL;
+    while (list) {
+        struct failed *failed = list;
+        list = failed->next;
+        producer->pending--;
+        producer->delivered(producer->ctx, failed->token, &report);
+        free(failed);
+    }
+}
+
+static void drop_failed(struct wp_producer *producer) {
+    while (producer->failed) {
+        struct failed *failed = producer->failed;
+        producer->failed = failed->next;
+        free(failed);
+    }
 }
 
 /* ---- callbacks of librdkafka, from rd_kafka_poll ---- */
@@ -293,6 +332,7 @@ static void on_woken(void *ctx) {
     if (producer->current) rd_kafka_poll(producer->current->base.rk, 0);
     if (producer->current && producer->current->fatal) retire(producer);
     end_retired(producer);
+    report_failed(producer);
     if (!producer->current && uv_now(producer->loop) >= producer->rebuild_at) rebuild(producer);
     ask_partitions(producer);
     forget_old_refusals(producer);
@@ -337,6 +377,7 @@ static void end(struct client *client) {
 void wp_producer_free(struct wp_producer *producer) {
     if (!producer) return;
     producer->freed = true;
+    drop_failed(producer);
     if (producer->current) end(producer->current);
     while (producer->retired) {
         struct client *client = producer->retired;
@@ -395,6 +436,12 @@ enum wp_err wp_producer_send(struct wp_producer *producer, struct wp_record *rec
         return wp_fail(error, WP_ERR_DATA,
                        "A record of %zu bytes for %s is larger than kafka.message.max.bytes allows.",
                        record->key.len + record->value.len, name);
+    if (wp_kafka_fault(err) == WP_FAULT_REFUSED) {
+        producer->stats->produce_errors++;
+        refused(producer, record->topic, err, name);
+        if (record->token) fail_later(producer, record->token);
+        if (record->token) return WP_OK;
+    }
     return wp_fail(error, WP_ERR_KAFKA, "A record for %s was not taken: %s", name, rd_kafka_err2str(err));
 }
 
@@ -412,6 +459,7 @@ size_t wp_producer_flush(struct wp_producer *producer, int timeout_ms) {
         if (producer->current)
             (void)rd_kafka_flush(producer->current->base.rk, producer->pending > 0 ? FLUSH_STEP_MS : 0);
         end_retired(producer);
+        report_failed(producer);
     } while (producer->pending > 0 && uv_hrtime() / 1000000 < end_at &&
              (producer->current || producer->retired));
     return producer->pending;

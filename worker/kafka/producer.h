@@ -33,7 +33,8 @@ struct wp_record {
 };
 
 /* Takes record->headers in every case. After an error nothing was sent and no report comes. WP_ERR_KAFKA: the
- * queue is full or the client is being rebuilt, try again later. WP_ERR_DATA: larger than
+ * queue is full or the client is being rebuilt, try again later; also a topic that is missing or forbidden,
+ * if the record has no token (one with a token is reported as failed). WP_ERR_DATA: larger than
  * kafka.message.max.bytes, do not try again. */
 enum wp_err wp_producer_send(struct wp_producer *producer, struct wp_record *record,
                              struct wp_error *error) WP_MUST_CHECK;

@@ -390,3 +390,30 @@ Test(consumer, a_wrong_property_is_an_error_that_names_it) {
     end_loop(&loop);
     wp_config_done(&config);
 }
+
+static void expect_refused(const char *key, const char *value, const char *why) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    static const struct wp_consumer_handler nobody = {0};
+    struct wp_config config;
+    struct wp_stats stats = {0};
+    struct wp_error error = {0};
+    struct wp_consumer *consumer;
+    bus_config(&config, "127.0.0.1:1", "refused");
+    cr_assert_eq(wp_config_set(&config, key, value, &error), WP_OK);
+    cr_expect_eq(wp_consumer_new(&consumer, &loop, &config, &stats, &nobody, NULL, &error), WP_ERR_CONFIG,
+                 "%s = %s is not refused", key, value);
+    cr_expect(strstr(error.text, key) && strstr(error.text, why), "%s", error.text);
+    end_loop(&loop);
+    wp_config_done(&config);
+}
+
+Test(consumer, a_property_that_would_lose_records_is_refused_with_the_reason) {
+    expect_refused("kafka.auto.offset.reset", "latest", "warmpool accept");
+    expect_refused("kafka.auto.offset.reset", "earliest", "warmpool accept");
+    expect_refused("kafka.enable.auto.commit", "true", "Take it out");
+    expect_refused("kafka.enable.auto.offset.store", "t", "Take it out");
+    expect_refused("kafka.group.instance.id", "one", "worker.id");
+    expect_refused("kafka.log.queue", "true", "Take it out");
+    expect_refused("kafka.group.protocol", "consumer", "");
+}

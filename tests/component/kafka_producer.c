@@ -364,3 +364,26 @@ Test(producer, a_wrong_property_is_an_error_that_names_it) {
     cr_expect_eq(uv_loop_close(&loop), 0);
     wp_config_done(&config);
 }
+
+Test(producer, a_property_that_would_lose_answers_is_refused_with_the_reason) {
+    static const char *const refused[][2] = {{"kafka.enable.idempotence", "false"},
+                                             {"kafka.delivery.report.only.error", "true"},
+                                             {"kafka.transactional.id", "one"},
+                                             {"kafka.group.instance.id", "one"}};
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct wp_stats stats = {0};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct wp_config config;
+        struct wp_producer *producer;
+        struct wp_error error = {0};
+        bus_config(&config, "127.0.0.1:1", "refused");
+        cr_assert_eq(wp_config_set(&config, refused[i][0], refused[i][1], &error), WP_OK);
+        cr_expect_eq(wp_producer_new(&producer, &loop, &config, &stats, on_delivered, NULL, &error),
+                     WP_ERR_CONFIG, "%s is not refused", refused[i][0]);
+        cr_expect(strstr(error.text, refused[i][0]), "%s", error.text);
+        wp_config_done(&config);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_expect_eq(uv_loop_close(&loop), 0);
+}

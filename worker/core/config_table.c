@@ -35,7 +35,7 @@
 /* clang-format off */
 const struct wp_param wp_params[] = {
     TEXTS("kafka.PROPERTY", kafka, "bootstrap.servers=localhost:9092,group.id=warmpool",
-        "any librdkafka property, handed on untouched: `kafka.bootstrap.servers`, `kafka.group.id`, `kafka.security.protocol`, ..."),
+        "any librdkafka property, handed on untouched: `kafka.bootstrap.servers`, `kafka.group.id`, `kafka.security.protocol`, ...; refused are other values than a worker needs of `enable.idempotence`, `enable.auto.commit`, `auto.offset.reset` and the like, and `group.instance.id`, which is `worker.id`"),
 
     TEXT("redis.url", redis.url, "redis://localhost:6379", 1, PATH,
         "where the shared state lives: `redis://[user:password@]host[:port][/db]`, `rediss://...` (TLS) or `unix:///path`"),

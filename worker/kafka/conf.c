@@ -61,6 +61,25 @@ static const struct client_default producer_defaults[] = {
     {NULL, NULL, 0},
 };
 
+/* Properties with one value only: with another one the worker would lose records or wait for ever. */
+static const struct needed_property {
+    const char *key, *value, *why;
+    bool consumer, producer; /* whose it is */
+} needed_properties[] = {
+    {"auto.offset.reset", "error",
+     "with another value records would be passed over without a word when a topic was made anew; `warmpool "
+     "accept` lets such a topic begin again",
+     true, false},
+    {"enable.auto.commit", "false", "an offset is committed when its event is done", true, false},
+    {"enable.auto.offset.store", "false", "an offset is committed when its event is done", true, false},
+    {"group.protocol", "classic", "a worker sets its assignor and its session timeout itself", true, false},
+    {"enable.idempotence", "true", "without it answers could get lost, or overtake each other", false, true},
+    {"delivery.report.only.error", "false", "an event is done when Kafka has confirmed its answers", false,
+     true},
+    {"transactional.id", "", "a worker does not use Kafka's transactions", false, true},
+    {"log.queue", "false", "a worker takes librdkafka's lines into its own log", true, true},
+};
+
 /* librdkafka's levels are those of syslog: the smallest number is the worst. */
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     enum wp_log_level ours = level <= 3   ? WP_LOG_ERROR
@@ -134,6 +153,33 @@ static enum wp_err set_configured(rd_kafka_conf_t *conf, const struct wp_setting
     return err;
 }
 
+/* Looks at what librdkafka made of a value, since it knows several spellings. A version that does not have a
+ * property, or has no value for it, cannot be wrong about it. */
+static enum wp_err check_needed(const rd_kafka_conf_t *conf, bool consumer, struct wp_error *error) {
+    for (size_t i = 0; i < sizeof needed_properties / sizeof needed_properties[0]; i++) {
+        const struct needed_property *needed = &needed_properties[i];
+        char value[64] = "";
+        size_t size = sizeof(value);
+        if (consumer ? !needed->consumer : !needed->producer) continue;
+        if (rd_kafka_conf_get(conf, needed->key, value, &size) != RD_KAFKA_CONF_OK) continue;
+        if (strcmp(value, needed->value) == 0) continue;
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "kafka.%s: a worker needs %s here, not %s: %s. Take it out of the configuration.",
+                       needed->key, *needed->value ? needed->value : "no value", value, needed->why);
+    }
+    return WP_OK;
+}
+
+/* The id by which the group knows a worker is also the one that two workers are told apart by. */
+static enum wp_err check_instance_id(const struct wp_config *config, struct wp_error *error) {
+    const char *id = wp_settings_get(&config->kafka, "group.instance.id");
+    if (!id || (config->worker.id && strcmp(id, config->worker.id) == 0)) return WP_OK;
+    return wp_fail(
+        error, WP_ERR_CONFIG,
+        "kafka.group.instance.id: set worker.id instead, by which workers also tell each other apart; "
+        "it is handed on as this property.");
+}
+
 rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, struct wp_error *error) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, log_line);
@@ -142,6 +188,8 @@ rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, st
     if (!err && consumer && config->worker.id && *config->worker.id)
         err = set(conf, "group.instance.id", config->worker.id, error);
     if (!err) err = set_configured(conf, &config->kafka, consumer, error);
+    if (!err) err = check_needed(conf, consumer, error);
+    if (!err) err = check_instance_id(config, error);
     if (!err) return conf;
     rd_kafka_conf_destroy(conf);
     return NULL;

@@ -58,6 +58,13 @@ class Group(unittest.TestCase):
             wait_until(lambda: all(offset >= 0 for offset in commits(system).values()), lambda: f"commits: {commits(system)}", 30)
 
 
+    def test_a_session_that_the_broker_refuses_is_named(self):
+        with System(start=False, options={"kafka.session.timeout.ms": 1000}) as system:
+            worker = system.workers[0].start()
+            wait_until(lambda: "group.min.session.timeout.ms" in worker.http("/readyz")[1], lambda: worker.http("/readyz"))
+            self.assertIn("kafka.session.timeout.ms", worker.http("/readyz")[1])
+
+
 class NewOnes(unittest.TestCase):
     def test_new_partitions_are_read_within_seconds(self):
         with System() as system:

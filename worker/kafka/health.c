@@ -35,6 +35,9 @@ enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+    case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
+    case RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED:
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
@@ -56,6 +59,13 @@ enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err) {
     default:
         return WP_FAULT_PASSING;
     }
+}
+
+bool wp_kafka_is_of_group(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           err == RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL ||
+           err == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT || err == RD_KAFKA_RESP_ERR_INVALID_GROUP_ID ||
+           err == RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED;
 }
 
 static const char *setting(const struct wp_config *config, const char *key, const char *otherwise) {
@@ -91,6 +101,19 @@ void wp_kafka_explain(char *text, size_t size, rd_kafka_resp_err_t err, const st
                        "kafka.partition.assignment.strategy: %s; the members of group %s have no assignor in "
                        "common",
                        what, group);
+        return;
+    case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+        (void)snprintf(text, size,
+                       "kafka.session.timeout.ms: %s; brokers take what lies between their "
+                       "group.min.session.timeout.ms and group.max.session.timeout.ms, 6000 and 1800000 "
+                       "unless they are set",
+                       what);
+        return;
+    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
+        (void)snprintf(text, size, "kafka.group.id %s: %s; set another one", group, what);
+        return;
+    case RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED:
+        (void)snprintf(text, size, "kafka.group.id %s: %s; raise the brokers' group.max.size", group, what);
         return;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:

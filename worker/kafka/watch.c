@@ -146,8 +146,7 @@ void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char 
             wp_kafka_trouble(watch->stats, WP_TROUBLE_FENCED, text);
     } else if (wp_kafka_fault(err) == WP_FAULT_FENCED) {
         on_fenced(watch);
-    } else if (err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
-               err == RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
+    } else if (wp_kafka_is_of_group(err)) {
         wp_kafka_explain(text, sizeof(text), err, watch->config, NULL);
         wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {

@@ -80,16 +80,19 @@ class PoisonousEvents(unittest.TestCase):
 class TooLarge(unittest.TestCase):
     OPTIONS = {"kafka__message.max.bytes": 20000, "cache__max_value_bytes": 500000}
 
-    def test_an_answer_that_kafka_does_not_take_goes_to_dead_letter_cut(self):
+    def test_an_answer_that_kafka_does_not_take_beside_its_key_has_the_id_as_its_key(self):
         with chaos_system(**self.OPTIONS) as system:
             client = Client(system)
             # A small limit is the worker's own: what is sent may be larger.
-            get = {"event_id": "g", "op": "get", "namespace": "tool", "key": "none"}
-            client.send_raw("cache", json.dumps(get).encode(), key=b"k" * 19990)
-            dead = client.wait("dead-letter")
-            self.assertIn("its answer on cache-result is larger than kafka.message.max.bytes", dead.headers["reason"].decode())
-            client.send("cache", {"event_id": "next", "op": "get", "namespace": "tool", "key": "none"}, wire="json")
-            client.wait("cache-result", lambda record: record["event_id"] == "next")
+            for number, size in enumerate((18000, 19950, 19990)):
+                client.send("cache", {"event_id": f"g{number}", "op": "get", "namespace": "tool", "key": "none"}, wire="json", key=b"k" * size)
+                client.send("container-acquire", {"request_id": f"r{number}", "agent_id": "a", "philosophy": "react"}, wire="json",
+                            key=b"k" * size)
+                answers = (client.wait("cache-result", lambda record: record["event_id"] == f"g{number}"),
+                           client.wait("container-assignment", lambda record: record["request_id"] == f"r{number}"))
+                for answer, name in zip(answers, (f"g{number}", f"r{number}")):
+                    self.assertEqual(answer.key, b"k" * size if size == 18000 else name.encode())
+            self.assertEqual(dead_letters(system, client), [])
 
     def test_a_dead_letter_that_kafka_does_not_take_is_cut(self):
         with chaos_system(**self.OPTIONS) as system:

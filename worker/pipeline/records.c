@@ -3,11 +3,16 @@
 #include "pipeline/records.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "kafka/conf.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTEMPTS_OF_A_SKIP = 3 };
+enum {
+    ATTEMPTS_OF_A_SKIP = 3,
+    SMALL_BYTES = 900, /* a record of this size fits into any kafka.message.max.bytes, with what Kafka adds */
+    OVERHEAD_BYTES = 100, /* what Kafka adds to a record at most, its trace header aside */
+};
 
 struct records {
     const struct pipeline_context *context;
@@ -52,12 +57,21 @@ static void publish(struct records *records, struct item *item, struct wp_record
     publisher_send(records->publisher, record);
 }
 
+/* True when the record's value leaves no room for its key in what the producer takes. */
+static bool is_too_long(const struct records *records, struct wp_str key, struct wp_str trace) {
+    size_t bytes = key.len + records->value.len + trace.len;
+    if (key.len > WP_KEY_MOST) return true;
+    if (bytes <= SMALL_BYTES) return false;
+    return (int64_t)bytes + OVERHEAD_BYTES > wp_kafka_message_max(records->context->config);
+}
+
 static void encode_and_send(struct records *records, struct item *item, const struct wp_reply_record *of) {
     if (of->topic == WP_TOPIC_ASSIGNMENT) count_assignment(records->context->stats, of->fields, item);
     wp_buf_reset(&records->value);
     wp_wire_encode(records->context->wire, of->topic, of->fields, &records->value);
-    /* A key so long that the answer might not fit beside it is replaced by the id. */
-    bool by_id = of->by_id || of->key.len == 0 || of->key.len > WP_KEY_MOST;
+    /* A key beside which the answer might not fit is replaced by the id: an answer is never left out for it.
+     */
+    bool by_id = of->by_id || of->key.len == 0 || is_too_long(records, of->key, of->traceparent);
     struct wp_record record = {.topic = of->topic,
                                .key = by_id ? of->id : of->key,
                                .value = wp_buf_str(&records->value),

@@ -105,17 +105,28 @@ static void on_recovered(void *ctx, const redisReply *reply, const char *error) 
 static void block_out_of_log(const struct start_query *q, int64_t start) {
     char reason[512];
     const char *topic = wp_topics[q->p->row->topic].name;
-    (void)snprintf(
-        reason, sizeof reason,
-        "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, or "
-        "records "
-        "were deleted before they were read; run `warmpool accept %s` to begin again at its first record",
-        topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start, topic);
+    if (q->p->commit_lost)
+        (void)snprintf(
+            reason, sizeof reason,
+            "topic %s, partition %d, was handled up to offset %lld, but its group has no commit of it, as it "
+            "has of other topics: it was made anew; run `warmpool accept %s` to begin again at its first "
+            "record",
+            topic, q->p->base.number, (long long)start, topic);
+    else
+        (void)snprintf(
+            reason, sizeof reason,
+            "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, "
+            "or "
+            "records "
+            "were deleted before they were read; run `warmpool accept %s` to begin again at its first record",
+            topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start,
+            topic);
     block(q, reason);
 }
 
 static void carry_out(struct start_query *q) {
     struct wp_begin begin = wp_begin_decide(&q->facts);
+    q->p->commit_lost = q->facts.commit_lost && begin.kind == WP_BEGIN_BLOCKED;
     switch (begin.kind) {
     case WP_BEGIN_SET_FLOOR:
         set_floor(q, &begin);
@@ -139,6 +150,7 @@ static void on_positions(void *ctx, const redisReply *reply, const char *error) 
     (void)error;
     if (is_wanted(q) && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         q->facts.floor = reply->element[1]->integer;
+        q->facts.commit_lost = q->facts.committed < 0 && (q->p->base.commits_lost || q->p->commit_lost);
         q->p->accepted = reply->element[2]->integer;
         carry_out(q);
         return;

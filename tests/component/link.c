@@ -21,6 +21,7 @@ struct world {
     int replies, lost;
     long long floor;
     char error[256];
+    bool stop_at_gap; /* Redis stands still as soon as it has answered TIMEGAP */
 };
 static struct world w;
 
@@ -39,6 +40,7 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
         snprintf(w.error, sizeof w.error, "%s", error);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         snprintf(w.error, sizeof w.error, "%s", reply->str);
+        if (w.stop_at_gap && strncmp(w.error, "TIMEGAP ", 8) == 0) test_redis_pause(&w.redis);
     } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) { /* begin, positions */
         int64_t first = reply->element[0]->integer, second = reply->element[1]->integer;
         w.floor = first > second ? first : second;
@@ -361,6 +363,25 @@ Test(link, says_that_the_server_has_no_memory_left_and_keeps_the_connection) {
     cr_assert_eq(wp_link_call(w.link, "acquire", acquire, 5, on_reply, NULL), WP_OK);
     WAIT(w.replies == 3);
     cr_assert_str_empty(wp_link_reason(w.link));
+}
+
+/* The tick that follows the first refusal arrives more than a second later, so it is refused, too. */
+Test(link, says_how_much_time_has_passed_also_after_it_was_refused_twice) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == 1);
+    pass_seconds(100);
+    long long before = meta("now");
+    w.stop_at_gap = true;
+    cr_assert_eq(call_begin_of("c/t/1"), WP_OK);
+    WAIT(w.replies == 2);
+    cr_assert(strncmp(w.error, "TIMEGAP ", 8) == 0, "%s", w.error);
+    int64_t since_us = wp_clock_us();
+    while (wp_clock_us() - since_us < 1200000) turn();
+    test_redis_resume(&w.redis);
+    WAIT(meta("now") != before);
+    cr_assert_lt(wp_clock_us() - since_us, 5000000, "not only when the settings are said again");
 }
 
 Test(link, resolves_a_name_and_says_when_it_has_no_address) {

@@ -75,12 +75,12 @@ static void finish(struct redis_call *call, const redisReply *reply, const char 
     struct wp_calls *calls = call->calls;
     bool acknowledged = reply && reply->type != REDIS_REPLY_ERROR && call->writes;
     count_answer(calls->stats, call, reply);
-    bool first_gap = reply && calls->gap_us == 0 && wp_calls_note_gap(calls, reply);
+    bool before = calls->gap_us != 0, gap = reply && wp_calls_note_gap(calls, reply);
     if (acknowledged) {
         calls->acked_us = call->sent_us;
         calls->gap_us = 0;
     }
-    if (reply) calls->answered(calls->ctx, call->function, reply, first_gap);
+    if (reply) calls->answered(calls->ctx, call->function, reply, gap && !before);
     call->reply(call->ctx, reply, reply ? NULL : why);
     if (call->kept) freeReplyObject(call->kept);
     free(call);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "cache/cache_calls.h"
 
-static const struct wp_str values[] = {WP_STR("first"), WP_STR("second")};
+static struct wp_str values[] = {WP_STR("first"), WP_STR("second")};
 static size_t value_count, taken_count;
 static int64_t unwanted;
 static struct taken {
@@ -125,6 +125,15 @@ Test(cache_reply, a_hit_that_is_not_wanted_keeps_its_value) {
 Test(cache_reply, a_hit_without_its_value_cannot_be_read) {
     value_count = 1;
     cr_assert_not(wp_cache_reply(wp_buf_str(&chunk), &sink));
+}
+
+Test(cache_reply, a_hit_whose_value_redis_has_lost_is_a_miss) {
+    values[0] = (struct wp_str){NULL, 0};
+    cr_assert(wp_cache_reply(wp_buf_str(&chunk), &sink));
+    cr_assert_eq(taken_count, 5);
+    cr_assert_not(taken[1].hit || taken[1].has_value);
+    cr_assert_eq(taken[1].ttl, WP_ABSENT);
+    cr_assert_str_eq(taken[3].value, "second");
 }
 
 Test(cache_reply, a_chunk_that_is_cut_or_changed_does_no_harm) {

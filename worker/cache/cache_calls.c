@@ -144,9 +144,10 @@ static bool take_plain(const struct plain *plain, int64_t offset, int64_t how, s
     union wp_event event;
     struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_CACHE_RESULT, .fields = result};
     if (how < NEW || how > HIT) return false;
-    result->hit = how == REPLACED || how == HIT;
-    result->has_value = how == HIT;
     if (how == HIT && !(sink->value && sink->value(sink->ctx, plain->hits, &result->value))) return false;
+    result->has_value = how == HIT && result->value.ptr; /* somebody may have deleted it: a miss */
+    result->hit = how == REPLACED || result->has_value;
+    if (how == HIT && !result->has_value) result->ttl_seconds = WP_ABSENT;
     if (!sink->own(sink->ctx, offset, &event, &record.key, &record.traceparent)) return false;
     result->event_id = event.cache.event_id;
     result->op = event.cache.op;

@@ -208,8 +208,10 @@ static void take(void *ctx, const struct wp_reply_record *record) {
 
 static bool value(void *ctx, size_t i, struct wp_str *ret) {
     const redisReply *values = ((struct chunk *)ctx)->values;
-    if (!values || i >= values->elements || values->element[i]->type != REDIS_REPLY_STRING) return false;
-    *ret = (struct wp_str){values->element[i]->str, values->element[i]->len};
+    if (!values || i >= values->elements) return false;
+    const redisReply *one = values->element[i];
+    if (one->type != REDIS_REPLY_STRING && one->type != REDIS_REPLY_NIL) return false;
+    *ret = (struct wp_str){one->str, one->len};
     return true;
 }
 

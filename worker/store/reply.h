@@ -25,8 +25,8 @@ struct wp_reply_sink { /* the publishing side; its strings borrow from the chunk
     bool (*own)(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_str *ret_key,
                 struct wp_str *ret_trace);
     void (*take)(void *ctx, const struct wp_reply_record *record);
-    /* The i-th value, from 0, of those that the reply has beside the chunk. False: there is no such value.
-     * NULL when the reply never has any. */
+    /* The i-th value, from 0, of those that the reply has beside the chunk; ptr NULL: Redis has lost it.
+     * False: there is no such place. NULL when the reply never has any. */
     bool (*value)(void *ctx, size_t i, struct wp_str *ret);
 };
 

@@ -70,6 +70,18 @@ Test(ops_http, refuses_other_methods_and_says_which_it_takes) {
     cr_assert(answers("DELETE", "/healthz", "Allow: GET, HEAD"));
 }
 
+Test(ops_http, answers_beside_a_hundred_clients_that_never_ask) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_port(http)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (int i = 0; i < 100; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+        uv_run(&parts.loop, UV_RUN_NOWAIT); /* accepts it */
+    }
+    cr_assert(answers("GET", "/healthz", "HTTP/1.1 200 "));
+}
+
 Test(ops_http, listens_on_ipv6_in_brackets) {
     struct http *six;
     int probe = socket(AF_INET6, SOCK_STREAM, 0);

@@ -11,6 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Enough that clients which keep connections open, or never finish a request, do not keep the others from
+ * asking whether the worker is ready. */
+#define MAX_CONNECTIONS 256u
+#define IDLE_SECONDS 10u /* then a connection is closed */
+
 struct http {
     const struct ops_snapshot *snapshot;
     struct shared_reader *reader;
@@ -148,12 +153,14 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     http->snapshot = snapshot;
     http->reader = reader;
     http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
-                                    fd, MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_CONNECTION_LIMIT, 64u,
-                                    MHD_OPTION_END);
+                                    fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                                    MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
     if (!http->daemon) {
+        int saved = errno;
         close(fd);
         free(http);
-        return wp_fail(error, WP_ERR_SYSTEM, "http.listen = %s: the HTTP daemon does not start", listen);
+        return wp_fail(error, WP_ERR_SYSTEM, "http.listen = %s: the HTTP daemon does not start: %s", listen,
+                       strerror(saved));
     }
     log_address(fd);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);

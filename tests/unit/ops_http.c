@@ -71,15 +71,19 @@ Test(ops_http, refuses_other_methods_and_says_which_it_takes) {
 }
 
 Test(ops_http, answers_beside_a_hundred_clients_that_never_ask) {
+    int fds[100];
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_port(http)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     for (int i = 0; i < 100; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        cr_assert_eq(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0);
         uv_run(&parts.loop, UV_RUN_NOWAIT); /* accepts it */
     }
     cr_assert(answers("GET", "/healthz", "HTTP/1.1 200 "));
+    char byte;
+    cr_assert_eq(recv(fds[0], &byte, 1, MSG_DONTWAIT), -1,
+                 "the answer waited until the first one was closed");
 }
 
 Test(ops_http, listens_on_ipv6_in_brackets) {

@@ -116,9 +116,8 @@ static void block_out_of_log(const struct start_query *q, int64_t start) {
         (void)snprintf(
             reason, sizeof reason,
             "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, "
-            "or "
-            "records "
-            "were deleted before they were read; run `warmpool accept %s` to begin again at its first record",
+            "or records were deleted before they were read; run `warmpool accept %s` to begin again at its "
+            "first record",
             topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start,
             topic);
     block(q, reason);

@@ -17,9 +17,8 @@
 
 #define STATUS_FD 4 /* the status pipe's number in the child */
 #define VARIABLES_MAX 64
-#define READS_MAX                                                                                            \
-    256              /* in one call, all that a pipe holds: one that is written to without end has no end    \
-                      */
+/* In one call, all that a pipe holds: one that is written to without end has no end. */
+#define READS_MAX 256
 #define SCRATCH_FD 5 /* from this number on the child uses descriptors for a while, and closes all */
 
 struct failure { /* what the child writes when it cannot run its program */

@@ -189,12 +189,6 @@ Test(delivery, where_a_partition_begins) {
         {{.committed = -1, .low = 3, .high = 9, .floor = 7}, {WP_BEGIN_AT, 7, false}},
         {{.committed = 8, .low = 3, .high = 9, .floor = 7}, {WP_BEGIN_AT, 7, false}},
         {{.committed = 7, .low = 0, .high = 5, .floor = 7}, {WP_BEGIN_BLOCKED, 7, false}}, /* made anew */
-        /* Made anew, with more records than before. */
-        {{.committed = -1, .commit_lost = true, .low = 0, .high = 9, .floor = 7},
-         {WP_BEGIN_BLOCKED, 7, false}},
-        {{.committed = -1, .commit_lost = true, .low = 0, .high = 9, .floor = 0}, {WP_BEGIN_AT, 0, false}},
-        {{.committed = -1, .commit_lost = true, .low = 3, .high = 9, .floor = -1},
-         {WP_BEGIN_SET_FLOOR, 3, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wp_begin begin_at = wp_begin_decide(&cases[i].facts);

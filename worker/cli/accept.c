@@ -33,12 +33,10 @@ struct accept {
     rd_kafka_t *kafka;
     redisContext *redis;
     int partitions;
-    bool others_committed; /* the group has a commit of another input topic */
 };
 
 struct offsets { /* of one partition; -1: there is none */
     int64_t low, high, committed, floor, generation;
-    bool commit_lost;
 };
 
 static enum wp_err kafka_failed(const struct accept *a, rd_kafka_resp_err_t err, struct wp_error *error) {
@@ -72,28 +70,12 @@ static char *partition_name(const struct accept *a, int32_t partition) {
     return name.data;
 }
 
-/* Notes whether the group has a commit of another input topic. */
-static enum wp_err read_other_commits(struct accept *a, struct wp_error *error) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WP_TOPICS_IN);
-    for (int t = 0; t < WP_TOPICS_IN; t++) {
-        char *name = wp_topic_full_name(a->config, (enum wp_topic)t);
-        if (t != (int)a->topic) rd_kafka_topic_partition_list_add(list, name, 0);
-        free(name);
-    }
-    rd_kafka_resp_err_t err = rd_kafka_committed(a->kafka, list, KAFKA_MS);
-    for (int i = 0; i < list->cnt && !err; i++)
-        a->others_committed = a->others_committed || list->elems[i].offset >= 0;
-    rd_kafka_topic_partition_list_destroy(list);
-    return err ? kafka_failed(a, err, error) : WP_OK;
-}
-
 static enum wp_err read_kafka(const struct accept *a, int32_t partition, struct offsets *offsets,
                               struct wp_error *error) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, a->name, partition);
     rd_kafka_resp_err_t err = rd_kafka_committed(a->kafka, list, KAFKA_MS);
     offsets->committed = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
-    offsets->commit_lost = offsets->committed < 0 && a->others_committed;
     if (!err) err = list->elems[0].err;
     rd_kafka_topic_partition_list_destroy(list);
     if (!err)
@@ -119,7 +101,6 @@ static enum wp_err read_redis(const struct accept *a, const char *name, struct o
  * reading it. Records below the group's commit are not read again if the log still has that offset. */
 static int64_t begin_of(const struct offsets *offsets) {
     struct wp_begin_facts facts = {.committed = offsets->committed,
-                                   .commit_lost = offsets->commit_lost,
                                    .low = offsets->low,
                                    .high = offsets->high,
                                    .floor = offsets->floor,
@@ -160,7 +141,6 @@ static enum wp_err accept_partition(const struct accept *a, int32_t partition, s
 static enum wp_err accept_all(struct accept *a, struct wp_error *error) {
     enum wp_err err = wp_redis_connect(&a->redis, a->config, a->slot, error), failed = WP_OK;
     if (!err) err = open_kafka(a, error);
-    if (!err) err = read_other_commits(a, error);
     for (int32_t i = 0; i < a->partitions && !err; i++) {
         enum wp_err one = accept_partition(a, i, error);
         if (one) printf("%s [%d]: %s\n", a->name, i, error->text);

@@ -10,9 +10,6 @@ struct wp_begin wp_begin_decide(const struct wp_begin_facts *facts) {
         bool there = facts->committed >= facts->low && facts->committed <= facts->high;
         return (struct wp_begin){WP_BEGIN_SET_FLOOR, there ? facts->committed : facts->low, true};
     }
-    /* Every partition that was ever begun has a commit. The records below the floor are then of a new log. */
-    if (facts->commit_lost && !committed && facts->floor > facts->low)
-        return (struct wp_begin){WP_BEGIN_BLOCKED, facts->floor, false};
     int64_t start = committed && facts->committed < facts->floor ? facts->committed : facts->floor;
     /* All events below the floor are done, so it does no harm that the log has lost them. */
     if (start < facts->low && facts->floor >= facts->low) start = facts->low;

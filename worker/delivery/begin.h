@@ -6,7 +6,6 @@
 
 struct wp_begin_facts {
     int64_t committed; /* the group's commit; -1: none */
-    bool commit_lost; /* there is none, but there are of other topics: Kafka drops those of a deleted topic */
     int64_t low, high; /* first offset of the log, and the one after its last */
     int64_t floor;     /* the slot's; -1: it knows nothing of the partition */
     bool recovered;    /* the slot was rebuilt since it lost its data, or needs no rebuilding */

@@ -163,8 +163,7 @@ static bool next_dead_letter(struct wp_delivery *d, struct wp_effect *ret) {
 }
 
 static bool next_progress(struct wp_delivery *d, int64_t now_us, bool flush, struct wp_effect *ret) {
-    bool first = d->commit_asked < 0; /* a partition that has begun shall have a commit: see begin.h */
-    if ((!flush && !first) || now_us < d->progress_at_us) return false;
+    if (!flush || now_us < d->progress_at_us) return false;
     if (d->floor > d->floor_acked && !d->floor_told && d->chain.calls == 0) {
         d->floor_told = true;
         *ret = (struct wp_effect){.kind = WP_EFFECT_TELL_FLOOR, .offset = d->floor, .prev = d->chain.acked};

@@ -113,26 +113,13 @@ static void query_run(struct wp_client_work *work) {
 
 /* ---- on the loop ---- */
 
-static bool commits_lost(const struct query *query, int i) {
-    bool others_have = false;
-    for (int other = 0; other < query->list->cnt; other++) {
-        if (query->asked[other].committed < 0) continue;
-        if (strcmp(query->list->elems[other].topic, query->list->elems[i].topic) == 0) return false;
-        others_have = true;
-    }
-    return others_have;
-}
-
-static void tell(const struct query *query, int i) {
-    struct wp_offset_queries *queries = query->queries;
-    const struct asked_partition *asked = &query->asked[i];
+static void tell(struct wp_offset_queries *queries, const struct asked_partition *asked) {
     struct wp_consumer_partition *p = asked->p;
     if (!wp_partitions_has(queries->table, p, asked->assignment)) return;
     if (!*asked->error) {
         p->committed = asked->committed;
         p->low = asked->low;
         p->high = asked->high;
-        p->commits_lost = commits_lost(query, i);
     }
     (void)snprintf(p->trouble, sizeof(p->trouble), "%s", asked->error);
     queries->answer(queries->ctx, p, *asked->error ? asked->error : NULL);
@@ -146,7 +133,7 @@ static void query_done(struct wp_client_work *work, bool wanted) {
     } else {
         queries->cluster_id = query->cluster_id;
     }
-    for (int i = 0; wanted && i < query->list->cnt; i++) tell(query, i);
+    for (int i = 0; wanted && i < query->list->cnt; i++) tell(queries, &query->asked[i]);
     rd_kafka_topic_partition_list_destroy(query->list);
     free(query->asked);
     free(query);

@@ -34,7 +34,6 @@ struct wp_consumer_partition {
     /* From the latest offset query; -1: not known, or there is none. */
     int64_t committed; /* the group's commit; also a later one of ours that Kafka has confirmed */
     int64_t low, high; /* the first offset in the log, and the one after the last */
-    bool commits_lost; /* no partition of its topic in this query has a commit, one of another topic has */
     /* The next offset: the one after the last record that was handed over, or the log's end when that was
      * reached (control records and aborted transactions have offsets, too). -1 before a start. */
     int64_t position;

@@ -16,7 +16,6 @@ struct partition {
     char *name;        /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
     int64_t accepted;  /* the slot's generation of it: the slot refuses calls that carry another one */
     bool slot_is_full; /* the latest call was refused for want of memory in Redis */
-    bool commit_lost;  /* it is blocked, and was so when it was seen that its topic's commits are gone */
     int64_t end;       /* the log's end when it was last reached; -1: not reached yet */
     int64_t commit_asked; /* the commit that has no answer yet; -1: none */
     unsigned commit_generation;

@@ -39,6 +39,11 @@ static void begin_at(const struct start_query *q, int64_t floor) {
     struct partition *p = q->p;
     wp_log(WP_LOG_DEBUG, "partition_started", "partition=%s offset=%lld floor=%lld committed=%lld", p->name,
            (long long)q->start, (long long)floor, (long long)q->facts.committed);
+    if (q->facts.committed < 0 && q->start > q->facts.low)
+        wp_log(WP_LOG_WARN, "partition_without_commit", "topic=%s partition=%d offset=%lld reason=%s",
+               wp_topics[p->row->topic].name, p->base.number, (long long)q->start,
+               "its group has no commit: it goes on at what Redis remembers; if the topic was made anew, the "
+               "records before that offset are passed over");
     wp_delivery_begin(p->delivery, q->generation, q->start, floor, q->facts.committed);
 }
 
@@ -105,27 +110,17 @@ static void on_recovered(void *ctx, const redisReply *reply, const char *error) 
 static void block_out_of_log(const struct start_query *q, int64_t start) {
     char reason[512];
     const char *topic = wp_topics[q->p->row->topic].name;
-    if (q->p->commit_lost)
-        (void)snprintf(
-            reason, sizeof reason,
-            "topic %s, partition %d, was handled up to offset %lld, but its group has no commit of it, as it "
-            "has of other topics: it was made anew; run `warmpool accept %s` to begin again at its first "
-            "record",
-            topic, q->p->base.number, (long long)start, topic);
-    else
-        (void)snprintf(
-            reason, sizeof reason,
-            "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, "
-            "or records were deleted before they were read; run `warmpool accept %s` to begin again at its "
-            "first record",
-            topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start,
-            topic);
+    (void)snprintf(
+        reason, sizeof reason,
+        "topic %s, partition %d, has offsets %lld to %lld, but offset %lld comes next: it was made anew, or "
+        "records were deleted before they were read; run `warmpool accept %s` to begin again at its first "
+        "record",
+        topic, q->p->base.number, (long long)q->facts.low, (long long)q->facts.high, (long long)start, topic);
     block(q, reason);
 }
 
 static void carry_out(struct start_query *q) {
     struct wp_begin begin = wp_begin_decide(&q->facts);
-    q->p->commit_lost = q->facts.commit_lost && begin.kind == WP_BEGIN_BLOCKED;
     switch (begin.kind) {
     case WP_BEGIN_SET_FLOOR:
         set_floor(q, &begin);
@@ -149,7 +144,6 @@ static void on_positions(void *ctx, const redisReply *reply, const char *error) 
     (void)error;
     if (is_wanted(q) && reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
         q->facts.floor = reply->element[1]->integer;
-        q->facts.commit_lost = q->facts.committed < 0 && (q->p->base.commits_lost || q->p->commit_lost);
         q->p->accepted = reply->element[2]->integer;
         carry_out(q);
         return;

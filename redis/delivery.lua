@@ -87,7 +87,7 @@ local function hour_number()
     local hour, count = frame.hours:match('^(%d+) (%d+)$')
     local current = text(math.floor(frame.now / HOUR))
     if hour ~= current then
-        count = text(tonumber(count) + 1)
+        count = text(tonumber(count or 0) + 1)
         frame.hours = current .. ' ' .. count
         redis.call('HSET', frame.slot .. ':meta', 'hours', frame.hours)
     end

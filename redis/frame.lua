@@ -13,6 +13,11 @@
 -- is decided by a wrong time. The caller's next call repeats that TIME, which proves that it was sent later, and its elapsed time counts.
 local frame = {}
 
+local function of_redis() return redis end -- the global table, which has only register_function while the library is loaded
+
+-- Stands for the global table in all files of a library: has its functions, or ones that note the command and its key (take_redis).
+local redis = {register_function = redis.register_function}
+
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local FORMAT = '2'
@@ -22,12 +27,28 @@ local DIFFER_MOST = 100 -- workers named in an answer
 local BEAT_MOST = 2 * SECOND -- growth of the time of heartbeats in one call: hosts are not taken for silent after an outage of Redis
 local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'born'}
 
+local command_of, key_of -- of the last command, while they are noted
+
+local function noting_call(command, ...)
+    command_of, key_of = command, (...)
+    return of_redis().call(command, ...)
+end
+
+-- Before anything else in a call. notes: the same function has failed before, so its commands are noted: its error can then name the last one.
+local function take_redis(notes)
+    local real = of_redis()
+    redis.call, command_of = notes and noting_call or real.call, nil
+    redis.pcall, redis.error_reply, redis.log, redis.LOG_WARNING = real.pcall, real.error_reply, real.log, real.LOG_WARNING
+end
+
 local cached_hash, cached_map -- the settings decoded last, by their hash (which is the same in any slot)
 
+-- nil: they are not there, or cannot be read.
 local function decode_settings(slot, hash)
     if hash ~= cached_hash then
-        cached_map = cmsgpack.unpack(redis.call('HGET', slot .. ':meta', 'settings'))
-        cached_hash = hash
+        local ok, map = pcall(cmsgpack.unpack, redis.call('HGET', slot .. ':meta', 'settings'))
+        if not ok or type(map) ~= 'table' then return nil end
+        cached_map, cached_hash = map, hash
     end
     return cached_map
 end
@@ -69,10 +90,11 @@ local function read(slot, text)
     end
     local grown = growth(wall - last, elapsed)
     frame.slot, frame.wall = slot, wall
-    frame.now = meta[1] and tonumber(meta[1]) + grown or wall
-    frame.beat = meta[3] and tonumber(meta[3]) + math.min(grown, BEAT_MOST) or wall
-    frame.number, frame.drawn, frame.hours, frame.settings = meta[4] or '0', nil, meta[7] or '0 0', nil
-    frame.maxmemory, frame.born = tonumber(meta[8] or 0), tonumber(meta[9] or 0)
+    local now, beat = tonumber(meta[1]), tonumber(meta[3])
+    frame.now = now and now + grown or wall
+    frame.beat = beat and beat + math.min(grown, BEAT_MOST) or wall
+    frame.number, frame.drawn, frame.hours, frame.settings = tonumber(meta[4]) and meta[4] or '0', nil, meta[7] or '0 0', nil
+    frame.maxmemory, frame.born = tonumber(meta[8]) or 0, tonumber(meta[9]) or 0
     if meta[5] ~= FORMAT and (meta[5] or meta[1]) then
         return redis.error_reply('WRONGFORMAT the state below ' .. slot .. ' has row format ' .. (meta[5] or '1') ..
             ', this library has ' .. FORMAT .. ': use a redis.prefix of its own, or stop all workers and delete the keys that begin with ' ..
@@ -90,6 +112,7 @@ end
 
 -- Reads the slot for a public function, which gets no elapsed time and works without settings. Returns the error reply or nil, now, settings.
 function frame.look(slot)
+    take_redis(false)
     local refused = read(slot, nil)
     return refused, frame.now, frame.settings
 end
@@ -97,10 +120,12 @@ end
 -- A logical time in the form that clients get: ms by Redis' clock.
 function frame.told(us) return math.floor((us + frame.wall - frame.now) / 1000) end
 
--- The error reply for a function that failed. An error of redis.call begins with Redis' code and is passed on; a lack of memory becomes OOM;
--- any other error is about the call's events and gets the code WPFN. (pcall returns a text or a table.)
+-- The error reply for a function that failed, with the last command and its key if they were noted. An error of redis.call begins with Redis'
+-- code and is passed on; a lack of memory becomes OOM; any other error is about the call's events and gets the code WPFN. (pcall returns a text or a table.)
 local function failure(why)
-    why = tostring(type(why) == 'table' and why.err or why):gsub('[\r\n]', ' ')
+    why = tostring(type(why) == 'table' and why.err or why)
+    if command_of then why = why .. ' (at ' .. command_of .. ' ' .. tostring(key_of) .. ')' end
+    why = why:gsub('[\r\n]', ' ')
     if why:find('^%u%u+ ') then return redis.error_reply(why) end
     if why:find('not enough memory', 1, true) then return redis.error_reply('OOM ' .. why) end
     return redis.error_reply('WPFN ' .. why)
@@ -115,13 +140,17 @@ end
 
 -- Registers the function wp_<name>_v2. Its first argument is the elapsed time; callback(keys, args) gets the others.
 function frame.register(name, callback, flags)
-    local writes = not has(flags, 'no-writes')
+    local writes, has_failed = not has(flags, 'no-writes'), false
     redis.register_function({function_name = 'wp_' .. name .. '_v2', flags = flags or {}, callback = function(keys, args)
-        local refused = read(keys[1], table.remove(args, 1))
+        take_redis(has_failed)
+        has_failed = true
+        local is_read, refused = pcall(read, keys[1], table.remove(args, 1))
+        if not is_read then return failure(refused) end
         if refused then return refused end
         if not frame.settings then return redis.error_reply('NOSETTINGS nobody has said the settings of ' .. keys[1] .. ' yet') end
         local ok, reply = pcall(callback, keys, args)
         if not ok then return failure(reply) end
+        has_failed = false
         if writes and not is_error(reply) then keep() end
         return reply
     end})
@@ -166,11 +195,12 @@ local function set_settings(keys, args)
     local key = keys[1] .. ':meta'
     local kept = redis.call('HMGET', key, 'hash', 'read_at', 'worker', 'born')
     local read_at, hash, worker, is = tonumber(args[3]), args[4], args[2], 1
-    if not kept[1] or (kept[1] ~= hash and read_at > tonumber(kept[2])) then
+    local kept_at = tonumber(kept[2]) or 0
+    if not frame.settings or not kept[1] or (kept[1] ~= hash and read_at > kept_at) then
         redis.call('HSET', key, 'settings', args[5], 'hash', hash, 'read_at', whole(read_at), 'worker', worker, 'format', FORMAT)
     elseif kept[1] ~= hash then
         hash, worker, is = kept[1], kept[3] or '', 0
-    elseif read_at > tonumber(kept[2]) then
+    elseif read_at > kept_at then
         redis.call('HSET', key, 'read_at', whole(read_at), 'worker', worker)
     end
     note_difference(args[2], is == 0)
@@ -182,7 +212,11 @@ end
 
 -- Registers a slot's functions settings and tick. An idle worker calls tick, so that the slot's time goes on.
 function frame.register_slot(prefix)
-    redis.register_function({function_name = 'wp_' .. prefix .. 'settings_v2', flags = {'allow-oom'}, callback = set_settings})
+    redis.register_function({function_name = 'wp_' .. prefix .. 'settings_v2', flags = {'allow-oom'}, callback = function(keys, args)
+        take_redis(true)
+        local ok, reply = pcall(set_settings, keys, args)
+        return ok and reply or failure(reply)
+    end})
     frame.register(prefix .. 'tick', function() return math.floor(frame.wall / 1000) end, {'allow-oom'})
 end
 end

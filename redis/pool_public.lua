@@ -1,4 +1,4 @@
--- revision 20
+-- revision 22
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end

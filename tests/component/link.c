@@ -365,6 +365,59 @@ Test(link, says_that_the_server_has_no_memory_left_and_keeps_the_connection) {
     cr_assert_str_empty(wp_link_reason(w.link));
 }
 
+/* A call that fails for what the server or a key is: said with the function, and once it has failed again
+ * with the command and the key, until it is mended. */
+static void expect_refused(const char *code, const char *where) {
+    for (int i = 1; i <= 2; i++) {
+        cr_assert_eq(call_begin(), WP_OK);
+        WAIT(w.replies == i);
+        cr_assert(strncmp(w.error, code, strlen(code)) == 0, "%s", w.error);
+        cr_assert(SAYS("redis.url") && SAYS(code), "says: %s", wp_link_reason(w.link));
+    }
+    cr_assert(wp_link_ready(w.link));
+    cr_assert(SAYS(where), "says: %s", wp_link_reason(w.link));
+}
+
+static void expect_served(void) {
+    int replies = w.replies;
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.replies == replies + 1);
+    cr_assert_str_empty(w.error);
+    cr_assert_str_empty(wp_link_reason(w.link));
+}
+
+Test(link, says_which_command_of_a_function_the_user_may_not_run) {
+    char url[160];
+    snprintf(url, sizeof url, "unix://someone:secret@%s", w.redis.socket);
+    set("redis.url", url);
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone on >secret ~* +@all"));
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone -zadd"));
+    expect_refused("ERR", "wp_begin_v2");
+    cr_assert(SAYS("ZADD wp:{pool}:positions"), "says: %s", wp_link_reason(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "ACL SETUSER someone +zadd"));
+    expect_served();
+}
+
+Test(link, says_which_key_has_another_type) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "SET wp:{pool}:positions x"));
+    expect_refused("WRONGTYPE", "ZADD wp:{pool}:positions");
+    freeReplyObject(test_redis_command(&w.redis, "DEL wp:{pool}:positions"));
+    expect_served();
+}
+
+Test(link, says_that_a_function_without_events_fails) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "HSET wp:{pool}:d:c/t/0 floor garbage"));
+    expect_refused("WPFN", "wp_begin_v2");
+    freeReplyObject(test_redis_command(&w.redis, "DEL wp:{pool}:d:c/t/0"));
+    expect_served();
+}
+
 /* The tick that follows the first refusal arrives more than a second later, so it is refused, too. */
 Test(link, says_how_much_time_has_passed_also_after_it_was_refused_twice) {
     open_link();
@@ -382,6 +435,16 @@ Test(link, says_how_much_time_has_passed_also_after_it_was_refused_twice) {
     test_redis_resume(&w.redis);
     WAIT(meta("now") != before);
     cr_assert_lt(wp_clock_us() - since_us, 5000000, "not only when the settings are said again");
+}
+
+Test(link, settings_that_were_deleted_are_said_again) {
+    open_link();
+    WAIT(wp_link_ready(w.link));
+    freeReplyObject(test_redis_command(&w.redis, "HDEL wp:{pool}:meta settings read_at"));
+    freeReplyObject(test_redis_command(&w.redis, "FUNCTION FLUSH")); /* which remembered them */
+    cr_assert_eq(call_begin(), WP_OK);
+    WAIT(w.ups == 2 && wp_link_ready(w.link));
+    expect_served();
 }
 
 Test(link, resolves_a_name_and_says_when_it_has_no_address) {

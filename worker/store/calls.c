@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include "core/buf.h"
 #include "core/clock.h"
-#include "store/functions.h"
 #include "store/replicas.h"
 
 enum { MAX_ARGS = 168 };
@@ -14,8 +13,7 @@ struct redis_call { /* in the order sent; hiredis answers in that order */
     wp_calls_reply reply;
     void *ctx;
     int64_t sent_us;
-    bool writes;
-    const char *function;
+    const struct wp_function *function;
     redisReply *kept; /* with redis.wait_replicas: the answer, until WAIT has answered too */
 };
 
@@ -73,7 +71,7 @@ static void count_answer(struct wp_stats *stats, const struct redis_call *call, 
 
 static void finish(struct redis_call *call, const redisReply *reply, const char *why) {
     struct wp_calls *calls = call->calls;
-    bool acknowledged = reply && reply->type != REDIS_REPLY_ERROR && call->writes;
+    bool acknowledged = reply && reply->type != REDIS_REPLY_ERROR && !call->function->read_only;
     count_answer(calls->stats, call, reply);
     bool before = calls->gap_us != 0, gap = reply && wp_calls_note_gap(calls, reply);
     if (acknowledged) {
@@ -131,12 +129,8 @@ static void on_waited(redisAsyncContext *redis, void *reply, void *data) {
 static struct redis_call *call_new(struct wp_calls *calls, const struct wp_function *f, wp_calls_reply reply,
                                    void *ctx) {
     struct redis_call *call = wp_calloc(1, sizeof *call);
-    *call = (struct redis_call){.calls = calls,
-                                .reply = reply,
-                                .ctx = ctx,
-                                .function = f->name,
-                                .sent_us = wp_clock_us(),
-                                .writes = !f->read_only};
+    *call = (struct redis_call){
+        .calls = calls, .reply = reply, .ctx = ctx, .function = f, .sent_us = wp_clock_us()};
     return call;
 }
 

@@ -7,7 +7,7 @@
 #include "core/config.h"
 #include "core/stats.h"
 #include "core/str.h"
-#include "store/slot.h"
+#include "store/functions.h"
 
 /* As wp_link_reply: reply is borrowed; NULL when there is no answer (error says why). */
 typedef void (*wp_calls_reply)(void *ctx, const redisReply *reply, const char *error);
@@ -20,7 +20,7 @@ struct wp_calls {
     struct wp_stats *stats;
     /* Called for each answer, before the call's own callback. gap: the first TIMEGAP refusal since an
      * acknowledged call. The slot needs to learn how much time has passed, which the next call tells it. */
-    void (*answered)(void *ctx, const char *function, const redisReply *reply, bool gap);
+    void (*answered)(void *ctx, const struct wp_function *function, const redisReply *reply, bool gap);
     /* Called for the same answer after the call's own callback, unless the connection was closed meanwhile.
      */
     void (*ended)(void *ctx, const redisReply *reply);

@@ -10,6 +10,7 @@ struct wp_function {
     const char *name;
     bool read_only; /* FCALL_RO */
     bool timed;     /* its first argument is wp_calls_elapsed (redis/README.md) */
+    bool events;    /* it handles events of a partition, and may fail on one of them (WPFN) */
 };
 
 /* A name that is not in the table is a bug. */

@@ -23,7 +23,8 @@ enum {
     BACKOFF_MAX_MS = 500,
     REFUSED_US = 2000000,     /* without another refusal for this long the server serves again */
     REFUSED_LOG_US = 1000000, /* between two log lines about refusals */
-    WATCH_MS = 250
+    WATCH_MS = 250,
+    REFUSAL_MAX = 600
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_READY, LINK_CLOSED };
@@ -31,7 +32,8 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_LOADING, LINK_
 struct refused { /* the latest call that the connected server refused to run */
     int64_t us;  /* when; 0: the server serves calls */
     int64_t logged_us;
-    const char *what; /* the function that was called */
+    char logged[REFUSAL_MAX];       /* the reason in the latest log line */
+    const struct wp_function *what; /* that was called */
 };
 
 struct wp_link {
@@ -203,26 +205,25 @@ static void serves_again(struct wp_link *link) {
     if (link->state == LINK_READY) link->reason[0] = '\0';
 }
 
-static void log_refusal(struct wp_link *link, const char *function, const char *text) {
+static void log_refusal(struct wp_link *link, const struct wp_function *function, const char *text) {
     struct refused *refused = &link->refused;
     int64_t now = wp_clock_us();
-    bool logged = refused->us && (refused->what == function || now - refused->logged_us < REFUSED_LOG_US);
-    if (logged || link->state != LINK_READY) return;
+    bool is_new = strcmp(refused->logged, text) != 0 && now - refused->logged_us >= REFUSED_LOG_US;
+    if ((refused->us && !is_new) || link->state != LINK_READY) return;
     refused->logged_us = now;
-    wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function, link->url.shown, text);
+    (void)snprintf(refused->logged, sizeof refused->logged, "%s", text);
+    wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function->name, link->url.shown,
+           text);
 }
 
 /* A refused call does not drop the connection, because functions that read or free memory may still be
  * called. The refusal becomes the link's reason, and the worker is not ready. */
-static void note_refusal(struct wp_link *link, const char *function, const redisReply *reply) {
-    const struct wp_refusal_words *refusal =
-        reply->type == REDIS_REPLY_ERROR ? wp_refusal_of(reply->str) : NULL;
-    if (!refusal) {
+static void note_refusal(struct wp_link *link, const struct wp_function *function, const redisReply *reply) {
+    char text[REFUSAL_MAX];
+    if (reply->type != REDIS_REPLY_ERROR || !wp_refusal_describe(function, reply->str, text, sizeof text)) {
         if (link->refused.us && function == link->refused.what) serves_again(link);
         return;
     }
-    char text[400];
-    snprintf(text, sizeof text, "%s (%s)", refusal->means, reply->str);
     log_refusal(link, function, text);
     set_reason(link, text);
     link->refused.us = wp_clock_us();
@@ -234,7 +235,7 @@ static void tick(struct wp_link *link) {
     if (wp_slot_settings_exist(&link->settings)) wp_slot_clock_tick(&link->clock);
 }
 
-static void on_answered(void *ctx, const char *function, const redisReply *reply, bool gap) {
+static void on_answered(void *ctx, const struct wp_function *function, const redisReply *reply, bool gap) {
     struct wp_link *link = ctx;
     note_refusal(link, function, reply);
     if (gap) tick(link);

@@ -1,6 +1,6 @@
 /* The table of errors by which a Redis server says that it cannot serve. */
 #include "store/refusal.h"
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct wp_refusal_words table[] = {
@@ -27,6 +27,8 @@ static const struct wp_refusal_words table[] = {
      false},
     {"NOPERM", "its user may not do that; see redis/users.acl for the rights that a worker needs", false},
     {"BUSY", "it is busy with a script of somebody else", false},
+    {"WRONGTYPE", "a key of this worker's prefix has another type, so somebody has changed it; delete it",
+     false},
 };
 
 const struct wp_refusal_words *wp_refusal_of(const char *text) {
@@ -34,4 +36,28 @@ const struct wp_refusal_words *wp_refusal_of(const char *text) {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strlen(table[i].code) == len && strncmp(table[i].code, text, len) == 0) return &table[i];
     return NULL;
+}
+
+static bool begins_with(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Errors that concern a call alone: the next call, or a new connection, mends them. */
+static bool is_of_the_call(const struct wp_function *function, const char *error) {
+    static const char *const errors[] = {"TIMEGAP ", "NOSETTINGS ", "NOTREGISTERED ",
+                                         "ERR Function not found"};
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        if (begins_with(error, errors[i])) return true;
+    return function->events && begins_with(error, "WPFN ");
+}
+
+bool wp_refusal_describe(const struct wp_function *function, const char *error, char *ret_text, size_t size) {
+    const struct wp_refusal_words *refusal = wp_refusal_of(error);
+    if (refusal)
+        (void)snprintf(ret_text, size, "%s (%s)", refusal->means, error);
+    else if (function->timed && !is_of_the_call(function, error))
+        (void)snprintf(ret_text, size, "its function %s fails (%s)", function->name, error);
+    else
+        return false;
+    return true;
 }

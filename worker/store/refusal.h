@@ -3,6 +3,8 @@
 #ifndef WP_STORE_REFUSAL_H
 #define WP_STORE_REFUSAL_H
 #include <stdbool.h>
+#include <stddef.h>
+#include "store/functions.h"
 
 struct wp_refusal_words {
     const char *code;  /* the first word of Redis' error */
@@ -12,5 +14,7 @@ struct wp_refusal_words {
 
 /* text: an error reply of Redis. NULL: the error is not about the server's state. */
 const struct wp_refusal_words *wp_refusal_of(const char *text);
+/* What an error reply to a call of that function means, in words. False: it concerns the call alone. */
+bool wp_refusal_describe(const struct wp_function *function, const char *error, char *ret_text, size_t size);
 
 #endif

@@ -138,13 +138,13 @@ function predictor.remove(name)
 end
 
 -- The samples that this call adds to a philosophy: `count` of them in samples, with their record ids in ids ('': none). taken: the ids among
--- them, so that none is added twice. usage.lua adds to them; the flush writes them. (predictor.load was called with the name, and
--- philosophies.may_have_samples.)
+-- them, so that none is added twice. replaces: they take the place of all in Redis. usage.lua adds to them; the flush writes them.
+-- (predictor.load was called with the name, and philosophies.may_have_samples.)
 function predictor.added_to(name)
     local d = dirty[name]
     if d then return d end
     if not known[name].stored then added = added + 1 end
-    d = {count = 0, ids = {}, samples = {}, taken = {}, first = 1, gone = {}, trim = 0}
+    d = {count = 0, ids = {}, samples = {}, taken = {}, first = 1, gone = {}, trim = 0, replaces = not known[name].stored}
     dirty[name] = d
     return d
 end
@@ -172,25 +172,44 @@ function predictor.drop_repeated()
     end
 end
 
+local function without_samples(p) p.n, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n = 0, 0, 0, 0, 0, 0, 0 end
+
+-- The oldest samples of a philosophy that has more. When they are not all there (somebody has deleted the list) its history begins anew.
+local function oldest(name, p, d, many)
+    local samples = redis.call('LRANGE', root .. ':h:' .. name, 0, many - 1)
+    if #samples < many then
+        state.repaired('the philosophy ' .. name .. ' counted ' .. p.n .. ' samples, which are not all there')
+        without_samples(p)
+        d.replaces = true
+    end
+    return samples
+end
+
+-- The number of samples beyond history_size that go now.
+local function surplus(p, d) return math.max(0, math.min(p.n + d.count - settings.history_size, trims + d.count)) end
+
 -- Counts the new samples, and takes the oldest ones beyond history_size out of the sums. When all samples in Redis go they are not read; new
 -- samples that go at once are not counted at all.
 local function settle(name, d)
     local p = known[name]
-    local over = math.max(0, math.min(p.n + d.count - settings.history_size, trims + d.count))
-    local old = math.min(over, p.n)
+    local over = surplus(p, d)
+    local old, samples = math.min(over, p.n), nil
+    if old > 0 and old < p.n then samples = oldest(name, p, d, old) end
+    if d.replaces then over, old = surplus(p, d), 0 end
     trims = trims - math.max(0, over - d.count)
     if old > 0 and old == p.n then
-        d.replaces, p.cpu, p.cpu_n, p.memory, p.memory_n, p.time, p.time_n = true, 0, 0, 0, 0, 0, 0
+        without_samples(p)
+        d.replaces = true
     elseif old > 0 then
-        local samples = redis.call('LRANGE', root .. ':h:' .. name, 0, old - 1)
         count(p, samples, 1, old, -1)
+        p.n = p.n - old
         for i = 1, old do
             if #samples[i] > SAMPLE_BYTES then d.gone[#d.gone + 1] = samples[i]:sub(SAMPLE_BYTES + 1) end
         end
     end
     d.trim, d.first = old, over - old + 1
     count(p, d.samples, d.first, d.count, 1)
-    p.n, p.answer = p.n + d.count - over, nil
+    p.n, p.answer = p.n + d.count - (over - old), nil
 end
 
 -- The interval since the last publication is over: publish_changed() publishes if the prediction has changed.

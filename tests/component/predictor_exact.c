@@ -207,3 +207,32 @@ Test(predictor, is_published_at_once_and_then_once_an_interval) {
     pool_sweep_due(&slot);
     cr_assert_eq(slot.answer.count, 0, "it did not change");
 }
+
+/* ---- keys that somebody has deleted ---- */
+
+static void delete_key(const char *name) {
+    cr_assert_eq(test_redis_int(&slot.redis, "DEL wp:{pool}:%s", name), 1);
+}
+
+Test(predictor, a_history_whose_samples_were_deleted_begins_anew) {
+    repeat(150, 10, 100, 1);
+    delete_key("h:react");
+    repeat(10, 20, 200, 2);
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 10);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 24);
+    repeat(100, 30, 300, 3);
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 100);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 36);
+    json_t *stats = calls_public(&slot.redis, "wp_pool_stats", NULL);
+    cr_assert_eq(json_number_at(stats, "repaired", NULL), 1);
+    json_decref(stats);
+}
+
+Test(predictor, samples_whose_sums_were_deleted_are_not_counted_later) {
+    repeat(100, 1000, 100, 1);
+    delete_key("pred");
+    repeat(150, 10, 100, 1);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 12);
+    repeat(20, 10, 100, 1);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 12);
+}

@@ -150,9 +150,9 @@ local function event_one(e)
     if what == 'host_down' then return drop_host(offset, e[4], e[6]) end
     if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end
     if what == 'continue' then
-        if e[3] == '-' then
+        if e[3] == '-' then -- whatever is due; '-' may also be a philosophy's name
             room_came = true
-            return due(offset)
+            due(offset)
         end
         local p = state.pool(e[3])
         if not p then return end

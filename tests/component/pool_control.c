@@ -113,6 +113,22 @@ Test(pool_control, a_drain_of_many_goes_in_steps) {
     pool_check(&slot.redis);
 }
 
+/* An event that asks for whatever is due has "-" for its philosophy. */
+Test(pool_control, so_does_that_of_a_philosophy_called_dash) {
+    slot.unchecked = true;
+    pool_settings(&slot, "{'max_containers': 1}");
+    struct test_events events = {0};
+    for (int i = 0; i < 250; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        pool_add_request(&events, i, &(struct pool_request){.id = id, .philosophy = "-"});
+    }
+    pool_send(&slot, POOL_ACQUIRE, &events);
+    pool_control(&slot, "-", "drain", -1);
+    cr_assert_eq(pool_follow(&slot).assignments, 250);
+    pool_check(&slot.redis);
+}
+
 Test(pool_control, one_with_an_id_acts_once) {
     pool_warm(&slot, "react", 2);
     control_with_id("c1", "expire", 1);

@@ -1,8 +1,10 @@
 """What the process inherits from the one that starts it, and what becomes of its output."""
 import os
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 from client import Client
@@ -34,6 +36,32 @@ class Output(unittest.TestCase):
             result = run(*arguments, stdout=writer)
             os.close(writer)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
+
+
+class End(unittest.TestCase):
+    """A broker that is not there is waited for no longer than it takes to end, whatever worker.stop_timeout_ms says."""
+    def test_a_start_that_fails_ends_at_once(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            began = time.monotonic()
+            result = run("worker", *NOBODY[:4], "-o", f"http.listen=127.0.0.1:{taken.getsockname()[1]}")
+            self.assertLess(time.monotonic() - began, 4)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("Address already in use", result.stderr)
+
+    def test_a_worker_that_never_reached_kafka_stops_at_once(self):
+        with tempfile.TemporaryFile("w+") as log:
+            worker = subprocess.Popen([WARMPOOL, "worker", *NOBODY[:4], "-o", "host.name=h", "-o", "worker.stop_timeout_ms=20000"],
+                                      stderr=log, preexec_fn=die_with_parent)
+
+            def said(what):
+                log.seek(0)
+                return what in log.read()
+            wait_until(lambda: said("Connection refused"), "it has tried to reach a broker")
+            began = time.monotonic()
+            worker.terminate()
+            self.assertEqual(worker.wait(WAIT_LIMIT), 0)
+            self.assertLess(time.monotonic() - began, 5)
+            self.assertTrue(said("event=stopped exit=0"))
 
 
 class Inherited(unittest.TestCase):

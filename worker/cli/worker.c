@@ -279,10 +279,12 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
     return WP_OK;
 }
 
-/* How long the last flush may take: half of the time left for the stop. */
+/* How long the last flush may take: half of the time left for the stop, and less before Kafka was reached,
+ * when no event was handled and it would most likely be in vain. */
 static int flush_ms(const struct worker *w) {
     int64_t left = w->stop_at_us == 0 ? FLUSH_MS : (w->stop_at_us - wp_clock_us()) / 2000;
-    return left < 0 ? 0 : left > FLUSH_MS ? FLUSH_MS : (int)left;
+    int64_t most = w->topics_made ? FLUSH_MS : END_MS / 2;
+    return left < 0 ? 0 : left > most ? (int)most : (int)left;
 }
 
 static void end(struct worker *w) {
@@ -307,8 +309,24 @@ static void end(struct worker *w) {
 static void close_own(struct worker *w) {
     for (size_t i = 0; i < STOP_SIGNALS; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
     uv_close((uv_handle_t *)&w->retry, NULL);
-    uv_close((uv_handle_t *)&w->deadline, NULL);
     uv_close((uv_handle_t *)&w->watch, NULL);
+}
+
+static void on_end_late(uv_timer_t *timer) {
+    uv_stop(timer->loop);
+}
+
+/* Runs the loop until its handles are closed. False when the thread pool still waits for answers of a broker
+ * that does not answer: nobody needs them, but the threads use this process' memory. */
+static bool close_loop(struct worker *w) {
+    uv_timer_start(&w->deadline, on_end_late, w->topics_made ? FLUSH_MS : END_MS, 0);
+    uv_unref((uv_handle_t *)&w->deadline);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    if (uv_loop_alive(&w->loop)) return false;
+    uv_close((uv_handle_t *)&w->deadline, NULL);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&w->loop);
+    return true;
 }
 
 /* nohup ignores SIGHUP, so that its program outlives the terminal. */
@@ -355,11 +373,11 @@ static int run(struct worker *w) {
     }
     end(w);
     close_own(w);
-    uv_run(&w->loop, UV_RUN_DEFAULT); /* the handles close */
-    uv_loop_close(&w->loop);
+    bool closed = close_loop(w);
+    wp_log(WP_LOG_INFO, "stopped", "exit=%d", w->exit_code);
+    if (!closed) _exit(w->exit_code);
     wp_wire_free(w->wire);
     free(w->message_topic);
-    wp_log(WP_LOG_INFO, "stopped", "exit=%d", w->exit_code);
     return w->exit_code;
 }
 

@@ -71,6 +71,7 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
             if not first then return nil end
             refused = 'no_room'
         end
+        if old and ns.entries[key] ~= old then old = nil end -- the cache began anew
     end
     if not refused and ttl > 0 then
         store.put(state, ns, key, text, ttl, as_json, old)
@@ -359,6 +360,6 @@ function cache.sweep(slot, now, settings)
     local before = state.totals.size
     while state.budget > 0 and eviction.remove_expired(state) do end
     eviction.make_room(state, 0, 0)
-    if state.totals.size < before then store.save(state) else store.drop_cleared(state) end
+    if state.totals.size < before or state.all_cleared then store.save(state) else store.drop_cleared(state) end
     return before - state.totals.size
 end

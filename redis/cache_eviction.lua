@@ -66,6 +66,11 @@ local function next_victim(state, order, limit)
             if advance(state, order, source) then insert(walk.sources, source) end
             local entry = ns.entries[key]
             if entry and not use[entry] then return ns, key, entry end
+            if not entry and not ns.removed[key] then
+                store.forget(state, ns, key)
+                state.budget = state.budget - 1
+                if state.budget <= 0 then return nil end
+            end
         end
     end
 end
@@ -99,7 +104,7 @@ end
 
 -- Makes room for `entries` and `bytes` more: removes expired entries, then the least recently used ones. When the call's budget is used
 -- up and there is no room in bytes it returns false; over the limit of entries (a resize goes on) it is enough that as many entries were removed
--- as are added.
+-- as are added. When nothing is left to be removed although the cache counts as full, its counts are wrong (somebody has deleted keys).
 function eviction.make_room(state, entries, bytes)
     local totals, removed = state.totals, 0
     while true do
@@ -107,7 +112,11 @@ function eviction.make_room(state, entries, bytes)
         if not heavy and totals.size + entries <= state.limit then return true end
         if state.budget <= 0 and heavy then return false end
         if state.budget <= 0 and removed >= entries then return true end
-        if not eviction.remove_expired(state) and not evict(state) then return not heavy end
+        local size = totals.size
+        if not eviction.remove_expired(state) and not evict(state) and totals.size == size then
+            if state.budget <= 0 or (size == 0 and totals.bytes == 0) then return not heavy end
+            store.begin_anew(state, 'nothing was left to be removed, but it counted as full')
+        end
         removed = removed + 1
     end
 end

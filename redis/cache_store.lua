@@ -34,7 +34,8 @@ local struct_pack, struct_unpack -- the global tables do not exist yet while the
 
 function store.totals(slot)
     local values, totals = redis.call('HMGET', slot .. ':totals', unpack(TOTALS)), {}
-    for i, name in ipairs(TOTALS) do totals[name] = tonumber(values[i] or 0) end
+    for i, name in ipairs(TOTALS) do totals[name] = tonumber(values[i] or 0) or 0 end
+    totals.are_gone = not values[1]
     return totals
 end
 
@@ -52,7 +53,7 @@ function store.open(slot, now, settings)
     struct_pack, struct_unpack = struct.pack, struct.unpack
     expires, bytes, count, row_of, key_of, space_of, use, value, numbers = {}, {}, {}, {}, {}, {}, {}, {}, 0
     local totals = store.totals(slot)
-    return {
+    local state = {
         slot = slot, now = now, settings = settings, totals = totals,
         limit = totals.limit > 0 and totals.limit or settings.max_entries,
         max_bytes = store.max_bytes(settings),
@@ -65,6 +66,8 @@ function store.open(slot, now, settings)
         value_bytes = 0,                  -- bytes of all values in the answers
         walks = {lru = {sources = {}, heads = 0}, exp = {sources = {}, heads = 0}},
     }
+    if totals.are_gone and redis.call('EXISTS', slot .. ':ns') == 1 then store.begin_anew(state, 'its totals were gone') end
+    return state
 end
 
 -- True when the namespace was cleared and its keys still exist.
@@ -76,7 +79,11 @@ function store.namespace(state, name)
     local ns = state.namespaces[name]
     if not ns then
         local row, size, bytes, hits, misses = redis.call('HGET', state.slot .. ':ns', name), 0, 0, 0, 0
-        if row then size, bytes, hits, misses = unpack(cmsgpack.unpack(row)) end
+        if row then
+            size, bytes, hits, misses = unpack(cmsgpack.unpack(row))
+        else -- it is new, or somebody has deleted its row
+            size = redis.call('HLEN', state.slot .. ':m:' .. name)
+        end
         local cleared = state.all_cleared or (state.pending > 0 and store.is_pending(state.slot, name))
         if cleared then size, bytes = 0, 0 end
         ns = {name = name, known = row and true or false, size = size, bytes = bytes, hits = hits, misses = misses,
@@ -113,6 +120,12 @@ function store.remove(state, ns, key, entry)
         ns.expired_removed = ns.expired_removed + 1
         state.totals.expired = state.totals.expired + 1
     end
+end
+
+-- A zset names a key that has no row (somebody has deleted it): takes it out of the zsets and the counts. Its size is not known.
+function store.forget(state, ns, key)
+    if ns.size > 0 then add_size(state, ns, -1, ns.size == 1 and -ns.bytes or 0) end
+    ns.removed[key], ns.moved, ns.stored = true, true, true
 end
 
 -- The live entry, or nil. Removes an expired one.
@@ -202,6 +215,19 @@ function store.clear_all(state)
     live = live + totals.size - expired
     totals.expired, totals.size, totals.bytes, state.all_cleared = totals.expired + expired, 0, 0, true
     return live
+end
+
+-- The counts contradict what there is: clears all namespaces.
+function store.begin_anew(state, why)
+    redis.log(redis.LOG_WARNING, 'warmpool repaired ' .. state.slot .. ': ' .. why)
+    local names, values = redis.call('HKEYS', state.slot .. ':ns'), {}
+    for i = 1, #names do values[2 * i - 1], values[2 * i] = '0', names[i] end
+    bulk.write('ZADD', state.slot .. ':cleared', values) -- save_clear() adds those that are in :lru, which may be gone
+    for _, ns in pairs(state.namespaces) do
+        ns.size, ns.bytes = 0, 0
+        mark_cleared(ns)
+    end
+    state.totals.size, state.totals.bytes, state.all_cleared = 0, 0, true
 end
 
 -- The values of a batch's hits, in their order. hits: the entries; keys: their keys; own: the values that the call has set itself; the others
@@ -368,6 +394,7 @@ function store.save(state)
         bulk.write('ZREM', state.slot .. ':cleared', replaced)
         store.drop_cleared(state)
     end
+    if state.totals.size == 0 then state.totals.bytes = 0 end -- bytes of entries that were forgotten may still be counted
     for i, name in ipairs(TOTALS) do totals[2 * i - 1], totals[2 * i] = name, state.totals[name] end
     for id, at in pairs(state.resized) do
         resized[#resized + 1] = at

@@ -243,3 +243,65 @@ Test(cache_eviction, a_large_value_over_many_small_entries_takes_a_bounded_step_
     cr_assert_leq(cache_stat(&slot, "bytes"), 20000);
     free(value);
 }
+
+/* ---- keys that somebody has deleted ---- */
+
+static void delete_key(const char *name) {
+    cr_assert_eq(test_redis_int(&slot.redis, "DEL wp:{cache}:%s", name), 1);
+}
+
+static void expect_it_works(void) {
+    cache_set(&slot, "tool", "a", "1", NO_TTL);
+    cache_set(&slot, "tool", "b", "2", NO_TTL);
+    cr_assert_str_empty(cache_reason(&slot));
+    cr_assert(has("tool", "a") && has("tool", "b"));
+    cr_assert_leq(cache_stat(&slot, "size"), 3);
+    int64_t live = (int64_t)cache_stat(&slot, "size");
+    cr_assert_eq(cache_clear(&slot, ""), live);
+    cr_assert_eq(cache_stat(&slot, "size"), 0);
+    cr_assert_eq(cache_stat(&slot, "bytes"), 0);
+}
+
+Test(cache_eviction, rows_that_were_deleted_take_no_room) {
+    fill("tool", 3);
+    delete_key("m:tool");
+    expect_it_works();
+}
+
+Test(cache_eviction, nor_do_they_in_bytes) {
+    slot.settings = SMALL;
+    fill("tool", 6);
+    delete_key("m:tool");
+    cache_set(&slot, "tool", "large", "12345678901234567890", NO_TTL);
+    cr_assert_str_empty(cache_reason(&slot));
+    cr_assert(has("tool", "large"));
+}
+
+Test(cache_eviction, entries_that_are_on_no_list_any_more_are_evicted) {
+    fill("tool", 3);
+    delete_key("lru:tool");
+    expect_it_works();
+    fill("tool", 3);
+    delete_key("lru");
+    cache_set(&slot, "tool", "c", "3", NO_TTL);
+    cache_set(&slot, "tool", "d", "3", NO_TTL);
+    cr_assert(has("tool", "d"));
+    cr_assert_leq(cache_stat(&slot, "size"), 3);
+}
+
+Test(cache_eviction, a_cache_whose_totals_were_deleted_begins_anew) {
+    fill("tool", 3);
+    delete_key("totals");
+    cache_set(&slot, "tool", "a", "1", NO_TTL);
+    cr_assert_eq(cache_stat(&slot, "size"), 1);
+    cr_assert_null(cache_get(&slot, "tool", "key2"));
+    cr_assert_str_eq(cache_get(&slot, "tool", "a"), "1");
+}
+
+Test(cache_eviction, a_clear_removes_entries_of_a_namespace_whose_row_was_deleted) {
+    fill("tool", 3);
+    delete_key("ns");
+    cr_assert_eq(cache_clear(&slot, "tool"), 3);
+    cr_assert_null(cache_get(&slot, "tool", "key2"));
+    cr_assert_eq(cache_stat(&slot, "size"), 0);
+}

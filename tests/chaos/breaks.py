@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 BREAKS = {
     "offsets": ("an event that was applied before is applied again", [
-        [("redis/*.lua", r"while events\[known \+ 1\] and events\[known \+ 1\]\[1\] <= p\.a do known = known \+ 1 end", "")],
+        [("redis/*.lua", r"while events\[known \+ 1\] and offset_of\(known \+ 1\) <= p\.a do known = known \+ 1 end", "")],
     ]),
     "delivery": ("offsets are committed, and results given up, before the answers are delivered", [
         [("worker/**/*.c", r"(snprintf\(draft->floor\[i\], sizeof draft->floor\[i\], \"%lld\", \(long long\))p->floor\)", r"\1(p->acked + 1))"),

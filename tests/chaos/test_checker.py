@@ -3,8 +3,11 @@ import contextlib
 import copy
 import io
 import json
+import tempfile
 import unittest
+from pathlib import Path
 
+import breaks
 from checker import KINDS, check
 from judge import report
 
@@ -257,6 +260,14 @@ class Checker(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as out:
             self.assertEqual(report(check(lines), {}, minutes=0), 1)
         self.assertTrue(out.getvalue().endswith("violations: 1\n"))
+
+
+class Breaks(unittest.TestCase):
+    def test_each_break_of_a_worker_can_still_be_made(self):
+        for name in breaks.BREAKS:
+            with self.subTest(name=name), tempfile.TemporaryDirectory(prefix="warmpool-break-") as folder:
+                breaks.copy_sources(Path(folder))
+                breaks.apply(Path(folder), name)
 
 
 if __name__ == "__main__":

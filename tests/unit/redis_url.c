@@ -66,10 +66,24 @@ Test(redis_url, a_unix_socket_has_a_path_and_perhaps_a_database) {
 }
 
 Test(redis_url, other_forms_are_refused_with_the_accepted_ones) {
-    static const char *const wrong[] = {
-        "",           "localhost:6379",   "http://x",      "redis://",       "redis://h:0", "redis://h:99999",
-        "redis://h:", "redis://h:6379/x", "redis://[::1",  "redis://h/1/2",  "unix://",     "unix://x",
-        "unix:///",   "unix:///a?db=x",   "unix:///a?x=1", "redis://h:6379x"};
+    static const char *const wrong[] = {"",
+                                        "localhost:6379",
+                                        "http://x",
+                                        "redis://",
+                                        "redis://h:0",
+                                        "redis://h:99999",
+                                        "redis://h:",
+                                        "redis://h:6379/x",
+                                        "redis://[::1",
+                                        "redis://h/1/2",
+                                        "unix://",
+                                        "unix://x",
+                                        "unix:///",
+                                        "unix:///a?db=x",
+                                        "unix:///a?x=1",
+                                        "redis://h:6379x",
+                                        "redis://user@h",
+                                        "unix://user@/a"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct wp_redis_url url;
         struct wp_error error = {0};

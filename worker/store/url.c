@@ -40,6 +40,8 @@ static bool parse_number(const char *text, size_t len, int max, int *ret_number)
     return n <= max;
 }
 
+/* Returns where the address goes on; NULL when the colon is missing: for some clients that is a user without
+ * a password, for others a password. */
 static const char *take_credentials(struct wp_redis_url *url, const char *at) {
     size_t end = strcspn(at, "/?");
     const char *sign = NULL;
@@ -47,14 +49,15 @@ static const char *take_credentials(struct wp_redis_url *url, const char *at) {
         if (at[i] == '@') sign = at + i;
     if (!sign) return at;
     const char *colon = memchr(at, ':', (size_t)(sign - at));
-    const char *user_end = colon ? colon : sign;
-    if (user_end > at) url->user = percent_decoded(at, (size_t)(user_end - at));
-    if (colon) url->password = percent_decoded(colon + 1, (size_t)(sign - colon - 1));
+    if (!colon) return NULL;
+    if (colon > at) url->user = percent_decoded(at, (size_t)(colon - at));
+    url->password = percent_decoded(colon + 1, (size_t)(sign - colon - 1));
     return sign + 1;
 }
 
 static bool parse_unix(struct wp_redis_url *url, const char *at) {
     at = take_credentials(url, at);
+    if (!at) return false;
     size_t len = strcspn(at, "?");
     if (at[0] != '/' || len < 2) return false;
     url->path = wp_strndup((struct wp_str){at, len});
@@ -66,6 +69,7 @@ static bool parse_unix(struct wp_redis_url *url, const char *at) {
 
 static bool parse_tcp(struct wp_redis_url *url, const char *at) {
     at = take_credentials(url, at);
+    if (!at) return false;
     const char *host = at;
     size_t host_len;
     if (*at == '[') { /* IPv6 */

@@ -46,12 +46,7 @@ USUAL = ("offsets", "delivery", "epoch")
 
 
 def copy_sources(folder):
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True,
-                           text=True).stdout.splitlines()
-    for name in names:
-        if (ROOT / name).is_file():
-            os.makedirs((folder / name).parent, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git", ".cache", "build*", "__pycache__"))
 
 
 def find(folder, edit):

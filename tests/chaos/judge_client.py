@@ -45,7 +45,8 @@ class JudgeClient:
         self.usage = 0
         # A record must never be given up while a broker is away; Kafka drops what an idempotent producer repeats.
         self.producer = Producer({"bootstrap.servers": system.kafka.bootstrap, "log_level": 0, "enable.idempotence": True, "acks": "all",
-                                  "linger.ms": 2, "delivery.timeout.ms": 600000, "reconnect.backoff.max.ms": 500})
+                                  "linger.ms": 2, "delivery.timeout.ms": 600000, "reconnect.backoff.max.ms": 500,
+                                  "max.in.flight": 1})  # worker/kafka/conf.c says why
         self.consumer = Consumer({"bootstrap.servers": system.kafka.bootstrap, "log_level": 0, "group.id": f"judge-{uuid.uuid4()}",
                                   "enable.auto.commit": False, "auto.offset.reset": "error", "reconnect.backoff.max.ms": 500})
         self.partitions = self.assign()

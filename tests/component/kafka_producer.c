@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include "kafka/admin.h"
+#include "kafka/conf.h"
 #include "kafka/producer.h"
 #include "support/kafka_reader.h"
 #include "support/kafka_server.h"
@@ -362,6 +363,22 @@ Test(producer, a_wrong_property_is_an_error_that_names_it) {
     cr_expect(strstr(error.text, "kafka.no.such.thing"), "%s", error.text);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_expect_eq(uv_loop_close(&loop), 0);
+    wp_config_done(&config);
+}
+
+/* A broker that does not lead a new partition yet refuses the first of two requests and takes the second;
+ * then librdkafka reports both as delivered. */
+Test(producer, no_request_overtakes_another_one) {
+    struct wp_config config;
+    struct wp_error error = {0};
+    char value[8] = "";
+    size_t size = sizeof value;
+    bus_config(&config, "127.0.0.1:1", "one");
+    rd_kafka_conf_t *conf = wp_kafka_conf(&config, false, &error);
+    cr_assert(conf, "%s", error.text);
+    cr_assert_eq(rd_kafka_conf_get(conf, "max.in.flight", value, &size), RD_KAFKA_CONF_OK);
+    cr_expect_str_eq(value, "1");
+    rd_kafka_conf_destroy(conf);
     wp_config_done(&config);
 }
 

@@ -7,8 +7,6 @@
 #include "support/limits.h"
 #include "support/runtime_bench.h"
 
-#define FOREVER "exec sleep 100000"
-
 TestSuite(docker_runtime, .init = engine_shared, .timeout = TEST_LIMIT_S);
 
 static struct bench *open_bench(const char *command) {

@@ -12,6 +12,8 @@ struct told {
     enum wp_container_state state;
 };
 
+#define FOREVER "exec sleep 100000" /* a container's program that runs until somebody ends it */
+
 struct bench { /* a loop with one runtime, and what it was told */
     uv_loop_t loop;
     uv_timer_t deadline;

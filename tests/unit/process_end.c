@@ -13,13 +13,13 @@
 TestSuite(process_end, .timeout = TEST_LIMIT_S);
 
 Test(process_end, destroying_an_unknown_name_says_gone) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_destroy_until_gone(bench, "never");
     bench_close(bench);
 }
 
 Test(process_end, a_death_is_reported_once_with_its_reason) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     kill(bench_pid(bench_last(bench)), SIGKILL);
     bench_wait(bench, 2);
@@ -38,7 +38,7 @@ Test(process_end, memory_past_the_limit_is_refused) {
     snprintf(command, sizeof command,
              "dd if=/dev/zero of=/dev/null bs=32M count=1 && echo 0 > %s/small; dd if=/dev/zero of=/dev/null "
              "bs=96M count=1; "
-             "echo $? > %s/large; exec sleep 1000",
+             "echo $? > %s/large; " FOREVER,
              bench->dir, bench->dir);
     bench_set(bench, "process.command", command);
     bench_open_runtime(bench);
@@ -51,7 +51,7 @@ Test(process_end, memory_past_the_limit_is_refused) {
 }
 
 Test(process_end, a_limit_too_small_for_a_shell_is_raised_and_none_is_no_limit) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_create_sized(bench, "tiny", 0.001);
     bench_wait(bench, 1);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
@@ -69,7 +69,7 @@ Test(process_end, grandchildren_end_with_their_container) {
     struct bench *bench = bench_new("true");
     char command[512];
     snprintf(command, sizeof command,
-             "sh -c 'trap : TERM; echo $$ > %s/grandchild; while :; do sleep 1000; done' & exec sleep 1000",
+             "sh -c 'trap : TERM; echo $$ > %s/grandchild; while :; do sleep 1000; done' & " FOREVER,
              bench->dir);
     bench_set(bench, "process.command", command);
     bench_open_runtime(bench);
@@ -85,7 +85,7 @@ Test(process_end, grandchildren_end_with_their_container) {
 static struct bench *far_bench(void) {
     struct bench *bench = bench_new("true");
     char command[512];
-    snprintf(command, sizeof command, FAR "echo >&3; exec sleep 1000", bench->dir, bench->dir);
+    snprintf(command, sizeof command, FAR "echo >&3; " FOREVER, bench->dir, bench->dir);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
     bench_open_runtime(bench);
@@ -127,7 +127,7 @@ Test(process_end, one_that_ignores_sigterm_is_killed_after_the_grace) {
 }
 
 Test(process_end, destroying_one_that_starts_or_waits_to_start) {
-    struct bench *bench = bench_new("exec sleep 1000");
+    struct bench *bench = bench_new(FOREVER);
     bench_set(bench, "process.ready", "notify");
     bench_set(bench, "host.creates", "1");
     bench_open_runtime(bench);

@@ -14,7 +14,7 @@
 TestSuite(process_fork_server, .timeout = TEST_LIMIT_S);
 
 Test(process_fork_server, creating_a_known_name_adopts_it) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_create(bench, "a");
     bench_create(bench, "a"); /* while it starts: one process, told once */
     bench_wait(bench, 1);
@@ -95,7 +95,7 @@ static void kill_worker(bool kill_fork_server) {
     char command[512];
     snprintf(command, sizeof command,
              "(trap '' TERM HUP; sleep 1000) & echo $! > %s/$WARMPOOL_CONTAINER_ID; "
-             "case $WARMPOOL_CONTAINER_ID in a) " FAR " ;; esac; echo >&3; exec sleep 1000",
+             "case $WARMPOOL_CONTAINER_ID in a) " FAR " ;; esac; echo >&3; " FOREVER,
              bench->dir, bench->dir, bench->dir);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
@@ -132,7 +132,7 @@ Test(process_fork_server, a_killed_fork_server_is_replaced_and_the_promise_is_ke
 }
 
 Test(process_fork_server, a_create_that_finds_no_fork_server_fails_and_a_later_one_works) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     pid_t server = fork_server_of(getpid());
     kill(server, SIGKILL);
     process_wait_dead(server);
@@ -145,7 +145,7 @@ Test(process_fork_server, a_create_that_finds_no_fork_server_fails_and_a_later_o
 
 /* Far less than host.ttl_ms, whose end costs the host's leases. */
 Test(process_fork_server, a_fork_server_that_is_stuck_does_not_hold_the_loop_for_long) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     pid_t server = fork_server_of(getpid());
     kill(server, SIGSTOP);
     int64_t began = wp_clock_us();
@@ -157,7 +157,7 @@ Test(process_fork_server, a_fork_server_that_is_stuck_does_not_hold_the_loop_for
 }
 
 Test(process_fork_server, a_container_whose_shim_is_killed_ends_with_it) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t program = bench_pid(bench_last(bench));
     char path[64], line[256] = "";

@@ -19,7 +19,7 @@ Test(process_start, a_driver_is_found_by_its_name_and_no_other) {
 }
 
 Test(process_start, a_created_container_is_a_running_process_in_its_own_group) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t pid = bench_pid(bench_last(bench));
     cr_assert_not(process_is_dead(pid));
@@ -44,7 +44,7 @@ Test(process_start, a_command_that_ends_at_once_was_never_ready) {
 }
 
 Test(process_start, one_that_runs_is_ready_after_the_time_asked_for) {
-    struct bench *bench = bench_new("exec sleep 1000");
+    struct bench *bench = bench_new(FOREVER);
     bench_set(bench, "process.ready_after_ms", "200");
     bench_open_runtime(bench);
     int64_t began = wp_clock_us();
@@ -67,7 +67,7 @@ Test(process_start, the_child_has_its_names_and_nothing_of_the_worker) {
     char command[512];
     snprintf(command, sizeof command,
              "env > %s/env; ls -l /proc/self/fd > %s/fds; grep Sig /proc/self/status > %s/signals; echo up "
-             ">&$WARMPOOL_READY_FD; exec sleep 1000",
+             ">&$WARMPOOL_READY_FD; " FOREVER,
              bench->dir, bench->dir, bench->dir);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
@@ -105,7 +105,7 @@ Test(process_start, a_child_that_ends_before_it_is_ready_has_failed) {
 Test(process_start, a_child_that_is_not_ready_in_time_is_killed_and_has_failed) {
     struct bench *bench = bench_new("true");
     char command[256];
-    snprintf(command, sizeof command, "echo $$ > %s/pid; exec sleep 1000", bench->dir);
+    snprintf(command, sizeof command, "echo $$ > %s/pid; " FOREVER, bench->dir);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
     bench_set(bench, "process.ready_timeout_ms", "300");
@@ -125,7 +125,7 @@ Test(process_start, a_child_that_is_not_ready_in_time_is_killed_and_has_failed) 
 }
 
 Test(process_start, a_child_that_closes_the_ready_descriptor_without_a_line_has_failed) {
-    struct bench *bench = bench_open_notify("printf almost >&3; exec 3>&-; exec sleep 1000");
+    struct bench *bench = bench_open_notify("printf almost >&3; exec 3>&-; " FOREVER);
     bench_create_until(bench, "a", WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "WARMPOOL_READY_FD"), "%s", bench_last(bench)->detail);
     bench_close(bench);
@@ -141,7 +141,7 @@ Test(process_start, a_child_that_writes_on_and_on_without_a_line_does_not_hold_t
 }
 
 Test(process_start, a_ready_line_that_comes_late_is_waited_for) {
-    struct bench *bench = bench_open_notify("printf re >&3; sleep 0.2; echo ady >&3; exec sleep 1000");
+    struct bench *bench = bench_open_notify("printf re >&3; sleep 0.2; echo ady >&3; " FOREVER);
     int64_t began = wp_clock_us();
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     cr_assert(wp_clock_us() - began >= 200000);
@@ -152,7 +152,7 @@ Test(process_start, no_more_creates_at_once_than_allowed_and_the_rest_follows) {
     struct bench *bench = bench_new("true");
     char command[512]; /* each fails when it sees another one between its start and its ready line */
     snprintf(command, sizeof command,
-             "mkdir %s/lock || exit 1; sleep 0.05; rmdir %s/lock; echo >&3; exec sleep 1000", bench->dir,
+             "mkdir %s/lock || exit 1; sleep 0.05; rmdir %s/lock; echo >&3; " FOREVER, bench->dir,
              bench->dir);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
@@ -170,7 +170,7 @@ Test(process_start, no_more_creates_at_once_than_allowed_and_the_rest_follows) {
 
 /* How many seconds so many took, each with one between its start and its ready line. */
 static double creates_take(int count) {
-    struct bench *bench = bench_open_notify("sleep 1; echo >&3; exec sleep 1000");
+    struct bench *bench = bench_open_notify("sleep 1; echo >&3; " FOREVER);
     char id[16];
     int64_t began = wp_clock_us();
     for (int i = 0; i < count; i++) {
@@ -196,7 +196,7 @@ Test(process_start, a_hundred_creates_of_one_second_run_side_by_side) {
 
 Test(process_start, failing_and_slow_creates_hold_nobody_up) {
     struct bench *bench = bench_new(
-        "case $WARMPOOL_CONTAINER_ID in bad*) exit 1;; slow*) sleep 1000;; esac; echo >&3; exec sleep 1000");
+        "case $WARMPOOL_CONTAINER_ID in bad*) exit 1;; slow*) sleep 1000;; esac; echo >&3; " FOREVER);
     bench_set(bench, "process.ready", "notify");
     bench_set(bench, "host.creates", "3");
     bench_set(bench, "process.ready_timeout_ms", "600000");
@@ -217,7 +217,7 @@ Test(process_start, failing_and_slow_creates_hold_nobody_up) {
 }
 
 Test(process_start, without_descriptors_a_create_fails_and_a_later_one_works) {
-    struct bench *bench = bench_open("exec sleep 1000");
+    struct bench *bench = bench_open(FOREVER);
     struct rlimit before, low;
     getrlimit(RLIMIT_NOFILE, &before);
     int next = dup(0);
@@ -235,7 +235,7 @@ Test(process_start, without_descriptors_a_create_fails_and_a_later_one_works) {
 }
 
 Test(process_start, without_descriptors_it_does_not_open) {
-    struct bench *bench = bench_new("exec sleep 1000");
+    struct bench *bench = bench_new(FOREVER);
     struct rlimit before, low;
     struct wp_error error = {0};
     getrlimit(RLIMIT_NOFILE, &before);
@@ -253,7 +253,7 @@ Test(process_start, without_descriptors_it_does_not_open) {
 }
 
 Test(process_start, a_program_that_cannot_be_run_is_a_failure_with_its_reason) {
-    struct bench *bench = bench_new("exec sleep 1000");
+    struct bench *bench = bench_new(FOREVER);
     char *huge = wp_alloc(256 * 1024); /* one argument takes at most 128 KiB: E2BIG */
     memset(huge, 'x', 256 * 1024 - 1);
     huge[256 * 1024 - 1] = '\0';

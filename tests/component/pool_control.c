@@ -97,36 +97,31 @@ Test(pool_control, a_drain_refuses_destroys_and_lets_leases_run_out) {
     cr_assert_eq(pool_commands(&slot, "destroy"), 1);
 }
 
-Test(pool_control, a_drain_of_many_goes_in_steps) {
+/* Drains the philosophy, for which 250 requests wait, to the end. Returns the records of the first step. */
+static size_t drain_many(const char *philosophy) {
     slot.unchecked = true;
     pool_settings(&slot, "{'max_containers': 1}");
     struct test_events events = {0};
     for (int i = 0; i < 250; i++) {
         char id[8];
         snprintf(id, sizeof id, "r%d", i);
-        pool_add_request(&events, i, &(struct pool_request){.id = id});
+        pool_add_request(&events, i, &(struct pool_request){.id = id, .philosophy = philosophy});
     }
     pool_send(&slot, POOL_ACQUIRE, &events);
-    pool_control(&slot, "react", "drain", -1);
-    cr_assert_eq(record_count(&slot.answer, 1), 100);
+    pool_control(&slot, philosophy, "drain", -1);
+    size_t first = (size_t)record_count(&slot.answer, 1);
     cr_assert_eq(pool_follow(&slot).assignments, 250);
     pool_check(&slot.redis);
+    return first;
+}
+
+Test(pool_control, a_drain_of_many_goes_in_steps) {
+    cr_assert_eq(drain_many("react"), 100);
 }
 
 /* An event that asks for whatever is due has "-" for its philosophy. */
 Test(pool_control, so_does_that_of_a_philosophy_called_dash) {
-    slot.unchecked = true;
-    pool_settings(&slot, "{'max_containers': 1}");
-    struct test_events events = {0};
-    for (int i = 0; i < 250; i++) {
-        char id[8];
-        snprintf(id, sizeof id, "r%d", i);
-        pool_add_request(&events, i, &(struct pool_request){.id = id, .philosophy = "-"});
-    }
-    pool_send(&slot, POOL_ACQUIRE, &events);
-    pool_control(&slot, "-", "drain", -1);
-    cr_assert_eq(pool_follow(&slot).assignments, 250);
-    pool_check(&slot.redis);
+    cr_assert_eq(drain_many("-"), 100);
 }
 
 Test(pool_control, one_with_an_id_acts_once) {

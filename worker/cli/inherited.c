@@ -32,6 +32,12 @@ void wp_inherited_mend(void) {
     reset_signals();
 }
 
+void wp_catch_interrupt(void (*handler)(int number)) {
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 /* 0 when all was written; else why not. The reason of an earlier failure is lost, so an empty line is tried.
  */
 static int output_error(void) {

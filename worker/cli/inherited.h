@@ -7,6 +7,9 @@
  * and takes back what the starter has blocked or ignored. */
 void wp_inherited_mend(void);
 
+/* SIGINT and SIGTERM call the handler once; a second one ends the process. */
+void wp_catch_interrupt(void (*handler)(int number));
+
 /* To be called last. Flushes standard output and returns the exit code: `code`, or WP_EXIT_FAILED with a
  * sentence on stderr when something could not be written. A reader that went away is no failure. */
 int wp_output_end(int code);

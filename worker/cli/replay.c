@@ -2,6 +2,7 @@
 #include "cli/replay_report.h"
 #include "cli/replay_run.h"
 #include "cli/command.h"
+#include "cli/inherited.h"
 #include "cli/options.h"
 #include "wire/text.h"
 
@@ -92,10 +93,7 @@ int wp_cli_replay(int argc, char **argv) {
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    struct sigaction action = {.sa_handler = on_signal,
-                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    wp_catch_interrupt(on_signal);
     if (wp_trace_load(&trace, parsed.args[0], &error)) {
         code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
     } else {

@@ -1,5 +1,6 @@
 /* `warmpool send TOPIC`: JSON lines from standard input become records in the configured wire format. */
 #include "cli/command.h"
+#include "cli/inherited.h"
 #include "cli/kafka.h"
 #include "cli/options.h"
 #include "wire/scan.h"
@@ -126,19 +127,13 @@ static void on_signal(int number) {
 }
 
 /* The first signal ends the reading, the second one the process. */
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 int wp_cli_send(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    catch_signals();
+    wp_catch_interrupt(on_signal);
     struct sender sender = {.topic = wp_topic_by_name(&config, parsed.args[0])};
     if (sender.topic == WP_TOPICS || sender.topic == WP_TOPIC_DEAD_LETTER) {
         wp_fail(&error, WP_ERR_CONFIG, "%s is no topic that can be sent to; one is %s", parsed.args[0],

@@ -1,5 +1,6 @@
 /* `warmpool tail TOPIC...`: prints records as JSON lines, as they come. */
 #include "cli/command.h"
+#include "cli/inherited.h"
 #include "cli/kafka.h"
 #include "cli/options.h"
 #include "cli/record_json.h"
@@ -134,10 +135,7 @@ int wp_cli_tail(int argc, char **argv) {
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
-    struct sigaction action = {.sa_handler = on_signal,
-                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    wp_catch_interrupt(on_signal);
     code = tail(&config, &parsed);
     wp_config_done(&config);
     return code;

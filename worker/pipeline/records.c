@@ -10,7 +10,6 @@
 
 enum {
     ATTEMPTS_OF_A_SKIP = 3,
-    SMALL_BYTES = 900, /* a record of this size fits into any kafka.message.max.bytes, with what Kafka adds */
     OVERHEAD_BYTES = 100, /* what Kafka adds to a record at most, its trace header aside */
 };
 
@@ -19,12 +18,14 @@ struct records {
     struct publisher *publisher;
     struct wp_buf value;   /* scratch: the encoded record */
     struct wp_arena arena; /* scratch: a decoded event */
+    int64_t message_max;   /* bytes of the largest record that the producer takes */
 };
 
 struct records *records_new(const struct pipeline_context *context, struct publisher *publisher) {
     struct records *records = wp_calloc(1, sizeof *records);
     records->context = context;
     records->publisher = publisher;
+    records->message_max = wp_kafka_message_max(context->config);
     return records;
 }
 
@@ -60,9 +61,7 @@ static void publish(struct records *records, struct item *item, struct wp_record
 /* True when the record's value leaves no room for its key in what the producer takes. */
 static bool is_too_long(const struct records *records, struct wp_str key, struct wp_str trace) {
     size_t bytes = key.len + records->value.len + trace.len;
-    if (key.len > WP_KEY_MOST) return true;
-    if (bytes <= SMALL_BYTES) return false;
-    return (int64_t)bytes + OVERHEAD_BYTES > wp_kafka_message_max(records->context->config);
+    return key.len > WP_KEY_MOST || (int64_t)bytes + OVERHEAD_BYTES > records->message_max;
 }
 
 static void encode_and_send(struct records *records, struct item *item, const struct wp_reply_record *of) {

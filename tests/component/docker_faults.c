@@ -143,6 +143,106 @@ Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
     close_world(&world);
 }
 
+/* An agent must not get a dead container because its engine is slow to remove it. */
+Test(docker_faults, a_death_is_told_at_once_however_long_its_removal_takes) {
+    struct world world = open_world((struct http_answer[]){
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        CREATE,
+        START,
+        INSPECT,
+        {.request = "DELETE /containers/a", .status = 500, .body = NO_SPACE, .times = 2},
+        REMOVE,
+        {0}});
+    struct bench *bench = world.bench;
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    http_script_push(world.engine, "{\"Action\": \"die\", \"Actor\": {\"Attributes\": {\"name\": \"a\", "
+                                   "\"exitCode\": \"137\"}}}\n");
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
+    cr_assert_leq(http_script_count(world.engine, "DELETE /containers/a"), 1);
+    while (http_script_count(world.engine, "DELETE /containers/a") < 3) loop_turn(&bench->loop);
+    bench_nothing_more(bench, 50);
+    close_world(&world);
+}
+
+static void push_event(struct world *world, const char *action) {
+    char *line = wp_format("{\"Action\": \"%s\", \"Actor\": {\"Attributes\": {\"name\": \"a\"}}}\n", action);
+    http_script_push(world->engine, line);
+    free(line);
+}
+
+Test(docker_faults, one_that_is_not_healthy_any_more_has_died) {
+    struct http_answer answers[] = {
+        EMPTY,
+        CREATE,
+        START,
+        {.request = "GET /containers/a/json",
+         .status = 200,
+         .body = "{\"State\": {\"Running\": true, \"Health\": {\"Status\": \"healthy\"}}}"},
+        REMOVE,
+        {0}};
+    struct world world = open_with(answers, "docker.ready", "healthy");
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    push_event(&world, "health_status: healthy");
+    bench_nothing_more(world.bench, 50);
+    push_event(&world, "health_status: unhealthy");
+    bench_wait(world.bench, 2);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(world.bench)->detail,
+                     "its health check says that it is not healthy any more");
+    close_world(&world);
+}
+
+Test(docker_faults, a_health_check_that_nobody_asked_for_ends_nothing) {
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    push_event(&world, "health_status: unhealthy");
+    bench_nothing_more(world.bench, 100);
+    close_world(&world);
+}
+
+Test(docker_faults, what_somebody_else_pauses_or_resumes_is_noticed_once) {
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    push_event(&world, "unpause"); /* nothing new */
+    push_event(&world, "pause");
+    push_event(&world, "pause");
+    bench_wait(world.bench, 2);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_PAUSED);
+    push_event(&world, "unpause");
+    bench_wait(world.bench, 3);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_RUNNING);
+    bench_nothing_more(world.bench, 50);
+    close_world(&world);
+}
+
+/* Nothing is closed and nothing is answered: the events alone would say nothing for ever. */
+Test(docker_faults, an_engine_that_hangs_is_away_until_it_answers_again) {
+    struct world world = open_world((struct http_answer[]){
+        {.request = "GET /_ping", .status = 200, .body = "OK", .times = 2},
+        {.request = "GET /_ping", .status = 200, .body = "OK", .delay_ms = 3000, .times = 3},
+        PING,
+        EVENTS,
+        EMPTY_LIST,
+        {0}});
+    struct bench *bench = world.bench;
+    while (!bench->driver->away(bench->runtime)) loop_turn(&bench->loop);
+    while (bench->driver->away(bench->runtime)) loop_turn(&bench->loop);
+    close_world(&world);
+}
+
+Test(docker_faults, a_death_that_the_events_do_not_say_is_found_in_the_list) {
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    bench_wait(world.bench, 2);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(world.bench)->detail, "not found by its host");
+    close_world(&world);
+}
+
 /* The engine may have made it. */
 Test(docker_faults, a_create_whose_answer_is_lost_has_failed_only_when_it_is_removed) {
     struct world world = open_world(
@@ -316,8 +416,9 @@ Test(docker_faults, an_event_in_two_parts_is_one_and_nonsense_is_none) {
     close_world(&world);
 }
 
-static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
-    (void)id, (void)state, (void)address;
+static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                      struct wp_str detail) {
+    (void)id, (void)state, (void)address, (void)detail;
     ++*(int *)ctx;
 }
 static int listed_ok = -1;

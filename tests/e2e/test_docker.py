@@ -44,6 +44,16 @@ class HandingOut(WithDocker):
         self.system.wait_pool("idle", available=0)
         self.assertNotEqual(self.acquire("i-2", "idle")["container_id"], first["container_id"])
 
+    def test_an_idle_one_that_somebody_pauses_runs_when_it_is_handed_out(self):
+        first = self.acquire("p-1", "paused")
+        self.release("p-1", "paused")
+        self.system.wait_pool("paused", available=1)
+        engine("post", f"/containers/{first['container_id']}/pause")
+        wait_until(lambda: not inspect(first["container_id"])["State"]["Paused"], "its host resumes it")
+        again = self.acquire("p-2", "paused")
+        self.assertEqual((again["container_id"], again["warm_start"]), (first["container_id"], True))
+        self.assertFalse(inspect(first["container_id"])["State"]["Paused"])
+
     def test_a_missing_image_is_named_and_other_philosophies_work(self):
         answer = self.acquire("m-1", "missing", timeout_ms=100000)
         self.assertEqual(answer["status"], "rejected")

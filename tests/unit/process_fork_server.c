@@ -29,8 +29,10 @@ struct listing {
     bool done;
     char address[32];
 };
-static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
+static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                      struct wp_str detail) {
     struct listing *listing = ctx;
+    (void)detail;
     listing->count++;
     listing->states[state]++;
     if (wp_str_is(id, "up"))

@@ -26,6 +26,12 @@ void wp_held_pause(struct held_table *table, struct held *held) {
     table->driver->pause(table->runtime, wp_str(held->id));
 }
 
+void wp_held_resume(struct held_table *table, struct held *held) {
+    begin(table, held, STEP_RESUME);
+    held->ask_again = true;
+    table->driver->resume(table->runtime, wp_str(held->id));
+}
+
 void wp_held_bind(struct held_table *table, struct held *held, struct wp_str number, struct wp_str claim) {
     struct wp_error error = {0};
     keep_number(held, number);
@@ -64,9 +70,11 @@ void wp_held_reset(struct held_table *table, struct held *held, struct wp_str nu
 }
 
 bool wp_held_step_over(struct held_table *table, struct held *held, enum wp_container_state state) {
-    if (held->state != HELD_BUSY) return false;
+    if (held->state != HELD_BUSY && held->state != HELD_READY) return false;
+    bool by_hand = held->state == HELD_READY;
     wp_held_set(table, held, HELD_READY);
     if (state != WP_CONTAINER_RAN) held->paused = state == WP_CONTAINER_PAUSED;
+    if (by_hand) return true;
     if (held->step == STEP_BIND) publish_done(table, held, "bound");
     if (held->step == STEP_RESET) publish_done(table, held, "reset");
     bool again = held->ask_again;

@@ -28,8 +28,8 @@ struct held { /* a container that this host knows of */
     enum wp_container_state over; /* FAILED, DIED or GONE, in HELD_OVER */
     char address[64], detail[192];
     bool paused;
-    enum held_step { STEP_PAUSE, STEP_BIND, STEP_RESET } step; /* of HELD_BUSY */
-    char number[24];                                           /* of the bind or reset that Redis wants */
+    enum held_step { STEP_PAUSE, STEP_RESUME, STEP_BIND, STEP_RESET } step; /* of HELD_BUSY */
+    char number[24];  /* of the bind or reset that Redis wants */
     const char *done; /* "bound" or "reset": to be published, with `number`; NULL: neither */
     uint64_t changed; /* table->changes when its state changed last */
     bool ask_again;   /* Redis may want something else since the step began: read its row again */

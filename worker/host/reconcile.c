@@ -63,12 +63,14 @@ static void reconcile_ready(struct held_table *table, struct held *held, const s
     held->unowned = wanted->state.len == 0;
     if (held->unowned || wp_str_is(wanted->state, "ending"))
         wp_held_destroy(table, held);
-    else if (wp_str_is(wanted->state, "creating"))
-        wp_held_publish(table, held);
     else if (wp_str_is(wanted->state, "paused"))
         wp_held_pause(table, held);
     else if (wp_str_is(wanted->state, "binding"))
         wp_held_bind(table, held, wanted->number, wanted->claim);
+    else if (held->paused)
+        wp_held_resume(table, held);
+    else if (wp_str_is(wanted->state, "creating"))
+        wp_held_publish(table, held);
     else if (wp_str_is(wanted->state, "resetting"))
         wp_held_reset(table, held, wanted->number);
 }
@@ -125,18 +127,25 @@ static void on_read(void *ctx, bool all, bool ok, uint64_t since) {
         reconcile->again = true; /* the reads by name have failed: the tick reconciles all */
 }
 
-static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address) {
+/* A container that this worker does not know yet: an earlier worker made it, or it has died, was published
+ * and forgotten, and cannot be removed. The rows of Redis decide about it. */
+static struct held *adopt(struct held_table *table, struct wp_str id, enum wp_container_state state,
+                          struct wp_str detail) {
+    bool paused = state == WP_CONTAINER_PAUSED;
+    enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
+                            : state == WP_CONTAINER_STARTING      ? HELD_CREATING
+                                                                  : HELD_ENDING;
+    struct held *held = wp_held_add(table, id, known);
+    held->paused = paused;
+    if (state == WP_CONTAINER_DIED) wp_held_over(table, held, WP_CONTAINER_DIED, detail);
+    return held;
+}
+
+static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
+                      struct wp_str detail) {
     struct host_reconcile *reconcile = ctx;
-    struct held_table *table = reconcile->table;
-    struct held *held = wp_held_find(table, id);
-    if (!held) { /* left from an earlier worker: adopted; the rows of Redis decide about it */
-        bool paused = state == WP_CONTAINER_PAUSED;
-        enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
-                                : state == WP_CONTAINER_STARTING      ? HELD_CREATING
-                                                                      : HELD_ENDING;
-        held = wp_held_add(table, id, known);
-        held->paused = paused;
-    }
+    struct held *held = wp_held_find(reconcile->table, id);
+    if (!held) held = adopt(reconcile->table, id, state, detail);
     held->seen = true;
     if (state == WP_CONTAINER_READY || state == WP_CONTAINER_PAUSED)
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);

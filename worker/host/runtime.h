@@ -15,11 +15,12 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                                                   leased */
                           WP_CONTAINER_FAILED, /* the create failed (detail says why); nothing is left of it
                                                 */
-                          WP_CONTAINER_DIED, /* it ended by itself after it had been ready; nothing is left of
-                                                it */
-                          WP_CONTAINER_GONE, /* destroyed as asked */
+                          WP_CONTAINER_DIED,   /* it ended after it had been ready, not as asked; said as soon
+                                                  as   it is known, while its removal is still under way */
+                          WP_CONTAINER_GONE,   /* destroyed as asked */
                           /* The ends of the other verbs. When resume or a command fails the container ends
-                             (DIED). */
+                             (DIED). PAUSED and RUNNING also come when somebody else has paused or resumed it.
+                           */
                           WP_CONTAINER_PAUSED,
                           WP_CONTAINER_RUNNING, /* not paused: after resume, or after a pause that failed */
                           WP_CONTAINER_RAN,     /* the command has succeeded */
@@ -40,8 +41,9 @@ struct wp_container_spec {
  * empty. */
 typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container_state state,
                                   struct wp_str address, struct wp_str detail);
+/* detail: why it died, only with DIED. */
 typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container_state state,
-                                  struct wp_str address);
+                                  struct wp_str address, struct wp_str detail);
 
 struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     const char *name;
@@ -63,7 +65,8 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     bool (*can_make)(struct wp_runtime *runtime, const char *philosophy);
     /* True: the container engine is unreachable. NULL: the driver needs none. */
     bool (*away)(struct wp_runtime *runtime);
-    /* Calls listed for each container of this host, now or later, then done. */
+    /* Calls listed for each container of this host, now or later, then done. Containers that have died are
+     * listed until they are removed. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);
     /* Waits until the containers that are being destroyed are gone (`process`: all containers), for 5 s at

@@ -247,10 +247,16 @@ static struct docker_call *new_call(struct wp_docker_client *engine, const char 
     return call;
 }
 
+static void limit_time(struct docker_call *call, int64_t max_ms) {
+    if (max_ms < call->max_ms) call->max_ms = max_ms;
+}
+
 static void ask_version(struct wp_docker_client *engine) {
     if (engine->asking_version) return;
     engine->asking_version = true;
-    start_call(new_call(engine, "GET", "/_ping", NULL));
+    struct docker_call *call = new_call(engine, "GET", "/_ping", NULL);
+    limit_time(call, WP_DOCKER_PING_MS);
+    start_call(call);
 }
 
 static void begin(struct docker_call *call) {
@@ -261,6 +267,15 @@ static void begin(struct docker_call *call) {
 void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
                            const char *body, wp_docker_client_done done, void *ctx) {
     struct docker_call *call = new_call(engine, method, path, body);
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
+void wp_docker_client_get(struct wp_docker_client *engine, const char *path, int64_t max_ms,
+                          wp_docker_client_done done, void *ctx) {
+    struct docker_call *call = new_call(engine, "GET", path, NULL);
+    limit_time(call, max_ms);
     call->done = done;
     call->ctx = ctx;
     begin(call);
@@ -298,8 +313,8 @@ static void end_call(struct docker_call *call, CURLcode code) {
     if (code != CURLE_OK && !call->why[0])
         snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(code));
     if (code == CURLE_OK && call->connect_only) status = 200;
-    /* Ask for the version again: another engine may answer next time. */
-    if (status == 0 && !call->elsewhere) engine->version[0] = '\0';
+    /* Ask for the version again: another engine may answer next time. One that is too slow is the same. */
+    if (status == 0 && !call->elsewhere && code != CURLE_OPERATION_TIMEDOUT) engine->version[0] = '\0';
     if (call->done)
         finish(call, status);
     else

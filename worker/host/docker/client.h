@@ -1,12 +1,14 @@
 /* A client of the Docker Engine API (https://docs.docker.com/reference/api/engine/), from version 1.41 on,
  * over the engine's Unix socket or TCP with TLS. Asynchronous, on the loop, through libcurl's multi
  * interface. One thread: the loop's. Calls use the engine's own API version, which `GET /_ping` returns: they
- * wait for it, and it is asked for again after the engine was unreachable. */
+ * wait for it, WP_DOCKER_PING_MS at most, and it is asked for again after the engine was unreachable. */
 #ifndef WP_HOST_DOCKER_CLIENT_H
 #define WP_HOST_DOCKER_CLIENT_H
 #include <uv.h>
 #include "core/config.h"
 #include "core/str.h"
+
+#define WP_DOCKER_PING_MS 2000 /* for an answer to `GET /_ping` */
 
 struct wp_docker_client;
 
@@ -26,6 +28,9 @@ enum wp_err wp_docker_client_open(struct wp_docker_client **ret_engine, uv_loop_
  * within docker.timeout_ms. */
 void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
                            const char *body, wp_docker_client_done done, void *ctx);
+/* A GET that ends within max_ms, or docker.timeout_ms where that is shorter. */
+void wp_docker_client_get(struct wp_docker_client *engine, const char *path, int64_t max_ms,
+                          wp_docker_client_done done, void *ctx);
 /* A GET whose answer is an endless stream: calls `opened` (may be NULL) when the engine has accepted it,
  * `line` for each line, `done` when the stream has ended. */
 void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),

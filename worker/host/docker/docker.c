@@ -21,6 +21,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
     if (container) { /* READY follows by itself when it is not ready yet */
         if (container->phase == RUNNING)
             wp_deferred_add(&runtime->deferred, spec->id, WP_CONTAINER_READY, container->address, "");
+        container->reported = false; /* the end of one that is being removed follows, too */
         return;
     }
     wp_docker_start(runtime, spec);
@@ -74,7 +75,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
                                    .config = config,
                                    .engine = engine,
                                    .creates = wp_runtime_creates(&wp_runtime_docker, config),
-                                   .handles = 2};
+                                   .handles = 3};
     wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);

@@ -76,6 +76,7 @@ void wp_docker_own(struct docker_container *container) {
 
 void wp_docker_set_paused(struct docker_container *container, bool paused) {
     container->paused = paused;
+    container->changed = ++container->runtime->changes;
 }
 
 /* The answer to a container's call. */
@@ -122,11 +123,16 @@ void wp_docker_reach(struct docker_container *container, const char *url, bool c
 
 /* ---- a container's end ---- */
 
-/* Nothing is left of the container: reports it with the state `over`. */
+static void report(struct docker_container *container) {
+    container->reported = true;
+    wp_deferred_add(&container->runtime->deferred, wp_str(container->id), container->over, "",
+                    container->over == WP_CONTAINER_GONE ? "" : container->detail);
+}
+
+/* Nothing is left of the container. */
 static void be_over(struct docker_container *container) {
     struct wp_runtime *runtime = container->runtime;
-    wp_deferred_add(&runtime->deferred, wp_str(container->id), container->over, "",
-                    container->over == WP_CONTAINER_GONE ? "" : container->detail);
+    if (!container->reported) report(container);
     wp_docker_forget(container);
     runtime->on_room(runtime);
 }
@@ -182,6 +188,7 @@ void wp_docker_end(struct docker_container *container, enum wp_container_state o
     container->over = over;
     snprintf(container->detail, sizeof container->detail, "%s", detail);
     wp_docker_set_phase(container, REMOVING);
+    if (over == WP_CONTAINER_DIED) report(container);
     if (container->step)
         container->unwanted = true;
     else
@@ -190,8 +197,10 @@ void wp_docker_end(struct docker_container *container, enum wp_container_state o
 }
 
 void wp_docker_remove(struct docker_container *container) {
-    if (container->phase == REMOVING)
-        container->over = WP_CONTAINER_GONE;
-    else
+    if (container->phase != REMOVING) {
         wp_docker_end(container, WP_CONTAINER_GONE, "");
+        return;
+    }
+    container->over = WP_CONTAINER_GONE;
+    container->reported = false;
 }

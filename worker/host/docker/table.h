@@ -9,8 +9,8 @@
  *
  *   QUEUED -> MAKING -> PROBING -> RUNNING
  *      |        |          |          |
- *      v        +----------+----------+-> REMOVING -> gone, reported as `over`: FAILED, DIED or GONE
- *     GONE
+ *      v        +----------+----------+-> REMOVING -> gone, reported as `over`: FAILED or GONE
+ *     GONE                                  | a death (DIED) is reported when REMOVING begins
  *
  * One thread: the loop's. */
 #ifndef WP_HOST_DOCKER_TABLE_H
@@ -43,6 +43,7 @@ struct docker_container {
     char *id, *philosophy; /* owned */
     enum docker_phase phase;
     enum wp_container_state over; /* while REMOVING */
+    bool reported;                /* `over` has been reported; only its removal is left to do */
     bool ours;                    /* the engine's container of its name was made by us, or has our labels */
     bool step;                    /* a call about it is under way */
     bool unwanted;                /* to be removed when that call is answered */
@@ -53,7 +54,7 @@ struct docker_container {
     void (*exec_over)(struct docker_container *container, int code, const char *why);
     struct docker_start start;
     int64_t retry_ms;
-    uint64_t changed; /* runtime->changes when its phase changed last */
+    uint64_t changed; /* runtime->changes when its phase changed last, or `paused` */
     bool seen;        /* in the list that is being read; watch.c alone changes it */
     uv_timer_t timer; /* the next probe, or the next try */
     int handles;
@@ -68,9 +69,14 @@ struct docker_watch {       /* watch.c alone changes it */
     struct orphan *orphans; /* by name */
     char *filters;          /* owned: our labels, as the engine's filters, escaped for a URL */
     uv_timer_t retry;       /* of the events */
+    uv_timer_t ping;        /* asks whether the engine answers, and for its list */
+    bool pinging;
+    unsigned pings; /* answered */
+    int unanswered; /* pings in a row */
+    int listings;   /* under way */
     int64_t retry_ms;
-    bool lost; /* the stream of events failed more than once in a row */
-    bool list_unanswered;
+    bool lost;            /* the stream of events failed more than once in a row */
+    bool list_unanswered; /* the latest one */
 };
 
 struct wp_runtime {
@@ -112,9 +118,11 @@ void wp_docker_ask(struct docker_container *container, const char *method, char 
 void wp_docker_reach(struct docker_container *container, const char *url, bool connect_only,
                      void (*next)(struct docker_container *container,
                                   const struct wp_docker_client_answer *answer));
-/* Begins to remove it; when it is gone, `over` and `detail` are published. */
+/* Begins to remove it. DIED is reported at once, another end (`over`) when it is gone; `detail` with either.
+ */
 void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail);
-/* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE. */
+/* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE when it is gone.
+ */
 void wp_docker_remove(struct docker_container *container);
 /* The only function that takes a container out of the table. It must not be QUEUED. */
 void wp_docker_forget(struct docker_container *container);

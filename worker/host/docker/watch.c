@@ -1,5 +1,6 @@
-/* Watches the engine's containers: reads its stream of events, and its list after each gap of the stream and
- * at every reconcile. */
+/* Watches the engine's containers: reads its stream of events, and its list after each gap of the stream, at
+ * every reconcile, and every few seconds, for deaths that the stream did not report. Pings the engine,
+ * because one that hangs answers nothing and closes nothing. */
 #include "host/docker/watch.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,11 @@
 #include "host/docker/start.h"
 
 #define ABANDONED_US 10000000
+#define PING_EVERY_MS 2000
+#define UNANSWERED                                                                                           \
+    2 /* pings in a row after which the engine is away: one may be lost to a pause of this worker */
+#define LIST_EVERY 3 /* pings */
+#define LIST_MS 5000 /* for an answer with the list */
 
 struct listing { /* a request for the engine's list */
     struct wp_runtime *runtime;
@@ -28,19 +34,46 @@ static void die(struct docker_container *container, const char *detail) {
         wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
+static void exit_with(struct docker_container *container, const char *status) {
+    char detail[192];
+    snprintf(detail, sizeof detail, "it exited with status %s%s", status,
+             container->phase == PROBING ? " before it was ready" : "");
+    die(container, detail);
+}
+
+/* Docker asks again and again whether it is healthy; before it is ready start.c waits for that. */
+static void be_unhealthy(struct docker_container *container) {
+    const char *path;
+    if (container->phase == RUNNING &&
+        wp_definition_ready(container->runtime->config, container->philosophy, &path) == WP_READY_HEALTHY)
+        die(container, "its health check says that it is not healthy any more");
+}
+
+/* Somebody else has paused it, or resumed it. While a call of ours is under way its answer says what it is.
+ */
+static void notice_paused(struct docker_container *container, bool paused) {
+    if (container->phase != RUNNING || container->step || container->paused == paused) return;
+    wp_docker_set_paused(container, paused);
+    wp_log(WP_LOG_WARN, paused ? "container_paused_by_hand" : "container_resumed_by_hand", "container=%s",
+           container->id);
+    wp_deferred_add(&container->runtime->deferred, wp_str(container->id),
+                    paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING, "", "");
+}
+
 static void on_event(void *ctx, struct wp_str line) {
     struct wp_runtime *runtime = ctx;
     json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
     const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
     struct docker_container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
-    char detail[192];
-    if (container && strcmp(wp_docker_text(event, "Action"), "die") == 0) {
-        snprintf(detail, sizeof detail, "it exited with status %s%s", wp_docker_text(attributes, "exitCode"),
-                 container->phase == PROBING ? " before it was ready" : "");
-        die(container, detail);
-    } else if (container) {
+    const char *action = wp_docker_text(event, "Action");
+    if (container && strcmp(action, "die") == 0)
+        exit_with(container, wp_docker_text(attributes, "exitCode"));
+    else if (container && strcmp(action, "destroy") == 0)
         die(container, "it was removed by somebody else");
-    }
+    else if (container && strcmp(action, "health_status: unhealthy") == 0)
+        be_unhealthy(container);
+    else if (container && (strcmp(action, "pause") == 0 || strcmp(action, "unpause") == 0))
+        notice_paused(container, strcmp(action, "pause") == 0);
     json_decref(event);
 }
 
@@ -81,7 +114,9 @@ static char *filters_of(const struct wp_config *config, bool events) {
                                 json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
     if (events) {
         json_object_set_new(filters, "type", json_pack("[s]", "container"));
-        json_object_set_new(filters, "event", json_pack("[s, s]", "die", "destroy"));
+        json_object_set_new(
+            filters, "event",
+            json_pack("[s, s, s, s, s]", "die", "destroy", "health_status", "pause", "unpause"));
     }
     char *text = json_dumps(filters, JSON_COMPACT), *escaped = escape(text);
     json_decref(filters);
@@ -158,6 +193,8 @@ static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at
         container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
     else if (container->changed <= asked_at && (strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0))
         die(container, "it ended while nobody watched it");
+    else if (container->changed <= asked_at)
+        notice_paused(container, strcmp(state, "paused") == 0);
     container->seen = true;
 }
 
@@ -170,9 +207,13 @@ static void notify_listed(const struct listing *listing) {
     struct docker_container *container, *next;
     HASH_ITER(hh, listing->runtime->containers, container, next) {
         bool paused = container->phase == RUNNING && container->paused;
+        bool died = container->phase == REMOVING && container->reported;
         listing->listed(listing->ctx, wp_str(container->id),
-                        paused ? WP_CONTAINER_PAUSED : states[container->phase],
-                        wp_str(container->phase == RUNNING ? container->address : ""));
+                        paused ? WP_CONTAINER_PAUSED
+                        : died ? WP_CONTAINER_DIED
+                               : states[container->phase],
+                        wp_str(container->phase == RUNNING ? container->address : ""),
+                        wp_str(died ? container->detail : ""));
     }
 }
 
@@ -191,6 +232,7 @@ static void compare(struct listing *listing, const json_t *rows) {
 
 static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
     struct listing *listing = ctx;
+    listing->runtime->watch.listings--;
     json_t *rows = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
     bool ok = json_is_array(rows);
     if (listing->runtime->closed) {
@@ -207,28 +249,55 @@ static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
     free(listing);
 }
 
-void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
-                    void *ctx) {
+static void ask_for_list(struct wp_runtime *runtime, wp_runtime_listed listed,
+                         void (*done)(void *ctx, bool ok), void *ctx) {
     struct listing *listing = wp_calloc(1, sizeof *listing);
     *listing = (struct listing){runtime, listed, done, ctx, runtime->changes};
-    wp_docker_images_look(runtime); /* mostly answered before the list */
     char *path = wp_format("/containers/json?all=1&filters=%s", runtime->watch.filters);
-    wp_docker_client_call(runtime->engine, "GET", path, NULL, on_list, listing);
+    runtime->watch.listings++;
+    wp_docker_client_get(runtime->engine, path, LIST_MS, on_list, listing);
     free(path);
+}
+
+void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
+                    void *ctx) {
+    wp_docker_images_look(runtime); /* mostly answered before the list */
+    ask_for_list(runtime, listed, done, ctx);
 }
 
 static void list_again(struct wp_runtime *runtime) {
     wp_docker_list(runtime, NULL, NULL, NULL);
 }
 
+/* ---- pings ---- */
+
+static void on_ping(void *ctx, const struct wp_docker_client_answer *answer) {
+    struct wp_runtime *runtime = ctx;
+    if (runtime->closed) return;
+    runtime->watch.pinging = false;
+    runtime->watch.unanswered = answer->status == 0 ? runtime->watch.unanswered + 1 : 0;
+    if (answer->status != 0 && ++runtime->watch.pings % LIST_EVERY == 0 && runtime->watch.listings == 0)
+        ask_for_list(runtime, NULL, NULL, NULL);
+}
+
+static void ping(uv_timer_t *timer) {
+    struct wp_runtime *runtime = timer->data;
+    if (runtime->watch.pinging || runtime->closing) return;
+    runtime->watch.pinging = true;
+    wp_docker_client_get(runtime->engine, "/_ping", WP_DOCKER_PING_MS, on_ping, runtime);
+}
+
 bool wp_docker_away(struct wp_runtime *runtime) {
-    return runtime->watch.list_unanswered || runtime->watch.lost;
+    return runtime->watch.list_unanswered || runtime->watch.lost || runtime->watch.unanswered >= UNANSWERED;
 }
 
 void wp_docker_watch_open(struct wp_runtime *runtime) {
     runtime->watch.filters = filters_of(runtime->config, false);
     uv_timer_init(runtime->loop, &runtime->watch.retry);
     runtime->watch.retry.data = runtime;
+    uv_timer_init(runtime->loop, &runtime->watch.ping);
+    runtime->watch.ping.data = runtime;
+    uv_timer_start(&runtime->watch.ping, ping, PING_EVERY_MS, PING_EVERY_MS);
     read_events(runtime);
 }
 
@@ -236,4 +305,5 @@ void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed) {
     free(runtime->watch.filters);
     forget_orphans(runtime);
     uv_close((uv_handle_t *)&runtime->watch.retry, closed);
+    uv_close((uv_handle_t *)&runtime->watch.ping, closed);
 }

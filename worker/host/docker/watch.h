@@ -1,13 +1,14 @@
 /* Watches this host's containers at the engine: by its stream of events, and by its list after each gap of
- * the stream and at every reconcile. */
+ * the stream, at every reconcile and every few seconds. */
 #ifndef WP_HOST_DOCKER_WATCH_H
 #define WP_HOST_DOCKER_WATCH_H
 #include "host/docker/table.h"
 
 void wp_docker_watch_open(struct wp_runtime *runtime); /* begins to read the events */
-/* closed: as uv_close's, with the handle's data = runtime. */
+/* closed: as uv_close's, called twice, with the handle's data = runtime. */
 void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed);
-bool wp_docker_away(struct wp_runtime *runtime); /* the engine is unreachable */
+/* True: the engine is unreachable, or has not answered for some five seconds. */
+bool wp_docker_away(struct wp_runtime *runtime);
 void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                     void *ctx);
 

@@ -364,7 +364,7 @@ static void process_list(struct wp_runtime *runtime, wp_runtime_listed listed,
         char address[32] = "";
         if (container->phase == RUNNING)
             snprintf(address, sizeof address, "pid:%d", (int)container->child.program);
-        listed(ctx, wp_str(container->id), states[container->phase], wp_str(address));
+        listed(ctx, wp_str(container->id), states[container->phase], wp_str(address), WP_STR(""));
     }
     done(ctx, true);
 }

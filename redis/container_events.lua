@@ -1,8 +1,8 @@
 -- Handles the events of container-event: a container is ready, bound, reset or gone, a host came or went, something is due; and `continue`, the
 -- next step of work that takes several calls.
 --
--- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), bound(), leases and waiting,
--- restore_later(), is_unavailable(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, as fields of
+-- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), set_aside(), destroy(), bound(), leases
+-- and waiting, restore_later(), is_unavailable(); from capacity.lua: max_of(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, as fields of
 -- `pool`: the steps of resize, drain and expire. Uses repair.lua.
 
 -- A container is gone: its room is free, and its lease is lost.
@@ -78,41 +78,69 @@ local function ready(offset, id, c, e)
     restore_later(c[POOL])
 end
 
-local function is_unready(c)
-    if c[STATE] ~= 'leased' then return c[STATE] ~= 'idle' end
-    local r = state.request(c[REQUEST])
-    return r and r[STATE] == 'b'
-end
-
--- The host's engine is away: its containers that are being made, bound, reset or destroyed count as gone; idle and leased ones stay. after: the
--- last container of the step before; '': this is the first step.
-local function leave_unready(offset, name, h, after)
-    if h.state == 'up' then return end -- the host is back
+-- Calls visit(id, container) for the next containers of a host, until it has returned true STEP times; adds an event for the rest, if there may be
+-- more. after: the last container of the step before; '': this is the first step. state, word: of that event.
+local function each_of_host(offset, name, after, state_of_event, word, visit)
     local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
     state.load_containers_and_holders(ids)
-    local left, last = 0, ids[#ids]
+    local done, last = 0, ids[#ids]
     for _, id in ipairs(ids) do
         local c = state.known_container(id)
-        if c and is_unready(c) then
-            repair.pool(c[POOL])
-            gone(offset, id, c, 'host_away')
-            left = left + 1
-            if left == STEP then
+        if c and c[STATE] ~= 'gone' and visit(id, c) then
+            done = done + 1
+            if done == STEP then
                 last = id
                 break
             end
         end
     end
-    if left == STEP or #ids == 2 * STEP then add(offset, {6, name, '', '-', '-', name, 'host_down', 'away ' .. last}) end
+    if done == STEP or #ids == 2 * STEP then add(offset, {6, name, '', '-', '-', name, state_of_event, word .. ' ' .. last}) end
 end
 
--- A host is down: its containers count as gone. detail: away (see leave_unready), stopping (from the host itself), continue (the next step), or
+local function is_unready(c)
+    if c[STATE] ~= 'leased' then return true end
+    local r = state.request(c[REQUEST])
+    return r and r[STATE] == 'b'
+end
+
+-- The host's engine is away: nobody gets its idle containers until it is back; those that are being made, bound, reset or destroyed count as gone;
+-- leased ones stay.
+local function leave(offset, name, h, after)
+    if h.state == 'up' then return end -- the host is back
+    each_of_host(offset, name, after, 'host_down', 'away', function(id, c)
+        if c[STATE] == 'away' then return false end
+        repair.pool(c[POOL])
+        if c[STATE] == 'idle' then set_aside(id, c)
+        elseif is_unready(c) then gone(offset, id, c, 'host_away')
+        else return false end
+        return true
+    end)
+end
+
+-- The host is back: its containers that were set aside are free again, as far as the pools have room for them.
+local function welcome_back(offset, name, after)
+    local h = host_table.all()[name]
+    if not h or h.state ~= 'up' then return end
+    each_of_host(offset, name, after, 'host_up', 'back', function(id, c)
+        if c[STATE] ~= 'away' then return false end
+        local p = repair.pool(c[POOL])
+        work = work + 1
+        if total(p) >= max_of(c[POOL]) then destroy(offset, id, c)
+        elseif state.is_paused(c) then
+            state.move(id, c, 'idle')
+            watch_idle(c[POOL], p, idle_until(c[POOL], id, now))
+        else offer(offset, id, c, c[REUSE] ~= FRESH) end
+        return true
+    end)
+end
+
+-- A host is down: its containers count as gone. detail: away (see leave), stopping (from the host itself), continue (the next step), or
 -- empty (no heartbeat in time, which is checked here).
 local function drop_host(offset, name, detail)
     local h = host_table.all()[name]
     if not h then return end
     local away, after = detail:match('^(away) ?(.*)$')
-    if away then return leave_unready(offset, name, h, after) end
+    if away then return leave(offset, name, h, after) end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- the host came back
     elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
@@ -145,7 +173,7 @@ local function event_one(e)
     local offset, id, what = e[1], e[2], e[5]
     if what == 'host_up' then
         room_came = true
-        return
+        return welcome_back(offset, e[4], (e[6] or ''):match('^back (.*)$') or '')
     end
     if what == 'host_down' then return drop_host(offset, e[4], e[6]) end
     if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end

@@ -5,6 +5,7 @@
 --   n        the last number drawn      format the number of the row format             hours  "<hour> <hours in which positions were used>"
 --   settings those in force, as MessagePack; with their hash, read_at (when they were read, ms) and worker (by whom)
 --   maxmemory Redis' own limit, bytes (0: none)
+--   away     1: the engine of a host is away, as its latest heartbeat says
 --   born     TIME in us when this hash was made: another number than before Redis lost its data (delivery.lua)
 --
 -- Logical time grows with TIME, but never by less than 0, and never by more than a second beyond what the caller's monotonic clock saw since
@@ -25,7 +26,7 @@ local SECOND = 1000000
 local MINUTE = 60 * SECOND
 local DIFFER_MOST = 100 -- workers named in an answer
 local BEAT_MOST = 2 * SECOND -- growth of the time of heartbeats in one call: hosts are not taken for silent after an outage of Redis
-local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'born'}
+local FIELDS = {'now', 'time', 'beat', 'n', 'format', 'hash', 'hours', 'maxmemory', 'born', 'away'}
 
 local command_of, key_of -- of the last command, while they are noted
 
@@ -78,7 +79,7 @@ local function is_stale(wall, last, elapsed, seen)
     return not seen or seen < last or wall - seen > SECOND
 end
 
--- Reads the slot. Sets the fields of frame: slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory, born, and number
+-- Reads the slot. Sets the fields of frame: slot, now (logical us), wall (TIME in us), beat, settings (nil: none), hours, maxmemory, born, away, number
 -- (the last number drawn, as text; state.lua sets drawn when it draws more). Returns nil, or the error reply for the call.
 local function read(slot, text)
     local meta = redis.call('HMGET', slot .. ':meta', unpack(FIELDS))
@@ -94,7 +95,7 @@ local function read(slot, text)
     frame.now = now and now + grown or wall
     frame.beat = beat and beat + math.min(grown, BEAT_MOST) or wall
     frame.number, frame.drawn, frame.hours, frame.settings = tonumber(meta[4]) and meta[4] or '0', nil, meta[7] or '0 0', nil
-    frame.maxmemory, frame.born = tonumber(meta[8]) or 0, tonumber(meta[9]) or 0
+    frame.maxmemory, frame.born, frame.away = tonumber(meta[8]) or 0, tonumber(meta[9]) or 0, meta[10] == '1'
     if meta[5] ~= FORMAT and (meta[5] or meta[1]) then
         return redis.error_reply('WRONGFORMAT the state below ' .. slot .. ' has row format ' .. (meta[5] or '1') ..
             ', this library has ' .. FORMAT .. ': use a redis.prefix of its own, or stop all workers and delete the keys that begin with ' ..

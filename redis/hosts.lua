@@ -6,6 +6,13 @@
 -- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from recover.lua: pool.recovered(). Uses the tables of
 -- state.lua, host_table.lua and agents.lua.
 
+-- Notes for the calls that follow whether the engine of some host is away.
+local function note_away()
+    local away = false
+    for _, h in pairs(host_table.all()) do away = away or h.state == 'away' end
+    if away ~= frame.away then state.later({'HSET', ':meta', 'away', away and 1 or 0}) end
+end
+
 -- beat: args = host, map. Reply: 1 when the heartbeat brings something new (a host, room, an image); 2 when Redis does not know the host although
 -- it has containers: a recovery must find out which of them are leased (recover.lua); else 0.
 function pool.beat(keys, args)
@@ -19,6 +26,7 @@ function pool.beat(keys, args)
     fresh = host_table.set_images(h, f.image ~= false, f.images or {}) or fresh
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, frame.beat, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
+    note_away()
     state.flush()
     return fresh and 1 or 0
 end
@@ -58,7 +66,8 @@ end
 -- What the host is to do with the container: the wanted state, the number of a binding or reset, and the claim to be bound.
 local function wanted(slot, c)
     local is = c[STATE]
-    if is == 'idle' and state.is_paused(c) then return 'paused', '', '' end
+    if (is == 'idle' or is == 'away') and state.is_paused(c) then return 'paused', '', '' end
+    if is == 'away' then return 'idle', '', '' end
     if is == 'resetting' then return is, state.number_text(c[CREATED]), '' end
     local r = is == 'leased' and state.request(c[REQUEST])
     if not r or r[STATE] ~= 'b' then return is, '', '' end

@@ -339,9 +339,17 @@ local function become_idle(offset, id, c, name, p)
     watch_idle(name, p, idle_until(name, id, now))
 end
 
+-- A container that is free where the engine is away: nobody gets it until its host is back (welcome_back of container_events.lua).
+local function set_aside(id, c)
+    state.move(id, c, 'away')
+    work = work + 1
+    restore_later(c[POOL])
+end
+
 -- A container is free: the longest waiting request that may have it gets it; else it becomes idle, or is destroyed beyond the pool's size.
 local function offer(offset, id, c, used, parts)
     local p = state.pool(c[POOL])
+    if frame.away and not host_is_up(id, c) then return set_aside(id, c) end
     local reusable = settings.pool_enabled and settings.warm_start and not p.draining
     local rid, r
     if p.waiting > 0 and (not used or reusable) then

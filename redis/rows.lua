@@ -9,7 +9,8 @@
 --   :c    of a container: its address, and the fields that other containers may have in common, each with its length before it. Common fields,
 --         as MessagePack: host, cpu, memory, image, philosophy
 --   :is   of a container: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating), "i<number><reuse key>"
---         (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting) or "e" (ending)
+--         (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting), "a<reuse key>" (away: it
+--         would be idle, but its host's engine is away) or "e" (ending)
 --   an entry of an idle list: "<number> <container>". The number identifies the idle spell and is the time in us when it began. An entry is
 --         stale when the container's row does not have its number.
 local rows = {}

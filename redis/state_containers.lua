@@ -1,7 +1,7 @@
 -- The table of containers of the {pool} slot (see state.lua).
 --
 -- A container's states: creating -> idle <-> leased -> ending -> gone; between leased and idle it may be resetting, in which its host makes it
--- fit for its next use. Only state.move() changes the state.
+-- fit for its next use; and one that would be idle is `away` while the engine of its host is, and counts for no pool then. Only state.move() changes the state.
 --
 -- Uses bulk.lua, rows.lua, lists.lua, idle.lua and host_table.lua, and from state.lua and its other files requests, pools, numbers and single
 -- writes.
@@ -29,7 +29,7 @@ end
 
 -- Reading -------------------------------------------------------------------------------------------------------------------------
 
-local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending'}
+local STATES = {c = 'creating', i = 'idle', r = 'resetting', e = 'ending', a = 'away'}
 
 local function parse_container(is, static)
     local what, reuse, request, created, since = 'leased', FRESH, is, 0, 0 -- leased_container() sets the reuse key of a leased one
@@ -40,6 +40,7 @@ local function parse_container(is, static)
             since, reuse = rows.idle_fields(is)
             since = tonumber(since)
         end
+        if what == 'away' then reuse = is:sub(3) end
         if what == 'resetting' then
             created, reuse = is:match('^..(%d+) (.*)$')
             created = tonumber(created)
@@ -163,7 +164,7 @@ function state.paused_key(reuse) return '\t' .. reuse end
 function state.move(id, c, to)
     local name = c[POOL]
     local p, from = state.known_pool(name), c[STATE]
-    if from then p[from] = math.max(0, p[from] - 1) end -- never below 0: the pool's row may have been lost (repair.lua)
+    if COUNTERS[from] then p[from] = math.max(0, p[from] - 1) end -- never below 0: the pool's row may have been lost (repair.lua)
     if from == 'idle' and state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     c[STATE] = to
@@ -217,6 +218,7 @@ local function is_row(c)
     local is = c[STATE]
     if is == 'leased' then return c[REQUEST] end
     if is == 'idle' then return rows.idle(rows.number(c[SINCE]), c[REUSE]) end
+    if is == 'away' then return '\na' .. c[REUSE] end
     if is == 'resetting' then return '\nr' .. lists.score(c[CREATED]) .. ' ' .. c[REUSE] end
     return is == 'ending' and '\ne' or '\nc' .. lists.score(c[CREATED])
 end

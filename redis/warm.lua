@@ -182,7 +182,7 @@ local function release_group(whose)
     local p = state.pool(name)
     local g = {name = name, p = p, is_warm = false}
     groups[whose] = g
-    if not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 then return g end
+    if frame.away or not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 then return g end
     local policy, resets = state.policy_of(name), settings.resets[name]
     if resets == nil then resets = settings.reset end
     local plain = (policy == 'same_tenant' or policy == 'always') and not resets and (settings.hots[name] or settings.hot) < 0 and

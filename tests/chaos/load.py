@@ -104,6 +104,11 @@ class Load:
         self.produce("container-release", {"request_id": request, "philosophy": record["philosophy"],
                                            "container_id": record["container_id"], "reuse": reuse})
 
+    def give_back_held(self):
+        for request in list(self.held.values()):
+            self.give_back(request)
+        self.client.producer.flush(WAIT_LIMIT)
+
     def wait_sent(self):
         """Until the broker has everything."""
         assert not self.client.producer.flush(WAIT_LIMIT) and not self.failed, self.failed[:3]

@@ -3,9 +3,9 @@ import json
 import sys
 import unittest
 
-from docker_load import docker_system, expect_whole, listed
+from docker_load import docker_system, expect_whole, known, listed
 from docker_system import SKIPPED
-from load import Load, decode, wait_until
+from load import Load, decode, stats, wait_until
 from own_engine import OwnEngine, why_not
 
 
@@ -74,6 +74,29 @@ class TwoEngines(unittest.TestCase):
             load.send(20).wait_answered().check(counters=False)
             self.assertEqual(load.statuses(), {"assigned": 100})
             expect_whole(system, runs)
+
+
+class EngineHangs(unittest.TestCase):
+    def test_nobody_gets_its_idle_ones_until_it_answers_again(self):
+        engines = [OwnEngine(), OwnEngine()]
+        for engine in engines:
+            self.addCleanup(engine.close)
+        with docker_system(workers=2, start=False, pool__max_containers=8) as system:
+            for worker, engine in zip(system.workers, engines):
+                worker.options["docker.url"] = engine.url
+            system.start()
+            first = system.workers[0]
+            Load(system, release=False).send(8).wait_answered().give_back_held()
+            wait_until(lambda: stats(system)["total"]["available"] == 8, "all are idle")
+            engines[0].freeze()
+            wait_until(lambda: "event=host_away" in first.log(), "it is missed")
+            wait_until(lambda: stats(system)["total"]["available"] == len(known(system, system.workers[1].name)), "its idle ones are set aside")
+            held = Load(system, release=False).send(4).wait_answered()
+            self.assertEqual({decode("container-assignment", answer)["host"] for answer in held.answers.values()}, {system.workers[1].name})
+            engines[0].thaw()
+            wait_until(lambda: "event=host_back" in first.log(), "it is back")
+            held.give_back_held()
+            expect_whole(system, {worker.name: engine.run for worker, engine in zip(system.workers, engines)})
 
 
 if __name__ == "__main__":

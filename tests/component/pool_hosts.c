@@ -269,7 +269,7 @@ Test(pool_hosts, one_that_stops_is_dropped_at_once_and_others_take_over) {
 #define AWAY "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'away', 'ttl_ms': 60000}"
 #define UP "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000}"
 
-Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_the_rest_stays) {
+Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_leases_stay) {
     pool_settings(&slot, "{'max_containers': 4}");
     pool_beat_with(&slot, "h1", UP);
     pool_warm(&slot, "react", 2);
@@ -283,7 +283,7 @@ Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_the_r
     cr_assert_eq(slot.answer.count, 0, "nobody else can make it, and nobody lost what he has");
     cr_assert_str_eq(pool_state(&slot, creating), "");
     cr_assert_eq(pool_stat(&slot, "other", "waiting"), 1);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0, "its idle one is set aside");
     cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
     pool_host(&slot, "h2", 1, 0);
     pool_host_event(&slot, "h2", "host_up", "");
@@ -294,6 +294,78 @@ Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_the_r
     cr_assert_eq(pool_beat_with(&slot, "h1", UP), 1);
     pool_host_event(&slot, "h1", "host_up", "");
     cr_assert_eq(pool_commands(&slot, "create"), 1, "it is back");
+}
+
+Test(pool_hosts, idle_ones_of_one_that_is_away_are_handed_out_only_when_it_is_back) {
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 2);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    pool_host_event(&slot, "h1", "host_down", "away"); /* said again: nothing changes */
+    pool_acquire(&slot, .id = "r1");
+    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 1);
+    pool_beat_with(&slot, "h1", UP);
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 0);
+    cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
+}
+
+Test(pool_hosts, one_given_back_where_the_host_is_away_is_set_aside_too) {
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 1);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    pool_release(&slot, "r1");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+    pool_beat_with(&slot, "h1", UP);
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
+}
+
+Test(pool_hosts, what_was_set_aside_gives_way_to_what_others_made_meanwhile) {
+    pool_settings(&slot, "{'max_containers': 2}");
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 2);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host(&slot, "h2", 2, 0);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    pool_acquire(&slot, .id = "r1");
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+    pool_beat_with(&slot, "h1", UP);
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "pool.max_containers is 2");
+}
+
+Test(pool_hosts, what_was_set_aside_is_gone_when_its_host_is_down) {
+    pool_beat_with(&slot, "h1", UP);
+    pool_warm(&slot, "react", 2);
+    pool_beat_with(&slot, "h1", AWAY);
+    pool_host_event(&slot, "h1", "host_down", "away");
+    pool_host_event(&slot, "h1", "host_down", "stopping");
+    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:c"), 0);
+}
+
+Test(pool_hosts, more_than_a_step_of_idle_ones_is_set_aside_and_comes_back_by_events) {
+    slot.unchecked = true;
+    pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
+    pool_beat(&slot, "h1", 300, 0, "up");
+    pool_warm(&slot, "react", 250);
+    pool_beat(&slot, "h1", 300, 0, "away");
+    pool_host_event(&slot, "h1", "host_down", "away");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 150);
+    pool_follow(&slot);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+    pool_check(&slot.redis);
+    pool_beat(&slot, "h1", 300, 0, "up");
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 100);
+    pool_follow(&slot);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 250);
+    pool_check(&slot.redis);
 }
 
 Test(pool_hosts, more_than_a_step_of_what_is_not_ready_goes_on_by_an_event) {

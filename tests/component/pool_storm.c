@@ -287,8 +287,11 @@ static struct effect add_host_event(int64_t offset) {
     static const char *const states[] = {"lease_expired", "request_timed_out", "host_up", "host_down",
                                          "lease_expired"};
     const char *host = hosts[below(2)], *state = states[below(5)];
-    bool stopping = state[5] == 'd' && below(10) == 0;
-    event_add(&events, offset, "ssssss", "-", "-", host, state, stopping ? "stopping" : "", "");
+    const char *detail = strcmp(state, "host_down") != 0 ? ""
+                         : below(10) == 0                ? "stopping"
+                         : below(2)                      ? "away"
+                                                         : "";
+    event_add(&events, offset, "ssssss", "-", "-", host, state, detail, "");
     return (struct effect){NOTHING, 0};
 }
 
@@ -378,11 +381,18 @@ static void one_event(const char *container, const char *state) {
     send_batch(POOL_EVENT);
 }
 
-/* A worker tells of a host that was not known as up. */
-static void beat(const char *host, int capacity) {
-    if (!pool_beat(&slot, host, capacity, 4000, "up")) return;
+/* A worker tells of a host that was not known as up, or whose engine is away. */
+static void beat_as(const char *host, int capacity, const char *state) {
+    bool up = strcmp(state, "up") == 0;
+    if (!pool_beat(&slot, host, capacity, 4000, state)) return;
     effects[0] = (struct effect){NOTHING, 0};
-    one_event("-", "host_up");
+    event_add(&events, pool_next(&slot, POOL_EVENT), "ssssss", "-", "-", host, up ? "host_up" : "host_down",
+              up ? "" : "away", "");
+    send_batch(POOL_EVENT);
+}
+
+static void beat(const char *host, int capacity) {
+    beat_as(host, capacity, "up");
 }
 
 static void send_continues(void) {
@@ -467,7 +477,8 @@ static void storm(unsigned seed, int calls) {
     for (int call = 0; call < calls; call++) {
         if (below(8) == 0) pool_advance_time(&slot, below(30) ? below(3) : 20);
         if (call % 10 == 0 || below(5)) beat("h1", 14);
-        if (call % 200 < 150) beat("h2", 12);
+        int turn = call % 200; /* of h2: its engine goes away, later it is silent */
+        if (turn < 150) beat_as("h2", 12, turn >= 100 && turn < 120 ? "away" : "up");
         if (call % 100 == 99) { /* somebody changes the configuration */
             pool_settings(&slot, below(4) ? "{'warm_start': true}" : "{'warm_start': false}");
             pool_settings(&slot, below(5) ? "{'pool_enabled': true}" : "{'pool_enabled': false}");

@@ -81,6 +81,7 @@ static json_t *container_rows(struct test_redis *redis) {
                             : what == 'i' ? "idle"
                             : what == 'l' ? "leased"
                             : what == 'r' ? "resetting"
+                            : what == 'a' ? "away"
                                           : "ending";
         redisReply *row = test_redis_command(redis, "HGET " ROOT "c %s", id);
         cr_assert(row->type == REDIS_REPLY_STRING, "%s has no limits", id);

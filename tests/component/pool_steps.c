@@ -347,6 +347,13 @@ Test(pool_steps, a_host_that_is_away_is_looked_through_in_steps) {
     expect(&work, "host_down, away", 900, 220);
     pool_follow(&slot);
     cr_assert_eq(pool_stat(&slot, "react", "creating"), 0);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+    struct work back = {0};
+    pool_beat(&slot, "h1", 20000, 0, "up");
+    measure_event(&back, "h1", "host_up", "");
+    measure_all(&back);
+    expect(&back, "host_up, back", 900, 220);
+    pool_follow(&slot);
     cr_assert_eq(pool_stat(&slot, "react", "available"), LARGE);
 }
 

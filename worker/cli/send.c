@@ -78,8 +78,9 @@ static enum wp_err send_line(struct sender *sender, struct wp_str line, struct w
 }
 
 static bool is_blank(struct wp_str line) {
+    static const char blanks[] = {' ', '\t', '\r', '\n'};
     size_t i = 0;
-    while (i < line.len && memchr(" \t\r\n", line.ptr[i], 4)) i++;
+    while (i < line.len && memchr(blanks, line.ptr[i], sizeof blanks)) i++;
     return i == line.len;
 }
 

@@ -221,6 +221,7 @@ static void on_alarm(int number) {
                                "worker.stop_timeout_ms: ended with "
                                "work under way, which the next worker does\"\n";
     (void)number;
+    /* NOLINTNEXTLINE(bugprone-signal-handler): it only polls and writes */
     wp_log_signal_safe(text, sizeof text - 1);
     _exit(0);
 }

@@ -28,7 +28,7 @@ static void add_sample(struct wp_columns *columns, const struct wp_usage *e) {
     char figures[FIGURES * FIGURE_BYTES];
     put_double(figures, e->cpu_percent);
     put_double(figures + FIGURE_BYTES, e->memory_usage_mb);
-    put_double(figures + 2 * FIGURE_BYTES, e->execution_time);
+    put_double(figures + (size_t)2 * FIGURE_BYTES, e->execution_time);
     size_t sample = wp_pack_open(samples);
     wp_buf_add(samples, figures, sizeof figures);
     if (e->record_id.len > 0) wp_buf_add(samples, e->record_id.ptr, e->record_id.len);

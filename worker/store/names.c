@@ -100,7 +100,7 @@ static bool call(struct wp_names *names, int64_t lasts_ms, wp_link_reply reply) 
     struct wp_str args[FIRST_NAME + KINDS] = {
         wp_str(names->owner), {lasts, (size_t)length}, wp_str(names->where)};
     for (int i = 0; i < names->count; i++) args[FIRST_NAME + i] = wp_str(names->texts[i]);
-    return !wp_link_call(names->link, "hold", args, (size_t)(FIRST_NAME + names->count), reply, names);
+    return !wp_link_call(names->link, "hold", args, FIRST_NAME + (size_t)names->count, reply, names);
 }
 
 static void ask(struct wp_names *names) {

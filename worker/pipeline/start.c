@@ -68,15 +68,15 @@ static void on_floor_set(void *ctx, const redisReply *reply, const char *error) 
     end(q);
 }
 
-static void set_floor(struct start_query *q, const struct wp_begin *begin) {
+static void set_floor(struct start_query *q, int64_t start, bool forgotten) {
     char offset[24], seen[24];
-    q->start = begin->start;
-    (void)snprintf(offset, sizeof offset, "%lld", (long long)begin->start);
+    q->start = start;
+    (void)snprintf(offset, sizeof offset, "%lld", (long long)start);
     (void)snprintf(seen, sizeof seen, "%lld", (long long)q->p->accepted);
     const struct wp_str args[] = {wp_str(q->p->name), wp_str(offset), WP_STR("new"), wp_str(seen)};
-    if (begin->forgotten)
+    if (forgotten)
         wp_log(WP_LOG_WARN, "partition_forgotten", "topic=%s partition=%d offset=%lld reason=%s",
-               wp_topics[q->p->row->topic].name, q->p->base.number, (long long)begin->start,
+               wp_topics[q->p->row->topic].name, q->p->base.number, (long long)start,
                "Redis remembers nothing of it: it goes on at what was committed");
     call(q, "begin", args, 4, on_floor_set);
 }
@@ -123,7 +123,7 @@ static void carry_out(struct start_query *q) {
     struct wp_begin begin = wp_begin_decide(&q->facts);
     switch (begin.kind) {
     case WP_BEGIN_SET_FLOOR:
-        set_floor(q, &begin);
+        set_floor(q, begin.start, begin.forgotten);
         return;
     case WP_BEGIN_RECOVER:
         call(q, "recovered", NULL, 0, on_recovered);

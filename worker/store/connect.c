@@ -22,14 +22,22 @@ char *wp_redis_root(const struct wp_config *config, enum wp_slot slot) {
     return buf.data;
 }
 
+static bool is_late(const redisContext *c) {
+    return strcmp(c->errstr, strerror(EAGAIN)) == 0;
+}
+
 const char *wp_redis_silence(const redisContext *c) {
-    return strcmp(c->errstr, strerror(EAGAIN)) == 0 ? "nothing within redis.timeout_ms" : c->errstr;
+    return is_late(c) ? "nothing within redis.timeout_ms" : c->errstr;
 }
 
 static enum wp_err no_answer(const redisContext *c, const struct wp_redis_url *url, const char *key,
                              struct wp_error *error) {
-    return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) does not answer: %s", url->shown, key,
-                   wp_redis_silence(c));
+    /* With TLS 1.3 it refuses a client's certificate after the handshake: by an alert, by closing or
+     * by a reset. */
+    bool refused = url->tls && !is_late(c);
+    return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) does not answer: %s%s", url->shown, key,
+                   wp_redis_silence(c),
+                   refused ? "; if it wants a client's certificate, name one in redis.tls_cert" : "");
 }
 
 static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, const char *key,

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define LARGE 20000 /* a sanitizer needs minutes for more, and looks for other faults */
+#else
 #define LARGE 100000
+#endif
 #define BATCH 500
 
 static struct cache_slot slot;

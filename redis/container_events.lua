@@ -2,8 +2,8 @@
 -- next step of work that takes several calls.
 --
 -- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), set_aside(), destroy(), bound(), leases
--- and waiting, restore_later(), is_unavailable(); from capacity.lua: max_of(); from pool.lua: reject_draining(); from due.lua: due(), load_for_end(); from pool_control.lua, as fields of
--- `pool`: the steps of resize, drain and expire. Uses repair.lua.
+-- and waiting, restore_later(), is_unavailable(); from capacity.lua: max_of(); from pool.lua: reject_draining(); from due.lua: due(),
+-- load_for_end(); from pool_control.lua, as fields of `pool`: the steps of resize, drain and expire. Uses repair.lua.
 
 -- A container is gone: its room is free, and its lease is lost.
 local function gone(offset, id, c, reason)
@@ -79,7 +79,7 @@ local function ready(offset, id, c, e)
 end
 
 -- Calls visit(id, container) for the next containers of a host, until it has returned true STEP times; adds an event for the rest, if there may be
--- more. after: the last container of the step before; '': this is the first step. state, word: of that event.
+-- more. after: the last container of the step before; '': this is the first step. state_of_event, word: of that event.
 local function each_of_host(offset, name, after, state_of_event, word, visit)
     local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
     state.load_containers_and_holders(ids)

@@ -23,17 +23,6 @@ static const char *keep(const char *id) { /* a name that outlives the next call 
     return text;
 }
 
-static void acquire_many(int from, int count, const char *philosophy) {
-    struct test_events events = {0};
-    for (int i = from; i < from + count; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "r%d", i);
-        pool_add_request(&events, pool_next(&slot, POOL_ACQUIRE) + i - from,
-                         &(struct pool_request){.id = id, .philosophy = philosophy});
-    }
-    pool_send(&slot, POOL_ACQUIRE, &events);
-}
-
 /* ---- room ---- */
 
 Test(pool_hosts, without_a_host_it_waits_until_one_is_up) {
@@ -48,7 +37,7 @@ Test(pool_hosts, without_a_host_it_waits_until_one_is_up) {
 Test(pool_hosts, the_one_with_most_room_gets_it) {
     pool_host(&slot, "h1", 3, 0);
     pool_host(&slot, "h2", 5, 0);
-    acquire_many(0, 5, "react");
+    pool_acquire_many(&slot, 0, 5, "react");
     int on_h2 = 0;
     for (size_t i = 0; i < 5; i++) on_h2 += strcmp(record_str(&slot.answer, i, "host"), "h2") == 0;
     cr_assert_eq(on_h2, 3);
@@ -58,18 +47,18 @@ Test(pool_hosts, the_one_with_most_room_gets_it) {
 Test(pool_hosts, memory_is_room_too) {
     pool_host(&slot, "h1", 10, 1000);
     pool_host(&slot, "h2", 2, 0);
-    acquire_many(0, 6, "react");
+    pool_acquire_many(&slot, 0, 6, "react");
     cr_assert_eq(pool_commands(&slot, "create"), 5, "three times 256 MB, and two");
     cr_assert_eq(pool_host_stat(&slot, "h1", "memory_used_mb"), 768);
 }
 
 Test(pool_hosts, one_that_drains_or_is_silent_gets_none) {
     pool_beat(&slot, "h1", 10, 0, "draining");
-    acquire_many(0, 1, "react");
+    pool_acquire_many(&slot, 0, 1, "react");
     cr_assert_eq(pool_commands(&slot, "create"), 0);
     pool_host(&slot, "h2", 10, 0);
     pool_advance_time(&slot, 16);
-    acquire_many(1, 1, "react");
+    pool_acquire_many(&slot, 1, 1, "react");
     cr_assert_eq(pool_commands(&slot, "create"), 0);
     cr_assert_eq(pool_beat(&slot, "h2", 10, 0, "up"), 1, "its room is there again");
     pool_host_event(&slot, "h2", "host_up", "");
@@ -132,7 +121,7 @@ Test(pool_hosts, room_goes_to_all_starved_pools_in_bounded_steps) {
     char name[32];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "p%d", i);
-        acquire_many(i, 1, name);
+        pool_acquire_many(&slot, i, 1, name);
     }
     pool_host(&slot, "h1", 200, 0);
     pool_host_event(&slot, "h1", "host_up", "");
@@ -239,7 +228,7 @@ Test(pool_hosts, a_silent_one_loses_its_leases_100_a_step) {
     pool_settings(&slot, "{'max_containers': 300, 'size': 300, 'lease_ms': 0}");
     pool_host(&slot, "h1", 300, 0);
     pool_warm(&slot, "react", 250);
-    acquire_many(0, 250, "react");
+    pool_acquire_many(&slot, 0, 250, "react");
     pool_advance_time(&slot, 16);
     redisReply *due = calls_function(&slot.redis, WP_SLOT_POOL, "due", NULL);
     cr_assert_eq(due->element[0]->integer, -1);
@@ -264,189 +253,6 @@ Test(pool_hosts, one_that_stops_is_dropped_at_once_and_others_take_over) {
     pool_host_event(&slot, "h1", "host_down", "stopping");
     cr_assert_eq(pool_commands(&slot, "create"), 1);
     cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");
-}
-
-#define AWAY "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'away', 'ttl_ms': 60000}"
-#define UP "{'capacity': 5, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000}"
-
-Test(pool_hosts, what_one_that_is_away_has_not_ready_is_made_by_others_and_leases_stay) {
-    pool_settings(&slot, "{'max_containers': 4}");
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 2);
-    pool_acquire(&slot, .id = "leased");
-    pool_acquire(&slot, .id = "w1", .philosophy = "other");
-    const char *creating = keep(pool_commanded(&slot, "create", 0));
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(slot.answer.count, 0, "it is up");
-    cr_assert_eq(pool_beat_with(&slot, "h1", AWAY), 1);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(slot.answer.count, 0, "nobody else can make it, and nobody lost what he has");
-    cr_assert_str_eq(pool_state(&slot, creating), "");
-    cr_assert_eq(pool_stat(&slot, "other", "waiting"), 1);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 0, "its idle one is set aside");
-    cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
-    pool_host(&slot, "h2", 1, 0);
-    pool_host_event(&slot, "h2", "host_up", "");
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
-    cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");
-    pool_acquire(&slot, .id = "w2", .philosophy = "other");
-    cr_assert_eq(pool_commands(&slot, "create"), 0);
-    cr_assert_eq(pool_beat_with(&slot, "h1", UP), 1);
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_commands(&slot, "create"), 1, "it is back");
-}
-
-Test(pool_hosts, idle_ones_of_one_that_is_away_are_handed_out_only_when_it_is_back) {
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 2);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    pool_host_event(&slot, "h1", "host_down", "away"); /* said again: nothing changes */
-    pool_acquire(&slot, .id = "r1");
-    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 1);
-    pool_beat_with(&slot, "h1", UP);
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 0);
-    cr_assert_eq(pool_stat(&slot, "react", "leased"), 1);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
-}
-
-Test(pool_hosts, one_given_back_where_the_host_is_away_is_set_aside_too) {
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 1);
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    pool_release(&slot, "r1");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
-    pool_beat_with(&slot, "h1", UP);
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 1);
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
-}
-
-Test(pool_hosts, what_was_set_aside_gives_way_to_what_others_made_meanwhile) {
-    pool_settings(&slot, "{'max_containers': 2}");
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 2);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host(&slot, "h2", 2, 0);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    pool_acquire(&slot, .id = "r1");
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
-    pool_beat_with(&slot, "h1", UP);
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "pool.max_containers is 2");
-}
-
-Test(pool_hosts, what_was_set_aside_is_gone_when_its_host_is_down) {
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 2);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    pool_host_event(&slot, "h1", "host_down", "stopping");
-    cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:c"), 0);
-}
-
-Test(pool_hosts, more_than_a_step_of_idle_ones_is_set_aside_and_comes_back_by_events) {
-    slot.unchecked = true;
-    pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
-    pool_beat(&slot, "h1", 300, 0, "up");
-    pool_warm(&slot, "react", 250);
-    pool_beat(&slot, "h1", 300, 0, "away");
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 150);
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
-    pool_check(&slot.redis);
-    pool_beat(&slot, "h1", 300, 0, "up");
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 100);
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 250);
-    pool_check(&slot.redis);
-}
-
-Test(pool_hosts, more_than_a_step_of_what_is_not_ready_goes_on_by_an_event) {
-    slot.unchecked = true;
-    pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
-    pool_beat_with(&slot, "h1",
-                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000}");
-    acquire_many(0, 150, "react");
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "creating"), 150);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(pool_stat(&slot, "react", "creating"), 50);
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "creating"), 0);
-    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 150);
-    pool_check(&slot.redis);
-}
-
-/* r1 comes when h1, which has the only idle container, is away, and h2 has room for one. */
-static void acquire_while_the_only_idle_one_is_away(void) {
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 1);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host(&slot, "h2", 1, 0);
-    pool_acquire(&slot, .id = "r1");
-}
-
-Test(pool_hosts, one_that_is_away_wakes_no_container_and_gives_no_claim) {
-    pool_settings(&slot, "{'hot': 0}");
-    acquire_while_the_only_idle_one_is_away();
-    cr_assert_eq(pool_commands(&slot, "bind"), 0);
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
-    pool_beat_with(&slot, "h1", UP);
-    pool_acquire(&slot, .id = "r2");
-    cr_assert_eq(pool_commands(&slot, "bind"), 1);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(pool_stat(&slot, "react", "waiting"), 2, "it waits again");
-}
-
-Test(pool_hosts, paused_ones_of_one_that_is_away_give_way_at_once) {
-    pool_settings(&slot, "{'hot': 0, 'max_containers': 1}");
-    acquire_while_the_only_idle_one_is_away();
-    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "when it is back");
-    cr_assert_eq(pool_commands(&slot, "create"), 1, "nobody destroys the other one now");
-    cr_assert_str_eq(record_str(&slot.answer, 1, "host"), "h2");
-}
-
-Test(pool_hosts, one_given_back_that_nobody_is_there_to_reset_gives_way_at_once) {
-    pool_settings(&slot, "{'reset': true, 'max_containers': 1}");
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 1);
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host(&slot, "h2", 1, 0);
-    pool_release(&slot, "r1");
-    cr_assert_eq(pool_commands(&slot, "reset"), 0);
-    cr_assert_eq(pool_commands(&slot, "destroy"), 1);
-    pool_acquire(&slot, .id = "r2");
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
-}
-
-Test(pool_hosts, what_was_being_reset_or_destroyed_where_a_host_went_away_is_not_waited_for) {
-    pool_settings(&slot, "{'reset': true, 'max_containers': 2}");
-    pool_beat_with(&slot, "h1", UP);
-    pool_warm(&slot, "react", 2);
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");
-    cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
-    pool_release(&slot, "r1");
-    cr_assert_eq(pool_commands(&slot, "reset"), 1);
-    pool_release_as(&slot, "r2", "react", "", false);
-    cr_assert_eq(pool_commands(&slot, "destroy"), 1);
-    pool_beat_with(&slot, "h1", AWAY);
-    pool_host(&slot, "h2", 2, 0);
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(pool_stat(&slot, "react", "resetting"), 0);
-    pool_acquire(&slot, .id = "r3");
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
-    pool_acquire(&slot, .id = "r4");
-    cr_assert_eq(pool_commands(&slot, "create"), 1);
 }
 
 Test(pool_hosts, desired_and_owned_say_what_is_to_be) {

@@ -270,6 +270,17 @@ void pool_ready_created(struct pool_slot *slot) {
     pool_send(slot, POOL_EVENT, &events);
 }
 
+void pool_acquire_many(struct pool_slot *slot, int from, int count, const char *philosophy) {
+    struct test_events events = {0};
+    for (int i = from; i < from + count; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        pool_add_request(&events, pool_next(slot, POOL_ACQUIRE) + i - from,
+                         &(struct pool_request){.id = id, .philosophy = philosophy});
+    }
+    pool_send(slot, POOL_ACQUIRE, &events);
+}
+
 void pool_warm(struct pool_slot *slot, const char *philosophy, int count) {
     size_t more;
     pool_control(slot, philosophy, "pre_warm", count);

@@ -58,6 +58,8 @@ void pool_usage(struct pool_slot *slot, const char *philosophy, double cpu, doub
 void pool_event(struct pool_slot *slot, const char *container, const char *state, const char *detail);
 void pool_host_event(struct pool_slot *slot, const char *host, const char *state, const char *detail);
 void pool_sweep_due(struct pool_slot *slot); /* one lease_expired, and what it asks to be continued */
+/* Acquires r<from> and on, in one call. */
+void pool_acquire_many(struct pool_slot *slot, int from, int count, const char *philosophy);
 
 /* Makes `count` idle containers of that philosophy: pre_warm and ready. */
 void pool_warm(struct pool_slot *slot, const char *philosophy, int count);

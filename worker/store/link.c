@@ -34,6 +34,7 @@ struct refused { /* the latest call that the connected server refused to run */
     int64_t logged_us;
     char logged[REFUSAL_MAX];       /* the reason in the latest log line */
     const struct wp_function *what; /* that was called */
+    bool events_logged;             /* a log line has said that a call with events was refused: they wait */
 };
 
 struct wp_link {
@@ -80,6 +81,7 @@ static const char *slot_name(const struct wp_link *link) {
 static void be_ready(struct wp_link *link) {
     link->backoff_ms = BACKOFF_FIRST_MS;
     link->refused.us = 0;
+    link->refused.events_logged = false;
     link->reason[0] = '\0';
     wp_calls_open(&link->calls, link->redis);
     wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", slot_name(link), link->url.shown);
@@ -202,6 +204,7 @@ static void on_greeting_failed(void *ctx, const char *why) {
 
 static void serves_again(struct wp_link *link) {
     link->refused.us = 0;
+    link->refused.events_logged = false;
     if (link->state == LINK_READY) link->reason[0] = '\0';
 }
 
@@ -209,7 +212,9 @@ static void log_refusal(struct wp_link *link, const struct wp_function *function
     struct refused *refused = &link->refused;
     int64_t now = wp_clock_us();
     bool is_new = strcmp(refused->logged, text) != 0 && now - refused->logged_us >= REFUSED_LOG_US;
-    if ((refused->us && !is_new) || link->state != LINK_READY) return;
+    bool events_wait = function->events && !refused->events_logged;
+    if ((refused->us && !is_new && !events_wait) || link->state != LINK_READY) return;
+    refused->events_logged = refused->events_logged || function->events;
     refused->logged_us = now;
     (void)snprintf(refused->logged, sizeof refused->logged, "%s", text);
     wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function->name, link->url.shown,

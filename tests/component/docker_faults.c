@@ -161,17 +161,101 @@ Test(docker_faults, a_death_is_told_at_once_however_long_its_removal_takes) {
                                    "\"exitCode\": \"137\"}}}\n");
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
+    cr_assert_str_eq(bench_last(bench)->detail,
+                     "killed: signal 9 ended it, not sent through the engine; it ended with status 137");
     cr_assert_leq(http_script_count(world.engine, "DELETE /containers/a"), 1);
     while (http_script_count(world.engine, "DELETE /containers/a") < 3) loop_turn(&bench->loop);
     bench_nothing_more(bench, 50);
     close_world(&world);
 }
 
-static void push_event(struct world *world, const char *action) {
-    char *line = wp_format("{\"Action\": \"%s\", \"Actor\": {\"Attributes\": {\"name\": \"a\"}}}\n", action);
+/* ---- why it ended ---- */
+
+static void push(struct world *world, const char *action, const char *attribute) {
+    char *line = wp_format("{\"Action\": \"%s\", \"Actor\": {\"Attributes\": {\"name\": \"a\"%s}}}\n", action,
+                           attribute);
     http_script_push(world->engine, line);
     free(line);
+}
+
+#define ENDED(state)                                                                                         \
+    {                                                                                                        \
+        .request = "GET /containers/a/json", .status = 200,                                                  \
+        .body = "{\"HostConfig\": {\"Memory\": 67108864}, \"State\": {" state "}}"                           \
+    }
+
+/* One that is ready, then these events one by one, then its death; `after`: what the engine says of it then.
+ */
+static void expect_death(struct http_answer after, const char *const events[][2], const char *detail) {
+    struct http_answer ready = INSPECT;
+    ready.times = 1;
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, ready, after, REMOVE, {0}});
+    struct bench *bench = world.bench;
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    for (int i = 0; events[i][0]; i++) push(&world, events[i][0], events[i][1]);
+    do bench_wait(bench, bench->count + 1);
+    while (bench_last(bench)->state != WP_CONTAINER_DIED);
+    cr_assert_str_eq(bench_last(bench)->detail, detail);
+    bench_nothing_more(bench, 50);
+    close_world(&world);
+}
+#define DEATH(after, detail, ...)                                                                            \
+    expect_death((struct http_answer)after, (const char *const[][2]){__VA_ARGS__, {NULL, NULL}}, detail)
+#define DIED_137                                                                                             \
+    { "die", ", \"exitCode\": \"137\"" }
+#define STATE_137 ENDED("\"Status\": \"exited\", \"ExitCode\": 137, \"OOMKilled\": false")
+
+Test(docker_faults, a_death_by_a_signal_says_whether_it_came_through_the_engine) {
+    DEATH(STATE_137, "killed: signal 9 was sent to it through the engine, and it ended with status 137",
+          {"kill", ", \"signal\": \"9\""}, DIED_137);
+    DEATH(STATE_137, "killed: signal 9 ended it, not sent through the engine; it ended with status 137",
+          DIED_137);
+    DEATH(ENDED("\"ExitCode\": 0"),
+          "killed: signal 15 was sent to it through the engine, and it ended with status 0",
+          {"kill", ", \"signal\": \"15\""}, {"die", ", \"exitCode\": \"0\""});
+}
+
+Test(docker_faults, a_death_at_its_memory_limit_says_so) {
+    static const char words[] =
+        "out_of_memory: it needed more than its memory limit of 64 MB, and ended with status 137";
+    DEATH(STATE_137, words, {"oom", ""}, DIED_137);
+    DEATH(ENDED("\"ExitCode\": 137, \"OOMKilled\": true"), words, DIED_137);
+}
+
+/* The engine remembers for ever that a process ran out of memory. */
+Test(docker_faults, a_process_that_ran_out_of_memory_is_told_and_is_no_reason_for_another_end) {
+    DEATH(ENDED("\"ExitCode\": 137, \"OOMKilled\": true"),
+          "killed: signal 9 was sent to it through the engine, and it ended with status 137", {"oom", ""},
+          {"kill", ", \"signal\": \"9\""}, DIED_137);
+    DEATH(ENDED("\"ExitCode\": 1, \"OOMKilled\": true"),
+          "exited: it exited with status 1, after a process in it had run out of memory", {"oom", ""},
+          {"die", ", \"exitCode\": \"1\""});
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    push(&world, "oom", "");
+    bench_wait(world.bench, 2);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_OUT_OF_MEMORY);
+    close_world(&world);
+}
+
+Test(docker_faults, one_that_somebody_removes_says_so_not_that_it_was_killed) {
+    DEATH(ENDED("\"Status\": \"removing\", \"ExitCode\": 137"), "removed: somebody else removed it",
+          {"kill", ", \"signal\": \"9\""}, DIED_137);
+    struct http_answer gone = {.request = "GET /containers/a/json", .status = 404, .body = "{}"};
+    expect_death(gone, (const char *const[][2]){{"kill", ", \"signal\": \"9\""}, DIED_137, {NULL, NULL}},
+                 "removed: somebody else removed it");
+}
+
+/* A busy engine must not keep a death from being known. */
+Test(docker_faults, a_death_is_told_though_the_engine_does_not_say_why) {
+    struct http_answer late = STATE_137;
+    late.delay_ms = 10000;
+    expect_death(late, (const char *const[][2]){{"die", ", \"exitCode\": \"3\""}, {NULL, NULL}},
+                 "exited: it exited with status 3");
+}
+
+static void push_event(struct world *world, const char *action) {
+    push(world, action, "");
 }
 
 Test(docker_faults, one_that_is_not_healthy_any_more_has_died) {
@@ -192,7 +276,7 @@ Test(docker_faults, one_that_is_not_healthy_any_more_has_died) {
     bench_wait(world.bench, 2);
     cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
     cr_assert_str_eq(bench_last(world.bench)->detail,
-                     "its health check says that it is not healthy any more");
+                     "unhealthy: its health check says that it is not healthy any more");
     close_world(&world);
 }
 
@@ -239,7 +323,7 @@ Test(docker_faults, a_death_that_the_events_do_not_say_is_found_in_the_list) {
     bench_create_until(world.bench, "a", WP_CONTAINER_READY);
     bench_wait(world.bench, 2);
     cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(world.bench)->detail, "not found by its host");
+    cr_assert_str_eq(bench_last(world.bench)->detail, "removed: somebody else removed it");
     close_world(&world);
 }
 
@@ -396,7 +480,7 @@ Test(docker_faults, deaths_in_a_gap_of_the_events_are_found_in_the_list) {
     http_script_close_streams(world.engine);
     bench_wait(world.bench, 2);
     cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(world.bench)->detail, "not found by its host");
+    cr_assert_str_eq(bench_last(world.bench)->detail, "removed: somebody else removed it");
     cr_assert_geq(http_script_count(world.engine, "GET /events"), 2);
     close_world(&world);
 }
@@ -412,7 +496,7 @@ Test(docker_faults, an_event_in_two_parts_is_one_and_nonsense_is_none) {
     bench_nothing_more(world.bench, 100);
     http_script_push(world.engine, "butes\": {\"name\": \"a\", \"exitCode\": \"9\"}}}\n");
     bench_wait(world.bench, 2);
-    cr_assert_str_eq(bench_last(world.bench)->detail, "it exited with status 9");
+    cr_assert_str_eq(bench_last(world.bench)->detail, "exited: it exited with status 9");
     close_world(&world);
 }
 

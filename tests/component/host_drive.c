@@ -317,7 +317,7 @@ Test(host_drive, commands_become_processes_and_their_end_is_told) {
     kill(pid_of(nth(world, "ready", 0)), SIGKILL);
     WAIT(world, times(world, "died") == 1);
     cr_assert_str_eq(nth(world, "died", 0)->id, nth(world, "ready", 0)->id);
-    cr_assert_str_eq(nth(world, "died", 0)->detail, "the process was ended by signal 9");
+    cr_assert_str_eq(nth(world, "died", 0)->detail, "killed: the process was ended by signal 9");
     control(world, "drain", 0);
     WAIT(world, times(world, "gone") >= 2);
     for (int i = 0; i < times(world, "ready"); i++) cr_assert(is_dead(pid_of(nth(world, "ready", i))));
@@ -410,7 +410,8 @@ Test(host_drive, a_new_worker_reports_the_containers_that_the_killed_one_took_wi
     cr_assert_eq(stat_of(world, "available"), 2);
     start_host(world);
     WAIT(world, times(world, "died") >= 2);
-    cr_assert_str_eq(nth(world, "died", 1)->detail, "not found by its host");
+    cr_assert_str_eq(nth(world, "died", 1)->detail,
+                     "exited: not found by its host, it ended with its worker");
     free_world(world);
 }
 

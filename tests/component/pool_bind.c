@@ -274,7 +274,7 @@ Test(pool_bind, one_that_dies_of_its_reset_is_replaced_for_who_waits) {
     container_of("r1");
     expect_waits("r2", "a", NULL);
     pool_release(&slot, "r1");
-    pool_event(&slot, id, "died", "its reset command ended with status 1");
+    pool_event(&slot, id, "died", "not_prepared: its reset command ended with status 1");
     pool_ready_created(&slot);
     cr_expect_str_eq(pool_answer_str(&slot, "r2", "status"), "assigned");
 }

@@ -57,7 +57,9 @@ Test(docker_hardening, memory_ends_at_the_limit) {
     bench_create_sized(bench, id, 32);
     bench_wait(bench, 1);
     cr_expect_eq(bench_last(bench)->state, WP_CONTAINER_FAILED);
-    cr_expect_str_eq(bench_last(bench)->detail, "it exited with status 137 before it was ready");
+    cr_expect_str_eq(
+        bench_last(bench)->detail,
+        "it needed more than its memory limit of 32 MB, and ended with status 137 before it was ready");
     free(id);
     bench_close(bench);
 }

@@ -163,14 +163,57 @@ static struct bench *open_with_dead(const char *verb, const char *after_name) {
     return bench;
 }
 
+static void expect_reason(const struct bench *bench, const char *reason) {
+    cr_assert_str_eq(bench_last(bench)->detail, reason);
+}
+
 Test(docker_runtime, a_death_is_told_with_its_status_and_nothing_of_it_is_left) {
     struct bench *bench = open_with_dead("post", "/kill");
-    cr_assert_str_eq(bench_last(bench)->detail, "it exited with status 137");
+    expect_reason(bench, "killed: signal 9 was sent to it through the engine, and it ended with status 137");
     bench_close(bench);
 }
 
 Test(docker_runtime, one_that_somebody_removes_has_died) {
-    bench_close(open_with_dead("delete", "?force=1"));
+    struct bench *bench = open_with_dead("delete", "?force=1");
+    expect_reason(bench, "removed: somebody else removed it");
+    bench_close(bench);
+}
+
+/* Ends when somebody makes /tmp/end; `command` comes before. */
+static struct bench *open_until_end(const char *command, int memory_mb, int log_lines) {
+    struct bench *bench = bench_new_docker("");
+    char *whole = wp_format("touch /tmp/ready; while ! test -e /tmp/end; do sleep 0.02; done; %s", command);
+    char lines[16];
+    snprintf(lines, sizeof lines, "%d", log_lines);
+    bench_set(bench, "docker.command", whole);
+    bench_set(bench, "docker.ready", "file:/tmp/ready");
+    bench_set(bench, "docker.log_lines", lines);
+    bench_open_runtime(bench);
+    bench_create_sized(bench, name(bench, "a"), memory_mb);
+    bench_wait(bench, 1);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY, "%s", bench_last(bench)->detail);
+    free(whole);
+    return bench;
+}
+
+static void let_end(struct bench *bench) {
+    bench_engine("run %s touch /tmp/end", name(bench, "a"));
+    while (bench_last(bench)->state != WP_CONTAINER_DIED) bench_wait(bench, bench->count + 1);
+}
+
+Test(docker_runtime, one_that_ends_by_itself_says_its_status) {
+    struct bench *bench = open_until_end("exit 3", 32, 0);
+    let_end(bench);
+    expect_reason(bench, "exited: it exited with status 3");
+    bench_close(bench);
+}
+
+Test(docker_runtime, one_that_needs_too_much_memory_says_its_limit) {
+    struct bench *bench = open_until_end("exec dd if=/dev/zero of=/dev/null bs=64M count=1", 32, 0);
+    let_end(bench);
+    expect_reason(bench,
+                  "out_of_memory: it needed more than its memory limit of 32 MB, and ended with status 137");
+    bench_close(bench);
 }
 
 Test(docker_runtime, one_that_somebody_pauses_or_resumes_says_so) {

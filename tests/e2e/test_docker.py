@@ -33,7 +33,7 @@ class HandingOut(WithDocker):
         held = self.acquire("k-1", "killed")
         engine("post", f"/containers/{held['container_id']}/kill")
         lost = self.answer("k-1", "lost")
-        self.assertIn("container_died", lost["reason"])
+        self.assertEqual(lost["reason"], "container_died: killed: signal 9 was sent to it through the engine, and it ended with status 137")
         wait_until(lambda: inspect(held["container_id"]) is None, "nothing of it is left")
 
     def test_an_idle_one_that_somebody_removes_is_not_handed_out(self):
@@ -112,6 +112,35 @@ class TwoHosts(WithDocker):
         for number in range(4):
             self.assertEqual(self.acquire(f"t-{number}", "special")["host"], names[1])
         wait_until(lambda: self.acquire(f"o-{uuid.uuid4()}", "ordinary")["host"] == names[0], "it makes what it has the image of")
+
+
+class KeptReady(WithDocker):
+    """pool.min_idle, by default what is pre-warmed; no round of dynamic pre-warming helps."""
+
+    options = {"pool.prewarm": "react:5", "pool.prewarm_interval": 0, "host.on_exit": "destroy", "pool.min_idle.rare": 2}
+
+    def test_those_that_are_taken_or_die_are_made_up_for(self):
+        self.system.wait_pool("rare", available=2)
+        self.system.wait_pool("react", available=5)
+        taken = [self.acquire(f"t-{number}")["container_id"] for number in range(5)]
+        self.system.wait_pool("react", available=5, leased=5)
+        for number in range(5):
+            self.release(f"t-{number}", reuse=False)
+        self.system.wait_pool("react", available=5, leased=0)
+        wait_until(lambda: all(inspect(container) is None for container in taken), "they are gone")
+        for name in self.system.redis.client.hkeys("wp:{pool}:is"):
+            engine("post", f"/containers/{name.decode()}/kill", check=False)
+        wait_until(lambda: "container_died" in self.system.workers[0].log(), "they have died")
+        self.system.wait_pool("react", available=5)
+        self.system.wait_pool("rare", available=2)
+
+    def test_a_restart_of_the_only_worker_has_them_again(self):
+        worker = self.system.workers[0]
+        self.system.wait_pool("react", available=5)
+        worker.stop()
+        worker.start().wait_ready()
+        self.system.wait_pool("react", available=5)
+        self.system.wait_pool("rare", available=2)
 
 
 class Stopping(WithDocker):

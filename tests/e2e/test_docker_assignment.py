@@ -66,6 +66,32 @@ class Claims(WithDocker):
         self.assertEqual(self.answer("l-1")["reason"], "invalid: field claim must be 65536 bytes at most, keys and values together, not 65537")
 
 
+class LastWords(WithDocker):
+    """What a container wrote before it ended by itself is in its host's log, its claim is not."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="warmpool-claims-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.options = {"host.claims": cls.folder, "docker.log_lines": 10,
+                       "docker.command": "echo before its claim; while ! test -e /tmp/end; do sleep 0.02; done;"
+                                         " cat /run/warmpool/claim.json; echo; echo cannot go on >&2; exit 4"}
+        super().setUpClass()
+
+    def test_its_last_lines_are_logged_and_no_value_of_its_claim(self):
+        self.acquire("w-0", "warm-up")  # its first lines are written by then
+        container = self.acquire("w-1", claim={"token": SECRET, "list": [1234567]})["container_id"]
+        self.inside(container, "touch", "/tmp/end")
+        self.assertEqual(self.answer("w-1", "lost")["reason"], "container_died: exited: it exited with status 4")
+        wait_until(lambda: inspect(container) is None, "it is removed after that")
+        log = self.system.workers[0].log()
+        self.assertIn(f'event=container_output container={container} philosophy=react line="cannot go on"', log)
+        self.assertIn('line="(a line with a value of its claim)"', log)
+        self.assertNotIn(SECRET, log)
+        self.assertNotIn("before its claim", log)
+        wait_until(lambda: 'warmpool_containers_ended_total{reason="exited"} 1' in self.system.workers[0].http("/metrics")[1], "it is counted")
+
+
 class Resets(WithDocker):
     options = {"pool.reset.tidy": "rm -f /tmp/mine", "pool.reset.broken": "exit 7"}
 
@@ -87,7 +113,7 @@ class Resets(WithDocker):
 
 
 class Pauses(WithDocker):
-    options = {"pool.hot": 1, "pool.prewarm": "react:3"}
+    options = {"pool.hot": 1, "pool.prewarm": "react:3", "pool.min_idle": 0}
 
     def paused(self):
         stats = self.system.pool("react")

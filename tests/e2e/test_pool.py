@@ -146,6 +146,7 @@ class HandingOut(WithSystem):
         os.kill(pid_of(answer), signal.SIGKILL)
         lost = self.answer("k-1", "lost")
         self.assertEqual((lost["container_id"], first_word(lost)), (answer["container_id"], "container_died"))
+        self.assertEqual(lost["reason"], "container_died: killed: the process was ended by signal 9")
         self.system.wait_pool("killed", leased=0)
         self.assertEqual(self.acquire("k-2", "killed")["status"], "assigned")
 

@@ -40,6 +40,10 @@ Test(ops_http, says_each_reason_why_it_is_not_ready) {
     snprintf(parts.stats.state.reason, sizeof parts.stats.state.reason, "Redis has forgotten");
     cr_assert(answers("GET", "/readyz", "HTTP/1.1 503 "));
     cr_assert(answers("GET", "/readyz", "\r\n\r\nkafka: not connected yet\nstate: Redis has forgotten\n"));
+    parts.stats.kafka.ready = parts.stats.state.ready = true;
+    snprintf(parts.stats.host_not_ready, sizeof parts.stats.host_not_ready, "its engine does not answer");
+    cr_assert(answers("GET", "/readyz", "HTTP/1.1 503 "));
+    cr_assert(answers("GET", "/readyz", "\r\n\r\nhost: its engine does not answer\n"));
 }
 
 Test(ops_http, is_ready_without_a_partition) {

@@ -37,6 +37,8 @@ static void fill(void) {
     parts.stats.memory_released_mb = 1.5;
     parts.stats.kafka.ready = true;
     parts.stats.assigned = 5;
+    parts.stats.ended[WP_END_OUT_OF_MEMORY] = 2;
+    parts.stats.out_of_memory = 3;
     ops_parts_pool(&parts, "{'tracked_agents': 4, 'hosts': {'h1': {'capacity': 200, 'used': 3}},"
                            " 'total': {'rejected': 6, 'lost': 1, 'warm_start_rate_percent': 75.0},"
                            " 'pools': {'react': {'available': 8, 'leased': 2, 'pool_size': 10,"
@@ -58,6 +60,10 @@ Test(ops_prometheus, carries_the_workers_figures) {
     cr_assert(has("warmpool_answers_total{status=\"assigned\"} 5"));
     cr_assert(has("warmpool_ready{part=\"kafka\"} 1"));
     cr_assert(has("warmpool_ready{part=\"redis\"} 0"));
+    cr_assert(has("warmpool_ready{part=\"host\"} 1"));
+    cr_assert(has("warmpool_containers_ended_total{reason=\"out_of_memory\"} 2"));
+    cr_assert(has("warmpool_containers_ended_total{reason=\"other\"} 0"));
+    cr_assert(has("warmpool_out_of_memory_total 3"));
     cr_assert(has("warmpool_optimizer_released_bytes_total 1572864"));
     cr_assert(has("process_start_time_seconds 1700000000.5"));
     cr_assert(has("warmpool_build_info{version=\"" WP_VERSION "\"} 1"));

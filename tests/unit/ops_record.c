@@ -79,6 +79,8 @@ Test(ops_metrics_record, carries_what_the_worker_counts) {
     parts.stats.assigned = 5;
     parts.stats.rejected = 4;
     parts.stats.lost = 3;
+    parts.stats.ended[WP_END_OUT_OF_MEMORY] = 2;
+    parts.stats.out_of_memory = 4;
     parts.stats.partitions = 2;
     parts.stats.redis_reconnects = 1;
     parts.stats.produce_errors = 8;
@@ -92,6 +94,8 @@ Test(ops_metrics_record, carries_what_the_worker_counts) {
     IS(5, "worker", "assigned");
     IS(4, "worker", "rejected");
     IS(3, "worker", "lost");
+    IS(2, "worker", "ended", "out_of_memory");
+    IS(4, "worker", "out_of_memory");
     IS(2, "worker", "partitions");
     IS(1, "worker", "redis", "reconnects");
     IS(8, "worker", "kafka", "produce_errors");

@@ -237,12 +237,13 @@ Test(ops_warnings, each_is_explained_in_the_documentation) {
                            " 'active': true, 'pool_size': 10, 'warm_starts': 1, 'cold_starts': 9,"
                            " 'warm_start_rate_percent': 10.0, 'peak_leased': 5, 'confidence': 0.1}}}");
     look();
+    snprintf(parts.stats.host_not_ready, sizeof parts.stats.host_not_ready, "its engine does not answer");
     warnings_find_not_ready(&found, &parts.stats);
     wp_append_clock_measured(&parts.stats.append_clock, 50000, 0, 0);
     wp_append_clock_measured(&parts.stats.redis_clock, 5000, 0, 0);
     parts.stats.settings_differ = 1;
     warnings_find_differences(&found, &parts.stats);
-    cr_assert_eq(found.count, 10);
+    cr_assert_eq(found.count, 11);
     for (size_t i = 0; i < found.count; i++) {
         snprintf(name, sizeof name, "`%s`", found.list[i].code);
         cr_expect(strstr(text, name), "docs/metrics.md lacks %s", name);

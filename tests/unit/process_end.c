@@ -24,7 +24,7 @@ Test(process_end, a_death_is_reported_once_with_its_reason) {
     kill(bench_pid(bench_last(bench)), SIGKILL);
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process was ended by signal 9");
+    cr_assert_str_eq(bench_last(bench)->detail, "killed: the process was ended by signal 9");
     bench_destroy(bench, "a"); /* it is gone already */
     bench_wait(bench, 3);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_GONE);
@@ -110,7 +110,7 @@ Test(process_end, descendants_in_other_sessions_end_when_their_container_dies) {
     kill(bench_pid(bench_last(bench)), SIGTERM);
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process was ended by signal 15");
+    cr_assert_str_eq(bench_last(bench)->detail, "killed: the process was ended by signal 15");
     cr_assert(process_is_dead(far) && process_is_dead(orphan));
     bench_close(bench);
 }

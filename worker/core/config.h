@@ -164,6 +164,7 @@ struct wp_config {
         int64_t ready_timeout_ms; /* docker.ready_timeout_ms: 30000 */
         int64_t pids;             /* docker.pids: 128 */
         int64_t tmp_mb;           /* docker.tmp_mb: 64 */
+        int64_t log_lines;        /* docker.log_lines: 0, of a container that ended by itself */
     } docker;
 
     struct {

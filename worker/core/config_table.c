@@ -194,6 +194,8 @@ const struct wp_param wp_params[] = {
     INT("docker.ready_timeout_ms", docker.ready_timeout_ms, "30000", 1, DAY_MS, "ms", "to become ready"),
     INT("docker.pids", docker.pids, "128", 1, 1000000, "processes", "and threads in one container"),
     INT("docker.tmp_mb", docker.tmp_mb, "64", 0, 1e6, "MB", "of `/tmp`, in memory, the only place that can be written to; 0 = none"),
+    INT("docker.log_lines", docker.log_lines, "0", 0, 1000, "lines",
+        "that a container wrote last are logged (`container_output`) when it ended by itself; lines from before its present claim and lines that quote a value of it are left out; 0 = none"),
 
     FLAG("deadletter.payload", deadletter.payload, "false",
         "keep the bytes of acquires in `dead-letter`, with whatever claim they carry; false = such a record has headers only"),

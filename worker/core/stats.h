@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/append_clock.h"
+#include "core/ends.h"
 #include "core/histogram.h"
 
 enum wp_outcome {               /* of one consumed event */
@@ -39,7 +40,11 @@ struct wp_stats {
     int64_t started_us;                   /* wp_clock_us() at start */
     int partitions;                       /* input partitions owned now */
     struct wp_health kafka, redis, state; /* state: Redis has the state that Kafka's commits refer to */
-    char name_in_use[512]; /* which live worker has this one's worker.id or host.name; empty: none */
+    char host_not_ready[512];    /* why its host can make no containers; empty: it can, or it is none */
+    uint64_t ended[WP_ENDS + 1]; /* ready containers of its host that ended by themselves; the last: for
+                                    another reason */
+    uint64_t out_of_memory;      /* processes in them that the kernel ended at a memory limit */
+    char name_in_use[512];       /* which live worker has this one's worker.id or host.name; empty: none */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

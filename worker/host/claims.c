@@ -70,6 +70,21 @@ enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str cl
     return err;
 }
 
+json_t *wp_claims_read(const char *folder, const char *id) {
+    char *path = wp_format("%s/%s/" WP_CLAIM_FILE, folder, id);
+    json_t *claim = json_load_file(path, JSON_DECODE_ANY, NULL);
+    free(path);
+    return claim;
+}
+
+char *wp_claims_changed(const char *folder, const char *id) {
+    char *path = wp_format("%s/%s", folder, id);
+    struct stat seen;
+    bool found = stat(path, &seen) == 0;
+    free(path);
+    return found ? wp_format("%lld.%09ld", (long long)seen.st_mtim.tv_sec, seen.st_mtim.tv_nsec) : NULL;
+}
+
 bool wp_claims_wipe(const char *folder, const char *id) {
     static const char *const names[] = {WP_CLAIM_FILE, NEW_FILE};
     bool clean = true;

@@ -5,6 +5,7 @@
  * are small; host.claims is best on a tmpfs. */
 #ifndef WP_HOST_CLAIMS_H
 #define WP_HOST_CLAIMS_H
+#include <jansson.h>
 #include "core/err.h"
 #include "core/str.h"
 
@@ -20,6 +21,11 @@ enum wp_err wp_claims_make(const char *folder, const char *id, struct wp_error *
 /* Writes claim.json atomically: a reader sees the whole claim or the one before. */
 enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str claim,
                             struct wp_error *error) WP_MUST_CHECK;
+/* Reads claim.json. NULL: there is none, or it is no JSON. Owned by the caller. */
+json_t *wp_claims_read(const char *folder, const char *id);
+/* When claim.json was written or removed last, in seconds since 1970 with nine digits behind the point. NULL:
+ * the container has no folder. Owned by the caller. */
+char *wp_claims_changed(const char *folder, const char *id);
 /* Removes claim.json. False: it could not be removed. */
 bool wp_claims_wipe(const char *folder, const char *id);
 void wp_claims_remove(const char *folder, const char *id);

@@ -42,6 +42,7 @@ struct held { /* a container that this host knows of */
 
 struct held_table {
     const struct wp_config *config; /* borrowed, as all of these */
+    struct wp_stats *stats;
     struct wp_producer *producer;
     struct wp_wire *wire;
     const struct wp_runtime_driver *driver;

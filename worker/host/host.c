@@ -11,6 +11,7 @@
 #include "host/reconcile.h"
 #include "store/event_args.h"
 
+#define NOT_LISTED "its containers are not known yet: Redis and the runtime are asked for them"
 #define TICK_MS 250 /* for records that could not be published, and new partitions of container-command */
 
 struct wp_host {
@@ -157,13 +158,21 @@ static void publish_up_or_down(struct wp_host *host) {
         host->down_unpublished = !wp_held_publish_host(&host->table, "host_down", "stopping");
 }
 
+static void set_not_ready(struct wp_host *host, const char *why) {
+    snprintf(host->stats->host_not_ready, sizeof host->stats->host_not_ready, "%s", why);
+}
+
 /* Reports a change of the engine, so that other hosts make containers while this one's engine is away. */
 static void check_engine(struct wp_host *host) {
-    bool away = host->driver->away && host->driver->away(host->runtime);
+    const char *why = host->driver->away ? host->driver->away(host->runtime) : NULL;
+    bool away = why != NULL;
+    set_not_ready(host, why ? why : host->reconcile.listed ? "" : NOT_LISTED);
     if (away == host->away) return;
     host->away = away;
-    wp_log(away ? WP_LOG_WARN : WP_LOG_INFO, away ? "host_away" : "host_back", "host=%s",
-           host->config->host.name);
+    if (away)
+        wp_log(WP_LOG_WARN, "host_away", "host=%s reason=%s", host->config->host.name, why);
+    else
+        wp_log(WP_LOG_INFO, "host_back", "host=%s", host->config->host.name);
     beat(host);
 }
 
@@ -253,6 +262,7 @@ static void on_positioned(void *ctx) {
 
 static void open_parts(struct wp_host *host, struct wp_producer *producer, struct wp_wire *wire) {
     host->table = (struct held_table){.config = host->config,
+                                      .stats = host->stats,
                                       .producer = producer,
                                       .wire = wire,
                                       .driver = host->driver,
@@ -300,6 +310,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
         return err;
     }
     host->table.runtime = host->runtime;
+    set_not_ready(host, NOT_LISTED);
     init_timer(host, &host->beat);
     init_timer(host, &host->interval);
     init_timer(host, &host->tick);

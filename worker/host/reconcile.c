@@ -3,6 +3,7 @@
  * A row shows the state of the time when its call was sent. A container whose state has changed since then is
  * not reconciled with that row, but read again. */
 #include "host/reconcile.h"
+#include "core/ends.h"
 #include "core/log.h"
 #include "host/claims.h"
 #include "host/bind.h"
@@ -24,14 +25,28 @@ static void create(struct held_table *table, const struct wanted *wanted) {
     table->driver->create(table->runtime, &spec);
 }
 
+/* One that was ready has ended. */
+static void die(struct held_table *table, struct held *held, struct wp_str detail) {
+    table->stats->ended[wp_end_of(detail)]++;
+    wp_held_over(table, held, WP_CONTAINER_DIED, detail);
+}
+
+/* The children of a worker end with it; others were removed. */
+static struct wp_str not_found(const struct held_table *table) {
+    return table->driver->outlives ? WP_STR("removed: not found by its host")
+                                   : WP_STR("exited: not found by its host, it ended with its worker");
+}
+
 /* Redis names a container that this host does not have: publishes its end. */
 static void report_missing(struct held_table *table, const struct wanted *wanted) {
     bool ending = wp_str_is(wanted->state, "ending");
     struct held *held = wp_held_add(table, wanted->id, HELD_OVER);
     snprintf(held->philosophy, sizeof held->philosophy, "%.*s", (int)wanted->philosophy.len,
              wanted->philosophy.ptr);
-    wp_held_over(table, held, ending ? WP_CONTAINER_GONE : WP_CONTAINER_DIED,
-                 ending ? WP_STR("") : WP_STR("not found by its host"));
+    if (ending)
+        wp_held_over(table, held, WP_CONTAINER_GONE, WP_STR(""));
+    else
+        die(table, held, not_found(table));
     wp_held_publish(table, held);
 }
 
@@ -160,7 +175,7 @@ static void on_list_end(void *ctx, bool ok) {
     struct held_table *table = reconcile->table;
     for (struct held *held = table->list; held; held = held->hh.next) {
         if (ok && held->state == HELD_READY && !held->seen && held->changed <= reconcile->listed_at)
-            wp_held_over(table, held, WP_CONTAINER_DIED, WP_STR("not found by its host"));
+            die(table, held, not_found(table));
         held->seen = false; /* from here on: listed by Redis */
     }
     if (ok) wp_claims_keep(table->claims, is_held, table);
@@ -223,6 +238,11 @@ static void log_state(const struct held *held, enum wp_container_state state) {
         wp_log(WP_LOG_DEBUG, "container_gone", "container=%s philosophy=%s", held->id, held->philosophy);
 }
 
+static void count_out_of_memory(struct held_table *table, const struct held *held) {
+    table->stats->out_of_memory++;
+    wp_log(WP_LOG_WARN, "container_out_of_memory", "container=%s philosophy=%s", held->id, held->philosophy);
+}
+
 static void read_again(struct host_reconcile *reconcile, struct wp_str id) {
     wp_desired_want(&reconcile->desired, id);
     wp_desired_read(&reconcile->desired);
@@ -234,6 +254,10 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
     if (!held || reconcile->stopped) return; /* during a stop host_down is published instead */
+    if (state == WP_CONTAINER_OUT_OF_MEMORY) {
+        count_out_of_memory(table, held);
+        return;
+    }
     if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING || state == WP_CONTAINER_RAN) {
         if (wp_held_step_over(table, held, state)) read_again(reconcile, id);
         return;
@@ -242,6 +266,8 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
         if (held->state != HELD_CREATING) return;
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);
         wp_held_set(table, held, HELD_READY);
+    } else if (state == WP_CONTAINER_DIED) {
+        die(table, held, detail);
     } else {
         wp_held_over(table, held, state, detail);
     }

@@ -24,6 +24,8 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                           WP_CONTAINER_PAUSED,
                           WP_CONTAINER_RUNNING, /* not paused: after resume, or after a pause that failed */
                           WP_CONTAINER_RAN,     /* the command has succeeded */
+                          WP_CONTAINER_OUT_OF_MEMORY, /* a process in it was ended at its memory limit; the
+                                                         container goes on */
 };
 
 struct wp_container_facts {                         /* of one that is ready */
@@ -38,7 +40,7 @@ struct wp_container_spec {
 };
 
 /* address: how an agent reaches it, only with READY ("pid:1234" for a process); detail: a sentence, may be
- * empty. */
+ * empty; with DIED after a word of core/ends.h, as "exited: it exited with status 3". */
 typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container_state state,
                                   struct wp_str address, struct wp_str detail);
 /* detail: why it died, only with DIED. */
@@ -63,8 +65,9 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     /* False: the image of the philosophy's containers is missing ("": that of all philosophies without an
      * image of their own). As of the latest list. NULL: nothing can be missing. */
     bool (*can_make)(struct wp_runtime *runtime, const char *philosophy);
-    /* True: the container engine is unreachable. NULL: the driver needs none. */
-    bool (*away)(struct wp_runtime *runtime);
+    /* Why the container engine is unreachable, a sentence, borrowed until the next turn of the loop; NULL: it
+     * is not. NULL instead of the verb: the driver needs no engine. */
+    const char *(*away)(struct wp_runtime *runtime);
     /* Calls listed for each container of this host, now or later, then done. Containers that have died are
      * listed until they are removed. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),

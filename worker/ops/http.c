@@ -78,6 +78,7 @@ static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *co
         if (!parts[i]->ready)
             wp_buf_printf(&http->body, "%s: %s\n", names[i],
                           parts[i]->reason[0] ? parts[i]->reason : "not connected yet");
+    if (*stats->host_not_ready) wp_buf_printf(&http->body, "host: %s\n", stats->host_not_ready);
     if (http->body.len == 0) return answer_text(connection, MHD_HTTP_OK, "ready\n");
     return answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8",
                   wp_buf_str(&http->body));

@@ -176,6 +176,12 @@ static json_t *events(const struct wp_stats *stats) {
     return list;
 }
 
+static json_t *ended(const struct wp_stats *stats) {
+    json_t *record = json_object();
+    for (int end = 0; end <= WP_ENDS; end++) set_count(record, wp_end_words[end], (int64_t)stats->ended[end]);
+    return record;
+}
+
 static json_t *worker(const struct ops_snapshot *of) {
     const struct wp_stats *stats = of->base->stats;
     char machine[64] = "";
@@ -196,6 +202,8 @@ static json_t *worker(const struct ops_snapshot *of) {
     set_count(record, "assigned", (int64_t)stats->assigned);
     set_count(record, "rejected", (int64_t)stats->rejected);
     set_count(record, "lost", (int64_t)stats->lost);
+    json_object_set_new(record, "ended", ended(stats));
+    set_count(record, "out_of_memory", (int64_t)stats->out_of_memory);
     json_object_set_new(record, "acquire_to_assignment", latency(&stats->acquire_to_assignment));
     json_object_set_new(record, "redis", redis(stats));
     json_object_set_new(record, "kafka", kafka(stats));

@@ -112,6 +112,11 @@ static void of_answers(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, "status", "lost", (double)stats->lost);
 }
 
+static void of_ends(const struct page *page, const struct metric *metric) {
+    for (int end = 0; end <= WP_ENDS; end++)
+        write_sample(page, metric, "reason", wp_end_words[end], (double)page->of->base->stats->ended[end]);
+}
+
 static void of_partitions(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, NULL, NULL, page->of->base->stats->partitions);
 }
@@ -122,6 +127,7 @@ static void of_readiness(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, "part", "redis", stats->redis.ready);
     write_sample(page, metric, "part", "state", stats->state.ready);
     write_sample(page, metric, "part", "name", !*stats->name_in_use);
+    write_sample(page, metric, "part", "host", !*stats->host_not_ready);
 }
 
 /* ---- of the process ---- */
@@ -201,6 +207,11 @@ static const struct metric metrics[] = {
      .write = of_lag},
     {"warmpool_partitions", GAUGE, "Input partitions owned.", .write = of_partitions},
     {"warmpool_answers_total", COUNTER, "Answers published, by status.", .write = of_answers},
+    {"warmpool_containers_ended_total", COUNTER,
+     "Ready containers of this worker's host that ended by themselves, by reason.", .write = of_ends},
+    {"warmpool_out_of_memory_total", COUNTER,
+     "Processes in this host's containers that were ended at a memory limit.", .write = of_counter,
+     STAT(out_of_memory)},
     {"warmpool_acquire_to_assignment_seconds", HISTOGRAM,
      "From taking an acquire to the confirmed delivery of its answer.", .write = of_histogram,
      STAT(acquire_to_assignment)},

@@ -161,6 +161,13 @@ void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats)
             parts[i].health->reason[0] ? parts[i].health->reason : "It was not reached yet");
         SAY(warning->advice, "%s", parts[i].advice);
     }
+    if (!*stats->host_not_ready) return;
+    struct warning *warning = add(ret, "host_not_ready", "worker");
+    warning->target = 1;
+    SAY(warning->message, "%s", stats->host_not_ready);
+    SAY(warning->advice,
+        "Bring the engine back, or mend docker.*: `warmpool check` says what is wrong. Other "
+        "hosts make containers meanwhile.");
 }
 
 static bool has(const struct warnings *all, const struct warning *wanted) {

@@ -3,6 +3,7 @@
 #include "host/docker/bind.h"
 #include <stdlib.h>
 #include <string.h>
+#include "core/ends.h"
 #include "core/log.h"
 #include "host/docker/exec.h"
 
@@ -17,7 +18,7 @@ static void notify_later(struct docker_container *container, enum wp_container_s
 
 static void end(struct docker_container *container, const char *what, const char *why) {
     char detail[192];
-    snprintf(detail, sizeof detail, "%s%s", what, why);
+    snprintf(detail, sizeof detail, "%s: %s%s", wp_end_words[WP_END_NOT_PREPARED], what, why);
     wp_docker_end(container, WP_CONTAINER_DIED, detail);
 }
 

@@ -2,6 +2,7 @@
  * the sockets and the timer that libcurl wants watched. One thread: the loop's. */
 #include "host/docker/client.h"
 #include <curl/curl.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,9 +306,23 @@ void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bo
 /* --- libcurl on the loop ----------------------------------------------------------------------------------
  */
 
+/* libcurl says of a socket only that it could not connect. */
+static void describe_socket(struct docker_call *call) {
+    long number = 0;
+    curl_easy_getinfo(call->curl, CURLINFO_OS_ERRNO, &number);
+    if (number == EACCES || number == EPERM)
+        snprintf(
+            call->why, sizeof call->why,
+            "permission denied: this worker's user may not use it; add the user to the socket's group, with "
+            "compose by DOCKER_GID");
+    else if (number != 0)
+        snprintf(call->why, sizeof call->why, "%s", strerror((int)number));
+}
+
 static void end_call(struct docker_call *call, CURLcode code) {
     struct wp_docker_client *engine = call->engine;
     long status = 0;
+    if (code == CURLE_COULDNT_CONNECT && engine->socket_path && !call->elsewhere) describe_socket(call);
     DL_DELETE(engine->active, call);
     if (code == CURLE_OK || call->elsewhere) curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK && !call->why[0])

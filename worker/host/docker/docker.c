@@ -9,6 +9,7 @@
 #include "host/definition.h"
 #include "host/docker/bind.h"
 #include "host/docker/images.h"
+#include "host/docker/output.h"
 #include "host/docker/start.h"
 #include "host/docker/watch.h"
 
@@ -79,6 +80,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
+    wp_docker_output_open(runtime);
     wp_docker_watch_open(runtime);
     *ret_runtime = runtime;
     return WP_OK;

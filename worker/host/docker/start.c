@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "host/claims.h"
 #include "host/definition.h"
+#include "host/docker/deaths.h"
 #include "host/docker/exec.h"
 #include "host/docker/images.h"
 
@@ -109,10 +110,7 @@ static void after_inspect(struct docker_container *container, const struct wp_do
     enum wp_ready ready = wp_definition_ready(container->runtime->config, container->philosophy, &path);
     keep_address(container, inspected);
     if (!json_is_true(json_object_get(state, "Running"))) {
-        char detail[192];
-        snprintf(detail, sizeof detail, "it exited with status %lld before it was ready",
-                 (long long)json_integer_value(json_object_get(state, "ExitCode")));
-        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+        wp_docker_end_inspected(container, inspected);
     } else if (json_is_true(json_object_get(state, "Paused"))) { /* only ready containers are paused */
         wp_docker_set_paused(container, true);
         become_ready(container);

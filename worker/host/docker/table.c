@@ -15,7 +15,7 @@ struct step { /* the context of a call */
     void (*next)(struct docker_container *container, const struct wp_docker_client_answer *answer);
 };
 
-static void remove_from_engine(struct docker_container *container);
+static void begin_removal(struct docker_container *container);
 
 struct docker_container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id) {
     struct docker_container *container;
@@ -47,6 +47,7 @@ static void on_timer_closed(uv_handle_t *handle) {
     struct docker_container *container = handle->data;
     free(container->id);
     free(container->philosophy);
+    json_decref(container->claim);
     free(container);
 }
 
@@ -62,6 +63,7 @@ struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str
     container->id = wp_strndup(id);
     container->philosophy = wp_strndup(philosophy);
     container->phase = QUEUED;
+    container->end.status = -1;
     uv_timer_init(runtime->loop, &container->timer);
     container->timer.data = container;
     HASH_ADD_KEYPTR(hh, runtime->containers, container->id, id.len, container);
@@ -90,7 +92,7 @@ static void on_step(void *ctx, const struct wp_docker_client_answer *answer) {
     container->step = false;
     if (container->unwanted) {
         container->unwanted = false;
-        remove_from_engine(container);
+        begin_removal(container);
         return;
     }
     step.next(container, answer);
@@ -136,6 +138,8 @@ static void be_over(struct docker_container *container) {
     wp_docker_forget(container);
     runtime->on_room(runtime);
 }
+
+static void remove_from_engine(struct docker_container *container);
 
 static void on_retry_removal(uv_timer_t *timer) {
     remove_from_engine(timer->data);
@@ -184,6 +188,21 @@ static void remove_from_engine(struct docker_container *container) {
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL, after_owner);
 }
 
+void wp_docker_go_on(struct docker_container *container) {
+    remove_from_engine(container);
+}
+
+/* What ended by itself may have written why, which is lost with it. */
+static void begin_removal(struct docker_container *container) {
+    bool by_itself = container->over != WP_CONTAINER_GONE && container->ours && !container->looked;
+    if (by_itself && container->runtime->last_look) {
+        container->looked = true;
+        container->runtime->last_look(container);
+    } else {
+        remove_from_engine(container);
+    }
+}
+
 void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail) {
     container->over = over;
     snprintf(container->detail, sizeof container->detail, "%s", detail);
@@ -192,7 +211,7 @@ void wp_docker_end(struct docker_container *container, enum wp_container_state o
     if (container->step)
         container->unwanted = true;
     else
-        remove_from_engine(container);
+        begin_removal(container);
     container->runtime->on_room(container->runtime);
 }
 

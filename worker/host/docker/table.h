@@ -2,6 +2,7 @@
  * removal. Of this folder it calls the client only. The files that call it are
  *
  *   exec.c, images.c   a program in a container; which images the engine has
+ *   deaths.c, output.c why a container ended; what it wrote last
  *   start.c            from the queue until a container is ready
  *   bind.c             pause, resume and the reset command of one that is ready
  *   watch.c            the engine's events and lists
@@ -31,6 +32,14 @@ static inline int64_t wp_docker_next_retry(int64_t before_ms) {
 
 enum docker_phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
 
+struct docker_end {    /* what is known of why it ends; deaths.c alone changes it */
+    bool asking;       /* it has ended, and the engine is asked why */
+    long status;       /* then: its exit status; -1: not known */
+    char signal[16];   /* the last one that somebody sent to it through the engine, by its number, */
+    int64_t signal_us; /* and when; 0: none */
+    int64_t oom_us;    /* when a process in it ran out of memory last; 0: never */
+};
+
 struct docker_start { /* of one that is started; start.c alone changes it */
     struct wp_limits limits;
     int64_t asked_us, begun_us, made_us, started_us, ready_us; /* 0: adopted */
@@ -53,6 +62,9 @@ struct docker_container {
     char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
     void (*exec_over)(struct docker_container *container, int code, const char *why);
     struct docker_start start;
+    struct docker_end end;
+    bool looked;   /* what it wrote last was asked for, before its removal */
+    json_t *claim; /* meanwhile: its claim, which no line may tell; output.c alone changes it; NULL: none */
     int64_t retry_ms;
     uint64_t changed; /* runtime->changes when its phase changed last, or `paused` */
     bool seen;        /* in the list that is being read; watch.c alone changes it */
@@ -77,6 +89,7 @@ struct docker_watch {       /* watch.c alone changes it */
     int64_t retry_ms;
     bool lost;            /* the stream of events failed more than once in a row */
     bool list_unanswered; /* the latest one */
+    char why[300];        /* the engine did not answer last */
 };
 
 struct wp_runtime {
@@ -90,7 +103,10 @@ struct wp_runtime {
                              volume first */
     int making, creates;  /* creates under way, and their maximum */
     void (*on_room)(struct wp_runtime *runtime); /* called when another may be made; set by start.c */
-    struct docker_container *containers;         /* by id */
+    /* Called before the removal of one that ended by itself, and goes on with wp_docker_go_on; set by
+     * output.c. NULL: not needed */
+    void (*last_look)(struct docker_container *container);
+    struct docker_container *containers; /* by id */
     struct docker_container *queue;
     uint64_t changes;
     bool closing, closed; /* no more creates; no more calls at all */
@@ -121,6 +137,7 @@ void wp_docker_reach(struct docker_container *container, const char *url, bool c
 /* Begins to remove it. DIED is reported at once, another end (`over`) when it is gone; `detail` with either.
  */
 void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail);
+void wp_docker_go_on(struct docker_container *container); /* with its removal, after last_look */
 /* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE when it is gone.
  */
 void wp_docker_remove(struct docker_container *container);

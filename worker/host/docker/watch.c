@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/definition.h"
+#include "host/docker/deaths.h"
 #include "host/docker/images.h"
 #include "host/docker/start.h"
 
@@ -25,29 +26,12 @@ struct listing { /* a request for the engine's list */
     uint64_t changes; /* runtime->changes when it was asked for */
 };
 
-/* ---- deaths ---- */
-
-static void die(struct docker_container *container, const char *detail) {
-    if (container->phase == RUNNING)
-        wp_docker_end(container, WP_CONTAINER_DIED, detail);
-    else if (container->phase == PROBING)
-        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+static void note_silence(struct wp_runtime *runtime, const struct wp_docker_client_answer *answer) {
+    snprintf(runtime->watch.why, sizeof runtime->watch.why, "%s",
+             *answer->error ? answer->error : "the Docker engine has ended its stream of events");
 }
 
-static void exit_with(struct docker_container *container, const char *status) {
-    char detail[192];
-    snprintf(detail, sizeof detail, "it exited with status %s%s", status,
-             container->phase == PROBING ? " before it was ready" : "");
-    die(container, detail);
-}
-
-/* Docker asks again and again whether it is healthy; before it is ready start.c waits for that. */
-static void be_unhealthy(struct docker_container *container) {
-    const char *path;
-    if (container->phase == RUNNING &&
-        wp_definition_ready(container->runtime->config, container->philosophy, &path) == WP_READY_HEALTHY)
-        die(container, "its health check says that it is not healthy any more");
-}
+/* ---- the events ---- */
 
 /* Somebody else has paused it, or resumed it. While a call of ours is under way its answer says what it is.
  */
@@ -60,20 +44,28 @@ static void notice_paused(struct docker_container *container, bool paused) {
                     paused ? WP_CONTAINER_PAUSED : WP_CONTAINER_RUNNING, "", "");
 }
 
+static void handle(struct docker_container *container, const char *action, const json_t *attributes) {
+    if (strcmp(action, "die") == 0)
+        wp_docker_exited(container, wp_docker_text(attributes, "exitCode"));
+    else if (strcmp(action, "destroy") == 0)
+        wp_docker_removed(container);
+    else if (strcmp(action, "kill") == 0)
+        wp_docker_signalled(container, wp_docker_text(attributes, "signal"));
+    else if (strcmp(action, "oom") == 0)
+        wp_docker_out_of_memory(container);
+    else if (strcmp(action, "health_status: unhealthy") == 0)
+        wp_docker_unhealthy(container);
+    else if (strcmp(action, "pause") == 0 || strcmp(action, "unpause") == 0)
+        notice_paused(container, strcmp(action, "pause") == 0);
+}
+
 static void on_event(void *ctx, struct wp_str line) {
     struct wp_runtime *runtime = ctx;
     json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
     const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
     struct docker_container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
     const char *action = wp_docker_text(event, "Action");
-    if (container && strcmp(action, "die") == 0)
-        exit_with(container, wp_docker_text(attributes, "exitCode"));
-    else if (container && strcmp(action, "destroy") == 0)
-        die(container, "it was removed by somebody else");
-    else if (container && strcmp(action, "health_status: unhealthy") == 0)
-        be_unhealthy(container);
-    else if (container && (strcmp(action, "pause") == 0 || strcmp(action, "unpause") == 0))
-        notice_paused(container, strcmp(action, "pause") == 0);
+    if (container) handle(container, action, attributes);
     json_decref(event);
 }
 
@@ -97,6 +89,7 @@ static void on_events_over(void *ctx, const struct wp_docker_client_answer *answ
     wp_log(WP_LOG_WARN, "engine_events_lost", "reason=%s",
            *answer->error ? answer->error : "the engine ended them");
     runtime->watch.lost = runtime->watch.retry_ms > 0;
+    note_silence(runtime, answer);
     runtime->watch.retry_ms = wp_docker_next_retry(runtime->watch.retry_ms);
     uv_timer_start(&runtime->watch.retry, on_events_retry, (uint64_t)runtime->watch.retry_ms, 0);
 }
@@ -114,9 +107,9 @@ static char *filters_of(const struct wp_config *config, bool events) {
                                 json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
     if (events) {
         json_object_set_new(filters, "type", json_pack("[s]", "container"));
-        json_object_set_new(
-            filters, "event",
-            json_pack("[s, s, s, s, s]", "die", "destroy", "health_status", "pause", "unpause"));
+        json_object_set_new(filters, "event",
+                            json_pack("[s, s, s, s, s, s, s]", "die", "destroy", "kill", "oom",
+                                      "health_status", "pause", "unpause"));
     }
     char *text = json_dumps(filters, JSON_COMPACT), *escaped = escape(text);
     json_decref(filters);
@@ -135,8 +128,9 @@ static void read_events(struct wp_runtime *runtime) {
 /* ---- the engine's list ---- */
 
 /* A container that is not in the table is left from an earlier worker: it is probed again, ready or not. */
-static struct docker_container *adopt(struct wp_runtime *runtime, const char *id, const char *philosophy,
-                                      const char *state) {
+static struct docker_container *adopt(struct wp_runtime *runtime, const char *id, const json_t *row) {
+    const char *philosophy = wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL),
+               *state = wp_docker_text(row, "State");
     struct docker_container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
     wp_docker_own(container); /* the list holds only containers with our labels */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
@@ -144,7 +138,7 @@ static struct docker_container *adopt(struct wp_runtime *runtime, const char *id
     else if (strcmp(state, "created") == 0)
         wp_docker_end(container, WP_CONTAINER_FAILED, "its worker ended before it was started");
     else
-        wp_docker_end(container, WP_CONTAINER_DIED, "it ended while nobody watched it");
+        wp_docker_adopted_dead(container, wp_docker_text(row, "Status"));
     return container;
 }
 
@@ -190,9 +184,9 @@ static void see(struct wp_runtime *runtime, const json_t *row, uint64_t asked_at
     if (!*id || strcmp(state, "removing") == 0) return; /* it will be gone soon */
     if (!container && strcmp(state, "created") == 0 && !is_abandoned(runtime, id)) return;
     if (!container)
-        container = adopt(runtime, id, wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL), state);
+        container = adopt(runtime, id, row);
     else if (container->changed <= asked_at && (strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0))
-        die(container, "it ended while nobody watched it");
+        wp_docker_found_dead(container);
     else if (container->changed <= asked_at)
         notice_paused(container, strcmp(state, "paused") == 0);
     container->seen = true;
@@ -225,8 +219,7 @@ static void compare(struct listing *listing, const json_t *rows) {
     HASH_ITER(hh, runtime->containers, container, next) container->seen = false;
     json_array_foreach(rows, i, row) see(runtime, row, listing->changes);
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (!container->seen && container->changed <= listing->changes)
-            die(container, "not found by its host");
+        if (!container->seen && container->changed <= listing->changes) wp_docker_removed(container);
     }
 }
 
@@ -241,6 +234,7 @@ static void on_list(void *ctx, const struct wp_docker_client_answer *answer) {
         return;
     }
     listing->runtime->watch.list_unanswered = answer->status == 0;
+    if (answer->status == 0) note_silence(listing->runtime, answer);
     if (ok) compare(listing, rows);
     if (!ok) wp_log(WP_LOG_WARN, "engine_list_failed", "reason=%s", answer->error);
     if (ok && listing->listed) notify_listed(listing);
@@ -275,6 +269,7 @@ static void on_ping(void *ctx, const struct wp_docker_client_answer *answer) {
     struct wp_runtime *runtime = ctx;
     if (runtime->closed) return;
     runtime->watch.pinging = false;
+    if (answer->status == 0) note_silence(runtime, answer);
     runtime->watch.unanswered = answer->status == 0 ? runtime->watch.unanswered + 1 : 0;
     if (answer->status != 0 && ++runtime->watch.pings % LIST_EVERY == 0 && runtime->watch.listings == 0)
         ask_for_list(runtime, NULL, NULL, NULL);
@@ -287,8 +282,9 @@ static void ping(uv_timer_t *timer) {
     wp_docker_client_get(runtime->engine, "/_ping", WP_DOCKER_PING_MS, on_ping, runtime);
 }
 
-bool wp_docker_away(struct wp_runtime *runtime) {
-    return runtime->watch.list_unanswered || runtime->watch.lost || runtime->watch.unanswered >= UNANSWERED;
+const char *wp_docker_away(struct wp_runtime *runtime) {
+    const struct docker_watch *watch = &runtime->watch;
+    return watch->list_unanswered || watch->lost || watch->unanswered >= UNANSWERED ? watch->why : NULL;
 }
 
 void wp_docker_watch_open(struct wp_runtime *runtime) {

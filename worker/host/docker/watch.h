@@ -7,8 +7,8 @@
 void wp_docker_watch_open(struct wp_runtime *runtime); /* begins to read the events */
 /* closed: as uv_close's, called twice, with the handle's data = runtime. */
 void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed);
-/* True: the engine is unreachable, or has not answered for some five seconds. */
-bool wp_docker_away(struct wp_runtime *runtime);
+/* Why the engine is unreachable, or has not answered for some five seconds; NULL: neither. */
+const char *wp_docker_away(struct wp_runtime *runtime);
 void wp_docker_list(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                     void *ctx);
 

@@ -20,6 +20,7 @@
 #include <utlist.h>
 #include "core/buf.h"
 #include "core/clock.h"
+#include "core/ends.h"
 #include "core/log.h"
 #include "host/process/child.h"
 #include "host/process/fork_server.h"
@@ -107,14 +108,14 @@ static void set_phase(struct process_container *container, enum process_phase ph
 }
 
 static void describe_end(struct process_container *container, int status) {
-    const char *when = container->phase == STARTING ? " before it was ready" : "";
+    enum wp_end end = WIFSIGNALED(status) ? WP_END_KILLED : WP_END_EXITED;
+    bool starting = container->phase == STARTING;
     if (container->detail[0]) return; /* a reason is known already: why it was killed, or could not be run */
-    if (WIFSIGNALED(status))
-        snprintf(container->detail, sizeof container->detail, "the process was ended by signal %d%s",
-                 WTERMSIG(status), when);
-    else
-        snprintf(container->detail, sizeof container->detail, "the process exited with status %d%s",
-                 WEXITSTATUS(status), when);
+    snprintf(container->detail, sizeof container->detail, "%s%s%s %d%s", starting ? "" : wp_end_words[end],
+             starting ? "" : ": ",
+             end == WP_END_KILLED ? "the process was ended by signal" : "the process exited with status",
+             end == WP_END_KILLED ? WTERMSIG(status) : WEXITSTATUS(status),
+             starting ? " before it was ready" : "");
 }
 
 /* Reaps the shim, which has ended with everything below it: waitpid returns at once. */

@@ -1,8 +1,8 @@
 -- Capacity: creates containers, chooses their hosts, and makes room for them. A call that changes a pool's waiting requests or containers ends
 -- with restore() of that pool.
 --
--- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, creates, work), size_of(), total(), is_up(), oldest_idle(),
--- destroy(), command(), go_on(); from predictor.lua: limits of containers; from state.lua, host_table.lua and lists.lua their tables.
+-- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), size_of(), total(), is_up(),
+-- oldest_idle(), destroy(), destroy_oldest_used(), command(), go_on(); from predictor.lua: limits of containers; from state.lua, host_table.lua and lists.lua their tables.
 
 local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
 
@@ -86,7 +86,14 @@ local function ending_on(is_maker)
     return count
 end
 
+-- The number of starved pools, with what this call has changed.
+local function count_hungry()
+    hungry_count = hungry_count or redis.call('ZCARD', pool.root .. ':hungry')
+    return hungry_count
+end
+
 local function set_starved(name, p, is)
+    if is ~= p.starved then hungry_count = count_hungry() + (is and 1 or -1) end
     if is or p.starved then
         state.later(is and {'ZADD', ':hungry', state.number_text(now), name} or {'ZREM', ':hungry', name})
     end
@@ -121,12 +128,7 @@ local function count_waiting(p)
 end
 
 -- Begins creates until as many are under way as requests wait, or there is no more room: so no request waits for a container that nobody makes.
-function restore(offset, name)
-    local p = state.pool(name)
-    if not p then
-        state.later({'ZREM', ':hungry', name}) -- else it would take the turn of others
-        return
-    end
+local function restore_waiting(offset, name, p)
     if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_starved(name, p, false) end
     local i, r = p.creating, nil -- creates under way are for the first that wait
     while p.creating < p.waiting do
@@ -154,9 +156,80 @@ function restore(offset, name)
     set_starved(name, p, false)
 end
 
+-- Notes that less of a pool is ready than pool.min_idle, because no host has room or requests of other pools wait for it.
+local function set_thin(name, p, is)
+    if is or p.thin then state.later(is and {'ZADD', ':thin', state.number_text(now), name} or {'ZREM', ':thin', name}) end
+    if is ~= p.thin then
+        p.thin = is
+        state.touch_pool(name)
+    end
+end
+
+-- Notes a create for pool.min_idle. False: pool.refill_rate has it wait.
+local function may_refill(name, p)
+    local rate = settings.refill_rate or 0
+    if rate <= 0 then return true end
+    if p.refill_at > now then
+        state.deadline('f' .. name, p.refill_at)
+        return false
+    end
+    p.refill_at = math.max(p.refill_at, now) + math.floor(SECOND / rate)
+    return true
+end
+
+-- Makes room in a pool that is full of containers in use and used ones, as far as they may go: those that the reserve needs.
+local function make_place_for_reserve(offset, name, p, missing)
+    if not state.is_shared(p) then return total(p) < max_of(name) end
+    if total(p) >= max_of(name) then
+        return p.ending < missing and destroy_oldest_used(offset, name, p) -- one that ends takes its place until it is gone
+    end
+    return p.idle + math.max(0, p.creating - p.waiting) < size_of(name, p) or destroy_oldest_used(offset, name, p)
+end
+
+-- Begins creates until as many idle containers that any request could get are there or on their way as pool.min_idle says. Requests that wait,
+-- of whatever pool, come first.
+local function refill(offset, name, p)
+    local want = settings.pool_enabled and settings.warm_start and not p.draining and math.min(state.min_idle(name), size_of(name, p)) or 0
+    if p.waiting > p.creating or (want > 0 and p.retry_at > now) then return end -- a deadline restores it
+    while true do
+        local missing = want - state.ready_of(p) - math.max(0, p.creating - p.waiting)
+        if missing <= 0 or not make_place_for_reserve(offset, name, p, missing) then break end
+        if total(p) < max_of(name) then
+            if creates >= CREATES or work >= WORK + STEP then
+                go_on(offset, name)
+                break
+            end
+            if not may_refill(name, p) then break end
+            if count_hungry() > 0 or not create(offset, name) then return set_thin(name, p, true) end
+        end
+    end
+    set_thin(name, p, false)
+end
+
+function restore(offset, name)
+    local p = state.pool(name)
+    if not p then -- else it would take the turn of others
+        state.later({'ZREM', ':hungry', name})
+        state.later({'ZREM', ':thin', name})
+        return
+    end
+    restore_waiting(offset, name, p)
+    refill(offset, name, p)
+end
+
 -- A host has room: restores the starved pools, the longest starved first. A pool that gets none goes to the list's end.
 function restore_starved(offset)
     local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, STARVED)
+    local before = creates
+    for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
+    if #names > STARVED and creates > before then go_on(offset, '-') end
+end
+
+-- No request waits for room any more, and there may be some: restores the pools that are short of pool.min_idle, the longest so first.
+function restore_thin(offset)
+    local fewer_wait = hungry_count and hungry_count < redis.call('ZCARD', pool.root .. ':hungry')
+    if not (room_came or fewer_wait) or count_hungry() > 0 then return end
+    local names = redis.call('ZRANGE', pool.root .. ':thin', 0, STARVED)
     local before = creates
     for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
     if #names > STARVED and creates > before then go_on(offset, '-') end

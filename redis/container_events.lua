@@ -21,6 +21,15 @@ local function gone(offset, id, c, reason)
     restore_later(name)
 end
 
+-- A leased container ran out of memory: with predictor.learn_oom its limit is a sample of what the run needed.
+local function learn(id, c, reason)
+    local name = c[POOL]
+    if not settings.learn_oom or c[STATE] ~= 'leased' or reason:sub(1, 14) ~= 'out_of_memory:' then return end
+    predictor.load({name})
+    local _, _, _, memory = state.details(id, c)
+    if memory and memory > 0 and philosophies.may_have_samples(name) then predictor.add_memory(name, memory) end
+end
+
 -- Rejects the waiting requests of a pool, the longest waiting first: STEP at most; another call goes on with the rest.
 local function reject_all_waiting(offset, name, p, reject_one)
     lists.expect(p.wait_list, STEP)
@@ -143,7 +152,9 @@ local function drop_host(offset, name, detail)
     if away then return leave(offset, name, h, after) end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- the host came back
-    elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
+    elseif detail == 'stopping' then
+        if h.state == 'up' and frame.beat - h.beat <= h.ttl_us then return end -- its next worker has come
+    elseif frame.beat - h.beat <= h.ttl_us then
         return
     end
     h.state = 'down'
@@ -202,6 +213,7 @@ local function event_one(e)
     elseif c[STATE] == 'creating' then
         create_failed(offset, id, c, e[6])
     elseif what ~= 'failed' then
+        learn(id, c, e[6])
         gone(offset, id, c, e[6] ~= '' and 'container_died: ' .. e[6] or 'container_died: its host does not say why')
     end
 end

@@ -53,16 +53,27 @@ local function time_out(offset, id)
 end
 
 -- Destroys idle containers that have reached the limit of idle time or age: checks STEP of them at most, and sets the time of the next check.
+-- Those that pool.min_idle keeps ready have no limit of idle time.
 local function destroy_old(offset, name, p)
     local old, nearest, looked = {}, nil, 0
+    local spare = state.ready_of(p) - state.min_idle(name)
+    local function may_go(id, c)
+        if state.is_shared(p) and not state.is_fresh(c) then return true end
+        local age = aged_at(name, id)
+        if spare <= 0 and not (age and age <= now) then return false end
+        spare = spare - 1
+        return true
+    end
     p.idle_due = 0
     state.touch_pool(name)
     idle.each(p, name, function(l)
         idle.first(l, function(id, c)
             looked = looked + 1
             local at = idle_until(name, id, c[SINCE])
-            if at and at <= now then
+            if at and at <= now and may_go(id, c) then
                 old[#old + 1] = id
+            elseif at and at <= now then
+                nearest = math.min(now + (settings.idle_ttls[name] or settings.idle_ttl) * SECOND, nearest or math.huge)
             elseif at then
                 nearest = math.min(at, nearest or at)
             end
@@ -84,6 +95,7 @@ local function pool_due(offset, member)
     if kind == 'p' then return predictor.due(name) end
     local p = state.pool(name)
     if kind == 'i' then return p and destroy_old(offset, name, p) end
+    if kind == 'f' then return p and restore_later(name) end
     if p then
         p.retry_at = 0
         state.touch_pool(name)

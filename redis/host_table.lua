@@ -3,15 +3,21 @@
 --   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there
 --   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; apart from :hosts, which is read whole and often
 --   :hc:<host>     zset  its containers, by name
+--   :former_hosts  hash  host that is gone -> its memory_mb, and when it went (us)
 --
 -- Uses bulk.lua.
 local host_table = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local root, hosts, dirty, members, own_images, image_changes
+local REMEMBERED = 600 * 1000000 -- us
 
-function host_table.begin(slot) root, hosts, dirty, members, own_images, image_changes = slot, nil, {}, {}, {}, {} end
+local root, now, hosts, dirty, members, own_images, image_changes
+local former -- changes of :former_hosts, false: to be removed
+
+function host_table.begin(slot, time)
+    root, now, hosts, dirty, members, own_images, image_changes, former = slot, time, nil, {}, {}, {}, {}, {}
+end
 
 -- All hosts, by name.
 function host_table.all()
@@ -110,7 +116,32 @@ function host_table.put(name, h)
     dirty[name] = true
 end
 
-function host_table.forget(name) hosts[name], dirty[name] = nil, true end
+function host_table.forget(name)
+    local h = hosts[name]
+    if h and h.runtime ~= '' then former[name] = cmsgpack.pack(h.memory_mb, now) end
+    hosts[name], dirty[name] = nil, true
+end
+
+-- The memory in MB of the largest host that is known, or was there in the last ten minutes. nil: there is none, or one has no limit.
+function host_table.largest()
+    local largest
+    for _, h in pairs(host_table.all()) do
+        if h.memory_mb == 0 then return nil end
+        largest = math.max(largest or 0, h.memory_mb)
+    end
+    local rows, old = redis.call('HGETALL', root .. ':former_hosts'), {}
+    for i = 1, #rows, 2 do
+        local memory, went = cmsgpack.unpack(rows[i + 1])
+        if now - went > REMEMBERED then
+            former[rows[i]] = false
+        elseif memory == 0 then
+            return nil
+        else
+            largest = math.max(largest or 0, memory)
+        end
+    end
+    return largest
+end
 
 function host_table.flush()
     local rows, gone = {}, {}
@@ -124,6 +155,9 @@ function host_table.flush()
             gone[#gone + 1] = name
             redis.call('UNLINK', root .. ':images:' .. name)
         end
+    end
+    for name, row in pairs(former) do
+        if row then redis.call('HSET', root .. ':former_hosts', name, row) else redis.call('HDEL', root .. ':former_hosts', name) end
     end
     bulk.write('HSET', root .. ':hosts', rows)
     bulk.write('HDEL', root .. ':hosts', gone)

@@ -21,21 +21,30 @@ local pack -- cmsgpack.pack, which does not exist yet while the library is loade
 local now, wall_ms, settings, records, creates, continued
 local work, lists_looked -- counted up to WORK and LISTS
 local requests, containers -- known in this call (state.lua)
+local hungry_count -- starved pools; nil: not counted yet
 local changed, seen_changed, room_came -- pools to restore at the end; whether a host has room that it did not have before
+
+-- Notes a pool for restore() at the call's end.
+local function restore_later(name)
+    if not seen_changed[name] then
+        seen_changed[name] = true
+        changed[#changed + 1] = name
+    end
+end
 
 local function begin(slot, time, map)
     pool.root, pack = slot, cmsgpack.pack
     now, wall_ms, settings, creates, continued = time, math.floor(frame.wall / 1000), map, 0, {}
-    changed, seen_changed, room_came, work, lists_looked = {}, {}, false, 0, 0
+    changed, seen_changed, room_came, work, lists_looked, hungry_count = {}, {}, false, 0, 0, nil
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     philosophies.begin(slot, time, map)
     agents.begin(slot, time, map)
     answers.begin()
-    warm.begin(slot, time, map, requests, containers)
+    warm.begin(slot, time, map, requests, containers, restore_later)
 end
 
-local restore, restore_starved, follow_policy, watch_idle
+local restore, restore_starved, restore_thin, follow_policy, watch_idle
 
 local function add(offset, record)
     delivery.add(records, offset, record)
@@ -46,6 +55,7 @@ local function finish(offset)
     for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
     for _, name in ipairs(changed) do restore(offset, name) end
     if room_came then restore_starved(offset) end
+    restore_thin(offset)
     warm.finish()
     predictor.publish_changed(offset, add, state.deadline)
     state.flush()
@@ -112,14 +122,6 @@ local function column_topic(of)
         finish(applied[#applied])
         return lists, applied
     end}
-end
-
--- Notes a pool for restore() at the call's end.
-local function restore_later(name)
-    if not seen_changed[name] then
-        seen_changed[name] = true
-        changed[#changed + 1] = name
-    end
 end
 
 local function size_of(name, p)
@@ -207,6 +209,8 @@ local function lease(offset, id, r, p, cid, c, tier, parts)
     local paused = c[STATE] == 'idle' and state.is_paused(c)
     r[CONTAINER] = cid
     state.move(cid, c, 'leased')
+    state.used_by(p, state.key_of(r))
+    if state.min_idle(r[POOL]) > 0 then restore_later(r[POOL]) end
     c[REQUEST], c[REUSE] = id, state.key_of(r)
     p.active = now
     if not (paused or r[CLAIM]) then return assign(offset, id, r, p, cid, c, tier, parts) end
@@ -309,6 +313,7 @@ end
 local function destroy(offset, id, c)
     command(offset, 'destroy', id, c)
     state.move(id, c, host_is_up(id, c) and 'ending' or 'gone')
+    if state.min_idle(c[POOL]) > 0 then restore_later(c[POOL]) end
 end
 
 -- Sets when destroy_old() (due.lua) is to check the pool, unless it is to do so earlier. at nil: changes nothing.
@@ -319,15 +324,17 @@ function watch_idle(name, p, at)
     end
 end
 
+-- When the container reaches its pool's limit of age; nil: there is none.
+local function aged_at(name, id)
+    local age = settings.max_ages[name] or settings.max_age
+    return age > 0 and tonumber(id:match('%d+$')) + age * SECOND or nil -- an id ends in the time of its create (us)
+end
+
 -- When the container, idle since then, reaches its pool's limit of idle time or age; nil: there is no limit.
 local function idle_until(name, id, since)
-    local ttl, age = settings.idle_ttls[name] or settings.idle_ttl, settings.max_ages[name] or settings.max_age
+    local ttl, too_old = settings.idle_ttls[name] or settings.idle_ttl, aged_at(name, id)
     local at = ttl > 0 and since + ttl * SECOND or nil
-    if age > 0 then
-        local too_old = tonumber(id:match('%d+$')) + age * SECOND -- an id ends in the time of its create (us)
-        at = at and math.min(at, too_old) or too_old
-    end
-    return at
+    return at and too_old and math.min(at, too_old) or at or too_old
 end
 
 local function become_idle(offset, id, c, name, p)
@@ -336,6 +343,7 @@ local function become_idle(offset, id, c, name, p)
     if pause then c[REUSE] = state.paused_key(c[REUSE]) end
     state.move(id, c, 'idle')
     if pause then command(offset, 'pause', id, c) end
+    if state.min_idle(name) > 0 then restore_later(name) end
     watch_idle(name, p, idle_until(name, id, now))
 end
 
@@ -346,7 +354,33 @@ local function set_aside(id, c)
     restore_later(c[POOL])
 end
 
--- A container is free: the longest waiting request that may have it gets it; else it becomes idle, or is destroyed beyond the pool's size.
+-- The used container of a pool that has been idle longest, not counting those of the reuse key `but`.
+local function oldest_used(name, p, but)
+    local oldest, container
+    idle.each(p, name, function(l, since)
+        if container and since >= container[SINCE] then return true end
+        local key = l.reuse:gsub('^\t', '') -- without the mark of paused ones
+        if key == FRESH or key == but then return false end
+        lists_looked = lists_looked + 1
+        if lists_looked > LISTS then return true end
+        local id, c = first_idle(l, false)
+        if id and (not container or c[SINCE] < container[SINCE]) then oldest, container = id, c end
+        return false
+    end)
+    return oldest, container
+end
+
+-- Destroys the used container of a pool that has been idle longest (see oldest_used). False: there is none.
+local function destroy_oldest_used(offset, name, p, but)
+    local id, c = oldest_used(name, p, but)
+    if not id then return false end
+    destroy(offset, id, c)
+    work = work + 1
+    return true
+end
+
+-- A container is free: the longest waiting request that may have it gets it; else it becomes idle. In a full pool the oldest used container of
+-- another tenant goes for it; without one it is destroyed itself.
 local function offer(offset, id, c, used, parts)
     local p = state.pool(c[POOL])
     if frame.away and not host_is_up(id, c) then return set_aside(id, c) end
@@ -358,7 +392,8 @@ local function offer(offset, id, c, used, parts)
     if rid then
         stop_waiting(r)
         lease(offset, rid, r, p, id, c, used and 'hot' or 'cold', parts)
-    elseif settings.pool_enabled and not p.draining and p.idle < size_of(c[POOL], p) then
+    elseif settings.pool_enabled and not p.draining and
+        (p.idle < size_of(c[POOL], p) or (p.idle > 0 and destroy_oldest_used(offset, c[POOL], p, c[REUSE]))) then
         become_idle(offset, id, c, c[POOL], p)
     else
         destroy(offset, id, c)

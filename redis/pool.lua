@@ -55,6 +55,14 @@ local function too_large(r)
     end
 end
 
+-- The reason when the request asks for more memory than any host has; else nil.
+local function larger_than_hosts(r)
+    local largest = r[MEMORY] and host_table.largest()
+    if largest and math.ceil(r[MEMORY]) > largest then
+        return 'too_large: memory_mb is ' .. r[MEMORY] .. ', the largest host has ' .. largest .. ' (host.memory_mb)'
+    end
+end
+
 local function read_too_late(age_us, timeout_ms)
     return string.format('timeout: it was read %d ms after it was sent, its timeout_ms is %d: the worker is behind (its lag), or clocks differ',
         math.floor(age_us / 1000), timeout_ms)
@@ -90,6 +98,8 @@ local function acquire_one(e)
         if cid then return lease(offset, id, r, p, cid, c, 'hot') end
     end
     p.active = now
+    large = larger_than_hosts(r)
+    if large then return reject(offset, id, r, large) end
     if timeout == 0 then return reject(offset, id, r, 'timeout: no idle container may be had, and timeout_ms is 0') end
     if is_unavailable(p) then return reject_unavailable(offset, id, r, p) end
     start_waiting(id, r)

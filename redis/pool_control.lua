@@ -118,6 +118,7 @@ local function control_one(e)
     state.touch_pool(name)
     if op == 'pre_warm' then
         prewarm(offset, name, p, count or size_of(name, p))
+        restore_later(name)
     elseif op == 'resize' then
         p.size, p.draining = count, false
         pool.shrink_step(offset, name, p)

@@ -149,6 +149,13 @@ function predictor.added_to(name)
     return d
 end
 
+-- Adds a sample that only says how much memory a run needed at least.
+function predictor.add_memory(name, memory)
+    local d = predictor.added_to(name)
+    local n = d.count + 1
+    d.count, d.ids[n], d.samples[n], d.taken[''] = n, '', struct.pack(SAMPLE, 0 / 0, memory, 0 / 0), false
+end
+
 local function drop_repeated_of(name, d)
     local is_known, n = bulk.ask('SMISMEMBER', root .. ':rec:' .. name, d.ids), 0
     while is_known[n + 1] == 0 do n = n + 1 end

@@ -12,10 +12,12 @@
 --   :uses     hash  container id -> how often it was used, if pool.max_uses is set
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  starved pools, whose requests wait for room on a host, by since when (the key keeps its older name: it is stored)
+--   :thin     zset  pools that have less ready than pool.min_idle, because there was no room for it, by since when
 --   :idle:P:K list, :idle:P zset: idle containers of pool P (idle.lua); K: a reuse key (! of fresh ones, else state.key_of)
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:K those that get containers with reuse key K
 --   :expiry   zset  leased requests by when the lease ends (inf: never);  :timeout zset waiting requests by when they time out
---   :deadline zset  by when it is due: b<P> try creates again, p<P> publish a prediction, i<P> look for idle containers that are too old
+--   :deadline zset  by when it is due: b<P> try creates again, p<P> publish a prediction, i<P> look for idle containers that are too old,
+--             f<P> make containers for pool.min_idle (pool.refill_rate)
 --   (:hosts and :hc: are host_table.lua's)
 local state = {}
 
@@ -40,7 +42,7 @@ function state.begin(slot, time, map)
     root, now = slot, time
     rows.begin()
     lists.begin(slot)
-    host_table.begin(slot)
+    host_table.begin(slot, time)
     state.begin_pools(slot, time, map)
     deadlines, plain, before, sequence, repairs = {}, {}, {}, nil, 0
     return state.begin_requests(slot, time, map), state.begin_containers(slot, time)

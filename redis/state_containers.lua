@@ -12,6 +12,7 @@ local STATE, POOL, CONTAINER = 1, 2, 6 -- fields of a request, as in state.lua; 
 local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE =
     3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 local FRESH = '!' -- the reuse key of a container that nobody has used
+local PAUSED_FRESH = '\t!'
 local PAUSED = 9 -- the first byte of the reuse key of an idle container that is paused
 
 local root, now
@@ -97,6 +98,7 @@ end
 function lost_idle(id, l)
     local p = l.p
     p.idle, p.stale = math.max(0, p.idle - 1), p.stale + 1
+    if l.reuse == FRESH or l.reuse == PAUSED_FRESH then p.fresh = math.max(0, p.fresh - 1) end
     state.touch_pool(l.pool)
     state.drop_container_rows(id)
 end
@@ -157,6 +159,9 @@ local COUNTERS = {idle = true, leased = true, creating = true, resetting = true,
 -- True when an idle container is paused.
 function state.is_paused(c) return c[REUSE]:byte(1) == PAUSED end
 
+-- True when nobody has used a container.
+function state.is_fresh(c) return c[REUSE] == FRESH or c[REUSE] == PAUSED_FRESH end
+
 -- The reuse key of paused containers, made of that of others.
 function state.paused_key(reuse) return '\t' .. reuse end
 
@@ -165,12 +170,16 @@ function state.move(id, c, to)
     local name = c[POOL]
     local p, from = state.known_pool(name), c[STATE]
     if COUNTERS[from] then p[from] = math.max(0, p[from] - 1) end -- never below 0: the pool's row may have been lost (repair.lua)
-    if from == 'idle' and state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
+    if from == 'idle' then
+        if state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
+        if state.is_fresh(c) then p.fresh = math.max(0, p.fresh - 1) end
+    end
     if COUNTERS[to] then p[to] = p[to] + 1 end
     c[STATE] = to
     if to == 'idle' then
         c[SINCE] = state.next_number()
         if state.is_paused(c) then p.paused = p.paused + 1 end
+        if state.is_fresh(c) then p.fresh = p.fresh + 1 end
         idle.add(p.idle_by[c[REUSE]] or idle.of(p, name, c[REUSE]), id, c[SINCE])
     elseif to == 'leased' then
         if p.leased > p.peak then p.peak = p.leased end

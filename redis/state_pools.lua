@@ -3,6 +3,8 @@
 
 do -- local names of this file
 
+local MANY = '\n' -- of p.users: containers have been used under several reuse keys
+
 local root, now, settings
 local pools, dirty
 
@@ -15,13 +17,14 @@ end
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, starved = false, why = '', resetting = 0, paused = 0,
-        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false}
+        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale = cmsgpack.unpack(raw)
+        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
+        p.refill_at = cmsgpack.unpack(raw)
     p.had_stale = p.stale > 0
     return p
 end
@@ -33,6 +36,12 @@ function state.load_pools(names)
     for i = 1, n do
         if rows[i] then pools[missing[i]] = state.parse_pool(rows[i]) end
     end
+end
+
+-- A row from before pools were kept ready has no such fields: all that nobody has used count.
+local function count_fresh(p, name)
+    local lists = redis.call('LLEN', root .. ':idle:' .. name .. ':!') + redis.call('LLEN', root .. ':idle:' .. name .. ':\t!')
+    p.fresh, p.users, p.thin, p.refill_at = math.min(p.idle, lists), p.idle > lists and MANY or '!', false, 0
 end
 
 local function give_lists(p, name)
@@ -48,7 +57,7 @@ local function follow_policy(p, name)
         p.mixed = p.mixed or p.waiting > 0
         state.policies_changed[#state.policies_changed + 1] = name
     end
-    p.policy, dirty[name] = policy, true
+    p.policy, p.users, dirty[name] = policy, '!', true
 end
 
 -- The pool; nil when there is none. (philosophies.lua makes pools.)
@@ -56,6 +65,7 @@ function state.pool(name)
     if pools[name] == nil then state.load_pools({name}) end
     local p = pools[name]
     if p and not p.wait_list then
+        if p.fresh == nil then count_fresh(p, name) end
         give_lists(p, name)
         follow_policy(p, name)
     end
@@ -89,6 +99,27 @@ end
 
 function state.touch_pool(name) dirty[name] = true end
 
+-- How many idle containers of the pool that any request could get are kept at all times (pool.min_idle).
+function state.min_idle(name)
+    local own = settings.min_idle_of
+    return own and own[name] or settings.min_idle or 0
+end
+
+-- Notes the reuse key of a request of the pool. While there is one key only, all idle containers are for whoever comes.
+function state.used_by(p, key)
+    if p.users == key or p.users == MANY or key == '!' then return end
+    p.users, dirty[p.name] = p.users == '!' and key or MANY, true
+end
+
+-- True when a request could come that may not have the pool's used containers.
+function state.is_shared(p)
+    if p.users == MANY and p.fresh == p.idle and p.leased + p.resetting == 0 then p.users = '!' end -- nothing used is left
+    return p.users == MANY
+end
+
+-- The number of idle containers that any request could get.
+function state.ready_of(p) return state.is_shared(p) and p.fresh or p.idle end
+
 -- The list (lists.lua) of a pool's waiting requests that get containers with that reuse key.
 function state.waiting_of(p, name, reuse)
     local l = p.wait_by[reuse]
@@ -101,7 +132,8 @@ end
 
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
-        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale)
+        p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
+        p.refill_at)
 end
 
 function state.flush_pools()

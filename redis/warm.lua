@@ -14,9 +14,10 @@ local now, settings, requests, containers
 local groups    -- "<philosophy> <tenant>" -> what the call's events of these have in common
 local ended_row -- the row of a request that ends now
 local answered  -- batches whose columns are added to their records at the end
+local refill    -- to be called with the name of a pool of which less may be ready now
 
-function warm.begin(slot, time, map, known_requests, known_containers)
-    now, settings, requests, containers, groups, answered = time, map, known_requests, known_containers, {}, {}
+function warm.begin(slot, time, map, known_requests, known_containers, refill_later)
+    now, settings, requests, containers, groups, answered, refill = time, map, known_requests, known_containers, {}, {}, refill_later
     struct_pack, struct_unpack, byte = struct.pack, struct.unpack, string.byte
     ended_row = state.ended_row()
 end
@@ -79,7 +80,7 @@ local function acquire_group(name, tenant)
     if g then return g end
     local p = state.pool(name)
     local key = state.reuse_key(name, '', tenant)
-    g = {name = name, p = p, n = 0, is_warm = false}
+    g = {name = name, p = p, n = 0, fresh_taken = 0, key = key, is_warm = false}
     groups[whose] = g
     if not p or p.draining or key == '@' or not settings.pool_enabled or not settings.warm_start then return g end
     g.is_warm, g.own = true, idle.of(p, name, key)
@@ -110,9 +111,13 @@ end
 local function settle_acquires(touched)
     for _, g in ipairs(touched) do
         local p, n = g.p, g.n
+        local fresh = g.key == FRESH and n or g.fresh_taken
+        p.fresh, g.fresh_taken = math.max(0, p.fresh - fresh), 0
+        state.used_by(p, g.key)
         p.idle, p.leased, p.warm, p.stale, p.active, g.n = p.idle - n, p.leased + n, p.warm + n, p.stale + n, now, 0
         if p.leased > p.peak then p.peak = p.leased end
         state.touch_pool(g.name)
+        if state.min_idle(g.name) > 0 then refill(g.name) end
     end
 end
 
@@ -134,6 +139,7 @@ function warm.acquire(b, i, records)
         if not cid then
             if g.fresh then cid, static = take(g.fresh) end
             if not cid then break end
+            g.fresh_taken = g.fresh_taken + 1
         end
         local agent, length = agent_ids[i], length_of[#cid]
         if not length then
@@ -210,6 +216,7 @@ local function settle_releases(touched, watch)
     for _, g in ipairs(touched) do
         state.touch_pool(g.name)
         if g.ttl > 0 then watch(g.name, g.p, now + g.ttl * 1000000) end
+        if state.min_idle(g.name) > 0 then refill(g.name) end
         g.n = 0
     end
 end

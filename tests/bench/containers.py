@@ -10,6 +10,8 @@ warm      From an acquire sent to its assignment read, one under way, against a 
 sustained The same at RATE acquires a second, whatever is under way.
 neighbour p99 of a warm pool while STORM acquires meet an empty pool of POOL, against the same beside a loop of bare creates.
 refill    Containers a second that become idle after a pre-warm, against create + start with the same concurrency.
+refill_after_burst  Seconds from POOL acquires that take all that is kept ready (pool.min_idle) until as many are ready again,
+          against create + start of as many with the same concurrency.
 """
 import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time
 
@@ -34,6 +36,7 @@ TARGETS = {
     "sustained": ("p99_ms", " ms", 50, True),
     "neighbour": ("ratio", "", 2, True),
     "refill": ("ratio", "", 0.9, False),
+    "refill_after_burst": ("ratio", "", 1.15, True),
 }
 ONCE = ("sustained",)
 
@@ -82,7 +85,7 @@ class System:
         if containers:
             self.worker = bench.warm_worker(self.prefix, 1, containers, *common)
         else:
-            self.worker = bench.worker(self.prefix, "pool.prewarm=", "pool.size=100", *common)
+            self.worker = bench.worker(self.prefix, "pool.prewarm=", "pool.min_idle=0", "pool.size=100", *common)
         self.senders = {}
         self.tail = bench.start(self.command("tail", "container-assignment", "--from-beginning"), stdout=subprocess.PIPE, text=True)
 
@@ -303,6 +306,30 @@ class Containers(Bench):
         return figures(result["warmpool"], result["copy_loop"])
 
 
+    def refill_after_burst(self, first):
+        system = System(self, 0, f"pool.min_idle.burst={POOL}")
+
+        def ready(leased):
+            pool = self.pool_stats(system.prefix)["pools"].get("burst", {})
+            return (pool.get("available", 0), pool.get("leased", 0)) >= (POOL, leased)
+
+        self.wait(lambda: ready(0), "the pool")
+        request, answer = system.acquire("seed")
+        body = self.bare_body(system.body_of(answer["container_id"]))
+
+        def ours():
+            began = time.monotonic()
+            system.send("container-acquire", *({"request_id": f"b-{i}", "philosophy": "burst", "agent_id": "a"} for i in range(POOL)))
+            self.wait(lambda: ready(POOL), "what was taken")
+            return time.monotonic() - began
+
+        result = both(first, ours, lambda: self.make_many(POOL, body))
+        system.release(request, False)
+        system.close()
+        engine.clean(f"io.warmpool.prefix=bench-{os.getpid()}")
+        return figures(result["warmpool"], result["copy_loop"])
+
+
 def both(first, warmpool, copy_loop):
     sides = [("warmpool", warmpool), ("copy_loop", copy_loop)]
     return {name: run() for name, run in (sides if first else reversed(sides))}
@@ -329,10 +356,10 @@ def measure(bench, name, rounds):
 
 
 def table(results):
-    print(f"{'benchmark':<10}  {'figure':<7}{'measured':<10}{'target':<16}{'met':<5}{'warmpool':<10}{'bare / copy':<12}rounds")
+    print(f"{'benchmark':<18}  {'figure':<7}{'measured':<10}{'target':<16}{'met':<5}{'warmpool':<10}{'bare / copy':<12}rounds")
     for name, result in results.items():
         each = result["targets"][0]
-        print(f"{name:<10}  {each['figure']:<7}{str(each['value']):<10}{each['target']:<16}{'yes' if each['met'] else 'NO':<5}"
+        print(f"{name:<18}  {each['figure']:<7}{str(each['value']):<10}{each['target']:<16}{'yes' if each['met'] else 'NO':<5}"
               f"{str(result.get('warmpool', '')):<10}{str(result.get('bare', '')):<12}{result['counted_rounds']} of {len(result['rounds'])}")
 
 

@@ -232,7 +232,7 @@ class Bench:
 def pool_options(philosophies, containers):
     """Philosophies p0, p1, ... of so many containers each, and no more."""
     each = containers // philosophies
-    return (f"pool.size={each}", f"pool.max_containers={each}", "pool.timeout_ms=600000",
+    return (f"pool.size={each}", f"pool.max_containers={each}", "pool.timeout_ms=600000", "pool.min_idle=0",
             "pool.prewarm=" + ",".join(f"p{i}:{each}" for i in range(philosophies)))
 
 

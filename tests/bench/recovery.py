@@ -160,7 +160,7 @@ WITHOUT_ID = ("kafka_killed_no_id", "worker_killed")  # a killed member with an 
 def measure(name, rounds):
     seconds = []
     with System(workers=2, start=False, options={"kafka.session.timeout.ms": 1000 * SESSION_S, "pool.size": ACQUIRES, "pool.max_containers": ACQUIRES,
-                                    "pool.prewarm": f"react:{ACQUIRES}", "host.ttl_ms": 10000, "process.command": "exec sleep 86400"}) as system:
+                                    "pool.prewarm": f"react:{ACQUIRES}", "pool.min_idle": 0, "host.ttl_ms": 10000, "process.command": "exec sleep 86400"}) as system:
         for worker in system.workers:
             worker.options["worker.id"] = "" if name in WITHOUT_ID else worker.name
         system.start()

@@ -189,15 +189,77 @@ Test(pool_hosts, a_leased_one_that_dies_is_lost_and_its_room_free) {
     pool_acquire(&slot, .id = "r1", .agent = "a1");
     const char *id = keep(pool_answer_str(&slot, "r1", "container_id"));
     pool_acquire(&slot, .id = "r2");
-    pool_event(&slot, id, "died", "exit 1");
+    pool_event(&slot, id, "died", "exited: exit 1");
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
-    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "container_died: exit 1");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"), "container_died: exited: exit 1");
     cr_assert_eq(pool_commands(&slot, "create"), 1, "for r2");
     cr_assert_eq(pool_stat(&slot, NULL, "lost"), 1);
-    pool_event(&slot, id, "died", "exit 1");
+    pool_event(&slot, id, "died", "exited: exit 1");
     cr_assert_eq(slot.answer.count, 0);
     pool_release(&slot, "r1");
     cr_assert_eq(slot.answer.count, 0, "its lease is over");
+}
+
+/* A lease of 300 MB that ends by this. */
+static void lose(const char *detail) {
+    pool_acquire(&slot, .id = "r1", .memory = 300);
+    pool_ready_created(&slot);
+    pool_event(&slot, keep(pool_answer_str(&slot, "r1", "container_id")), "died", detail);
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
+}
+
+Test(pool_hosts, a_lease_that_ran_out_of_memory_is_no_sample_unless_that_is_asked_for) {
+    pool_host(&slot, "h1", 5, 0);
+    lose("out_of_memory: it needed more");
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 0);
+}
+
+Test(pool_hosts, a_lease_that_ran_out_of_memory_is_a_sample_of_its_limit_when_that_is_asked_for) {
+    pool_settings(&slot, "{'learn_oom': true}");
+    pool_host(&slot, "h1", 5, 0);
+    lose("out_of_memory: it needed more");
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 1);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.memory_mb"), 360, "1.2 times its limit");
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.cpu_percent"), 50, "the default");
+    pool_usage(&slot, "react", 10, 100, 1);
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 2);
+    cr_assert_eq(pool_predicted(&slot, "react", "requirements.memory_mb"), 240);
+}
+
+Test(pool_hosts, another_end_or_one_without_a_lease_is_no_sample) {
+    pool_settings(&slot, "{'learn_oom': true}");
+    pool_host(&slot, "h1", 5, 0);
+    lose("killed: signal 9 ended it");
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r2");
+    const char *id = keep(pool_answer_str(&slot, "r2", "container_id"));
+    pool_release(&slot, "r2");
+    pool_event(&slot, id, "died", "out_of_memory: it needed more");
+    cr_assert_eq(pool_predicted(&slot, "react", "samples"), 0);
+}
+
+Test(pool_hosts, a_request_larger_than_any_host_is_told_so_and_costs_nobody_a_container) {
+    pool_host(&slot, "h1", 5, 1000);
+    pool_host(&slot, "h2", 5, 2000);
+    pool_warm(&slot, "other", 2);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .memory = 2001), "rejected");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"),
+                     "too_large: memory_mb is 2001, the largest host has 2000 (host.memory_mb)");
+    cr_assert_eq(pool_commands(&slot, "destroy"), 0);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r2", .memory = 2000), "", "it waits");
+    pool_host(&slot, "h3", 5, 0);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r3", .memory = 4000), "", "h3 has no limit");
+}
+
+Test(pool_hosts, one_that_went_ten_minutes_ago_may_come_back) {
+    pool_host(&slot, "h1", 5, 1000);
+    pool_host(&slot, "h2", 5, 4000);
+    pool_beat(&slot, "h2", 5, 4000, "draining");
+    pool_host_event(&slot, "h2", "host_down", "stopping");
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1", .memory = 3000), "", "it waits for h2");
+    pool_advance_time(&slot, 601);
+    pool_host(&slot, "h1", 5, 1000);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r2", .memory = 3000), "rejected");
 }
 
 Test(pool_hosts, an_idle_or_ending_one_that_dies_is_gone) {
@@ -250,6 +312,7 @@ Test(pool_hosts, one_that_stops_is_dropped_at_once_and_others_take_over) {
     pool_host(&slot, "h1", 5, 0);
     pool_acquire(&slot, .id = "r1");
     pool_host(&slot, "h2", 2, 0);
+    pool_beat(&slot, "h1", 5, 0, "draining");
     pool_host_event(&slot, "h1", "host_down", "stopping");
     cr_assert_eq(pool_commands(&slot, "create"), 1);
     cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");

@@ -150,6 +150,7 @@ Test(pool_repair, a_host_is_dropped_whose_container_has_no_rows_or_no_pool) {
     slot.unchecked = true;
     lose("is", bad);
     lose("pools", "other");
+    pool_beat(&slot, "h1", 50, 0, "draining");
     pool_host_event(&slot, "h1", "host_down", "stopping");
     cr_assert_str_eq(pool_reason(&slot, "r2"), "host_down");
     cr_assert_str_eq(pool_reason(&slot, "r3"), "host_down");

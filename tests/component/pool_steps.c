@@ -328,6 +328,7 @@ Test(pool_steps, a_host_that_is_gone_is_dropped_in_steps) {
     struct work work = {0};
     pool_warm(&slot, "react", LARGE);
     acquire_many(0, LARGE, true, false, 0, 0);
+    pool_beat(&slot, "h1", 100000, 0, "draining");
     measure_event(&work, "h1", "host_down", "stopping");
     measure_all(&work);
     expect(&work, "host_down", 900, 110);
@@ -369,6 +370,7 @@ Test(pool_steps, what_hosts_say_is_taken_in_parts) {
                   json_string_value(json_array_get(json_array_get(rows, i), 0)), "react", "h1", "died", "",
                   "");
     cr_assert_leq(events.count, 200, "owned answers in pages");
+    pool_beat(&slot, "h1", 100000, 0, "draining");
     for (int i = 0; i < 300; i++)
         event_add(&events, pool_next(&slot, POOL_EVENT) + events.count, "ssssss", "-", "-", "h1", "host_down",
                   "stopping", "");

@@ -49,6 +49,7 @@ static struct world {
     bool policies;     /* the pools have those of `policies` */
     json_t *continued; /* records of kind 6 that are not yet sent */
     int assigned, rejected, lost, doubled, destroyed, continues, bound;
+    int min_idle;
 } * world;
 
 static struct pool_slot slot;
@@ -443,7 +444,18 @@ static void let_it_settle(void) {
     cr_assert_fail("it never settles");
 }
 
+/* A worker with this configuration starts: it names each pool. */
+static void begin_to_keep_ready(void) {
+    pool_settings(&slot, "{'warm_start': true, 'pool_enabled': true}");
+    for (int i = 0; i < POOLS; i++) {
+        effects[0] = (struct effect){NOTHING, 0};
+        event_add(&events, pool_next(&slot, POOL_CONTROL), "sssi", "", pools[i], "pre_warm", 0);
+        send_batch(POOL_CONTROL);
+    }
+}
+
 static void expect_all_ends_well(void) {
+    if (world->min_idle > 0) begin_to_keep_ready();
     for (int i = 0; i < 2; i++) beat(hosts[i], 14);
     effects[0] = (struct effect){NOTHING, 0};
     one_event("-", "host_up");
@@ -457,6 +469,7 @@ static void expect_all_ends_well(void) {
         let_it_settle();
     }
     pool_check(&slot.redis);
+    pool_check_ready(&slot.redis, world->min_idle);
     cr_assert_eq(pool_stat(&slot, NULL, "waiting"), 0);
     for (int i = 0; i < world->asked; i++)
         cr_assert(world->requests[i].phase != ASKED, "%s has no answer", world->names[i]);
@@ -478,6 +491,7 @@ static void storm(unsigned seed, int calls) {
         if (below(8) == 0) pool_advance_time(&slot, below(30) ? below(3) : 20);
         if (call % 10 == 0 || below(5)) beat("h1", 14);
         int turn = call % 200; /* of h2: its engine goes away, later it is silent */
+        if (turn == 150) pool_beat(&slot, "h2", 12, 4000, "draining"); /* "stopping" may come later */
         if (turn < 150) beat_as("h2", 12, turn >= 100 && turn < 120 ? "away" : "up");
         if (call % 100 == 99) { /* somebody changes the configuration */
             pool_settings(&slot, below(4) ? "{'warm_start': true}" : "{'warm_start': false}");
@@ -522,4 +536,17 @@ Test(pool_storm, with_all_of_it_and_another_seed) {
     world->policies = true;
     storm(5, CALLS);
     cr_assert_gt(world->bound, 50, "only %d were bound", world->bound);
+}
+/* Four pools, whose reserves the hosts have room for. */
+Test(pool_storm, with_containers_that_are_kept_ready) {
+    pool_settings(&slot, "{'min_idle': 2}");
+    world->min_idle = 2;
+    storm(6, CALLS);
+}
+Test(pool_storm, with_all_of_it_and_containers_that_are_kept_ready) {
+    pool_settings(&slot, ALL_OF_IT);
+    pool_settings(&slot, "{'min_idle': 2, 'refill_rate': 5}");
+    world->policies = true;
+    world->min_idle = 2;
+    storm(7, CALLS);
 }

@@ -18,11 +18,14 @@ enum pool_field {
     P_CREATING,
     P_ENDING,
     P_WAITING,
-    P_DRAINING = 11,
+    P_SIZE = 10,
+    P_DRAINING,
     P_RETRY_AT = 13,
     P_RESETTING = 18,
     P_PAUSED,
-    P_STALE = 23
+    P_STALE = 23,
+    P_FRESH,
+    P_USERS
 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -243,6 +246,10 @@ static void add(json_t *sums, const char *name, const char *part, json_int_t val
     json_object_set_new(parts, part, json_integer(json_integer_value(json_object_get(parts, part)) + value));
 }
 
+static bool is_fresh(const char *reuse) { /* paused or not */
+    return strcmp(reuse + (reuse[0] == '\t'), "!") == 0;
+}
+
 static void expect_containers(struct expected *e, json_t *containers, json_t *requests) {
     const char *id;
     json_t *c;
@@ -254,6 +261,7 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
         if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
         put(e->lists, "hc", host, NULL, id);
         if (strcmp(state, "idle") == 0 && text(c, C_REUSE)[0] == '\t') add(e->counts, pool, "paused", 1);
+        if (strcmp(state, "idle") == 0 && is_fresh(text(c, C_REUSE))) add(e->counts, pool, "fresh", 1);
         if (strcmp(state, "idle") == 0) {
             put(e->lists, "idle", pool, NULL, text(c, C_REUSE));
             put(e->lists, "idle", pool, text(c, C_REUSE), id);
@@ -332,6 +340,8 @@ static void check_pools(struct test_redis *redis, const struct expected *e, cons
                      "resetting of %s: %lld", name, (long long)number(p, P_RESETTING));
         cr_assert_eq(number(p, P_PAUSED), json_integer_value(json_object_get(counts, "paused")),
                      "paused of %s: %lld", name, (long long)number(p, P_PAUSED));
+        cr_assert_eq(number(p, P_FRESH), json_integer_value(json_object_get(counts, "fresh")),
+                     "unused ones of %s: %lld", name, (long long)number(p, P_FRESH));
         cr_assert_eq(number(p, P_STALE), json_integer_value(json_object_get(stale, name)),
                      "stale entries of %s: %lld, should be %lld", name, (long long)number(p, P_STALE),
                      (long long)json_integer_value(json_object_get(stale, name)));
@@ -433,6 +443,19 @@ void pool_check_restored(struct test_redis *redis, int max_containers) {
     }
     json_decref(pools);
     json_decref(hosts);
+}
+
+void pool_check_ready(struct test_redis *redis, int count) {
+    json_t *pools = rows(redis, "pools"), *p;
+    const char *name;
+    json_object_foreach(pools, name, p) {
+        bool shared = strcmp(text(p, P_USERS), "\n") == 0;
+        json_int_t ready = number(p, shared ? P_FRESH : P_IDLE), size = number(p, P_SIZE);
+        if (json_is_true(json_array_get(p, P_DRAINING))) continue;
+        cr_assert_geq(ready, size >= 0 && size < count ? size : count, "%s has only %lld ready", name,
+                      (long long)ready);
+    }
+    json_decref(pools);
 }
 
 /* Those of the last call. */

@@ -8,5 +8,7 @@ void pool_check(struct test_redis *redis);
 /* Is a container made for everybody who waits, as far as there is room? Holds when nothing is left to be
  * continued. */
 void pool_check_restored(struct test_redis *redis, int max_containers);
+/* Has each pool so many idle containers that any request could get? */
+void pool_check_ready(struct test_redis *redis, int count);
 
 #endif

@@ -68,6 +68,9 @@ struct wp_config {
             memory_mb_of;               /* pool.cpu_percent.PHILOSOPHY, pool.memory_mb.PHILOSOPHY */
         int64_t max_failures;           /* pool.max_failures: 5 in a row; 0 = no limit */
         int64_t max_philosophies;       /* pool.max_philosophies: 1000 */
+        int64_t min_idle;               /* pool.min_idle: -1 = what pool.prewarm names */
+        struct wp_settings min_idle_of; /* pool.min_idle.PHILOSOPHY */
+        double refill_rate;             /* pool.refill_rate: 0 creates a second; 0 = as fast as hosts can */
         int64_t prewarm_interval;       /* pool.prewarm_interval: 60 s; 0 = off */
         double prewarm_below;           /* pool.prewarm_below_percent: 20 */
         int64_t prewarm_count;          /* pool.prewarm_count: 3 */
@@ -109,6 +112,7 @@ struct wp_config {
             low_execution_time_seconds; /* predictor.low_*: recommended below low_confidence: 50, 256, 60 */
         double medium_buffer, high_buffer; /* 1.5, 1.2 */
         int64_t interval_ms; /* predictor.interval_ms: 1000, between two records of a philosophy */
+        bool learn_oom; /* predictor.learn_oom: false; true = a lease that ran out of memory is a sample */
     } predictor;
 
     struct {

@@ -34,6 +34,23 @@ static enum wp_err check_prewarm(const struct wp_config *config, struct wp_error
     return WP_OK;
 }
 
+static enum wp_err check_min_idle(const struct wp_config *config, struct wp_error *error) {
+    if (config->pool.min_idle > config->pool.size)
+        return FAIL(
+            "pool.min_idle (%lld) is above pool.size (%lld), which is how many are kept idle; raise the "
+            "latter or lower it",
+            (long long)config->pool.min_idle, (long long)config->pool.size);
+    for (size_t i = 0; i < config->pool.min_idle_of.count; i++) {
+        const struct wp_setting *wanted = &config->pool.min_idle_of.list[i];
+        int64_t size = size_of(config, wanted->key);
+        if (strtoll(wanted->value, NULL, 10) > size)
+            return FAIL("pool.min_idle.%s asks for %s containers, but only %lld are kept idle; raise "
+                        "pool.size.%s or lower it",
+                        wanted->key, wanted->value, (long long)size, wanted->key);
+    }
+    return WP_OK;
+}
+
 static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *error) {
     static const char *const policies[] = {"never", "same_agent", "same_tenant", "always"};
     for (size_t i = 0; i < config->pool.reuse_of.count; i++) {
@@ -89,6 +106,7 @@ static enum wp_err check_pool(const struct wp_config *config, struct wp_error *e
                     config->pool.max_memory_mb);
     }
     err = check_reuse(config, error);
+    if (err == WP_OK) err = check_min_idle(config, error);
     return err ? err : check_prewarm(config, error);
 }
 

@@ -13,7 +13,8 @@ enum { START_RETRY_MS = 200 };
 struct prewarm {
     const struct ops_base *base;
     uv_timer_t start, interval;
-    size_t started; /* how many entries of pool.prewarm were published */
+    struct wp_settings wanted; /* at the start: philosophy -> containers, of pool.prewarm and pool.min_idle */
+    size_t started;            /* how many of them were published */
     bool asking, freed;
     int open_handles;
 };
@@ -24,10 +25,24 @@ static bool publish(struct prewarm *prewarm, const char *philosophy, int64_t cou
     return wp_ops_publish(prewarm->base, WP_TOPIC_CONTROL, wp_str(philosophy), &control);
 }
 
-/* Publishes pool.prewarm once for each worker, as soon as the topic exists and the producer takes records. */
+/* What is kept ready begins to be when an event names its pool: so each pool that the configuration names
+ * gets one. */
+static void set_wanted(struct prewarm *prewarm) {
+    const struct wp_settings *prewarms = &prewarm->base->config->pool.prewarm,
+                             *min_idle = &prewarm->base->config->pool.min_idle_of;
+    for (size_t i = 0; i < prewarms->count; i++)
+        wp_settings_set(&prewarm->wanted, prewarms->list[i].key, prewarms->list[i].value);
+    for (size_t i = 0; i < min_idle->count; i++) {
+        const struct wp_setting *pool = &min_idle->list[i];
+        if (strtoll(pool->value, NULL, 10) > wp_settings_int(prewarms, pool->key, 0))
+            wp_settings_set(&prewarm->wanted, pool->key, pool->value);
+    }
+}
+
+/* Publishes these once for each worker, as soon as the topic exists and the producer takes records. */
 static void on_start(uv_timer_t *timer) {
     struct prewarm *prewarm = timer->data;
-    const struct wp_settings *wanted = &prewarm->base->config->pool.prewarm;
+    const struct wp_settings *wanted = &prewarm->wanted;
     if (wp_producer_partitions(prewarm->base->producer, WP_TOPIC_CONTROL) == 0) return;
     while (prewarm->started < wanted->count) {
         const struct wp_setting *pool = &wanted->list[prewarm->started];
@@ -59,7 +74,9 @@ static void consider(struct prewarm *prewarm, const char *philosophy, const json
 
 /* Frees it when the handles are closed and the reply has come. */
 static void release(struct prewarm *prewarm) {
-    if (prewarm->freed && prewarm->open_handles == 0 && !prewarm->asking) free(prewarm);
+    if (!prewarm->freed || prewarm->open_handles > 0 || prewarm->asking) return;
+    wp_settings_done(&prewarm->wanted);
+    free(prewarm);
 }
 
 static void ask(struct prewarm *prewarm, struct wp_str from);
@@ -101,6 +118,7 @@ struct prewarm *prewarm_new(const struct ops_base *base) {
     uv_timer_init(base->loop, &prewarm->interval);
     prewarm->start.data = prewarm->interval.data = prewarm;
     if (!base->config->pool.enabled) return prewarm;
+    set_wanted(prewarm);
     uv_timer_start(&prewarm->start, on_start, 0, START_RETRY_MS);
     uint64_t interval = (uint64_t)base->config->pool.prewarm_interval * 1000;
     if (interval > 0) uv_timer_start(&prewarm->interval, on_interval, interval, interval);

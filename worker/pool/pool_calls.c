@@ -227,23 +227,12 @@ static void put_resets(struct wp_buf *out, const struct wp_config *config) {
 /* The philosophies that some configuration key names: they never give way (redis/philosophies.lua). */
 static void put_configured(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *const families[] = {
-        &config->pool.prewarm,
-        &config->pool.sizes,
-        &config->pool.max_containers_of,
-        &config->pool.cpu_percent_of,
-        &config->pool.memory_mb_of,
-        &config->pool.reuse_of,
-        &config->pool.reset_of,
-        &config->pool.max_uses_of,
-        &config->pool.max_age_of,
-        &config->pool.idle_ttl_of,
-        &config->pool.hot_of,
-        &config->docker.image_of,
-        &config->docker.command_of,
-        &config->docker.environment_of,
-        &config->docker.mounts_of,
-        &config->docker.network_of,
-        &config->docker.user_of,
+        &config->pool.prewarm,           &config->pool.min_idle_of,    &config->pool.sizes,
+        &config->pool.max_containers_of, &config->pool.cpu_percent_of, &config->pool.memory_mb_of,
+        &config->pool.reuse_of,          &config->pool.reset_of,       &config->pool.max_uses_of,
+        &config->pool.max_age_of,        &config->pool.idle_ttl_of,    &config->pool.hot_of,
+        &config->docker.image_of,        &config->docker.command_of,   &config->docker.environment_of,
+        &config->docker.mounts_of,       &config->docker.network_of,   &config->docker.user_of,
         &config->docker.ready_of,
     };
     struct wp_settings names = {0};
@@ -255,11 +244,25 @@ static void put_configured(struct wp_buf *out, const struct wp_config *config) {
     wp_settings_done(&names);
 }
 
+/* The number of each philosophy that has one of its own; by default what is pre-warmed. */
+static void put_min_idle(struct wp_buf *out, const struct wp_config *config) {
+    struct wp_settings own = {0};
+    for (size_t i = 0; config->pool.min_idle < 0 && i < config->pool.prewarm.count; i++)
+        wp_settings_set(&own, config->pool.prewarm.list[i].key, config->pool.prewarm.list[i].value);
+    for (size_t i = 0; i < config->pool.min_idle_of.count; i++)
+        wp_settings_set(&own, config->pool.min_idle_of.list[i].key, config->pool.min_idle_of.list[i].value);
+    put_int(out, "min_idle", config->pool.min_idle < 0 ? 0 : config->pool.min_idle);
+    put_ints(out, "min_idle_of", &own);
+    wp_settings_done(&own);
+}
+
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 48);
+    wp_pack_map(out, 52);
     put_configured(out, config);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
+    put_min_idle(out, config);
+    put_double(out, "refill_rate", config->pool.refill_rate);
     put_int(out, "size", config->pool.size);
     put_ints(out, "sizes", &config->pool.sizes);
     wp_pack_key(out, "reuse");
@@ -302,6 +305,7 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     put_double(out, "low_time", config->predictor.low_execution_time_seconds);
     put_double(out, "medium_buffer", config->predictor.medium_buffer);
     put_double(out, "high_buffer", config->predictor.high_buffer);
+    put_bool(out, "learn_oom", config->predictor.learn_oom);
     put_int(out, "predict_interval_ms", config->predictor.interval_ms);
     put_int(out, "agents_ttl", config->agents.ttl);
     put_int(out, "agents_max", config->agents.max);

@@ -12,8 +12,9 @@ neighbour p99 of a warm pool while STORM acquires meet an empty pool of POOL, ag
 refill    Containers a second that become idle after a pre-warm, against create + start with the same concurrency.
 refill_after_burst  Seconds from POOL acquires that take all that is kept ready (pool.min_idle) until as many are ready again,
           against create + start of as many with the same concurrency.
+death     From the engine's `die` event of an idle container until Redis hands it out no more, ms: DEATHS one by one, then as many at once.
 """
-import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time
+import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time, urllib.parse
 
 from contenders import Contender
 from harness import OUTPUT, ROOT, WARMPOOL, Bench, NotMeasured, say
@@ -26,6 +27,7 @@ CLAIMS, HELD = 240, 20
 RATE, SECONDS = 200, 60
 NEIGHBOUR_SECONDS = 5
 STORM, POOL, CREATES = 100, 20, 4
+DEATHS = 20
 PARTS = ("queue_ms", "create_ms", "start_ms", "ready_ms", "bind_ms", "publish_ms")
 
 # name: (figure, unit, bound, whether a lower one is better)
@@ -37,6 +39,7 @@ TARGETS = {
     "neighbour": ("ratio", "", 2, True),
     "refill": ("ratio", "", 0.9, False),
     "refill_after_burst": ("ratio", "", 1.15, True),
+    "death": ("p99_ms", " ms", 100, True),
 }
 ONCE = ("sustained",)
 
@@ -328,6 +331,36 @@ class Containers(Bench):
         system.close()
         engine.clean(f"io.warmpool.prefix=bench-{os.getpid()}")
         return figures(result["warmpool"], result["copy_loop"])
+
+    def death(self, _):
+        system = System(self, 2 * DEATHS)
+        key = f"{system.prefix}wp:{{pool}}:is"
+        names, gone = [each["Names"][0][1:] for each in engine.labelled(system.label)], {}
+
+        def kill(some):
+            threads = [threading.Thread(target=lambda name=name: Bare().ask("POST", f"/containers/{name}/kill")) for name in some]
+            for thread in threads:
+                thread.start()
+            until = time.monotonic() + 30
+            while len(left := [name for name in some if name not in gone]) > 0:
+                for name in left:
+                    if self.redis("HEXISTS", key, name) == "0":
+                        gone[name] = time.time()
+                if time.monotonic() > until:
+                    raise NotMeasured(f"{len(left)} dead ones are still handed out after 30 s")
+            for thread in threads:
+                thread.join()
+
+        since = time.time()
+        for name in names[:DEATHS]:
+            kill([name])
+        kill(names[DEATHS:2 * DEATHS])
+        filters = urllib.parse.quote(json.dumps({"event": ["die"], "label": [system.label]}))
+        events = Bare().ask("GET", f"/events?since={int(since)}&until={int(time.time()) + 1}&filters={filters}").decode().split("\n")
+        died = {event["Actor"]["Attributes"]["name"]: event["timeNano"] / 1e9 for event in map(json.loads, filter(None, events))}
+        took = sorted((gone[name] - died[name]) * 1000 for name in gone)
+        system.close()
+        return {"p50_ms": round(statistics.median(took), 1), "p99_ms": round(took[int(len(took) * 0.99)], 1), "worst_ms": round(took[-1], 1)}
 
 
 def both(first, warmpool, copy_loop):

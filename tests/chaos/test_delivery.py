@@ -3,7 +3,7 @@ import json
 import unittest
 
 from confluent_kafka.admin import AdminClient, NewTopic
-from load import Client, Load, chaos_system, dead_letters, wait_reason, wait_until
+from load import Client, Load, chaos_system, dead_letters, reason, wait_until
 from system import ROOT, WAIT_LIMIT
 
 
@@ -115,11 +115,13 @@ class TopicMadeAnew(unittest.TestCase):
             admin.delete_topics([name])[name].result(WAIT_LIMIT)
             wait_until(lambda: name not in admin.list_topics(timeout=WAIT_LIMIT).topics, "the topic is gone")
             admin.create_topics([NewTopic(name, 2, 1)])[name].result(WAIT_LIMIT)
-            text = wait_reason(system.workers[0], "warmpool accept cache")
-            self.assertIn("made anew", text)
+            worker = system.workers[0]
+            wait_until(lambda: worker.start_if_its_library_crashed() or "warmpool accept cache" in reason(worker),
+                       lambda: f"it says so: {worker.http('/readyz')} {worker.log()[-3000:]}")
+            self.assertIn("made anew", reason(worker))
             accepted = system.cli("accept", "cache")
             self.assertEqual(accepted.returncode, 0, accepted.stderr)
-            system.workers[0].wait_ready()
+            wait_until(lambda: worker.start_if_its_library_crashed() or worker.http("/readyz")[0] == 200, "it is ready")
             later = Client(system)
             later.send("cache", {"event_id": "anew", "op": "get", "namespace": "tool", "key": "k1"}, wire="json")
             client.wait("cache-result", lambda record: record["event_id"] == "anew")

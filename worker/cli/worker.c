@@ -366,7 +366,8 @@ static int run(struct worker *w) {
         fprintf(stderr, "warmpool worker: %s\n", error.text);
         w->exit_code = 2;
     } else {
-        wp_log(WP_LOG_INFO, "started", "version=%s pid=%d", WP_VERSION, (int)getpid());
+        wp_log(WP_LOG_INFO, "started", "version=%s librdkafka=%s pid=%d", WP_VERSION, rd_kafka_version_str(),
+               (int)getpid());
         wp_ops_start(w->ops);
         uv_timer_start(&w->watch, on_watch, WATCH_MS, WATCH_MS);
         on_retry(&w->retry);

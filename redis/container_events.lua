@@ -210,6 +210,8 @@ local function event_one(e)
         bound(offset, id, c, e[6])
     elseif what == 'reset' then
         if c[STATE] == 'resetting' and e[6] == state.number_text(c[CREATED]) then offer(offset, id, c, true) end
+    elseif what == 'died' and e[6] == 'dying' then -- another event says why: the holder of a lease is told then
+        if is_unready(c) then gone(offset, id, c, '') end
     elseif c[STATE] == 'creating' then
         create_failed(offset, id, c, e[6])
     elseif what ~= 'failed' then

@@ -159,7 +159,8 @@ Test(docker_faults, a_death_is_told_at_once_however_long_its_removal_takes) {
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     http_script_push(world.engine, "{\"Action\": \"die\", \"Actor\": {\"Attributes\": {\"name\": \"a\", "
                                    "\"exitCode\": \"137\"}}}\n");
-    bench_wait(bench, 2);
+    bench_wait(bench, 3);
+    cr_assert_eq(bench->told[1].state, WP_CONTAINER_DYING, "nobody gets it from here on");
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
     cr_assert_str_eq(bench_last(bench)->detail,
                      "killed: signal 9 ended it, not sent through the engine; it ended with status 137");
@@ -220,6 +221,22 @@ Test(docker_faults, a_death_at_its_memory_limit_says_so) {
         "out_of_memory: it needed more than its memory limit of 64 MB, and ended with status 137";
     DEATH(STATE_137, words, {"oom", ""}, DIED_137);
     DEATH(ENDED("\"ExitCode\": 137, \"OOMKilled\": true"), words, DIED_137);
+}
+
+/* As on a busy machine. */
+Test(docker_faults, so_does_one_whose_word_about_memory_comes_after_its_death) {
+    struct http_answer ready = INSPECT, after = STATE_137;
+    ready.times = 1;
+    struct world world = open_world((struct http_answer[]){EMPTY, CREATE, START, ready, after, REMOVE, {0}});
+    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    push(&world, "die", ", \"exitCode\": \"137\"");
+    while (http_script_count(world.engine, "GET /containers/a/json") < 2) loop_turn(&world.bench->loop);
+    push(&world, "oom", "");
+    bench_wait(world.bench, 4);
+    cr_assert_eq(bench_last(world.bench)->state, WP_CONTAINER_DIED);
+    cr_assert(strncmp(bench_last(world.bench)->detail, "out_of_memory: ", 15) == 0, "%s",
+              bench_last(world.bench)->detail);
+    close_world(&world);
 }
 
 /* The engine remembers for ever that a process ran out of memory. */
@@ -495,7 +512,7 @@ Test(docker_faults, an_event_in_two_parts_is_one_and_nonsense_is_none) {
     http_script_push(world.engine, "{\"Action\": \"die\", \"Actor\": {\"Attri");
     bench_nothing_more(world.bench, 100);
     http_script_push(world.engine, "butes\": {\"name\": \"a\", \"exitCode\": \"9\"}}}\n");
-    bench_wait(world.bench, 2);
+    bench_wait(world.bench, 3);
     cr_assert_str_eq(bench_last(world.bench)->detail, "exited: it exited with status 9");
     close_world(&world);
 }

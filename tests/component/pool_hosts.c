@@ -262,6 +262,25 @@ Test(pool_hosts, one_that_went_ten_minutes_ago_may_come_back) {
     cr_assert_str_eq(pool_acquire(&slot, .id = "r2", .memory = 3000), "rejected");
 }
 
+Test(pool_hosts, one_that_is_dying_is_gone_at_once_unless_it_is_leased) {
+    pool_host(&slot, "h1", 5, 0);
+    pool_warm(&slot, "react", 2);
+    pool_acquire(&slot, .id = "r1");
+    const char *leased = keep(pool_answer_str(&slot, "r1", "container_id"));
+    pool_acquire(&slot, .id = "r2");
+    const char *idle = keep(pool_answer_str(&slot, "r2", "container_id"));
+    pool_release(&slot, "r2");
+    pool_event(&slot, idle, "died", "dying");
+    cr_assert_str_eq(pool_state(&slot, idle), "");
+    pool_event(&slot, idle, "died", "exited: it exited with status 1");
+    cr_assert_eq(slot.answer.count, 0, "it is gone already");
+    pool_event(&slot, leased, "died", "dying");
+    cr_assert_eq(slot.answer.count, 0, "its holder is told with the reason");
+    pool_event(&slot, leased, "died", "exited: it exited with status 1");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "reason"),
+                     "container_died: exited: it exited with status 1");
+}
+
 Test(pool_hosts, an_idle_or_ending_one_that_dies_is_gone) {
     pool_host(&slot, "h1", 5, 0);
     pool_warm(&slot, "react", 2);

@@ -103,6 +103,14 @@ void wp_held_publish(struct held_table *table, struct held *held) {
     if (!held->unpublished) held->done = NULL;
 }
 
+void wp_held_publish_dying(struct held_table *table, const struct held *held) {
+    struct wp_container_event event = event_of(table, WP_STR("died"));
+    event.container_id = wp_str(held->id);
+    event.philosophy = wp_str(held->philosophy);
+    event.detail = WP_STR("dying");
+    (void)publish(table, &event);
+}
+
 bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail) {
     struct wp_container_event event = event_of(table, wp_str(state));
     event.detail = wp_str(detail);

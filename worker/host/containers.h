@@ -63,6 +63,8 @@ void wp_held_drop(struct held_table *table, struct held *held);
 void wp_held_destroy(struct held_table *table, struct held *held);
 /* Publishes its state; again by wp_held_publish_pending when the producer does not take it now. */
 void wp_held_publish(struct held_table *table, struct held *held);
+/* Publishes that it has ended, so that nobody gets it; DIED follows, with the reason. */
+void wp_held_publish_dying(struct held_table *table, const struct held *held);
 void wp_held_publish_pending(struct held_table *table);
 /* Publishes a state of the host itself; false: the producer does not take it now. */
 bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail);

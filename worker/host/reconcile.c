@@ -254,6 +254,10 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     struct held_table *table = reconcile->table;
     struct held *held = wp_held_find(table, id);
     if (!held || reconcile->stopped) return; /* during a stop host_down is published instead */
+    if (state == WP_CONTAINER_DYING) {
+        wp_held_publish_dying(table, held);
+        return;
+    }
     if (state == WP_CONTAINER_OUT_OF_MEMORY) {
         count_out_of_memory(table, held);
         return;

@@ -24,6 +24,7 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                           WP_CONTAINER_PAUSED,
                           WP_CONTAINER_RUNNING, /* not paused: after resume, or after a pause that failed */
                           WP_CONTAINER_RAN,     /* the command has succeeded */
+                          WP_CONTAINER_DYING, /* it has ended, not as asked; DIED follows, with the reason */
                           WP_CONTAINER_OUT_OF_MEMORY, /* a process in it was ended at its memory limit; the
                                                          container goes on */
 };

@@ -8,7 +8,8 @@
 #include "core/log.h"
 #include "host/definition.h"
 
-#define WHY_MS 50          /* for the engine's answer about the reason */
+#define WHY_MS 1000        /* for the engine's answer about the reason */
+#define OOM_LATE_MS 500    /* that `oom` may come after `die` */
 #define RECENT_US 60000000 /* a signal, or a process that ran out of memory, explains an end this long */
 #define SIGNAL_STATUS 128  /* + the number of a signal: the exit status of what it ended */
 #define SIGNALS 64
@@ -74,15 +75,38 @@ static void end(struct docker_container *container, enum wp_end as, const char *
     }
 }
 
-static void end_with(struct docker_container *container, const struct ended *ended) {
+static void say(struct docker_container *container, const struct ended *ended, enum wp_end as) {
     char sentence[160];
-    enum wp_end as = end_of(container, ended);
     describe(sentence, sizeof sentence, container, ended, as);
     end(container, as, sentence);
 }
 
-static bool is_alive(const struct docker_container *container) {
+static void on_waited(uv_timer_t *timer) {
+    struct docker_container *container = timer->data;
+    struct ended ended = {.status = KILLED, .memory_mb = container->end.memory_mb};
+    container->end.waiting = false;
+    say(container, &ended, end_of(container, &ended));
+}
+
+/* What somebody on the machine has killed looks the same as what the kernel has, until `oom` comes. */
+static void end_with(struct docker_container *container, const struct ended *ended) {
+    enum wp_end as = end_of(container, ended);
+    if (as != WP_END_KILLED || ended->status != KILLED || is_recent(container->end.signal_us)) {
+        say(container, ended, as);
+        return;
+    }
+    container->end.waiting = true;
+    container->end.memory_mb = ended->memory_mb;
+    uv_timer_start(&container->timer, on_waited, OOM_LATE_MS, 0);
+}
+
+/* Its end has not been said yet. */
+static bool is_there(const struct docker_container *container) {
     return container->phase == RUNNING || container->phase == PROBING;
+}
+
+static bool is_alive(const struct docker_container *container) {
+    return is_there(container) && !container->end.waiting;
 }
 
 /* ---- what the engine says when it is asked ---- */
@@ -140,6 +164,8 @@ static void ask_why(struct docker_container *container) {
 void wp_docker_exited(struct docker_container *container, const char *status) {
     if (!is_alive(container) || container->end.asking) return;
     container->end.status = *status ? strtol(status, NULL, 10) : -1;
+    if (container->phase == RUNNING)
+        wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_DYING, "", "");
     ask_why(container);
 }
 
@@ -149,7 +175,7 @@ void wp_docker_found_dead(struct docker_container *container) {
 
 void wp_docker_removed(struct docker_container *container) {
     struct ended ended = {.status = -1, .removed = true};
-    if (is_alive(container)) end_with(container, &ended);
+    if (is_there(container)) say(container, &ended, WP_END_REMOVED);
 }
 
 void wp_docker_signalled(struct docker_container *container, const char *signal) {
@@ -159,9 +185,10 @@ void wp_docker_signalled(struct docker_container *container, const char *signal)
 }
 
 void wp_docker_out_of_memory(struct docker_container *container) {
-    if (!is_alive(container)) return;
+    if (!is_alive(container) && !container->end.waiting) return;
     container->end.oom_us = wp_clock_us();
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_OUT_OF_MEMORY, "", "");
+    if (container->end.waiting) on_waited(&container->timer);
 }
 
 /* Docker asks again and again whether it is healthy; before it is ready start.c waits for that. */
@@ -175,5 +202,5 @@ void wp_docker_unhealthy(struct docker_container *container) {
 void wp_docker_adopted_dead(struct docker_container *container, const char *status) {
     const char *number = strchr(status, '(');
     struct ended ended = {.status = number ? strtol(number + 1, NULL, 10) : -1};
-    end_with(container, &ended);
+    say(container, &ended, end_of(container, &ended));
 }

@@ -1,5 +1,6 @@
-/* Finds out why a container of the docker driver ended, and says so. A death is said once its engine has been
- * asked for the reason, or WHY_MS after it was known, with the reason as far as it is known then. */
+/* Finds out why a container of the docker driver ended, and says so. DYING is said the moment that the end is
+ * known, so that nobody gets the container; DIED when its engine has been asked for the reason, or WHY_MS
+ * later, with the reason as far as it is known then. */
 #ifndef WP_HOST_DOCKER_DEATHS_H
 #define WP_HOST_DOCKER_DEATHS_H
 #include "host/docker/table.h"

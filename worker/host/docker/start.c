@@ -36,6 +36,7 @@ static void look_again(struct docker_container *container, const char *why) {
 }
 
 static void become_ready(struct docker_container *container) {
+    if (container->end.waiting) return; /* it has ended since it was probed */
     if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,

@@ -34,7 +34,9 @@ enum docker_phase { QUEUED, MAKING, PROBING, RUNNING, REMOVING };
 
 struct docker_end {    /* what is known of why it ends; deaths.c alone changes it */
     bool asking;       /* it has ended, and the engine is asked why */
+    bool waiting;      /* it was killed, and the engine may say yet that it ran out of memory */
     long status;       /* then: its exit status; -1: not known */
+    double memory_mb;  /* while waiting: its limit; 0: none */
     char signal[16];   /* the last one that somebody sent to it through the engine, by its number, */
     int64_t signal_us; /* and when; 0: none */
     int64_t oom_us;    /* when a process in it ran out of memory last; 0: never */

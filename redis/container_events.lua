@@ -126,6 +126,9 @@ local function leave(offset, name, h, after)
     end)
 end
 
+-- True when the container is gone with an earlier worker of its host.
+local function is_former(h, id) return tonumber(id:match('%d+$') or 0) <= (h.stopped_at or 0) end
+
 -- The host is back: its containers that were set aside are free again, as far as the pools have room for them.
 local function welcome_back(offset, name, after)
     local h = host_table.all()[name]
@@ -134,11 +137,22 @@ local function welcome_back(offset, name, after)
         if c[STATE] ~= 'away' then return false end
         local p = repair.pool(c[POOL])
         work = work + 1
-        if total(p) >= max_of(c[POOL]) then destroy(offset, id, c)
+        if is_former(h, id) then gone(offset, id, c, 'host_down')
+        elseif total(p) >= max_of(c[POOL]) then destroy(offset, id, c)
         elseif state.is_paused(c) then
             state.move(id, c, 'idle')
             watch_idle(c[POOL], p, idle_until(c[POOL], id, now))
         else offer(offset, id, c, c[REUSE] ~= FRESH) end
+        return true
+    end)
+end
+
+-- The host has stopped, and its next worker has come before that was read: what the one before had is gone.
+local function drop_former(offset, name, h, after)
+    each_of_host(offset, name, after, 'host_down', 'former', function(id, c)
+        if not is_former(h, id) then return false end
+        repair.pool(c[POOL])
+        gone(offset, id, c, 'host_down: the host ' .. name .. ' was stopped')
         return true
     end)
 end
@@ -150,11 +164,11 @@ local function drop_host(offset, name, detail)
     if not h then return end
     local away, after = detail:match('^(away) ?(.*)$')
     if away then return leave(offset, name, h, after) end
+    local former = detail:match('^former ?(.*)$')
+    if former or (detail == 'stopping' and h.state == 'up') then return drop_former(offset, name, h, former or '') end
     if detail == 'continue' then
         if h.state ~= 'down' then return end -- the host came back
-    elseif detail == 'stopping' then
-        if h.state == 'up' and frame.beat - h.beat <= h.ttl_us then return end -- its next worker has come
-    elseif frame.beat - h.beat <= h.ttl_us then
+    elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
         return
     end
     h.state = 'down'

@@ -1,6 +1,7 @@
 -- The table of hosts of the {pool} slot: capacity and its use, heartbeat, and the containers of each.
 --
---   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there
+--   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there; stopped_at: the last
+--                        number drawn before a worker stopped with its containers
 --   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; apart from :hosts, which is read whole and often
 --   :hc:<host>     zset  its containers, by name
 --   :former_hosts  hash  host that is gone -> its memory_mb, and when it went (us)
@@ -27,7 +28,7 @@ function host_table.all()
         for i = 1, #rows, 2 do
             local h = {}
             h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own = cmsgpack.unpack(rows[i + 1])
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at = cmsgpack.unpack(rows[i + 1])
             h.name = rows[i]
             hosts[rows[i]] = h
         end
@@ -150,7 +151,7 @@ function host_table.flush()
         if h then
             rows[#rows + 1] = name
             rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own)
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at or 0)
         else
             gone[#gone + 1] = name
             redis.call('UNLINK', root .. ':images:' .. name)

@@ -13,8 +13,24 @@ local function note_away()
     if away ~= frame.away then state.later({'HSET', ':meta', 'away', away and 1 or 0}) end
 end
 
+-- The containers of a host go with its worker: nobody gets the idle ones any more. Looks at 2 * STEP of them, and returns the last one when there
+-- may be more, else nil.
+local function set_all_aside(name, after)
+    local ids = redis.call('ZRANGEBYLEX', pool.root .. ':hc:' .. name, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, 2 * STEP)
+    state.load_containers(ids)
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c and c[STATE] == 'idle' then
+            repair.pool(c[POOL])
+            set_aside(id, c)
+        end
+    end
+    return #ids == 2 * STEP and ids[#ids] or nil
+end
+
 -- beat: args = host, map. Reply: 1 when the heartbeat brings something new (a host, room, an image); 2 when Redis does not know the host although
--- it has containers: a recovery must find out which of them are leased (recover.lua); else 0.
+-- it has containers: a recovery must find out which of them are leased (recover.lua); else 0. With the state `stopping` the reply may be the name
+-- of a container: `after` in the next heartbeat, which goes on with those that follow.
 function pool.beat(keys, args)
     begin(keys[1], frame.now, frame.settings)
     local f = cmsgpack.unpack(args[2])
@@ -24,11 +40,16 @@ function pool.beat(keys, args)
     h = h or {name = args[1], used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0, image = true, own = 0}
     h.claims = f.claims or false
     fresh = host_table.set_images(h, f.image ~= false, f.images or {}) or fresh
+    local rest
+    if f.state == 'stopping' then
+        rest = set_all_aside(args[1], f.after or '')
+        f.state, h.stopped_at = 'away', math.max(frame.now, tonumber(frame.number))
+    end
     h.capacity, h.memory_mb, h.beat, h.state, h.runtime, h.ttl_us = f.capacity, f.memory_mb, frame.beat, f.state, f.runtime, f.ttl_ms * 1000
     host_table.put(args[1], h)
     note_away()
     state.flush()
-    return fresh and 1 or 0
+    return rest or (fresh and 1 or 0)
 end
 
 local function over(beat, lasts) return frame.beat - beat > lasts end

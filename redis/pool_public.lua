@@ -1,4 +1,4 @@
--- revision 26
+-- revision 28
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end

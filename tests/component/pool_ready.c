@@ -14,6 +14,21 @@ static const char *keep(const char *id) {
     return kept[turn];
 }
 
+/* Hosts do what they were told, until nothing is made and nothing ends. */
+static void settle(void) {
+    for (bool quiet = false; !quiet;) {
+        redisReply *is = test_redis_command(&slot.redis, "HGETALL wp:{pool}:is");
+        quiet = true;
+        for (size_t i = 0; i < is->elements; i += 2) {
+            bool creating = strncmp(is->element[i + 1]->str, "\nc", 2) == 0,
+                 ending = strncmp(is->element[i + 1]->str, "\ne", 2) == 0;
+            if (creating || ending) pool_event(&slot, is->element[i]->str, creating ? "ready" : "gone", "");
+            quiet = quiet && !creating && !ending;
+        }
+        freeReplyObject(is);
+    }
+}
+
 /* react has five of them, which are ready. */
 static void have_five(void) {
     pool_settings(&slot, "{'min_idle_of': {'react': 5}}");
@@ -142,21 +157,6 @@ Test(pool_ready, the_rate_of_refills_is_bounded_and_waiting_requests_are_not) {
     cr_assert(coming >= 2 && coming <= 4, "%g", coming);
 }
 
-/* Hosts do what they were told, until nothing is made and nothing ends. */
-static void settle(void) {
-    for (bool quiet = false; !quiet;) {
-        redisReply *is = test_redis_command(&slot.redis, "HGETALL wp:{pool}:is");
-        quiet = true;
-        for (size_t i = 0; i < is->elements; i += 2) {
-            bool creating = strncmp(is->element[i + 1]->str, "\nc", 2) == 0,
-                 ending = strncmp(is->element[i + 1]->str, "\ne", 2) == 0;
-            if (creating || ending) pool_event(&slot, is->element[i]->str, creating ? "ready" : "gone", "");
-            quiet = quiet && !creating && !ending;
-        }
-        freeReplyObject(is);
-    }
-}
-
 /* Four containers that red has used and given back, in a pool of four. */
 static void red_owns_all(void) {
     pool_host(&slot, "h1", 50, 0);
@@ -208,18 +208,41 @@ Test(pool_ready, a_pool_that_is_drained_makes_none_until_it_is_resized) {
     cr_assert_eq(pool_commands(&slot, "create"), 3, "as many as its size allows");
 }
 
-Test(pool_ready, the_stop_of_a_host_s_last_worker_does_not_drop_what_its_next_one_has) {
+/* host.on_exit = destroy: they go with their worker. */
+Test(pool_ready, nobody_gets_those_of_a_worker_that_stops_and_its_next_one_makes_others) {
     have_five();
-    pool_beat(&slot, "h1", 50, 0, "draining");
-    pool_host(&slot, "h1", 50, 0); /* the next one came before the event */
-    pool_host_event(&slot, "h1", "host_down", "stopping");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
-    pool_beat(&slot, "h1", 50, 0, "draining");
-    pool_host_event(&slot, "h1", "host_down", "stopping");
+    pool_beat(&slot, "h1", 50, 0, "stopping");
     cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "", "it waits");
+    pool_host(&slot, "h1", 50, 0); /* the next one comes before the event */
+    pool_host_event(&slot, "h1", "host_up", "");
+    cr_assert_eq(pool_stat(&slot, "react", "creating"), 6);
+    settle();
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
+    pool_host_event(&slot, "h1", "host_down", "stopping");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 5, "they are the next one's");
+    cr_assert_eq(pool_stat(&slot, NULL, "lost"), 0);
+    pool_beat(&slot, "h1", 50, 0, "stopping");
+    pool_host_event(&slot, "h1", "host_down", "stopping");
+    cr_assert_eq(pool_stat(&slot, NULL, "lost"), 1, "the leased one");
     pool_host(&slot, "h1", 50, 0);
     pool_host_event(&slot, "h1", "host_up", "");
     cr_assert_eq(pool_stat(&slot, "react", "creating"), 5);
+}
+
+/* Its event is read when the next one is there already. */
+Test(pool_ready, what_was_leased_on_a_worker_that_stopped_is_lost_and_nothing_of_the_next_one) {
+    have_five();
+    pool_acquire(&slot, .id = "r1");
+    settle();
+    pool_beat(&slot, "h1", 50, 0, "stopping");
+    pool_host(&slot, "h1", 50, 0);
+    pool_control(&slot, "react", "pre_warm", 1);
+    settle();
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
+    pool_host_event(&slot, "h1", "host_down", "stopping");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 5);
+    cr_assert_eq(pool_stat(&slot, NULL, "lost"), 1);
 }
 
 /* Both containers that the pool may have are in use, by two tenants; then one is given back. */

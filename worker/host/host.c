@@ -31,6 +31,7 @@ struct wp_host {
     bool up_unpublished, away_unpublished, down_unpublished; /* records that could not be produced yet */
     bool away; /* the runtime's engine is unreachable: no containers are made here */
     bool stopping, left, freed;
+    char after[96]; /* during a stop: the container up to which Redis hands out none any more */
     void (*stopped)(void *ctx);
     void *stopped_ctx;
     uv_timer_t beat, interval, tick;
@@ -110,11 +111,16 @@ static int64_t ttl_ms(const struct wp_host *host) {
     return host->stopping && !destroys_on_exit(host) && keep > ttl ? keep : ttl;
 }
 
+static const char *state_of(const struct wp_host *host) {
+    if (host->stopping) return destroys_on_exit(host) ? "stopping" : "draining";
+    return host->away ? "away" : "up";
+}
+
 /* Sends a heartbeat. True: its answer will come to `answered`. */
 static bool send_beat(struct wp_host *host, wp_link_reply answered) {
     if (!host->reconcile.listed) return false; /* a heartbeat says whether the host has containers */
     struct wp_buf map = {0};
-    wp_pack_map(&map, 9);
+    wp_pack_map(&map, 10);
     wp_pack_key(&map, "holds");
     wp_pack_bool(&map, has_containers(host));
     pack_images(host, &map);
@@ -123,7 +129,8 @@ static bool send_beat(struct wp_host *host, wp_link_reply answered) {
     pack_number(&map, "capacity", host->config->host.capacity);
     pack_number(&map, "memory_mb", host->config->host.memory_mb);
     pack_text(&map, "runtime", host->driver->name);
-    pack_text(&map, "state", host->stopping ? "draining" : host->away ? "away" : "up");
+    pack_text(&map, "after", host->after);
+    pack_text(&map, "state", state_of(host));
     pack_number(&map, "ttl_ms", ttl_ms(host));
     struct wp_str args[] = {wp_str(host->config->host.name), wp_buf_str(&map)};
     bool sent = wp_link_call(host->link, "beat", args, 2, answered, host) == WP_OK;
@@ -366,11 +373,13 @@ void wp_host_leave(struct wp_host *host) {
     host->stopped(host->stopped_ctx);
 }
 
+/* Its containers are set aside in steps before the first one is destroyed: nobody gets a dead one. */
 static void on_last_beat(void *ctx, const redisReply *reply, const char *error) {
     struct wp_host *host = ctx;
-    (void)reply;
     (void)error;
-    wp_host_leave(host);
+    bool more = reply && reply->type == REDIS_REPLY_STRING && !host->left;
+    if (more) snprintf(host->after, sizeof host->after, "%s", reply->str);
+    if (!more || !send_beat(host, on_last_beat)) wp_host_leave(host);
     wp_host_unpin(&host->pins);
 }
 

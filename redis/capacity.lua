@@ -177,19 +177,21 @@ local function may_refill(name, p)
     return true
 end
 
--- Makes room in a pool that is full of containers in use and used ones, as far as they may go: those that the reserve needs.
+-- Makes room in a pool that is full of containers in use and used ones, as far as they may go: those that the reserve needs. What nobody has asked
+-- for, because it is what is pre-warmed, leaves them half of the pool's size.
 local function make_place_for_reserve(offset, name, p, missing)
-    if not state.is_shared(p) then return total(p) < max_of(name) end
-    if total(p) >= max_of(name) then
-        return p.ending < missing and destroy_oldest_used(offset, name, p) -- one that ends takes its place until it is gone
+    local coming, size, _, is_asked_for = math.max(0, p.creating - p.waiting), size_of(name, p), state.min_idle(name)
+    local may_take = state.is_shared(p) and (is_asked_for or p.fresh + coming + p.ending < math.max(1, math.floor(size / 2)))
+    if total(p) >= max_of(name) then -- one that ends takes its place until it is gone
+        return may_take and p.ending < missing and destroy_oldest_used(offset, name, p)
     end
-    return p.idle + math.max(0, p.creating - p.waiting) < size_of(name, p) or destroy_oldest_used(offset, name, p)
+    return p.idle + coming < size or (may_take and destroy_oldest_used(offset, name, p))
 end
 
 -- Begins creates until as many idle containers that any request could get are there or on their way as pool.min_idle says. Requests that wait,
 -- of whatever pool, come first.
 local function refill(offset, name, p)
-    local want = settings.pool_enabled and settings.warm_start and not p.draining and math.min(state.min_idle(name), size_of(name, p)) or 0
+    local want = settings.pool_enabled and settings.warm_start and not p.draining and math.min((state.min_idle(name)), size_of(name, p)) or 0
     if p.waiting > p.creating or (want > 0 and p.retry_at > now) then return end -- a deadline restores it
     while true do
         local missing = want - state.ready_of(p) - math.max(0, p.creating - p.waiting)

@@ -99,10 +99,13 @@ end
 
 function state.touch_pool(name) dirty[name] = true end
 
--- How many idle containers of the pool that any request could get are kept at all times (pool.min_idle).
+-- How many idle containers of the pool that any request could get are kept at all times: pool.min_idle, else what is pre-warmed. Second result:
+-- somebody has asked for that number.
 function state.min_idle(name)
-    local own = settings.min_idle_of
-    return own and own[name] or settings.min_idle or 0
+    local own, prewarms = settings.min_idle_of, settings.prewarms
+    if own and own[name] then return own[name], true end
+    if prewarms and prewarms[name] then return prewarms[name], false end
+    return settings.min_idle or 0, true
 end
 
 -- Notes the reuse key of a request of the pool. While there is one key only, all idle containers are for whoever comes.

@@ -266,3 +266,17 @@ Test(pool_ready, one_that_is_given_back_makes_room_for_one_that_anybody_may_have
 Test(pool_ready, so_does_one_whose_uses_are_counted) {
     give_one_back("{'max_uses': 9}");
 }
+
+/* What is pre-warmed may be all that the pool holds: then used ones would never be used again. */
+Test(pool_ready, what_nobody_asked_for_leaves_used_ones_half_of_the_pool) {
+    red_owns_all();
+    pool_settings(&slot, "{'prewarms': {'react': 4}}");
+    pool_acquire(&slot, .id = "b1", .tenant = "blue");
+    settle();
+    pool_release(&slot, "b1");
+    settle();
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 4);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "b2", .tenant = "blue"), "assigned");
+    cr_assert_eq(pool_commands(&slot, "create"), 0, "its own, not one of the two that anybody may have");
+    cr_assert_str_eq(pool_acquire(&slot, .id = "g1", .tenant = "green"), "assigned", "one of these");
+}

@@ -82,7 +82,7 @@ const struct wp_param wp_params[] = {
         "that fail in a row, and a philosophy that has no container is unavailable: acquires are rejected until the next try; 0 = they wait"),
     INT("pool.max_philosophies", pool.max_philosophies, "1000", 1, 100000, "philosophies", "known at once; one that is empty, not configured and unused for a week gives way to a new one, else the new one is rejected"),
     INT("pool.min_idle", pool.min_idle, "-1", -1, 100000, "containers",
-        "of a philosophy kept idle at all times for whoever comes: never used ones, and used ones where `pool.reuse` lets everybody have them or one tenant alone uses the pool; at most its `pool.size`; -1 = what `pool.prewarm` names"),
+        "of a philosophy kept idle at all times for whoever comes: never used ones, and used ones where `pool.reuse` lets everybody have them or one tenant alone uses the pool; at most its `pool.size`; -1 = what `pool.prewarm` names, which leaves used ones half of `pool.size` where several tenants use the pool"),
     INTS("pool.min_idle.PHILOSOPHY", pool.min_idle_of, "", 0, 100000, "containers", "`pool.min_idle` of one philosophy"),
     NUMBER("pool.refill_rate", pool.refill_rate, "0", 0, 100000, "creates a second",
         "of a philosophy for `pool.min_idle`, at most; requests that wait are not bounded by it; 0 = as many as the hosts can"),

@@ -244,20 +244,17 @@ static void put_configured(struct wp_buf *out, const struct wp_config *config) {
     wp_settings_done(&names);
 }
 
-/* The number of each philosophy that has one of its own; by default what is pre-warmed. */
+/* By default what is pre-warmed is kept ready. */
 static void put_min_idle(struct wp_buf *out, const struct wp_config *config) {
-    struct wp_settings own = {0};
-    for (size_t i = 0; config->pool.min_idle < 0 && i < config->pool.prewarm.count; i++)
-        wp_settings_set(&own, config->pool.prewarm.list[i].key, config->pool.prewarm.list[i].value);
-    for (size_t i = 0; i < config->pool.min_idle_of.count; i++)
-        wp_settings_set(&own, config->pool.min_idle_of.list[i].key, config->pool.min_idle_of.list[i].value);
-    put_int(out, "min_idle", config->pool.min_idle < 0 ? 0 : config->pool.min_idle);
-    put_ints(out, "min_idle_of", &own);
-    wp_settings_done(&own);
+    static const struct wp_settings none;
+    bool as_prewarmed = config->pool.min_idle < 0;
+    put_int(out, "min_idle", as_prewarmed ? 0 : config->pool.min_idle);
+    put_ints(out, "min_idle_of", &config->pool.min_idle_of);
+    put_ints(out, "prewarms", as_prewarmed ? &config->pool.prewarm : &none);
 }
 
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 52);
+    wp_pack_map(out, 53);
     put_configured(out, config);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);

@@ -20,7 +20,8 @@ RATE = 150         # events a second
 SETTLE_S = 120     # after the load, for what is still owed
 PARTITIONS = 2
 INPUTS = SENT_TOPICS + ("container-event",)
-SETTINGS = {"kafka__session.timeout.ms": SESSION_S * 1000, "pool__size": 10, "pool__max_containers": 12, "host__ttl_ms": 8000,
+SETTINGS = {"kafka__session.timeout.ms": SESSION_S * 1000, "pool__size": 10, "pool__max_containers": 12, "pool__min_idle": 2,
+            "host__ttl_ms": 8000,
             "process__ready_after_ms": 10,
             "predictor__history_size": 10000, "cache__default_ttl": 86400, "cache__ttl.tool": 86400, "cache__ttl.pattern": 86400,
             "redis__timeout_ms": 4000, "topics__partitions": PARTITIONS}

@@ -170,7 +170,7 @@ Test(process_fork_server, a_container_whose_shim_is_killed_ends_with_it) {
     kill((pid_t)strtol(strrchr(line, ')') + 4, NULL, 10), SIGKILL); /* its parent */
     bench_wait(bench, 2);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
-    cr_assert_str_eq(bench_last(bench)->detail, "the process was ended by signal 9");
+    cr_assert_str_eq(bench_last(bench)->detail, "killed: the process was ended by signal 9");
     process_wait_dead(program);
     bench_close(bench);
 }

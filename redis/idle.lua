@@ -209,7 +209,7 @@ local function flush_list(l)
             length = redis.call('RPUSH', l.key, unpack(l.push, i, math.min(i + bulk.MOST - 1, l.pushed)))
         end
         if length == l.pushed then place(l, l.push[1]) end
-    elseif l.complete and l.count > 0 and gone == l.count then
+    elseif gone > 0 and gone == l.count and (l.complete or redis.call('EXISTS', l.key) == 0) then
         redis.call('ZREM', root .. ':idle:' .. l.pool, l.reuse)
     end
     if gone > 0 and l.looked and gone < l.count then place(l, l.items[gone + 1]) end

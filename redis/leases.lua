@@ -312,8 +312,9 @@ end
 -- containers when it is back.
 local function destroy(offset, id, c)
     command(offset, 'destroy', id, c)
-    state.move(id, c, host_is_up(id, c) and 'ending' or 'gone')
-    if state.min_idle(c[POOL]) > 0 then restore_later(c[POOL]) end
+    local is_up = host_is_up(id, c)
+    state.move(id, c, is_up and 'ending' or 'gone')
+    if not is_up or state.min_idle(c[POOL]) > 0 then restore_later(c[POOL]) end
 end
 
 -- Sets when destroy_old() (due.lua) is to check the pool, unless it is to do so earlier. at nil: changes nothing.

@@ -281,6 +281,38 @@ Test(pool_hosts, one_that_is_dying_is_gone_at_once_unless_it_is_leased) {
                      "container_died: exited: it exited with status 1");
 }
 
+/* One container on a host that drains, and the pool may have no other: then it ends. */
+static void let_one_wait_for(void (*end)(void)) {
+    pool_settings(&slot, "{'max_containers': 1, 'lease_ms': 5000}");
+    pool_host(&slot, "h1", 5, 0);
+    pool_acquire(&slot, .id = "r1");
+    pool_ready_created(&slot);
+    pool_beat(&slot, "h1", 5, 0, "draining");
+    pool_host(&slot, "h2", 5, 0);
+    pool_acquire(&slot, .id = "r2");
+    cr_assert_eq(pool_commands(&slot, "create"), 0, "it waits for the pool's only one");
+    end();
+    cr_assert_eq(pool_stat(&slot, "react", "creating"), 1, "on the other host");
+}
+
+static void release_for_good(void) {
+    pool_release_as(&slot, "r1", "react", "", false);
+}
+
+static void let_expire(void) {
+    pool_advance_time(&slot, 6);
+    pool_host(&slot, "h2", 5, 0);
+    pool_sweep_due(&slot);
+}
+
+Test(pool_hosts, what_ends_on_a_host_that_drains_makes_room_in_its_pool_at_once) {
+    let_one_wait_for(release_for_good);
+}
+
+Test(pool_hosts, so_does_what_expires_there) {
+    let_one_wait_for(let_expire);
+}
+
 Test(pool_hosts, an_idle_or_ending_one_that_dies_is_gone) {
     pool_host(&slot, "h1", 5, 0);
     pool_warm(&slot, "react", 2);

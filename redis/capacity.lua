@@ -92,15 +92,18 @@ local function count_hungry()
     return hungry_count
 end
 
-local function set_starved(name, p, is)
-    if is ~= p.starved then hungry_count = count_hungry() + (is and 1 or -1) end
-    if is or p.starved then
-        state.later(is and {'ZADD', ':hungry', state.number_text(now), name} or {'ZREM', ':hungry', name})
-    end
-    if is ~= p.starved then
-        p.starved = is
+-- Sets a flag of a pool, and its place among the pools that have it: at the end each time that it is set.
+local function set_flag(name, p, flag, pools, is)
+    if is or p[flag] then state.later(is and {'ZADD', pools, state.number_text(now), name} or {'ZREM', pools, name}) end
+    if is ~= p[flag] then
+        p[flag] = is
         state.touch_pool(name)
     end
+end
+
+local function set_starved(name, p, is)
+    if is ~= p.starved then hungry_count = count_hungry() + (is and 1 or -1) end
+    set_flag(name, p, 'starved', ':hungry', is)
 end
 
 -- The first request from place i on that still waits, and its place in the list.
@@ -157,13 +160,7 @@ local function restore_waiting(offset, name, p)
 end
 
 -- Notes that less of a pool is ready than pool.min_idle, because no host has room or requests of other pools wait for it.
-local function set_thin(name, p, is)
-    if is or p.thin then state.later(is and {'ZADD', ':thin', state.number_text(now), name} or {'ZREM', ':thin', name}) end
-    if is ~= p.thin then
-        p.thin = is
-        state.touch_pool(name)
-    end
-end
+local function set_thin(name, p, is) set_flag(name, p, 'thin', ':thin', is) end
 
 -- Notes a create for pool.min_idle. False: pool.refill_rate has it wait.
 local function may_refill(name, p)

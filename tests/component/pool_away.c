@@ -104,23 +104,23 @@ Test(pool_away, what_was_set_aside_is_gone_when_its_host_is_down) {
     cr_assert_eq(test_redis_int(&slot.redis, "HLEN wp:{pool}:c"), 0);
 }
 
+/* The host's state changes: so many are idle after the first step, and after the last. */
+static void change_in_steps(const char *state, const char *event, int first, int last) {
+    pool_beat(&slot, "h1", 300, 0, state);
+    pool_host_event(&slot, "h1", event, strcmp(state, "away") == 0 ? "away" : "");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), first);
+    pool_follow(&slot);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), last);
+    pool_check(&slot.redis);
+}
+
 Test(pool_away, more_than_a_step_of_idle_ones_is_set_aside_and_comes_back_by_events) {
     slot.unchecked = true;
     pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
     pool_beat(&slot, "h1", 300, 0, "up");
     pool_warm(&slot, "react", 250);
-    pool_beat(&slot, "h1", 300, 0, "away");
-    pool_host_event(&slot, "h1", "host_down", "away");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 150);
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
-    pool_check(&slot.redis);
-    pool_beat(&slot, "h1", 300, 0, "up");
-    pool_host_event(&slot, "h1", "host_up", "");
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 100);
-    pool_follow(&slot);
-    cr_assert_eq(pool_stat(&slot, "react", "available"), 250);
-    pool_check(&slot.redis);
+    change_in_steps("away", "host_down", 150, 0);
+    change_in_steps("up", "host_up", 100, 250);
 }
 
 Test(pool_away, more_than_a_step_of_what_is_not_ready_goes_on_by_an_event) {

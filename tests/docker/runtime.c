@@ -178,10 +178,10 @@ Test(docker_runtime, one_that_somebody_removes_has_died) {
     bench_close(bench);
 }
 
-/* Ends when somebody makes /tmp/end; `command` comes before. */
+/* Does `command` when somebody writes a line to /tmp/end. */
 static struct bench *open_until_end(const char *command, int memory_mb, int log_lines) {
     struct bench *bench = bench_new_docker("");
-    char *whole = wp_format("touch /tmp/ready; while ! test -e /tmp/end; do sleep 0.02; done; %s", command);
+    char *whole = wp_format("busybox mkfifo /tmp/end; touch /tmp/ready; read line < /tmp/end; %s", command);
     char lines[16];
     snprintf(lines, sizeof lines, "%d", log_lines);
     bench_set(bench, "docker.command", whole);
@@ -196,7 +196,7 @@ static struct bench *open_until_end(const char *command, int memory_mb, int log_
 }
 
 static void let_end(struct bench *bench) {
-    bench_engine("run %s touch /tmp/end", name(bench, "a"));
+    bench_engine("run %s sh -c 'echo > /tmp/end'", name(bench, "a"));
     while (bench_last(bench)->state != WP_CONTAINER_DIED) bench_wait(bench, bench->count + 1);
 }
 

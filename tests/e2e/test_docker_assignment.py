@@ -74,14 +74,14 @@ class LastWords(WithDocker):
         cls.folder = tempfile.mkdtemp(prefix="warmpool-claims-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.options = {"host.claims": cls.folder, "docker.log_lines": 10,
-                       "docker.command": "echo before its claim; while ! test -e /tmp/end; do sleep 0.02; done;"
+                       "docker.command": "echo before its claim; busybox mkfifo /tmp/end; read line < /tmp/end;"
                                          " cat /run/warmpool/claim.json; echo; echo cannot go on >&2; exit 4"}
         super().setUpClass()
 
     def test_its_last_lines_are_logged_and_no_value_of_its_claim(self):
         self.acquire("w-0", "warm-up")  # its first lines are written by then
         container = self.acquire("w-1", claim={"token": SECRET})["container_id"]
-        self.inside(container, "touch", "/tmp/end")
+        self.inside(container, "sh", "-c", "echo > /tmp/end")
         self.assertEqual(self.answer("w-1", "lost")["reason"], "container_died: exited: it exited with status 4")
         wait_until(lambda: inspect(container) is None, "it is removed after that")
         log = self.system.workers[0].log()

@@ -142,12 +142,12 @@ Test(process_start, a_child_that_writes_on_and_on_without_a_line_does_not_hold_t
 
 Test(process_start, a_ready_line_that_comes_late_is_waited_for) {
     struct bench *bench = bench_new("true");
-    char command[512], half[96],
-        go[96]; /* half is there when a part of the line is written; go lets the rest come */
+    char command[512], half[96], go[96]; /* half is there when a part of the line is written; a line in the
+                                            pipe go lets the rest come */
     snprintf(half, sizeof half, "%s/half", bench->dir);
     snprintf(go, sizeof go, "%s/go", bench->dir);
     snprintf(command, sizeof command,
-             "printf re >&3; : > %s; until [ -e %s ]; do sleep 0.01; done; echo ady >&3; " FOREVER, half, go);
+             "mkfifo %s; printf re >&3; : > %s; read line < %s; echo ady >&3; " FOREVER, go, half, go);
     bench_set(bench, "process.command", command);
     bench_set(bench, "process.ready", "notify");
     bench_open_runtime(bench);
@@ -155,7 +155,8 @@ Test(process_start, a_ready_line_that_comes_late_is_waited_for) {
     while (access(half, F_OK)) loop_turn(&bench->loop);
     loop_turn(&bench->loop);
     cr_assert_eq(bench_count(bench, WP_CONTAINER_READY), 0);
-    fclose(fopen(go, "w"));
+    FILE *end = fopen(go, "we"); /* waits for its reader */
+    cr_assert(end && fputc('\n', end) == '\n' && fclose(end) == 0);
     bench_wait(bench, 1);
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_READY);
     bench_close(bench);

@@ -157,8 +157,13 @@ local function drop_former(offset, name, h, after)
     end)
 end
 
--- A host is down: its containers count as gone. detail: away (see leave), stopping (from the host itself), continue (the next step), or
--- empty (no heartbeat in time, which is checked here).
+local WHY = {
+    [''] = 'host_down: the host %s was stopped, or not heard of in time; what ran there counts as dead',
+    forget = 'host_forgotten: the host %s was given up (warmpool hosts forget); what ran there counts as dead',
+}
+
+-- A host is down: its containers count as gone. detail: away (see leave), stopping (from the host itself), forget (it was given up; refused while it
+-- is alive), continue (the next step, with the word of the first one), or empty (no heartbeat in time, which is checked here).
 local function drop_host(offset, name, detail)
     local h = host_table.all()[name]
     if not h then return end
@@ -166,8 +171,12 @@ local function drop_host(offset, name, detail)
     if away then return leave(offset, name, h, after) end
     local former = detail:match('^former ?(.*)$')
     if former or (detail == 'stopping' and h.state == 'up') then return drop_former(offset, name, h, former or '') end
-    if detail == 'continue' then
+    local why = detail:match('^continue ?(.*)$')
+    if why then
         if h.state ~= 'down' then return end -- the host came back
+    elseif detail == 'forget' then
+        if host_table.is_alive(name, h) then return end
+        why = detail
     elseif detail ~= 'stopping' and frame.beat - h.beat <= h.ttl_us then
         return
     end
@@ -181,13 +190,13 @@ local function drop_host(offset, name, detail)
         if c and c[STATE] ~= 'gone' and stepped < STEP then
             stepped = stepped + 1
             repair.pool(c[POOL])
-            gone(offset, id, c, 'host_down: the host ' .. name .. ' was stopped, or not heard of in time; what ran there counts as dead')
+            gone(offset, id, c, string.format(WHY[why or ''] or WHY[''], name))
         elseif not c then
             host_table.member(name, id, false)
         end
     end
     if #ids > STEP then
-        add(offset, {6, name, '', '-', '-', name, 'host_down', 'continue'})
+        add(offset, {6, name, '', '-', '-', name, 'host_down', 'continue' .. (why == 'forget' and ' forget' or '')})
     else
         host_table.forget(name)
     end

@@ -6,12 +6,12 @@
 --   :hc:<host>     zset  its containers, by name
 --   :former_hosts  hash  host that is gone -> its memory_mb, and when it went (us)
 --
--- Uses bulk.lua.
+-- Uses bulk.lua and frame.lua.
 local host_table = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
-local REMEMBERED = 600 * 1000000 -- us
+local REMEMBERED, LATELY = 600 * 1000000, 10 * 1000000 -- us
 
 local root, now, hosts, dirty, members, own_images, image_changes
 local former -- changes of :former_hosts, false: to be removed
@@ -110,11 +110,35 @@ function host_table.is_registered(name)
     return h ~= nil and h.runtime ~= ''
 end
 
+-- Where the worker runs that holds the host's name (hosts.lua); nil: no live one does.
+function host_table.worker_of(name)
+    local row = redis.call('HGET', root .. ':names', 'host.name ' .. name)
+    if not row then return nil end
+    local _, beat, lasts, where = unpack(cmsgpack.unpack(row))
+    return frame.beat - beat <= lasts and where or nil
+end
+
+-- True while a worker drives the host: it holds the name, or the host's own heartbeat came lately and was not that of a stop.
+function host_table.is_alive(name, h)
+    if host_table.worker_of(name) then return true end
+    return (h.state == 'up' or h.state == 'away') and frame.beat - h.beat <= math.min(h.ttl_us, LATELY)
+end
+
 -- Adds a host, or notes that the caller has changed it.
 function host_table.put(name, h)
     h.name = name
     host_table.all()[name] = h
     dirty[name] = true
+end
+
+-- Hosts that are gone and still remembered: name -> when they went (us).
+function host_table.former()
+    local rows, went = redis.call('HGETALL', root .. ':former_hosts'), {}
+    for i = 1, #rows, 2 do
+        local _, at = cmsgpack.unpack(rows[i + 1])
+        if now - at <= REMEMBERED and not host_table.all()[rows[i]] then went[rows[i]] = at end
+    end
+    return went
 end
 
 function host_table.forget(name)

@@ -28,14 +28,22 @@ local function set_all_aside(name, after)
     return #ids == 2 * STEP and ids[#ids] or nil
 end
 
--- beat: args = host, map. Reply: 1 when the heartbeat brings something new (a host, room, an image); 2 when Redis does not know the host although
--- it has containers: a recovery must find out which of them are leased (recover.lua); else 0. With the state `stopping` the reply may be the name
+-- True when Redis may have lost what it knew of the host's containers. A container's name ends in the number that was drawn for it, which is a
+-- time in us or larger: one from before :meta was made, or beyond the last number, is not from these data. A host that was down and dropped comes
+-- back with containers of these data, and nothing has to be recovered.
+local function has_lost(f)
+    local oldest, newest = f.oldest or 0, f.newest or 0
+    return oldest > 0 and (oldest < frame.born or newest > tonumber(frame.number))
+end
+
+-- beat: args = host, map. Reply: 1 when the heartbeat brings something new (a host, room, an image); 2 when Redis has lost what it knew of the
+-- host's containers: a recovery must find out which of them are leased (recover.lua); else 0. With the state `stopping` the reply may be the name
 -- of a container: `after` in the next heartbeat, which goes on with those that follow.
 function pool.beat(keys, args)
     begin(keys[1], frame.now, frame.settings)
     local f = cmsgpack.unpack(args[2])
     local h = host_table.all()[args[1]]
-    if f.holds and not host_table.is_registered(args[1]) and pool.recovered(keys) == 0 then return 2 end
+    if has_lost(f) and not host_table.is_registered(args[1]) and pool.recovered(keys) == 0 then return 2 end
     local fresh = not h or h.state ~= f.state or frame.beat - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
     h = h or {name = args[1], used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0, image = true, own = 0}
     h.claims = f.claims or false

@@ -1,4 +1,4 @@
--- revision 30
+-- revision 31
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end
@@ -8,3 +8,5 @@ public('wp_metrics', pool_stats.all)
 public('wp_predict', pool_stats.predict)
 public('wp_leases', pool_stats.leases)
 public('wp_agents', pool_stats.agents)
+public('wp_hosts', host_stats.all)
+public('wp_host', host_stats.containers)

@@ -16,6 +16,7 @@ static const struct subcommand subcommands[] = {
     {"send", "publish JSON lines from standard input", wp_cli_send},
     {"tail", "print records as JSON lines", wp_cli_tail},
     {"status", "print the state of pools, cache, hosts and leases", wp_cli_status},
+    {"hosts", "list the hosts, and forget one that never returns", wp_cli_hosts},
     {"accept", "begin anew with a topic that was made anew", wp_cli_accept},
     {"replay", "publish a recorded trace and measure the answers", wp_cli_replay},
     {"broker", "run an embedded Kafka broker for trying things out", wp_cli_broker},

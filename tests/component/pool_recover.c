@@ -78,7 +78,7 @@ static void forget(void) {
 
 #define KEEPS                                                                                                \
     "{'capacity': 50, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000, 'claims': "       \
-    "true, 'holds': true}"
+    "true, 'oldest': 1000, 'newest': 1000}"
 
 static void come_back(void) {
     cr_assert_eq(pool_beat_with(&slot, "h1", KEEPS), 1);
@@ -171,6 +171,16 @@ Test(pool_recover, the_leases_of_a_host_that_does_not_come_back_are_lost) {
     pool_host_event(&slot, "h1", "host_down", "");
     cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
     cr_assert_str_eq(pool_reason(&slot, "r1"), "host_down");
+}
+
+Test(pool_recover, the_leases_of_a_host_that_is_given_up_before_it_comes_back_are_lost_at_once) {
+    struct rows rows = {0};
+    forget();
+    add_lease(&rows, "r1", "wp-react-1000", "red", 0);
+    recover(&rows);
+    pool_host_event(&slot, "h1", "host_down", "forget");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
+    cr_assert_str_eq(pool_reason(&slot, "r1"), "host_forgotten");
 }
 
 Test(pool_recover, who_waited_waits_on_until_there_is_a_container) {

@@ -1,4 +1,5 @@
 """Two live workers with one worker.id or one host.name: the older one goes on, the newer one waits until the name is free."""
+import json
 import os
 import re
 import signal
@@ -29,8 +30,12 @@ class Names(unittest.TestCase):
         self.first, self.second = self.system.workers
         self.client = Client(self.system)
 
+    def leases(self):
+        return {lease["request_id"] for lease in json.loads(self.system.redis.client.fcall_ro("wp_leases", 1, "wp:{pool}"))}
+
     def both_run(self, name):
-        self.first.start().wait_ready()
+        if not self.first.process:
+            self.first.start().wait_ready()
         self.second.start()
         wait_until(lambda: says(self.second, name, f"pid {self.first.process.pid} on"),
                    lambda: f"the newer one says who has the name: {self.second.http('/readyz')}\n{self.second.log()[-2000:]}")
@@ -62,9 +67,13 @@ class Names(unittest.TestCase):
     def test_a_newer_host_of_the_same_name_waits_and_takes_over_when_the_older_one_dies(self):
         self.start()
         self.second.options["host.name"] = self.first.name
+        self.first.start().wait_ready()
+        self.goes_on("r0")
         self.both_run(f"host.name {self.first.name}")
         self.undisturbed(f"host.name {self.first.name}")
         self.goes_on("r1")
+        self.assertEqual(self.leases(), {"r0", "r1"}, "no lease of the older one has ended")
+        self.assertFalse([r for r in self.client.read("container-assignment") if r["status"] == "lost"])
         self.first.kill()
         self.second.wait_ready()
         self.goes_on("r2", "reflexion")

@@ -17,6 +17,7 @@ int wp_cli_tail(int argc, char **argv);
 int wp_cli_accept(int argc, char **argv);
 int wp_cli_replay(int argc, char **argv);
 int wp_cli_status(int argc, char **argv);
+int wp_cli_hosts(int argc, char **argv);
 int wp_cli_broker(int argc, char **argv);
 
 #endif

@@ -2,6 +2,7 @@
  * host/. One thread: the loop's. */
 #include "host/host.h"
 #include <stdlib.h>
+#include <string.h>
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -94,10 +95,20 @@ static void pack_images(const struct wp_host *host, struct wp_buf *map) {
     }
 }
 
-static bool has_containers(const struct wp_host *host) {
-    for (const struct held *held = host->table.list; held; held = held->hh.next)
-        if (held->state != HELD_OVER) return true;
-    return false;
+/* When its oldest and newest containers were made, in us as their names end in it; 0: it has none. By these
+ * Redis sees whether it has lost what it knew of them. A name without a number counts as older than all. */
+static void pack_made(const struct wp_host *host, struct wp_buf *map) {
+    int64_t oldest = 0, newest = 0;
+    for (const struct held *held = host->table.list; held; held = held->hh.next) {
+        const char *digits = strrchr(held->id, '-');
+        int64_t made = digits ? strtoll(digits + 1, NULL, 10) : 0;
+        if (made <= 0) made = 1;
+        if (held->state == HELD_OVER) continue;
+        if (oldest == 0 || made < oldest) oldest = made;
+        if (made > newest) newest = made;
+    }
+    pack_number(map, "oldest", oldest);
+    pack_number(map, "newest", newest);
 }
 
 static bool destroys_on_exit(const struct wp_host *host) {
@@ -118,11 +129,10 @@ static const char *state_of(const struct wp_host *host) {
 
 /* Sends a heartbeat. True: its answer will come to `answered`. */
 static bool send_beat(struct wp_host *host, wp_link_reply answered) {
-    if (!host->reconcile.listed) return false; /* a heartbeat says whether the host has containers */
+    if (!host->reconcile.listed) return false; /* a heartbeat says which containers the host has */
     struct wp_buf map = {0};
-    wp_pack_map(&map, 10);
-    wp_pack_key(&map, "holds");
-    wp_pack_bool(&map, has_containers(host));
+    wp_pack_map(&map, 11);
+    pack_made(host, &map);
     pack_images(host, &map);
     wp_pack_key(&map, "claims");
     wp_pack_bool(&map, *host->claims != 0);

@@ -37,7 +37,7 @@ static const struct wp_library libraries[] = {
      WP_SLOT_POOL,
      {"frame.lua", "bulk.lua", "lists.lua", "host_table.lua", "rows.lua", "idle.lua", "state.lua",
       "state_requests.lua", "state_containers.lua", "state_pools.lua", "predictor.lua", "agents.lua",
-      "pool_stats.lua", "pool_public.lua"}},
+      "pool_stats.lua", "host_stats.lua", "pool_public.lua"}},
     {"wp_pool_v1", WP_SLOT_POOL, {"pool_v1_library.lua"}},
     {"wp_cache_v2",
      WP_SLOT_CACHE,

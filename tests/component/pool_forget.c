@@ -1,0 +1,182 @@
+/* What is known of hosts (wp_hosts, wp_host), and hosts that are given up because they never return. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include "support/pool_check.h"
+#include "support/pool_suite.h"
+
+POOL_SUITE(pool_forget);
+
+#define BEAT "'capacity': 50, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000"
+
+static json_t *hosts(void) {
+    return calls_public(&slot.redis, "wp_hosts", NULL);
+}
+
+/* A text that wp_hosts says of a host; "" when there is none. Valid until the next call of it. */
+static const char *of_host(const char *host, const char *name) {
+    static char text[200];
+    json_t *all = hosts();
+    const char *value =
+        json_string_value(json_object_get(json_object_get(json_object_get(all, "hosts"), host), name));
+    snprintf(text, sizeof text, "%s", value ? value : "");
+    json_decref(all);
+    return text;
+}
+
+static bool is_alive(const char *host) {
+    json_t *all = hosts();
+    bool is = json_is_true(json_object_get(json_object_get(json_object_get(all, "hosts"), host), "alive"));
+    json_decref(all);
+    return is;
+}
+
+/* Its worker is alive for the next `us`, though the host's own heartbeat may say that it drains. */
+static void hold_name(const char *host, const char *us) {
+    char name[80];
+    snprintf(name, sizeof name, "host.name %s", host);
+    freeReplyObject(calls_function(&slot.redis, WP_SLOT_POOL, "hold", "owner", us, "pid 7 on m", name, NULL));
+}
+
+static void give_up(const char *host) {
+    pool_host_event(&slot, host, "host_down", "forget");
+}
+
+Test(pool_forget, the_leases_of_one_whose_worker_has_stopped_are_lost_and_others_make_up_for_it) {
+    pool_settings(&slot, "{'min_idle': 2, 'max_containers': 3, 'prewarms': {'react': 2}}");
+    pool_warm(&slot, "react", 3);
+    pool_acquire(&slot, .id = "r1");
+    pool_host(&slot, "h2", 50, 0);
+    pool_beat(&slot, "h1", 50, 0, "draining");
+    give_up("h1");
+    cr_assert_str_eq(pool_answer_str(&slot, "r1", "status"), "lost");
+    cr_assert_str_eq(
+        pool_answer_str(&slot, "r1", "reason"),
+        "host_forgotten: the host h1 was given up (warmpool hosts forget); what ran there counts "
+        "as dead");
+    cr_assert_eq(pool_commands(&slot, "create"), 2, "its two idle ones");
+    cr_assert_str_eq(record_str(&slot.answer, record_find(&slot.answer, 2, 0), "host"), "h2");
+    cr_assert_str_eq(of_host("h1", "state"), "", "its row is gone");
+    give_up("h1");
+    cr_assert_eq(slot.answer.count, 0, "it is given up once");
+}
+
+Test(pool_forget, one_that_is_alive_is_not_given_up) {
+    pool_warm(&slot, "react", 1);
+    give_up("h1");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 1, "its heartbeat is in time");
+    pool_beat(&slot, "h1", 50, 0, "draining");
+    hold_name("h1", "4000000");
+    cr_assert(is_alive("h1"));
+    give_up("h1");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 1, "its next worker has come");
+    hold_name("h1", "0");
+    cr_assert(!is_alive("h1"));
+    give_up("h1");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+}
+
+Test(pool_forget, one_that_comes_back_between_two_steps_keeps_the_rest) {
+    slot.unchecked = true;
+    pool_settings(&slot, "{'max_containers': 300, 'size': 300, 'lease_ms': 0}");
+    pool_beat_with(&slot, "h1",
+                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000}");
+    pool_warm(&slot, "react", 250);
+    pool_acquire_many(&slot, 0, 250, "react");
+    pool_beat(&slot, "h1", 300, 0, "draining");
+    give_up("h1");
+    cr_assert_eq(record_count(&slot.answer, 1), 100, "a step");
+    pool_beat(&slot, "h1", 300, 0, "up");
+    cr_assert_eq(pool_follow(&slot).assignments, 100);
+    cr_assert_eq(pool_stat(&slot, "react", "leased"), 150);
+    pool_check(&slot.redis);
+}
+
+Test(pool_forget, every_step_says_why) {
+    slot.unchecked = true;
+    pool_settings(&slot, "{'max_containers': 300, 'size': 300, 'lease_ms': 0}");
+    pool_beat_with(&slot, "h1",
+                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000}");
+    pool_warm(&slot, "react", 150);
+    pool_acquire_many(&slot, 0, 150, "react");
+    pool_beat(&slot, "h1", 300, 0, "draining");
+    give_up("h1");
+    size_t next = record_find(&slot.answer, 6, 0);
+    cr_assert_str_eq(record_str(&slot.answer, next, "detail"), "continue forget");
+    pool_host_event(&slot, "h1", "host_down", "continue forget");
+    cr_assert_eq(record_count(&slot.answer, 1), 50);
+    cr_assert(
+        strstr(record_str(&slot.answer, record_find(&slot.answer, 1, 49), "reason"), "host_forgotten: "));
+    pool_check(&slot.redis);
+}
+
+Test(pool_forget, a_host_that_was_dropped_comes_back_and_nothing_has_to_be_recovered) {
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1");
+    char container[100], beat[300];
+    snprintf(container, sizeof container, "%s", pool_answer_str(&slot, "r1", "container_id"));
+    pool_beat(&slot, "h1", 50, 0, "draining");
+    give_up("h1");
+    const char *made = strrchr(container, '-') + 1;
+    snprintf(beat, sizeof beat, "{" BEAT ", 'oldest': %s, 'newest': %s}", made, made);
+    cr_assert_eq(pool_beat_with(&slot, "h1", beat), 1, "not 2: Redis has lost nothing");
+    cr_assert_str_eq(pool_state(&slot, container), "", "so its host destroys it");
+    snprintf(beat, sizeof beat, "{" BEAT ", 'oldest': %s, 'newest': %s9}", made, made);
+    cr_assert_eq(pool_beat_with(&slot, "h2", beat), 2, "a number that these data never had");
+    freeReplyObject(test_redis_command(&slot.redis, "HSET wp:{pool}:meta born 2000"));
+    snprintf(beat, sizeof beat, "{" BEAT ", 'oldest': 1000, 'newest': %s}", made);
+    cr_assert_eq(pool_beat_with(&slot, "h2", beat), 2, "one from before these data");
+}
+
+Test(pool_forget, hosts_are_told_with_their_states) {
+    pool_host(&slot, "h2", 5, 1000);
+    pool_host(&slot, "h3", 5, 0);
+    pool_beat(&slot, "h3", 5, 0, "draining");
+    pool_host(&slot, "h4", 5, 0);
+    pool_beat(&slot, "h4", 5, 0, "draining");
+    give_up("h4");
+    hold_name("h2", "4000000");
+    cr_expect_str_eq(of_host("h1", "state"), "up");
+    cr_expect_str_eq(of_host("h1", "worker"), "");
+    cr_expect_str_eq(of_host("h2", "worker"), "pid 7 on m");
+    cr_expect_str_eq(of_host("h3", "state"), "draining");
+    cr_expect_str_eq(of_host("h4", "state"), "");
+    json_t *all = hosts();
+    cr_expect(json_number_at(all, "gone", "h4", "gone_ms", NULL) < 60000);
+    cr_expect_eq(json_number_at(all, "hosts", "h2", "memory_mb", NULL), 1000);
+    json_decref(all);
+    pool_advance_time(&slot, 16);
+    cr_expect_str_eq(of_host("h1", "state"), "silent");
+    all = hosts();
+    cr_expect_geq(json_number_at(all, "hosts", "h1", "heartbeat_ms", NULL), 16000);
+    json_decref(all);
+}
+
+Test(pool_forget, the_containers_of_a_host_are_told_in_pages) {
+    pool_settings(&slot, "{'max_containers': 300, 'size': 300}");
+    pool_beat_with(&slot, "h1",
+                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000}");
+    pool_warm(&slot, "react", 230);
+    pool_acquire(&slot, .id = "r1");
+    json_t *first = calls_public(&slot.redis, "wp_host", "h1", NULL);
+    const char *next = json_string_value(json_object_get(first, "next"));
+    cr_assert_eq(json_array_size(json_object_get(first, "containers")), 200);
+    json_t *second = calls_public(&slot.redis, "wp_host", "h1", next, NULL);
+    cr_assert_eq(json_array_size(json_object_get(second, "containers")), 30);
+    cr_assert_null(json_object_get(second, "next"));
+    int leased = 0;
+    size_t i;
+    json_t *container;
+    json_array_extend(json_object_get(first, "containers"), json_object_get(second, "containers"));
+    json_array_foreach(json_object_get(first, "containers"), i, container) {
+        const char *request = json_string_value(json_object_get(container, "request_id"));
+        if (strcmp(json_string_value(json_object_get(container, "state")), "leased") != 0) continue;
+        leased++;
+        cr_expect_str_eq(request, "r1");
+    }
+    cr_expect_eq(leased, 1);
+    json_decref(first);
+    json_decref(second);
+    json_t *none = calls_public(&slot.redis, "wp_host", "nobody", NULL);
+    cr_expect_eq(json_array_size(json_object_get(none, "containers")), 0);
+    json_decref(none);
+}

@@ -148,6 +148,24 @@ function pool.owned(keys, args)
     return describe(keys[1], redis.call('ZRANGEBYLEX', keys[1] .. ':hc:' .. args[1], after, '+', 'LIMIT', 0, OWNED))
 end
 
+-- left: args = a host that another one replaces, and containers at its engine. Reply: those that nobody needs any more, none while the host is known
+-- or a worker holds its name. What may have been leased before these data began, or before a recovery's records, is needed.
+function pool.left(keys, args)
+    state.begin(keys[1], 0, {})
+    local name, ids, free = args[1], {unpack(args, 2)}, {}
+    if host_table.all()[name] or host_table.worker_of(name) then return free end
+    local least, most = frame.born, tonumber(frame.number)
+    if pool.recovered(keys) == 1 then
+        least, most = tonumber(redis.call('HGET', keys[1] .. ':meta', 'covered') or 0), math.huge
+    end
+    state.load_containers(ids)
+    for _, id in ipairs(ids) do
+        local made = tonumber(id:match('%d+$') or 0)
+        if not state.known_container(id) and made >= least and made <= most then free[#free + 1] = id end
+    end
+    return free
+end
+
 -- due: reply {us until the next deadline (0: due, -1: none), hosts without a heartbeat in time...}
 function pool.due(keys)
     local time = frame.now

@@ -1,5 +1,5 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 45
+-- revision 46
 -- allow-oom: functions that free memory must run when Redis is full, and so must those that they need: a partition's begin, the skip of an event,
 -- and heartbeats, without which all hosts would count as dead and the names of workers as free.
 frame.register_slot('')
@@ -14,6 +14,7 @@ frame.register('beat', pool.beat, {'allow-oom'})
 frame.register('hold', pool.hold, {'allow-oom'})
 frame.register('desired', pool.desired, {'no-writes'})
 frame.register('owned', pool.owned, {'no-writes'})
+frame.register('left', pool.left, {'no-writes'})
 frame.register('recover', pool.recover, {'allow-oom'})
 frame.register('recovered', pool.recovered, {'no-writes'})
 frame.register('due', pool.due, {'no-writes'})

@@ -148,6 +148,7 @@ struct wp_config {
         int64_t creates;         /* host.creates: 0 = the runtime's own number of creates at once */
         int64_t ttl_ms;          /* host.ttl_ms: 10000 without a heartbeat: the host counts as down */
         int64_t reconcile;       /* host.reconcile_interval: 30 s */
+        char *replaces;          /* host.replaces: names with commas; empty = none */
     } host;
 
     struct {

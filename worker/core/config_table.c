@@ -168,6 +168,8 @@ const struct wp_param wp_params[] = {
     INT("host.creates", host.creates, "0", 0, 1000, "creates", "at once; 0 = the runtime's own number"),
     INT("host.ttl_ms", host.ttl_ms, "10000", 1000, DAY_MS, "ms", "without a heartbeat, and the host counts as down"),
     INT("host.reconcile_interval", host.reconcile, "30", 1, 86400, "s", "between two comparisons of what should run with what runs"),
+    TEXT("host.replaces", host.replaces, "", 0, 4096,
+        "names of hosts that never return, separated by commas, whose containers are at the same engine: this host removes them once Redis has forgotten their host (`warmpool hosts`)"),
 
     TEXT("process.command", process.command, "exec sleep infinity", 1, 65536, "what a container of the `process` runtime runs, by `/bin/sh -c`"),
     WORD("process.ready", process.ready, "running", "running,notify",

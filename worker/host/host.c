@@ -10,6 +10,7 @@
 #include "host/claims.h"
 #include "host/commands.h"
 #include "host/reconcile.h"
+#include "host/replaced.h"
 #include "store/event_args.h"
 
 #define NOT_LISTED "its containers are not known yet: Redis and the runtime are asked for them"
@@ -26,6 +27,7 @@ struct wp_host {
     struct held_table table;
     struct host_reconcile reconcile; /* no heartbeat before the runtime has listed its containers once */
     struct host_commands commands;
+    struct host_replaced replaced;
     void (*forgotten)(void *ctx);
     void *forgotten_ctx;
     bool up_wanted;                                          /* publish host_up after the next reconcile */
@@ -256,6 +258,7 @@ static void on_listed(void *ctx) {
 /* host_up is published by the next tick, after the events of this reconcile. */
 static void on_reconciled(void *ctx) {
     struct wp_host *host = ctx;
+    wp_replaced_look(&host->replaced);
     if (!host->up_wanted) return;
     host->up_wanted = false;
     host->up_unpublished = true;
@@ -285,6 +288,7 @@ static void open_parts(struct wp_host *host, struct wp_producer *producer, struc
                                       .driver = host->driver,
                                       .claims = host->claims};
     wp_reconcile_init(&host->reconcile, &host->table, host->link, &host->pins);
+    host->replaced = (struct host_replaced){.table = &host->table, .link = host->link, .pins = &host->pins};
     host->reconcile.on_listed = on_listed;
     host->reconcile.on_success = on_reconciled;
     host->reconcile.ctx = host;
@@ -309,6 +313,7 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
                        config->host.runtime);
     }
     enum wp_err err = check_verbs(driver, config, error);
+    if (err == WP_OK) err = wp_replaced_check(config, driver, error);
     char *claims = wp_claims_folder(config->host.claims, config->host.name);
     if (err == WP_OK) err = wp_claims_open(config->host.claims, claims, error);
     if (err) {
@@ -371,6 +376,7 @@ static void stop_parts(struct wp_host *host) {
     host->stopping = true;
     wp_commands_stop(&host->commands);
     wp_reconcile_stop(&host->reconcile);
+    wp_replaced_stop(&host->replaced);
 }
 
 void wp_host_leave(struct wp_host *host) {

@@ -48,6 +48,8 @@ typedef void (*wp_runtime_notify)(void *ctx, struct wp_str id, enum wp_container
 typedef void (*wp_runtime_listed)(void *ctx, struct wp_str id, enum wp_container_state state,
                                   struct wp_str address, struct wp_str detail);
 
+typedef void (*wp_runtime_left)(void *ctx, struct wp_str id);
+
 struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     const char *name;
     int default_creates; /* creates at once when host.creates is 0 */
@@ -73,6 +75,12 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
      * listed until they are removed. */
     void (*list)(struct wp_runtime *runtime, wp_runtime_listed listed, void (*done)(void *ctx, bool ok),
                  void *ctx);
+    /* Of another host that has left its containers at the engine: calls left for each, later, then done.
+     * remove_left: removes one of these. NULL: its containers end with their worker. */
+    void (*left)(struct wp_runtime *runtime, const char *host, wp_runtime_left left,
+                 void (*done)(void *ctx, bool ok), void *ctx);
+    void (*remove_left)(struct wp_runtime *runtime, struct wp_str id, void (*done)(void *ctx, bool ok),
+                        void *ctx);
     /* Waits until the containers that are being destroyed are gone (`process`: all containers), for 5 s at
      * most, or 20 s with an engine. NULL is fine. */
     void (*close)(struct wp_runtime *runtime);

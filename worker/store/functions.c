@@ -23,6 +23,7 @@ static const struct wp_function functions[] = {
     {"recovered", WP_SLOT_POOL, "wp_recovered_v2", .read_only = true, .timed = true},
     {"desired", WP_SLOT_POOL, "wp_desired_v2", .read_only = true, .timed = true},
     {"owned", WP_SLOT_POOL, "wp_owned_v2", .read_only = true, .timed = true},
+    {"left", WP_SLOT_POOL, "wp_left_v2", .read_only = true, .timed = true},
     {"due", WP_SLOT_POOL, "wp_due_v2", .read_only = true, .timed = true},
     {"pool_stats", WP_SLOT_POOL, "wp_pool_stats", .read_only = true},
     {"metrics", WP_SLOT_POOL, "wp_metrics", .read_only = true},

@@ -9,6 +9,7 @@
 #include "host/definition.h"
 #include "host/docker/bind.h"
 #include "host/docker/images.h"
+#include "host/docker/left.h"
 #include "host/docker/output.h"
 #include "host/docker/start.h"
 #include "host/docker/watch.h"
@@ -115,5 +116,7 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .can_make = wp_docker_can_make,
     .away = wp_docker_away,
     .list = wp_docker_list,
+    .left = wp_docker_left,
+    .remove_left = wp_docker_remove_left,
     .close = docker_close,
 };

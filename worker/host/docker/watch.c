@@ -100,11 +100,10 @@ static char *escape(const char *text) {
     return out.data; /* printf ends it with a NUL */
 }
 
-/* {"label": [our prefix, this host], ...}: selects the containers of this host. Owned by the caller. */
-static char *filters_of(const struct wp_config *config, bool events) {
+char *wp_docker_filters(const struct wp_config *config, const char *host, bool events) {
     char *owner = wp_definition_owner(config);
     json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
-                                json_sprintf(WP_LABEL_HOST "=%s", config->host.name));
+                                json_sprintf(WP_LABEL_HOST "=%s", host));
     if (events) {
         json_object_set_new(filters, "type", json_pack("[s]", "container"));
         json_object_set_new(filters, "event",
@@ -119,7 +118,8 @@ static char *filters_of(const struct wp_config *config, bool events) {
 }
 
 static void read_events(struct wp_runtime *runtime) {
-    char *filters = filters_of(runtime->config, true), *path = wp_format("/events?filters=%s", filters);
+    char *filters = wp_docker_filters(runtime->config, runtime->config->host.name, true),
+         *path = wp_format("/events?filters=%s", filters);
     wp_docker_client_watch(runtime->engine, path, on_events_opened, on_event, on_events_over, runtime);
     free(path);
     free(filters);
@@ -288,7 +288,7 @@ const char *wp_docker_away(struct wp_runtime *runtime) {
 }
 
 void wp_docker_watch_open(struct wp_runtime *runtime) {
-    runtime->watch.filters = filters_of(runtime->config, false);
+    runtime->watch.filters = wp_docker_filters(runtime->config, runtime->config->host.name, false);
     uv_timer_init(runtime->loop, &runtime->watch.retry);
     runtime->watch.retry.data = runtime;
     uv_timer_init(runtime->loop, &runtime->watch.ping);

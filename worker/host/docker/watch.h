@@ -4,6 +4,9 @@
 #define WP_HOST_DOCKER_WATCH_H
 #include "host/docker/table.h"
 
+/* The engine's filters, escaped for a URL: {"label": [our prefix, that host], ...} selects the containers of
+ * a host; events: with the kinds of events that are read. Owned by the caller. */
+char *wp_docker_filters(const struct wp_config *config, const char *host, bool events);
 void wp_docker_watch_open(struct wp_runtime *runtime); /* begins to read the events */
 /* closed: as uv_close's, called twice, with the handle's data = runtime. */
 void wp_docker_watch_close(struct wp_runtime *runtime, uv_close_cb closed);

@@ -34,6 +34,11 @@ static int count(const struct bench *bench) {
     return (int)strtol(bench_engine("count %s", bench_docker_label(bench)), NULL, 10);
 }
 
+/* Its removal goes on after a failure or a death was told. */
+static void wait_for_none(const struct bench *bench) {
+    while (count(bench) > 0) loop_turn((uv_loop_t *)&bench->loop);
+}
+
 Test(docker_runtime, a_created_container_runs_and_goes_when_it_is_destroyed) {
     struct bench *bench = open_bench(FOREVER);
     const char *id = name(bench, "a");
@@ -60,7 +65,7 @@ Test(docker_runtime, a_command_that_ends_at_once_has_failed_and_leaves_nothing) 
     struct bench *bench = open_bench("exit 3");
     bench_set(bench, "docker.ready", "file:/tmp/ready");
     bench_create_fails(bench, name(bench, "a"), "it exited with status 3 before it was ready");
-    cr_assert_eq(count(bench), 0);
+    wait_for_none(bench);
     bench_close(bench);
 }
 
@@ -92,7 +97,7 @@ Test(docker_runtime, one_that_is_not_ready_in_time_has_failed_and_is_removed) {
     bench_create_until(bench, name(bench, "a"), WP_CONTAINER_FAILED);
     cr_assert(strstr(bench_last(bench)->detail, "docker.ready_timeout_ms = 300"), "%s",
               bench_last(bench)->detail);
-    cr_assert_eq(count(bench), 0);
+    wait_for_none(bench);
     bench_close(bench);
 }
 
@@ -140,14 +145,9 @@ Test(docker_runtime, a_path_that_is_not_there_and_a_port_that_is_closed_are_name
         bench_open_runtime(bench);
         bench_create_until(bench, name(bench, "a"), WP_CONTAINER_FAILED);
         cr_expect(strstr(bench_last(bench)->detail, cases[i][1]), "%s", bench_last(bench)->detail);
-        cr_assert_eq(count(bench), 0);
+        wait_for_none(bench);
         close_with_network(bench);
     }
-}
-
-/* Its removal goes on after a death was told. */
-static void wait_for_none(const struct bench *bench) {
-    while (count(bench) > 0) loop_turn((uv_loop_t *)&bench->loop);
 }
 
 /* One that was ready, and has died of this: `verb path` with what comes after its name. */

@@ -152,7 +152,7 @@ static struct held *adopt(struct held_table *table, struct wp_str id, enum wp_co
                                                                   : HELD_ENDING;
     struct held *held = wp_held_add(table, id, known);
     held->paused = paused;
-    if (state == WP_CONTAINER_DIED) wp_held_over(table, held, WP_CONTAINER_DIED, detail);
+    if (state == WP_CONTAINER_DIED || state == WP_CONTAINER_FAILED) wp_held_over(table, held, state, detail);
     return held;
 }
 

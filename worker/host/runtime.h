@@ -11,12 +11,11 @@ struct wp_runtime; /* an instance of a driver */
 
 enum wp_container_state { /* as the driver saw it, in the order of a container's life */
                           WP_CONTAINER_STARTING,
-                          WP_CONTAINER_READY,  /* seen running and, where there is a probe, ready: may be
-                                                  leased */
-                          WP_CONTAINER_FAILED, /* the create failed (detail says why); nothing is left of it
-                                                */
-                          WP_CONTAINER_DIED,   /* it ended after it had been ready, not as asked; said as soon
-                                                  as   it is known, while its removal is still under way */
+                          WP_CONTAINER_READY, /* seen running and, where there is a probe, ready: may be
+                                                 leased */
+                          /* Both are said as soon as they are known, while the removal is still under way. */
+                          WP_CONTAINER_FAILED, /* the create failed; detail says why */
+                          WP_CONTAINER_DIED,   /* it ended after it had been ready, not as asked */
                           WP_CONTAINER_GONE,   /* destroyed as asked */
                           /* The ends of the other verbs. When resume or a command fails the container ends
                              (DIED). PAUSED and RUNNING also come when somebody else has paused or resumed it.

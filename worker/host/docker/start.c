@@ -48,6 +48,7 @@ static void fail(struct docker_container *container, const struct wp_docker_clie
                  const char *what) {
     char detail[192];
     snprintf(detail, sizeof detail, "%s: %s", what, answer->error);
+    container->unanswered = answer->status == 0;
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 

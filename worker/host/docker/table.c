@@ -207,7 +207,7 @@ void wp_docker_end(struct docker_container *container, enum wp_container_state o
     container->over = over;
     snprintf(container->detail, sizeof container->detail, "%s", detail);
     wp_docker_set_phase(container, REMOVING);
-    if (over == WP_CONTAINER_DIED) report(container);
+    if (over != WP_CONTAINER_GONE && !container->unanswered) report(container);
     if (container->step)
         container->unwanted = true;
     else

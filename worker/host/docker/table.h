@@ -10,8 +10,8 @@
  *
  *   QUEUED -> MAKING -> PROBING -> RUNNING
  *      |        |          |          |
- *      v        +----------+----------+-> REMOVING -> gone, reported as `over`: FAILED or GONE
- *     GONE                                  | a death (DIED) is reported when REMOVING begins
+ *      v        +----------+----------+-> REMOVING -> gone, reported as GONE when that was asked for
+ *     GONE                                  | FAILED and DIED are reported when REMOVING begins
  *
  * One thread: the loop's. */
 #ifndef WP_HOST_DOCKER_TABLE_H
@@ -58,6 +58,7 @@ struct docker_container {
     bool ours;                    /* the engine's container of its name was made by us, or has our labels */
     bool step;                    /* a call about it is under way */
     bool unwanted;                /* to be removed when that call is answered */
+    bool unanswered; /* the engine did not answer a call of its start: what it has made is not known */
     char address[64], detail[192];
     bool paused;
     bool resuming; /* the call under way resumes it (else pauses); bind.c alone changes it */
@@ -136,8 +137,8 @@ void wp_docker_ask(struct docker_container *container, const char *method, char 
 void wp_docker_reach(struct docker_container *container, const char *url, bool connect_only,
                      void (*next)(struct docker_container *container,
                                   const struct wp_docker_client_answer *answer));
-/* Begins to remove it. DIED is reported at once, another end (`over`) when it is gone; `detail` with either.
- */
+/* Begins to remove it. FAILED and DIED are reported at once, with `detail`; GONE, and what follows a call
+ * that the engine did not answer, when it is gone. */
 void wp_docker_end(struct docker_container *container, enum wp_container_state over, const char *detail);
 void wp_docker_go_on(struct docker_container *container); /* with its removal, after last_look */
 /* As wp_docker_end(GONE); also turns a removal under way into one that is reported as GONE when it is gone.

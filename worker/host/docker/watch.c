@@ -201,13 +201,13 @@ static void notify_listed(const struct listing *listing) {
     struct docker_container *container, *next;
     HASH_ITER(hh, listing->runtime->containers, container, next) {
         bool paused = container->phase == RUNNING && container->paused;
-        bool died = container->phase == REMOVING && container->reported;
+        bool ended = container->phase == REMOVING && container->reported; /* by itself: FAILED or DIED */
         listing->listed(listing->ctx, wp_str(container->id),
-                        paused ? WP_CONTAINER_PAUSED
-                        : died ? WP_CONTAINER_DIED
-                               : states[container->phase],
+                        paused  ? WP_CONTAINER_PAUSED
+                        : ended ? container->over
+                                : states[container->phase],
                         wp_str(container->phase == RUNNING ? container->address : ""),
-                        wp_str(died ? container->detail : ""));
+                        wp_str(ended ? container->detail : ""));
     }
 }
 

@@ -48,6 +48,25 @@ Test(buf, adding_nothing_is_allowed_on_an_empty_buffer) {
     wp_buf_done(&buf);
 }
 
+/* What passes through may be secret (core/secret.h). */
+Test(buf, nothing_is_left_of_what_was_in_it_when_it_is_reset) {
+    struct wp_buf buf = {0};
+    static const char nothing[6];
+    wp_buf_add_str(&buf, "s3cret");
+    wp_buf_reset(&buf);
+    cr_assert_arr_eq(buf.data, nothing, 6);
+    wp_buf_done(&buf);
+}
+
+Test(arena, nothing_is_left_of_what_was_in_it_when_it_is_reset) {
+    struct wp_arena arena = {0};
+    static const char nothing[6];
+    struct wp_str text = wp_arena_copy(&arena, WP_STR("s3cret"));
+    wp_arena_reset(&arena);
+    cr_assert_arr_eq(text.ptr, nothing, 6, "the newest block is kept");
+    wp_arena_done(&arena);
+}
+
 Test(buf, reset_keeps_the_memory) {
     struct wp_buf buf = {0};
     wp_buf_add_str(&buf, "hello");

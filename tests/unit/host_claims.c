@@ -75,6 +75,18 @@ Test(claims, wiped_nothing_is_left_and_wiping_again_is_fine) {
     cr_expect(wp_claims_wipe(folder, "wp-react-1"));
 }
 
+Test(claims, a_wiped_one_is_overwritten_not_only_unlinked) {
+    char *path = wp_format("%s/wp-react-1/claim.json", folder), text[8] = "";
+    static const char nothing[8];
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{\"a\":1}"), &error), WP_OK);
+    FILE *file = fopen(path, "r"); /* as a process that stays would have it open */
+    cr_expect(wp_claims_wipe(folder, "wp-react-1"));
+    cr_expect_eq(fread(text, 1, sizeof text, file), 7);
+    cr_expect_arr_eq(text, nothing, 7);
+    fclose(file);
+    free(path);
+}
+
 Test(claims, a_claim_that_cannot_be_written_is_not_quoted) {
     cr_expect_neq(wp_claims_write(folder, "wp-nobody-9", WP_STR("s3cret"), &error), WP_OK);
     cr_expect_not(strstr(error.text, "s3cret"));

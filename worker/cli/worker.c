@@ -4,6 +4,7 @@
 #include "kafka/conf.h"
 #include "kafka/health.h"
 #include "cli/command.h"
+#include "cli/keep_secrets.h"
 #include "cli/options.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -338,6 +339,7 @@ static bool is_ignored(int number) {
 
 static bool init_own(struct worker *w) {
     static const int numbers[STOP_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    wp_keep_secrets();
     int failed = uv_loop_init(&w->loop);
     if (failed) {
         fprintf(stderr, "warmpool worker: no event loop: %s; raise the limit of open files\n",

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "core/buf.h"
+#include "core/secret.h"
 
 #define ALIGNMENT 8
 #define FIRST_BLOCK 4096
@@ -47,19 +48,22 @@ struct wp_str wp_arena_copy(struct wp_arena *arena, struct wp_str text) {
 static void free_blocks(struct wp_arena_block *block) {
     while (block) {
         struct wp_arena_block *next = block->next;
+        wp_wipe(block->data, block->cap);
         free(block);
         block = next;
     }
 }
 
 void wp_arena_reset(struct wp_arena *arena) {
-    arena->used = 0;
     if (!arena->head) return;
     free_blocks(arena->head->next); /* the newest is kept: it fits what was last needed */
     arena->head->next = NULL;
+    wp_wipe(arena->head->data, arena->used);
+    arena->used = 0;
 }
 
 void wp_arena_done(struct wp_arena *arena) {
-    free_blocks(arena->head);
+    wp_arena_reset(arena);
+    free(arena->head);
     *arena = (struct wp_arena){0};
 }

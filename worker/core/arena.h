@@ -1,4 +1,5 @@
-/* Bump allocator for what lives as long as one decoded message or one reply: freed or reset all at once. */
+/* Bump allocator for what lives as long as one decoded message or one reply: freed or reset all at once, and
+ * wiped then (core/secret.h). */
 #ifndef WP_CORE_ARENA_H
 #define WP_CORE_ARENA_H
 #include "core/str.h"

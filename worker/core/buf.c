@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/secret.h"
 
 #define FIRST_CAPACITY 64
 
@@ -47,9 +48,25 @@ char *wp_format(const char *format, ...) {
     return or_abort(length < 0 ? NULL : text, 1);
 }
 
+void wp_buf_reset(struct wp_buf *buf) {
+    wp_wipe(buf->data, buf->len);
+    buf->len = 0;
+}
+
 void wp_buf_done(struct wp_buf *buf) {
+    wp_buf_reset(buf);
     free(buf->data);
     *buf = (struct wp_buf){0};
+}
+
+/* realloc() would leave a copy where the bytes were. */
+static void grow(struct wp_buf *buf, size_t cap) {
+    char *larger = wp_alloc(cap);
+    if (buf->len > 0) memcpy(larger, buf->data, buf->len);
+    wp_wipe(buf->data, buf->len);
+    free(buf->data);
+    buf->data = larger;
+    buf->cap = cap;
 }
 
 char *wp_buf_reserve(struct wp_buf *buf, size_t extra) {
@@ -58,8 +75,7 @@ char *wp_buf_reserve(struct wp_buf *buf, size_t extra) {
     if (needed > buf->cap || !buf->data) {
         size_t cap = buf->cap ? buf->cap : FIRST_CAPACITY;
         while (cap < needed) cap *= 2;
-        buf->data = wp_realloc(buf->data, cap);
-        buf->cap = cap;
+        grow(buf, cap);
     }
     return buf->data + buf->len;
 }

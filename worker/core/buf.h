@@ -1,5 +1,6 @@
-/* A growable byte buffer. Zero-initialised is valid and empty. Allocation failure aborts the process: a
- * worker without memory is restarted by its supervisor and loses no event (docs/reliability.md). */
+/* A growable byte buffer, wiped when it is emptied or freed (core/secret.h). Zero-initialised is valid and
+ * empty. Allocation failure aborts the process: a worker without memory is restarted by its supervisor and
+ * loses no event (docs/reliability.md). */
 #ifndef WP_CORE_BUF_H
 #define WP_CORE_BUF_H
 #include "core/err.h"
@@ -11,9 +12,7 @@ struct wp_buf {
 };
 
 void wp_buf_done(struct wp_buf *buf);
-static inline void wp_buf_reset(struct wp_buf *buf) {
-    buf->len = 0;
-}
+void wp_buf_reset(struct wp_buf *buf); /* empties it */
 /* Makes room for `extra` more bytes and returns where to write them; the caller adds to len. */
 char *wp_buf_reserve(struct wp_buf *buf, size_t extra);
 void wp_buf_add(struct wp_buf *buf, const void *bytes, size_t len);

@@ -85,12 +85,27 @@ char *wp_claims_changed(const char *folder, const char *id) {
     return found ? wp_format("%lld.%09ld", (long long)seen.st_mtim.tv_sec, seen.st_mtim.tv_nsec) : NULL;
 }
 
+/* A file system may keep what was only unlinked. */
+static bool overwrite(const char *path) {
+    static const char nothing[4096];
+    struct stat file;
+    int fd = chmod(path, 0600) == 0 ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    bool good = fd >= 0 && fstat(fd, &file) == 0;
+    for (off_t left = good ? file.st_size : 0; good && left > 0; left -= (off_t)sizeof nothing)
+        good = write_all(
+            fd, (struct wp_str){nothing, left < (off_t)sizeof nothing ? (size_t)left : sizeof nothing});
+    if (fd >= 0) close(fd);
+    return good;
+}
+
 bool wp_claims_wipe(const char *folder, const char *id) {
     static const char *const names[] = {WP_CLAIM_FILE, NEW_FILE};
     bool clean = true;
     for (size_t i = 0; *folder && i < sizeof names / sizeof names[0]; i++) {
         char *path = wp_format("%s/%s/%s", folder, id, names[i]);
-        if (unlink(path) != 0 && errno != ENOENT) clean = false;
+        bool there = access(path, F_OK) == 0;
+        if (there && !overwrite(path)) clean = false;
+        if (there && unlink(path) != 0) clean = false;
         free(path);
     }
     return clean;

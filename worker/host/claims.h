@@ -26,7 +26,7 @@ json_t *wp_claims_read(const char *folder, const char *id);
 /* When claim.json was written or removed last, in seconds since 1970 with nine digits behind the point. NULL:
  * the container has no folder. Owned by the caller. */
 char *wp_claims_changed(const char *folder, const char *id);
-/* Removes claim.json. False: it could not be removed. */
+/* Overwrites claim.json and removes it. False: that was not possible. */
 bool wp_claims_wipe(const char *folder, const char *id);
 void wp_claims_remove(const char *folder, const char *id);
 /* Removes the folders of the containers for which is_held is false: they are left from an earlier worker. */

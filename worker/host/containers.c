@@ -43,6 +43,7 @@ void wp_held_drop(struct held_table *table, struct held *held) {
 
 void wp_held_destroy(struct held_table *table, struct held *held) {
     wp_held_set(table, held, HELD_ENDING);
+    wp_claims_wipe(table->claims, held->id);
     table->driver->destroy(table->runtime, wp_str(held->id));
 }
 

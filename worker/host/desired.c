@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "core/log.h"
 #include "core/pack.h"
+#include "core/secret.h"
 
 #define ASK_MAX 48 /* containers in one call: the arguments of a call are bounded */
 
@@ -68,6 +69,7 @@ static void on_answer(void *ctx, const redisReply *reply, const char *error) {
     struct read read = *(struct read *)ctx;
     free(ctx);
     (void)take_answer(&read, reply, error);
+    if (reply && reply->str) wp_wipe(reply->str, reply->len); /* it may hold a claim */
     wp_desired_read(read.desired);
     wp_host_unpin(read.desired->pins);
 }

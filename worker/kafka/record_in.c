@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/secret.h"
 
 enum { TRACE_MAX = 512 }; /* a traceparent has 55 bytes: a header that is far longer is ignored */
 
@@ -56,6 +57,7 @@ struct wp_record_in *wp_record_in_new(const rd_kafka_message_t *message) {
 }
 
 void wp_record_in_free(struct wp_record_in *record) {
+    if (record) wp_wipe(record, record->bytes);
     free(record);
 }
 

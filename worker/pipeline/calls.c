@@ -280,9 +280,8 @@ static bool may_call(const struct calls *calls, enum wp_topic topic) {
     return under_way == 0 || (under_way < most && fills_a_call(calls, topic));
 }
 
-void calls_send(struct calls *calls, enum wp_topic topic) {
+static void send_calls(struct calls *calls, enum wp_topic topic) {
     struct wp_link *link = calls->context->links[topic_table[topic].slot];
-    if (age_is_unknown(calls, topic)) return;
     while (may_call(calls, topic) && wp_link_ready(link) && !publisher_is_full(calls->publisher)) {
         struct draft draft;
         draft.count = draft.events = 0;
@@ -293,6 +292,14 @@ void calls_send(struct calls *calls, enum wp_topic topic) {
         if (draft.count == 0 || !send_draft(calls, topic, &draft)) return;
         move_to_end(calls->partitions, draft.entries[draft.count - 1].p);
     }
+}
+
+void calls_send(struct calls *calls, enum wp_topic topic) {
+    if (age_is_unknown(calls, topic)) return;
+    send_calls(calls, topic);
+    wp_columns_reset(&calls->columns); /* an acquire may hold a claim */
+    wp_arena_reset(&calls->arena);
+    wp_buf_reset(&calls->body);
 }
 
 /* ---- floors and rule 7 ---- */

@@ -1,12 +1,14 @@
 /* Packs the columns of a batch: see columns.h. Pure. */
 #include "store/columns.h"
 
+void wp_columns_reset(struct wp_columns *columns) {
+    for (unsigned i = 0; i < columns->used; i++) wp_buf_reset(&columns->columns[i]);
+}
+
 void wp_columns_begin(struct wp_columns *columns, unsigned count) {
+    wp_columns_reset(columns);
     columns->used = count;
-    for (unsigned i = 0; i < count; i++) {
-        wp_buf_reset(&columns->columns[i]);
-        columns->counts[i] = 0;
-    }
+    for (unsigned i = 0; i < count; i++) columns->counts[i] = 0;
     for (unsigned i = 0; i < WP_COLUMNS_WORDS; i++) columns->words[i].number = 0;
 }
 

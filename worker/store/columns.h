@@ -18,6 +18,8 @@ struct wp_columns { /* zero-initialised is valid and empty */
 
 /* Empties it. */
 void wp_columns_begin(struct wp_columns *columns, unsigned count);
+/* Wipes what is packed. */
+void wp_columns_reset(struct wp_columns *columns);
 void wp_columns_done(struct wp_columns *columns);
 /* Counts one more value of that column, which the caller packs into the returned buffer. */
 struct wp_buf *wp_columns_value(struct wp_columns *columns, unsigned column);

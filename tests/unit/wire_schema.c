@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "core/base64.h"
 #include "support/wire_fixtures.h"
 #include "wire/datum.h"
 #include "wire/text.h"
@@ -215,16 +216,16 @@ Test(wire_schema, base64_is_that_of_the_rfc) {
                                            {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < 7; i++) {
         struct wp_buf out = {0}, back = {0};
-        base64_encode(&out, wp_str(pairs[i][0]));
+        wp_base64_encode(&out, wp_str(pairs[i][0]));
         cr_expect(wp_str_is(wp_buf_str(&out), pairs[i][1]));
-        cr_expect(base64_decode(&back, wp_str(pairs[i][1])) && wp_str_is(wp_buf_str(&back), pairs[i][0]));
+        cr_expect(wp_base64_decode(&back, wp_str(pairs[i][1])) && wp_str_is(wp_buf_str(&back), pairs[i][0]));
         wp_buf_done(&out);
         wp_buf_done(&back);
     }
     struct wp_buf out = {0};
-    cr_expect_not(base64_decode(&out, WP_STR("Zg==Zg==")));
-    cr_expect_not(base64_decode(&out, WP_STR("=g==")));
-    cr_expect_not(base64_decode(&out, (struct wp_str){"Zg\0=", 4}));
+    cr_expect_not(wp_base64_decode(&out, WP_STR("Zg==Zg==")));
+    cr_expect_not(wp_base64_decode(&out, WP_STR("=g==")));
+    cr_expect_not(wp_base64_decode(&out, (struct wp_str){"Zg\0=", 4}));
     wp_buf_done(&out);
 }
 

@@ -1,6 +1,7 @@
 /* A datum of any schema as JSON text, and back. Pure; any thread. */
 #include <math.h>
 #include <stdlib.h>
+#include "core/base64.h"
 #include "core/buf.h"
 #include "wire/avro.h"
 #include "wire/datum.h"
@@ -148,8 +149,8 @@ static bool takes_base64(const struct type *type) {
 static enum wp_err make_base64(struct maker *maker, const char *name, const struct type *type,
                                const struct scan_value *json) {
     struct wp_buf bytes = {0};
-    bool valid =
-        json->kind == SCAN_STRING && !json->lone && base64_decode(&bytes, scan_string(json, &maker->arena));
+    bool valid = json->kind == SCAN_STRING && !json->lone &&
+                 wp_base64_decode(&bytes, scan_string(json, &maker->arena));
     if (type->kind == TYPE_UNION) avro_write_long(maker->out, (int64_t)bytes_branch(type));
     if (valid) avro_write_bytes(maker->out, wp_buf_str(&bytes));
     wp_buf_done(&bytes);

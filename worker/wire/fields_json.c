@@ -1,4 +1,5 @@
 /* The structs of the hot topics as JSON objects. Pure; any thread. */
+#include "core/base64.h"
 #include "wire/events.h"
 #include "wire/fields.h"
 #include "wire/keys.h"
@@ -60,7 +61,8 @@ static bool read_text(struct reading *r, const struct field *field, const struct
 static void read_base64(struct reading *r, const struct field *field, const struct scan_value *value) {
     struct wp_buf bytes = {0};
     struct wp_str text = {NULL, 0};
-    if (value->kind == SCAN_STRING && !value->lone && base64_decode(&bytes, scan_string(value, r->arena))) {
+    if (value->kind == SCAN_STRING && !value->lone &&
+        wp_base64_decode(&bytes, scan_string(value, r->arena))) {
         text = wp_arena_copy(r->arena, wp_buf_str(&bytes));
         *(struct wp_str *)field_place(field, r->event) = text;
         *(bool *)((char *)r->event + field->has_at) = true;

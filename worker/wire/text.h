@@ -19,7 +19,4 @@ void text_json(struct wp_buf *out, const json_t *json);
 /* The same as one line on stdout; false when stdout is closed. */
 bool text_json_line(const json_t *json);
 
-void base64_encode(struct wp_buf *out, struct wp_str bytes);
-bool base64_decode(struct wp_buf *out, struct wp_str text); /* RFC 4648 section 4, padded; false: malformed */
-
 #endif

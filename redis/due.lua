@@ -22,6 +22,16 @@ local function expire(offset, id)
     destroy(offset, cid, c)
 end
 
+-- Why no host that is up has the image of the philosophy's containers; nil: one has.
+local function why_no_image(name)
+    local first, why
+    for host, h in pairs(host_table.all()) do
+        if is_up(h) and host_table.can_make(h, name) then return nil end
+        if is_up(h) and (not first or host < first) then first, why = host, host_table.lacks(h, name) end
+    end
+    return first and string.format('no host has the image of its containers; of %s: %s', first, why ~= '' and why or 'it is missing')
+end
+
 -- Why the philosophy's requests got no container.
 local function why_none(name, p, r)
     local up, claims = 0, 0
@@ -33,6 +43,8 @@ local function why_none(name, p, r)
     end
     if up == 0 then return 'no host is up (warmpool status names them)' end
     if r[CLAIM] and claims == 0 then return 'no host that is up takes claims (host.claims)' end
+    local no_image = why_no_image(name)
+    if no_image then return no_image end
     if p.failures > 0 then return 'creates fail: ' .. p.why end
     if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
     if p.starved then return 'no host has room for another container (host.capacity, host.memory_mb)' end

@@ -2,7 +2,8 @@
 --
 --   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there; stopped_at: the last
 --                        number drawn before a worker stopped with its containers
---   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there) or 0; apart from :hosts, which is read whole and often
+--   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there), or 0 and a sentence that says why it is not; apart from
+--                        :hosts, which is read whole and often
 --   :hc:<host>     zset  its containers, by name
 --   :former_hosts  hash  host that is gone -> its memory_mb, and when it went (us)
 --
@@ -28,7 +29,7 @@ function host_table.all()
         for i = 1, #rows, 2 do
             local h = {}
             h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own, h.stopped_at = cmsgpack.unpack(rows[i + 1])
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at, h.lacks = cmsgpack.unpack(rows[i + 1])
             h.name = rows[i]
             hosts[rows[i]] = h
         end
@@ -56,37 +57,47 @@ function host_table.member(name, id, is)
     members[name][id] = is
 end
 
--- True when the host has the image for containers of the pool.
-function host_table.can_make(h, name)
-    if h.own == 0 then return h.image end
+-- The row of the pool's own image on the host; false: it has none.
+local function own_image(h, name)
+    if h.own == 0 then return false end
     local key = h.name .. '\n' .. name
-    local has = own_images[key]
-    if has == nil then
-        local row = redis.call('HGET', root .. ':images:' .. h.name, name)
-        if row then has = row == '1' else has = h.image end
-        own_images[key] = has
-    end
-    return has
+    if own_images[key] == nil then own_images[key] = redis.call('HGET', root .. ':images:' .. h.name, name) end
+    return own_images[key]
 end
 
--- Takes the images from a heartbeat. image: of philosophies without an image of their own; images: philosophy -> bool. Returns true when an
--- image has come that was missing. Changes are written by the flush.
-function host_table.set_images(h, image, images)
+-- True when the host has the image for containers of the pool.
+function host_table.can_make(h, name)
+    local own = own_image(h, name)
+    if own then return own == '1' end
+    return h.image
+end
+
+-- Why it has not got the image, a sentence.
+function host_table.lacks(h, name)
+    local own = own_image(h, name)
+    if own then return own:sub(2) end
+    return h.lacks or ''
+end
+
+-- Takes the images from a heartbeat. image: of philosophies without an image of their own; images: philosophy -> bool; lacks: philosophy, or ''
+-- for that one -> why it is missing. Returns true when an image has come that was missing. Changes are written by the flush.
+function host_table.set_images(h, image, images, lacks)
     local key, came, count, set, gone = root .. ':images:' .. h.name, h.image == false and image, 0, {}, {}
     local known, rows = {}, h.own > 0 and redis.call('HGETALL', key) or {}
     for i = 1, #rows, 2 do known[rows[i]] = rows[i + 1] end
     for name, has in pairs(images) do
-        local row = has and '1' or '0'
+        local row = has and '1' or '0' .. (lacks[name] or '')
         count = count + 1
         if known[name] ~= row then
-            if has and known[name] == '0' then came = true end
+            if has and (known[name] or '1') ~= '1' then came = true end
             set[#set + 1], set[#set + 2] = name, row
         end
         known[name] = nil
     end
     for name in pairs(known) do gone[#gone + 1] = name end
     image_changes[key] = {set = set, gone = gone}
-    h.image, h.own = image, count
+    h.image, h.own, h.lacks = image, count, lacks[''] or ''
+    if came then h.failures, h.retry_at = 0, 0 end
     return came
 end
 
@@ -175,7 +186,7 @@ function host_table.flush()
         if h then
             rows[#rows + 1] = name
             rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own, h.stopped_at or 0)
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at or 0, h.lacks or '')
         else
             gone[#gone + 1] = name
             redis.call('UNLINK', root .. ':images:' .. name)

@@ -13,6 +13,15 @@ local function note_away()
     if away ~= frame.away then state.later({'HSET', ':meta', 'away', away and 1 or 0}) end
 end
 
+-- An image has come: pools whose creates have failed, of which some failed for want of it, are tried again as soon as a sweep sees it.
+local function try_again()
+    local due = redis.call('ZRANGEBYSCORE', pool.root .. ':deadline', state.number_text(frame.now), state.number_text(frame.now + BACKOFF_MOST),
+        'LIMIT', 0, 2 * STEP)
+    for _, member in ipairs(due) do
+        if member:sub(1, 1) == 'b' then state.deadline(member, frame.now) end
+    end
+end
+
 -- The containers of a host go with its worker: nobody gets the idle ones any more. Looks at 2 * STEP of them, and returns the last one when there
 -- may be more, else nil.
 local function set_all_aside(name, after)
@@ -47,7 +56,8 @@ function pool.beat(keys, args)
     local fresh = not h or h.state ~= f.state or frame.beat - h.beat > h.ttl_us or f.capacity > h.capacity or f.memory_mb ~= h.memory_mb
     h = h or {name = args[1], used = 0, memory_used = 0, ending = 0, failures = 0, retry_at = 0, image = true, own = 0}
     h.claims = f.claims or false
-    fresh = host_table.set_images(h, f.image ~= false, f.images or {}) or fresh
+    local came = host_table.set_images(h, f.image ~= false, f.images or {}, f.lacks or {})
+    if came then try_again() end
     local rest
     if f.state == 'stopping' then
         rest = set_all_aside(args[1], f.after or '')
@@ -57,7 +67,7 @@ function pool.beat(keys, args)
     host_table.put(args[1], h)
     note_away()
     state.flush()
-    return rest or (fresh and 1 or 0)
+    return rest or ((fresh or came) and 1 or 0)
 end
 
 local function over(beat, lasts) return frame.beat - beat > lasts end

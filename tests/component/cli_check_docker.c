@@ -75,6 +75,30 @@ Test(check_docker, a_missing_image_is_named_with_how_to_get_it) {
     http_script_stop(engine);
 }
 
+Test(check_docker, a_missing_image_that_would_be_pulled_is_no_failure) {
+    struct http_answer answers[] = {
+        PING, VERSION, {.request = "GET /images/debian:trixie-slim", .status = 200, .body = "{}"}, {0}};
+    struct http_script *engine = http_script_start(path, "1.41", answers);
+    set("docker.image.react", "registry.example:5000/agents/react:7");
+    set("docker.pull.react", "missing");
+    cr_assert_eq(check(), 0, "%s", said);
+    expect_said("react:7 is not there; the host pulls it from registry.example:5000 without credentials");
+    set("docker.config", "/nowhere/config.json");
+    cr_assert_eq(check(), 1, "%s", said);
+    expect_said("cannot be pulled: docker.config = /nowhere/config.json cannot be read");
+    http_script_stop(engine);
+}
+
+Test(check_docker, an_image_that_is_pulled_in_any_case_is_named) {
+    struct http_answer answers[] = {
+        PING, VERSION, {.request = "GET /images/", .status = 200, .body = "{}"}, {0}};
+    struct http_script *engine = http_script_start(path, "1.41", answers);
+    set("docker.pull", "always");
+    cr_assert_eq(check(), 0, "%s", said);
+    expect_said("debian:trixie-slim is there, and is pulled when the host starts");
+    http_script_stop(engine);
+}
+
 Test(check_docker, an_engine_that_is_away_fails_with_its_address) {
     cr_assert_eq(check(), 1);
     expect_said(path);

@@ -428,6 +428,29 @@ Test(pool_hosts, where_none_has_the_image_one_is_asked_so_that_its_error_is_seen
     cr_expect_str_eq(made_on("r1", "react"), "h1");
 }
 
+/* They failed for want of it, five times, and their pause is the longest. */
+Test(pool_hosts, an_image_that_comes_has_failed_creates_tried_again_at_once) {
+    static const char without[] = "{'capacity': 9, 'image': true, 'images': {'special': false}, " BEAT "}";
+    pool_beat_with(&slot, "h1", without);
+    pool_acquire(&slot, .id = "r1", .philosophy = "special", .timeout_ms = 600000);
+    for (int i = 0; i < 4; i++) {
+        pool_event(&slot, pool_commanded(&slot, "create", 0), "failed", "it could not be pulled");
+        pool_advance_time(&slot, 30);
+        pool_beat_with(&slot, "h1", without);
+        pool_sweep_due(&slot);
+    }
+    pool_event(&slot, pool_commanded(&slot, "create", 0), "failed", "it could not be pulled");
+    cr_expect_str_eq(pool_reason(&slot, "r1"), "unavailable");
+    pool_control(&slot, "special", "pre_warm", 1);
+    cr_expect_eq(pool_commands(&slot, "create"), 0, "it pauses");
+    cr_expect_eq(
+        pool_beat_with(&slot, "h1", "{'capacity': 9, 'image': true, 'images': {'special': true}, " BEAT "}"),
+        1);
+    pool_sweep_due(&slot);
+    pool_control(&slot, "special", "pre_warm", 1);
+    cr_expect_eq(pool_commands(&slot, "create"), 1);
+}
+
 Test(pool_hosts, one_whose_creates_fail_is_passed_over_while_another_has_room) {
     char id[100];
     pool_beat_with(&slot, "h1", "{'capacity': 100, " BEAT "}");

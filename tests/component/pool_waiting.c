@@ -116,6 +116,27 @@ Test(pool_waiting, a_timeout_says_what_the_engine_said) {
     expect_words("r1", "creates fail: no such image: agents/react");
 }
 
+#define LACKING "'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 60000, 'capacity': 9"
+
+Test(pool_waiting, a_timeout_says_why_no_host_has_the_image) {
+    pool_beat_with(&slot, "h1",
+                   "{" LACKING ", 'image': false, 'images': {'special': false}, "
+                   "'lacks': {'': 'the default one is missing', 'special': 'a/b:7 is being pulled (43 %)'}}");
+    pool_acquire(&slot, .id = "r1", .philosophy = "special", .timeout_ms = 5000);
+    pool_acquire(&slot, .id = "r2", .timeout_ms = 5000);
+    time_out_all();
+    expect_words("r1", "no host has the image of its containers; of h1: a/b:7 is being pulled (43 %)");
+    expect_words("r2", "of h1: the default one is missing");
+}
+
+Test(pool_waiting, a_timeout_is_not_put_down_to_an_image_that_some_host_has) {
+    pool_beat_with(&slot, "h1", "{" LACKING ", 'image': false, 'images': {}, 'lacks': {'': 'missing'}}");
+    pool_beat_with(&slot, "h2", "{" LACKING ", 'image': true, 'images': {}}");
+    pool_acquire(&slot, .id = "r1", .timeout_ms = 5000);
+    time_out_all();
+    expect_words("r1", "1 containers are being made");
+}
+
 Test(pool_waiting, a_timeout_says_that_hosts_are_full) {
     pool_host(&slot, "h1", 1, 0);
     pool_warm(&slot, "react", 1);

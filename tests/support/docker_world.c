@@ -10,18 +10,22 @@ static void wait_until_listed(struct docker_world *world) {
         loop_turn(&world->bench->loop);
 }
 
-struct docker_world docker_world_open_with(const struct http_answer *answers, const char *key,
-                                           const char *value) {
+struct docker_world docker_world_open_set(const struct http_answer *answers, const char *const *settings) {
     struct docker_world world = {.bench = bench_new_scripted()};
     char *path = wp_format("%s/engine", world.bench->dir), *url = wp_format("unix://%s", path);
     world.engine = http_script_start(path, "1.41", answers);
     bench_set(world.bench, "docker.url", url);
-    if (key) bench_set(world.bench, key, value);
+    for (; *settings; settings += 2) bench_set(world.bench, settings[0], settings[1]);
     bench_open_runtime(world.bench);
     wait_until_listed(&world);
     free(path);
     free(url);
     return world;
+}
+
+struct docker_world docker_world_open_with(const struct http_answer *answers, const char *key,
+                                           const char *value) {
+    return docker_world_open_set(answers, (const char *const[]){key, value, NULL});
 }
 
 struct docker_world docker_world_open(const struct http_answer *answers) {

@@ -39,6 +39,8 @@ struct docker_world {
 /* Opens the driver, and returns when it hears events and has its first list. key: a setting; NULL: none. */
 struct docker_world docker_world_open_with(const struct http_answer *answers, const char *key,
                                            const char *value);
+/* The same with several: key, value, key, value, ..., NULL. */
+struct docker_world docker_world_open_set(const struct http_answer *answers, const char *const *settings);
 struct docker_world docker_world_open(const struct http_answer *answers);
 void docker_world_close(struct docker_world *world);
 /* An event of the container a. attribute: more of its attributes, as ", \"signal\": \"9\"". */

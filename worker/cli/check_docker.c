@@ -5,6 +5,8 @@
 #include "core/buf.h"
 #include "host/definition.h"
 #include "host/docker/client.h"
+#include "host/docker/credentials.h"
+#include "host/docker/image_name.h"
 
 enum { ANSWER_MS = 10000 };
 
@@ -23,6 +25,37 @@ static void on_version(struct wp_check *check, const struct wp_docker_client_ans
     json_decref(version);
 }
 
+static void would_be_pulled(struct wp_check *check, const char *image) {
+    struct wp_str registry = wp_image_name(image).registry;
+    const char *file = check->config->docker.config;
+    struct wp_credentials credentials;
+    struct wp_error error;
+    if (wp_credentials_read(&credentials, file, registry, &error) != WP_OK) {
+        wp_check_say(check, WP_CHECK_FAILED, "image", "%s is not there and cannot be pulled: %s", image,
+                     error.text);
+    } else if (*credentials.helper) {
+        wp_check_say(
+            check, WP_CHECK_OK, "image",
+            "%s is not there; the host pulls it from %.*s without credentials: %s names the helper %s, which "
+            "is not run here",
+            image, (int)registry.len, registry.ptr, file, credentials.helper);
+    } else {
+        wp_check_say(check, WP_CHECK_OK, "image", "%s is not there; the host pulls it from %.*s %s%s", image,
+                     (int)registry.len, registry.ptr,
+                     credentials.auth ? "with the credentials in " : "without credentials",
+                     credentials.auth ? file : "");
+    }
+    wp_credentials_done(&credentials);
+}
+
+static void on_missing(struct wp_check *check, const char *image) {
+    if (wp_definition_pull(check->config, image) != WP_PULL_NEVER)
+        would_be_pulled(check, image);
+    else
+        wp_check_say(check, WP_CHECK_FAILED, "image",
+                     "%s is not there; docker pull it, or set docker.pull = missing, or docker.image", image);
+}
+
 static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
     struct image_query *query = ctx;
     struct wp_check *check = query->check;
@@ -30,10 +63,12 @@ static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
     if (answer->status == 200 && !query->image)
         on_version(check, answer);
     else if (answer->status == 200)
-        wp_check_say(check, WP_CHECK_OK, "image", "%s is there", query->image);
+        wp_check_say(check, WP_CHECK_OK, "image", "%s is there%s", query->image,
+                     wp_definition_pull(check->config, query->image) == WP_PULL_ALWAYS
+                         ? ", and is pulled when the host starts (docker.pull = always)"
+                         : "");
     else if (answer->status == 404 && query->image)
-        wp_check_say(check, WP_CHECK_FAILED, "image", "%s is not there; docker pull it, or set docker.image",
-                     query->image);
+        on_missing(check, query->image);
     else if (!query->image)
         wp_check_say(check, WP_CHECK_FAILED, "docker",
                      "%s; start it, set docker.url, or give this user the right to use it", answer->error);

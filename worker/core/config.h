@@ -166,6 +166,10 @@ struct wp_config {
         int64_t timeout_ms;                /* docker.timeout_ms: 60000, for one answer */
         char *image, *command, *environment, *mounts, *network, *user, *ready;
         struct wp_settings image_of, command_of, environment_of, mounts_of, network_of, user_of, ready_of;
+        char *pull; /* docker.pull: never, missing, always */
+        struct wp_settings pull_of;
+        int64_t pull_interval;    /* docker.pull_interval: 0 s = at the start only */
+        char *config;             /* docker.config: file of registries' credentials; empty = none */
         int64_t ready_timeout_ms; /* docker.ready_timeout_ms: 30000 */
         int64_t pids;             /* docker.pids: 128 */
         int64_t tmp_mb;           /* docker.tmp_mb: 64 */

@@ -16,6 +16,13 @@ enum wp_outcome {               /* of one consumed event */
 
 #define WP_STATS_TOPICS 16 /* >= WP_TOPICS of wire/topics.h; indexes are enum wp_topic */
 
+#define WP_STATS_IMAGES 8 /* missing images that are named; others are counted */
+
+struct wp_image_lack {        /* an image that the host's engine has not got */
+    char subject[72];         /* the first philosophy whose image it is, or "docker.image" */
+    char why[560], mend[512]; /* two sentences without their stops: what is known of it, what to do */
+};
+
 #define WP_STATS_TROUBLES 8 /* >= WP_TROUBLES of kafka/health.h */
 
 struct wp_health {
@@ -44,7 +51,9 @@ struct wp_stats {
     uint64_t ended[WP_ENDS + 1]; /* ready containers of its host that ended by themselves; the last: for
                                     another reason */
     uint64_t out_of_memory;      /* processes in them that the kernel ended at a memory limit */
-    char name_in_use[512];       /* which live worker has this one's worker.id or host.name; empty: none */
+    struct wp_image_lack images_missing[WP_STATS_IMAGES]; /* of its host */
+    uint64_t images_missing_count, images_pulling, image_pull_bytes, image_pull_failures;
+    char name_in_use[512]; /* which live worker has this one's worker.id or host.name; empty: none */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

@@ -16,6 +16,30 @@ const char *wp_definition_image(const struct wp_config *config, const char *phil
     return FIELD(image);
 }
 
+static const char *const pulls[] = {
+    [WP_PULL_NEVER] = "never", [WP_PULL_MISSING] = "missing", [WP_PULL_ALWAYS] = "always"};
+
+/* -1: it is none of the words. */
+static int parse_pull(const char *text) {
+    int pull = WP_PULL_ALWAYS;
+    while (pull >= 0 && strcmp(pulls[pull], text) != 0) pull--;
+    return pull;
+}
+
+static void raise_pull(int *most, const struct wp_config *config, const char *philosophy, const char *image) {
+    int pull = parse_pull(FIELD(pull));
+    if (strcmp(wp_definition_image(config, philosophy), image) == 0 && pull > *most) *most = pull;
+}
+
+enum wp_pull wp_definition_pull(const struct wp_config *config, const char *image) {
+    const struct wp_settings *own_images = &config->docker.image_of, *own_pulls = &config->docker.pull_of;
+    int most = WP_PULL_NEVER;
+    raise_pull(&most, config, "", image);
+    for (size_t i = 0; i < own_images->count; i++) raise_pull(&most, config, own_images->list[i].key, image);
+    for (size_t i = 0; i < own_pulls->count; i++) raise_pull(&most, config, own_pulls->list[i].key, image);
+    return (enum wp_pull)most;
+}
+
 static enum wp_ready parse_ready(const char *text, const char **ret_path) {
     static const struct {
         const char *word;
@@ -62,6 +86,10 @@ static enum wp_err check_ready(const char *key, const char *value, struct wp_err
 
 static enum wp_err check_image(const char *key, const char *value, struct wp_error *error) {
     return *value ? WP_OK : FAIL(key, "", "the name of an image");
+}
+
+static enum wp_err check_pull(const char *key, const char *value, struct wp_error *error) {
+    return parse_pull(value) >= 0 ? WP_OK : FAIL(key, value, "never, missing or always");
 }
 
 /* Calls check for each part of a list that is separated by commas. */
@@ -127,6 +155,7 @@ enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error 
         err = check_field("docker." #name, config->docker.name, &config->docker.name##_of, check_##name,     \
                           error);
     CHECK(image)
+    CHECK(pull)
     CHECK(ready)
     CHECK(environment)
     CHECK(mounts)

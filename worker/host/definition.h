@@ -9,12 +9,15 @@
 #define WP_LABEL_HOST "io.warmpool.host"
 #define WP_LABEL_POOL "io.warmpool.pool"
 
+enum wp_pull { WP_PULL_NEVER, WP_PULL_MISSING, WP_PULL_ALWAYS };
 enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP, WP_READY_HTTP };
 
 /* Checks the definitions of all philosophies. WP_ERR_CONFIG: a value cannot be used; the error names it. */
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 
 const char *wp_definition_image(const struct wp_config *config, const char *philosophy);
+/* When the image is pulled: as that philosophy says, of those that have it, which wants most. */
+enum wp_pull wp_definition_pull(const struct wp_config *config, const char *image);
 /* When a container counts as ready; *ret_path: of WP_READY_FILE, or the port of WP_READY_TCP ("80"), or what
  * follows the address in the URL of WP_READY_HTTP ("80/healthz"). */
 enum wp_ready wp_definition_ready(const struct wp_config *config, const char *philosophy,

@@ -32,7 +32,8 @@ struct wp_host {
     void *forgotten_ctx;
     bool up_wanted;                                          /* publish host_up after the next reconcile */
     bool up_unpublished, away_unpublished, down_unpublished; /* records that could not be produced yet */
-    bool away; /* the runtime's engine is unreachable: no containers are made here */
+    bool away;       /* the runtime's engine is unreachable: no containers are made here */
+    uint64_t images; /* the runtime's number of its images, as of the latest look */
     bool stopping, left, freed;
     char after[96]; /* during a stop: the container up to which Redis hands out none any more */
     void (*stopped)(void *ctx);
@@ -85,6 +86,24 @@ static bool can_make(const struct wp_host *host, const char *philosophy) {
     return !host->driver->can_make || host->driver->can_make(host->runtime, philosophy);
 }
 
+static void pack_lack(const struct wp_host *host, struct wp_buf *map, const char *philosophy) {
+    char why[512];
+    if (can_make(host, philosophy)) return;
+    host->driver->lacks(host->runtime, philosophy, why, sizeof why);
+    pack_text(map, philosophy, why);
+}
+
+/* Why it has not got the images that it has not got. */
+static void pack_lacks(const struct wp_host *host, struct wp_buf *map) {
+    const struct wp_settings *own = &host->config->docker.image_of;
+    uint32_t count = !can_make(host, "");
+    for (size_t i = 0; i < own->count; i++) count += !can_make(host, own->list[i].key);
+    wp_pack_key(map, "lacks");
+    wp_pack_map(map, count);
+    pack_lack(host, map, "");
+    for (size_t i = 0; i < own->count; i++) pack_lack(host, map, own->list[i].key);
+}
+
 static void pack_images(const struct wp_host *host, struct wp_buf *map) {
     const struct wp_settings *own = &host->config->docker.image_of;
     wp_pack_key(map, "image");
@@ -95,6 +114,7 @@ static void pack_images(const struct wp_host *host, struct wp_buf *map) {
         wp_pack_key(map, own->list[i].key);
         wp_pack_bool(map, can_make(host, own->list[i].key));
     }
+    pack_lacks(host, map);
 }
 
 /* When its oldest and newest containers were made, in us as their names end in it; 0: it has none. By these
@@ -133,7 +153,7 @@ static const char *state_of(const struct wp_host *host) {
 static bool send_beat(struct wp_host *host, wp_link_reply answered) {
     if (!host->reconcile.listed) return false; /* a heartbeat says which containers the host has */
     struct wp_buf map = {0};
-    wp_pack_map(&map, 11);
+    wp_pack_map(&map, 12);
     pack_made(host, &map);
     pack_images(host, &map);
     wp_pack_key(&map, "claims");
@@ -195,12 +215,22 @@ static void check_engine(struct wp_host *host) {
     beat(host);
 }
 
+/* Reports at once that an image has come or gone: requests may wait for it. */
+static void check_images(struct wp_host *host) {
+    if (!host->driver->report) return;
+    uint64_t images = host->driver->report(host->runtime, host->stats);
+    if (images == host->images) return;
+    host->images = images;
+    beat(host);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct wp_host *host = timer->data;
     if (!host->stopping) {
         wp_commands_tick(&host->commands);
         wp_held_publish_pending(&host->table);
         check_engine(host);
+        check_images(host);
         wp_reconcile_tick(&host->reconcile);
     }
     publish_up_or_down(host);

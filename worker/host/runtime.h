@@ -5,6 +5,7 @@
 #define WP_HOST_RUNTIME_H
 #include <uv.h>
 #include "core/config.h"
+#include "core/stats.h"
 #include "wire/events.h"
 
 struct wp_runtime; /* an instance of a driver */
@@ -67,6 +68,11 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     /* False: the image of the philosophy's containers is missing ("": that of all philosophies without an
      * image of their own). As of the latest list. NULL: nothing can be missing. */
     bool (*can_make)(struct wp_runtime *runtime, const char *philosophy);
+    /* Why not, a sentence; empty when it can. NULL with can_make. */
+    void (*lacks)(struct wp_runtime *runtime, const char *philosophy, char *into, size_t room);
+    /* Writes what the worker's figures say of its images; returns a number that changes when an answer of
+     * can_make does. NULL: nothing to say. */
+    uint64_t (*report)(struct wp_runtime *runtime, struct wp_stats *stats);
     /* Why the container engine is unreachable, a sentence, borrowed until the next turn of the loop; NULL: it
      * is not. NULL instead of the verb: the driver needs no engine. */
     const char *(*away)(struct wp_runtime *runtime);

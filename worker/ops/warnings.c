@@ -2,6 +2,7 @@
 #include "ops/warnings.h"
 #include "core/log.h"
 #include "ops/figures.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,19 @@ void warnings_find(struct warnings *ret, const struct wp_config *config, const j
     }
 }
 
+static void add_missing_images(struct warnings *ret, const struct wp_stats *stats) {
+    uint64_t named =
+        stats->images_missing_count < WP_STATS_IMAGES ? stats->images_missing_count : WP_STATS_IMAGES;
+    for (uint64_t i = 0; i < named; i++) {
+        const struct wp_image_lack *lack = &stats->images_missing[i];
+        struct warning *warning = add(ret, "image_missing", lack->subject);
+        warning->figure = (double)stats->images_missing_count;
+        SAY(warning->message, "%s", lack->why);
+        SAY(warning->advice, "%s.", lack->mend);
+        warning->advice[0] = (char)toupper((unsigned char)warning->advice[0]);
+    }
+}
+
 void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats) {
     const struct {
         const char *code;
@@ -161,6 +175,7 @@ void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats)
             parts[i].health->reason[0] ? parts[i].health->reason : "It was not reached yet");
         SAY(warning->advice, "%s", parts[i].advice);
     }
+    add_missing_images(ret, stats);
     if (!*stats->host_not_ready) return;
     struct warning *warning = add(ret, "host_not_ready", "worker");
     warning->target = 1;

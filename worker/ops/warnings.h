@@ -14,7 +14,7 @@
 
 struct warning {
     const char *code; /* a fixed word */
-    char subject[72]; /* a philosophy, "pools", "cache" or "worker" */
+    char subject[72]; /* a philosophy, "pools", "cache", "docker.image" or "worker" */
     char message[640], advice[512];
     double figure, target; /* in the same unit */
 };

@@ -1,6 +1,7 @@
 /* The docker client: owns the calls (waiting for the API version, or under way as transfers of libcurl), and
  * the sockets and the timer that libcurl wants watched. One thread: the loop's. */
 #include "host/docker/client.h"
+#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
@@ -16,7 +17,7 @@ struct docker_call {
     struct wp_docker_client *engine;
     char *method, *path, *body;   /* owned; body may be NULL */
     bool elsewhere, connect_only; /* elsewhere: path is a whole URL that is not the engine's */
-    int64_t max_ms;
+    int64_t max_ms, quiet_ms; /* of a stream: quiet_ms without a byte end it; 0: it may be silent for ever */
     wp_docker_client_done done;
     wp_docker_client_line line; /* of a stream */
     void (*opened)(void *ctx);  /* of a stream */
@@ -58,6 +59,8 @@ static void free_call(struct docker_call *call) {
         curl_multi_remove_handle(call->engine->multi, call->curl);
         curl_easy_cleanup(call->curl);
     }
+    for (struct curl_slist *header = call->headers; header; header = header->next)
+        explicit_bzero(header->data, strlen(header->data)); /* one may hold credentials */
     curl_slist_free_all(call->headers);
     wp_buf_done(&call->answer);
     free(call->method);
@@ -179,6 +182,10 @@ static void start_call(struct docker_call *call) {
     call->headers = curl_slist_append(call->headers, "Expect:");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
     if (!is_stream(call)) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->max_ms);
+    if (call->quiet_ms > 0) { /* libcurl takes whole seconds */
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(call->quiet_ms + 999) / 1000);
+    }
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -292,6 +299,22 @@ void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, v
     begin(call);
 }
 
+void wp_docker_client_pull(struct wp_docker_client *engine, const char *path, const char *auth,
+                           wp_docker_client_line line, wp_docker_client_done done, void *ctx) {
+    struct docker_call *call = new_call(engine, "POST", path, NULL);
+    if (auth) {
+        char *header = wp_format("X-Registry-Auth: %s", auth);
+        call->headers = curl_slist_append(NULL, header);
+        explicit_bzero(header, strlen(header));
+        free(header);
+    }
+    call->quiet_ms = call->max_ms;
+    call->line = line;
+    call->done = done;
+    call->ctx = ctx;
+    begin(call);
+}
+
 void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bool connect_only,
                             int64_t max_ms, wp_docker_client_done done, void *ctx) {
     struct docker_call *call = new_call(engine, "GET", url, NULL);
@@ -301,6 +324,16 @@ void wp_docker_client_reach(struct wp_docker_client *engine, const char *url, bo
     call->done = done;
     call->ctx = ctx;
     begin(call);
+}
+
+char *wp_docker_client_escape(struct wp_str text) {
+    struct wp_buf out = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        wp_buf_printf(&out, isalnum(c) || (c && strchr("-._~:/@", c)) ? "%c" : "%%%02X", c);
+    }
+    wp_buf_add(&out, "", 1);
+    return out.data;
 }
 
 /* --- libcurl on the loop ----------------------------------------------------------------------------------

@@ -35,6 +35,12 @@ void wp_docker_client_get(struct wp_docker_client *engine, const char *path, int
  * `line` for each line, `done` when the stream has ended. */
 void wp_docker_client_watch(struct wp_docker_client *engine, const char *path, void (*opened)(void *ctx),
                             wp_docker_client_line line, wp_docker_client_done done, void *ctx);
+/* A POST whose answer is a stream that ends: pulls an image. Ends, too, when nothing came for
+ * docker.timeout_ms. auth: the value of X-Registry-Auth, copied; NULL: none. */
+void wp_docker_client_pull(struct wp_docker_client *engine, const char *path, const char *auth,
+                           wp_docker_client_line line, wp_docker_client_done done, void *ctx);
+/* The text as a part of a path or a query. Owned by the caller. */
+char *wp_docker_client_escape(struct wp_str text);
 /* A GET of a container's url ("http://10.0.0.2:80/healthz"), not of the engine: ends within max_ms and
  * follows no redirects. connect_only: only opens a TCP connection, and answers status 200 when it is open.
  */

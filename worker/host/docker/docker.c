@@ -32,9 +32,7 @@ static void docker_create(struct wp_runtime *runtime, const struct wp_container_
 static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
     struct docker_container *container = wp_docker_find(runtime, id);
     if (container && container->phase == QUEUED) {
-        wp_deferred_add(&runtime->deferred, id, WP_CONTAINER_GONE, "", "");
-        wp_docker_set_phase(container, REMOVING);
-        wp_docker_forget(container);
+        wp_docker_end_queued(container, WP_CONTAINER_GONE, "");
         return;
     }
     /* Unknown here: the engine knows whether it exists. */
@@ -77,7 +75,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
                                    .config = config,
                                    .engine = engine,
                                    .creates = wp_runtime_creates(&wp_runtime_docker, config),
-                                   .handles = 3};
+                                   .handles = 4};
     wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
@@ -97,7 +95,7 @@ static void docker_close(struct wp_runtime *runtime) {
     struct docker_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_forget(container);
     wp_docker_start_close(runtime);
-    wp_docker_images_close(runtime);
+    wp_docker_images_close(runtime, on_handle_closed);
     wp_docker_watch_close(runtime, on_handle_closed);
     wp_deferred_close(&runtime->deferred, on_handle_closed, runtime);
 }
@@ -114,6 +112,8 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .run = wp_docker_run,
     .facts = docker_facts,
     .can_make = wp_docker_can_make,
+    .lacks = wp_docker_lacks,
+    .report = wp_docker_report,
     .away = wp_docker_away,
     .list = wp_docker_list,
     .left = wp_docker_left,

@@ -3,6 +3,7 @@
 #include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include "core/clock.h"
 #include "host/claims.h"
 #include "host/definition.h"
@@ -177,6 +178,28 @@ static void after_conflict(struct docker_container *container, const struct wp_d
     }
 }
 
+static void describe_missing(const struct docker_container *container, char *into, size_t room) {
+    if (wp_docker_image_state(container->runtime, container->philosophy) == IMAGE_FAILED)
+        wp_docker_lacks(container->runtime, container->philosophy, into, room);
+    else
+        snprintf(into, room, "the image %s is not on host %s",
+                 wp_definition_image(container->runtime->config, container->philosophy),
+                 container->runtime->config->host.name);
+}
+
+/* Waits for its image while that is pulled, but once only: the engine may miss something else. */
+static void after_missing(struct docker_container *container) {
+    char detail[192];
+    if (wp_docker_image_state(container->runtime, container->philosophy) == IMAGE_COMING &&
+        !container->start.waited) {
+        container->start.waited = true;
+        wp_docker_requeue(container);
+        return;
+    }
+    describe_missing(container, detail, sizeof detail);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
 static void after_create(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 201) {
         wp_docker_own(container);
@@ -185,12 +208,8 @@ static void after_create(struct docker_container *container, const struct wp_doc
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,
                       after_conflict);
     } else if (answer->status == 404) {
-        char detail[192];
-        snprintf(detail, sizeof detail, "the image %s is not on host %s",
-                 wp_definition_image(container->runtime->config, container->philosophy),
-                 container->runtime->config->host.name);
         wp_docker_image_missing(container->runtime, container->philosophy);
-        wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+        after_missing(container);
     } else {
         fail(container, answer, "it could not be created");
     }
@@ -232,8 +251,23 @@ static void make(struct docker_container *container) {
                       after_volume);
 }
 
+static void fail_queued(struct docker_container *container) {
+    char detail[192];
+    describe_missing(container, detail, sizeof detail);
+    wp_docker_end_queued(container, WP_CONTAINER_FAILED, detail);
+}
+
+/* Those whose image is being pulled wait for it, and hold up nobody. */
 void wp_docker_start_queued(struct wp_runtime *runtime) {
-    while (runtime->queue && runtime->making < runtime->creates && !runtime->closing) make(runtime->queue);
+    struct docker_container *container, *next;
+    DL_FOREACH_SAFE(runtime->queue, container, next) {
+        enum docker_image_state image = wp_docker_image_state(runtime, container->philosophy);
+        if (runtime->closing) return;
+        if (image == IMAGE_FAILED)
+            fail_queued(container);
+        else if (image == IMAGE_THERE && runtime->making < runtime->creates)
+            make(container);
+    }
 }
 
 void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec) {

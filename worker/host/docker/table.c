@@ -43,6 +43,18 @@ void wp_docker_set_phase(struct docker_container *container, enum docker_phase p
     uv_timer_stop(&container->timer);
 }
 
+void wp_docker_requeue(struct docker_container *container) {
+    wp_docker_set_phase(container, QUEUED);
+    DL_APPEND(container->runtime->queue, container);
+}
+
+void wp_docker_end_queued(struct docker_container *container, enum wp_container_state over,
+                          const char *detail) {
+    wp_deferred_add(&container->runtime->deferred, wp_str(container->id), over, "", detail);
+    wp_docker_set_phase(container, REMOVING);
+    wp_docker_forget(container);
+}
+
 static void on_timer_closed(uv_handle_t *handle) {
     struct docker_container *container = handle->data;
     free(container->id);

@@ -1,14 +1,15 @@
 /* The docker driver's table of containers: their phases, one call to the engine at a time for each, and their
  * removal. Of this folder it calls the client only. The files that call it are
  *
- *   exec.c, images.c   a program in a container; which images the engine has
+ *   exec.c             a program in a container
+ *   pull.c, images.c   one pull of an image; which images the engine has, and when they are pulled
  *   deaths.c, output.c why a container ended; what it wrote last
  *   start.c            from the queue until a container is ready
  *   bind.c             pause, resume and the reset command of one that is ready
  *   watch.c            the engine's events and lists
  *   docker.c           the verbs of the driver, open and close
  *
- *   QUEUED -> MAKING -> PROBING -> RUNNING
+ *   QUEUED -> MAKING -> PROBING -> RUNNING     (MAKING -> QUEUED: its image is missing, and is pulled)
  *      |        |          |          |
  *      v        +----------+----------+-> REMOVING -> gone, reported as GONE when that was asked for
  *     GONE                                  | FAILED and DIED are reported when REMOVING begins
@@ -47,6 +48,7 @@ struct docker_start { /* of one that is started; start.c alone changes it */
     int64_t asked_us, begun_us, made_us, started_us, ready_us; /* 0: adopted */
     int64_t probing_since_us;
     int conflicts; /* creates refused because the name was taken, though it was free afterwards */
+    bool waited;   /* it was queued again because its image was missing */
 };
 
 struct docker_container {
@@ -80,6 +82,15 @@ struct docker_container {
 struct image;  /* images.c */
 struct orphan; /* watch.c */
 
+struct docker_images {  /* images.c alone changes it */
+    struct image *list; /* each once, that of philosophies without one of their own among them */
+    size_t count;
+    uv_timer_t timer; /* of the pull that is due next */
+    int pulling;
+    uint64_t changes;         /* grows when one goes missing or comes */
+    uint64_t bytes, failures; /* of pulls */
+};
+
 struct docker_watch {       /* watch.c alone changes it */
     struct orphan *orphans; /* by name */
     char *filters;          /* owned: our labels, as the engine's filters, escaped for a URL */
@@ -101,10 +112,10 @@ struct wp_runtime {
     struct wp_docker_client *engine;
     struct wp_deferred deferred;
     struct docker_watch watch;
-    struct image *images; /* images.c: those of philosophies with an image of their own, then the default */
-    char *claims_source;  /* start.c: path of this host's claims on the engine's machine; NULL: ask for the
-                             volume first */
-    int making, creates;  /* creates under way, and their maximum */
+    struct docker_images images;
+    char *claims_source; /* start.c: path of this host's claims on the engine's machine; NULL: ask for the
+                            volume first */
+    int making, creates; /* creates under way, and their maximum */
     void (*on_room)(struct wp_runtime *runtime); /* called when another may be made; set by start.c */
     /* Called before the removal of one that ended by itself, and goes on with wp_docker_go_on; set by
      * output.c. NULL: not needed */
@@ -123,6 +134,11 @@ struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str
 /* The only function that changes a phase: counts those being made, takes it out of the queue, stops its
  * timer. */
 void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase);
+/* The engine has nothing of the container that is being made: back to the end of the queue. */
+void wp_docker_requeue(struct docker_container *container);
+/* Reports the end of one that is QUEUED, and forgets it. */
+void wp_docker_end_queued(struct docker_container *container, enum wp_container_state over,
+                          const char *detail);
 /* Notes that the engine's container of its name is ours. */
 void wp_docker_own(struct docker_container *container);
 void wp_docker_set_paused(struct docker_container *container, bool paused);

@@ -94,12 +94,6 @@ static void on_events_over(void *ctx, const struct wp_docker_client_answer *answ
     uv_timer_start(&runtime->watch.retry, on_events_retry, (uint64_t)runtime->watch.retry_ms, 0);
 }
 
-static char *escape(const char *text) {
-    struct wp_buf out = {0};
-    for (const char *at = text; *at; at++) wp_buf_printf(&out, "%%%02X", (unsigned char)*at);
-    return out.data; /* printf ends it with a NUL */
-}
-
 char *wp_docker_filters(const struct wp_config *config, const char *host, bool events) {
     char *owner = wp_definition_owner(config);
     json_t *filters = json_pack("{s:[o, o]}", "label", json_sprintf(WP_LABEL_PREFIX "=%s", owner),
@@ -110,7 +104,7 @@ char *wp_docker_filters(const struct wp_config *config, const char *host, bool e
                             json_pack("[s, s, s, s, s, s, s]", "die", "destroy", "kill", "oom",
                                       "health_status", "pause", "unpause"));
     }
-    char *text = json_dumps(filters, JSON_COMPACT), *escaped = escape(text);
+    char *text = json_dumps(filters, JSON_COMPACT), *escaped = wp_docker_client_escape(wp_str(text));
     json_decref(filters);
     free(text);
     free(owner);

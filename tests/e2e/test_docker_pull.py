@@ -1,0 +1,249 @@
+"""docker.pull: images that a host has its engine pull from a real registry on loopback."""
+import datetime
+import re
+import time
+
+import docker_system
+from docker_system import WithDocker, engine, inspect
+from registry import PASSWORD, Registry, id_of, needs_registry
+from system import stays, wait_until
+
+
+def is_there(image):
+    return bool(engine("get", f"/images/{image}/json", check=False))
+
+
+def seconds(text):
+    """Of a time in ISO 8601, whatever its digits of a second."""
+    return datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z|Z$", r"\1+00:00", text)).timestamp()
+
+
+class WithRegistry(WithDocker):
+    protected, gated = False, True
+
+    @classmethod
+    def prepare(cls):
+        cls.registry = Registry(cls.protected, cls.gated)
+        cls.addClassCleanup(cls.registry.close)
+        cls.worker = cls.system.workers[0]
+        cls.worker.options.update(cls.choose())
+
+    @classmethod
+    def choose(cls):
+        """Pushes images; returns settings that name them."""
+        return {}
+
+    def lines(self, event):
+        """What the worker has logged of it."""
+        return [line for line in self.worker.log().splitlines() if f" event={event} " in line]
+
+    def line(self, event, count=1):
+        return wait_until(lambda: self.lines(event)[count - 1:], lambda: f"{event}: {self.worker.log()[-3000:]}")[0]
+
+    def figure(self, name):
+        return float(re.search(rf"^{name} (\S+)$", self.worker.http("/metrics")[1], re.M)[1])
+
+    def warnings(self):
+        """Those about images that are in force, by their subject."""
+        found = re.findall(r'^warmpool_warning\{code="image_missing",subject="([^"]*)"\} 1$', self.worker.http("/metrics")[1], re.M)
+        return sorted(found)
+
+    def serves(self, request_id, philosophy, image):
+        given = self.acquire(request_id, philosophy, timeout_ms=100000)
+        self.assertEqual((given["status"], given.get("image")), ("assigned", image), given)
+
+    def is_kept_ready(self):
+        self.system.wait_pool("react", available=1)
+        wait_until(lambda: self.warnings() == [], lambda: f"no warning: {self.warnings()}")
+
+
+class Missing(WithRegistry):
+    options = {"docker.pull": "missing", "pool.min_idle.react": 2, "metrics.interval": 1}
+
+    @classmethod
+    def choose(cls):
+        cls.image = cls.registry.push("agents/react:1", size=4000000)
+        cls.registry.gate.hold(2000000)  # something of the layer
+        return {"docker.image.react": cls.image}
+
+    def test_requests_wait_while_it_is_pulled_and_go_on_at_once_when_it_is_there(self):
+        self.line("image_pull_started")
+        late = self.acquire("late", timeout_ms=6000)
+        self.assertEqual(late["status"], "rejected")
+        self.assertRegex(late["reason"], rf"^timeout: no host has the image of its containers; of w1: the image {self.image} is being pulled \(\d+ %\); 0 ")
+        record = self.client.wait("metrics", lambda r: any(w["code"] == "image_missing" for w in r["warnings"]))
+        warning = next(w for w in record["warnings"] if w["code"] == "image_missing")
+        self.assertEqual(warning["subject"], "react")
+        self.assertIn(f"host w1: the image {self.image} is being pulled", warning["message"])
+        self.assertEqual((self.figure("warmpool_images_missing"), self.figure("warmpool_images_pulling")), (1, 1))
+        self.assertGreater(self.figure("warmpool_image_pull_bytes_total"), 0)
+        self.assertEqual(self.acquire("other", "other")["status"], "assigned")
+        self.client.send("container-acquire", {"request_id": "waits", "agent_id": "a", "philosophy": "react", "timeout_ms": 100000})
+        self.registry.gate.open()
+        given = self.answer("waits")
+        self.assertEqual((given["status"], given["image"]), ("assigned", self.image))
+        pulled = self.line("image_pulled")
+        self.assertIn(f"image={self.image} newer=yes", pulled)
+        begun = seconds(inspect(given["container_id"])["Created"]) - seconds(re.match(r"ts=(\S+)", pulled)[1])
+        print(f"its container was begun {1000 * begun:.0f} ms after the image had come")
+        self.assertLess(begun, 1)
+        self.system.wait_pool("react", available=2, leased=1)
+        wait_until(lambda: self.warnings() == [], lambda: f"no warning: {self.warnings()}")
+        self.assertEqual((self.figure("warmpool_images_missing"), self.figure("warmpool_images_pulling")), (0, 0))
+        self.assertEqual(len(self.lines("image_pull_started")), 1, "once for all that waited")
+        self.assertEqual(self.lines("container_failed"), [])
+
+
+    def test_when_it_is_removed_it_is_pulled_again(self):
+        wait_until(lambda: is_there(self.image), "it was pulled")
+        pulls = len(self.lines("image_pull_started"))
+        self.registry.remove(self.image)
+        for number in range(4):  # more than are ready
+            self.serves(f"again-{number}", "react", self.image)
+        self.line("image_pull_started", pulls + 1)
+
+
+class Never(WithRegistry):
+    options = {"pool.max_failures": 1}
+
+    @classmethod
+    def choose(cls):
+        cls.image = cls.registry.push("agents/react:1")
+        cls.registry.gate.connections = 0
+        return {"docker.image.react": cls.image}
+
+    def test_no_registry_is_asked_unless_docker_pull_says_so(self):
+        refused = self.acquire("n-1", timeout_ms=100000)
+        self.assertEqual((refused["status"], refused["reason"]), ("rejected", f"unavailable: the image {self.image} is not on host w1"))
+        wait_until(lambda: self.warnings() == ["react"], "a warning says so")
+        stays(lambda: self.registry.gate.connections == 0, "nobody asks the registry")
+        self.assertEqual(self.lines("image_pull_started"), [])
+
+
+class Credentials(WithRegistry):
+    protected = True
+    options = {"docker.pull.react": "missing", "pool.min_idle.react": 1, "pool.max_failures": 2}
+
+    @classmethod
+    def choose(cls):
+        cls.image, cls.file = cls.registry.push("agents/react:1"), cls.registry.write_credentials("guessed")
+        return {"docker.image.react": cls.image, "docker.config": cls.file}
+
+    def test_a_wrong_password_is_said_with_what_to_mend_and_a_mended_file_is_enough(self):
+        failed = self.line("image_pull_failed", 2)
+        self.assertIn("unauthorized", failed)
+        self.assertIn(f"mend the credentials of {self.registry.address} in {self.file}", failed)
+        self.assertEqual([re.search(r"retry_ms=(\d+)", line)[1] for line in self.lines("image_pull_failed")[:2]], ["1000", "2000"])
+        wait_until(lambda: self.warnings() == ["react"], "a warning says so")
+        refused = self.acquire("c-1", timeout_ms=100000)
+        self.assertEqual(refused["status"], "rejected")
+        self.assertRegex(refused["reason"], f"^unavailable: the image {self.image} could not be pulled: .*unauthorized")
+        self.registry.write_credentials(PASSWORD)
+        self.is_kept_ready()
+        self.serves("c-2", "react", self.image)
+        for secret in ("guessed", "agents:", f"={PASSWORD}"):
+            self.assertNotIn(secret, self.worker.log().replace("agents/react", ""))
+
+
+class Helper(WithRegistry):
+    protected = True
+    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
+
+    @classmethod
+    def choose(cls):
+        cls.image, cls.file = cls.registry.push("agents/react:1"), cls.registry.write_credentials(None, credsStore="pass")
+        return {"docker.image.react": cls.image, "docker.config": cls.file}
+
+    def test_a_credential_helper_is_named_because_it_is_not_run(self):
+        failed = self.line("image_pull_failed")
+        self.assertIn("it names the credential helper docker-credential-pass, which is not run here", failed)
+        self.registry.write_credentials(PASSWORD, credsStore="pass")
+        self.is_kept_ready()
+
+
+class Moved(WithRegistry):
+    options = {"docker.pull.moves": "always", "docker.pull.stays": "missing", "docker.pull.pinned": "missing", "docker.pull_interval": 2}
+
+    @classmethod
+    def choose(cls):
+        names, cls.before = {}, {}
+        for name in ("moves", "stays"):
+            names[name] = cls.registry.push(f"agents/{name}:1", keep=True)
+            cls.before[name] = id_of(names[name])
+        cls.after, _ = cls.registry.move("agents/moves:1"), cls.registry.move("agents/stays:1")
+        cls.pinned = cls.registry.pin("agents/pinned:1")
+        cls.images = {**names, "pinned": cls.pinned}
+        return {f"docker.image.{name}": image for name, image in cls.images.items()}
+
+    def test_always_follows_a_tag_at_the_start_and_at_intervals_and_missing_does_not(self):
+        moves, stays_there = self.images["moves"], self.images["stays"]
+        wait_until(lambda: id_of(moves) == self.after, "it is pulled at the start")
+        again = self.registry.move("agents/moves:1")
+        wait_until(lambda: id_of(moves) == again, "it is pulled again")
+        self.assertEqual(id_of(stays_there), self.before["stays"])
+        self.assertFalse([line for line in self.lines("image_pull_started") if stays_there in line])
+
+    def test_an_image_is_pulled_by_its_digest(self):
+        self.serves("p-1", "pinned", self.pinned)
+
+
+class RegistryAway(WithRegistry):
+    gated = False
+    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
+
+    @classmethod
+    def choose(cls):
+        cls.image = cls.registry.push("agents/react:1")
+        cls.registry.stop()
+        return {"docker.image.react": cls.image}
+
+    def test_a_registry_that_comes_back_is_enough(self):
+        failed = self.line("image_pull_failed")
+        self.assertIn("connection refused", failed)
+        self.assertIn(f"see that {self.registry.address} answers", failed)
+        self.registry.start()
+        self.is_kept_ready()
+
+
+class RegistrySilent(WithRegistry):
+    options = {"docker.pull": "missing", "pool.min_idle.react": 1, "docker.timeout_ms": 4000}
+
+    @classmethod
+    def choose(cls):
+        cls.image = cls.registry.push("agents/react:1")
+        cls.registry.gate.hold()
+        return {"docker.image.react": cls.image}
+
+    def test_a_registry_that_sends_nothing_is_given_up_and_tried_again(self):
+        self.assertIn("nothing was heard of it for docker.timeout_ms = 4000", self.line("image_pull_failed"))
+        self.registry.gate.open()
+        self.is_kept_ready()
+
+
+class Stop(WithRegistry):
+    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
+
+    @classmethod
+    def choose(cls):
+        cls.image = cls.registry.push("agents/react:1", size=4000000)
+        cls.registry.gate.hold(2000000)
+        return {"docker.image.react": cls.image}
+
+    def test_a_stop_waits_for_no_pull_and_ends_it(self):
+        wait_until(lambda: self.figure("warmpool_image_pull_bytes_total") > 0, "it is being pulled")
+        begin = time.monotonic()
+        self.assertEqual(self.worker.stop(), 0)
+        print(f"stopped after {time.monotonic() - begin:.1f} s")
+        self.assertLess(time.monotonic() - begin, 8, "worker.stop_timeout_ms is 10 s")
+        self.assertNotIn("event=stop_timeout", self.worker.log())
+        self.registry.gate.open()
+        stays(lambda: not is_there(self.image), "the engine has ended the pull, too")
+
+
+def main():
+    needs_registry()
+    docker_system.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ function state.policy_of(name) return settings.reuses[name] or settings.reuse en
 
 local function key_by(policy, agent, tenant)
     if policy == 'same_tenant' then return tenant end
-    if policy == 'same_agent' then return '@' .. agent end
+    if policy == 'same_agent' then return '@' .. tenant .. '/' .. agent end -- a tenant's name has no slash
     return policy == 'always' and EVERYBODY or FRESH -- never: it is not reused at all
 end
 

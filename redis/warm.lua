@@ -82,7 +82,7 @@ local function acquire_group(name, tenant)
     local key = state.reuse_key(name, '', tenant)
     g = {name = name, p = p, n = 0, fresh_taken = 0, key = key, is_warm = false}
     groups[whose] = g
-    if not p or p.draining or key == '@' or not settings.pool_enabled or not settings.warm_start then return g end
+    if not p or p.draining or key:sub(1, 1) == '@' or not settings.pool_enabled or not settings.warm_start then return g end
     g.is_warm, g.own = true, idle.of(p, name, key)
     g.fresh = key ~= FRESH and idle.of(p, name, FRESH) or false
     g.head, g.tail = rows.lease_begin(name, tenant, true, false), rows.lease_tail(expires_ms(), 0, 'hot', nil, predictor.given(name))

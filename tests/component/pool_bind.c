@@ -48,6 +48,14 @@ Test(pool_bind, same_agent_hands_it_to_nobody_else) {
     expect_waits("r3", "b", "red");
 }
 
+Test(pool_bind, same_agent_hands_it_to_no_agent_of_that_name_that_is_another_tenants) {
+    pool_settings(&slot, "{'max_containers': 1, 'reuse': 'same_agent'}");
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1", .agent = "a", .tenant = "red");
+    pool_release(&slot, "r1");
+    expect_waits("r2", "a", "blue");
+}
+
 Test(pool_bind, an_agent_named_like_the_mark_of_fresh_ones_gives_nothing_away) {
     pool_settings(&slot, "{'max_containers': 1, 'reuse': 'same_agent'}");
     pool_warm(&slot, "react", 1);

@@ -282,9 +282,9 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
 static void expect_waiting(struct expected *e, const char *id, const json_t *r, const json_t *settings) {
     const char *pool = text(r, W_POOL), *key = text(r, W_TENANT);
     const char *policy = json_string_value(json_object_get(json_object_get(settings, "reuses"), pool));
-    char agent[300];
+    char agent[400];
     if (!policy) policy = json_string_value(json_object_get(settings, "reuse"));
-    snprintf(agent, sizeof agent, "@%s", text(r, W_AGENT));
+    snprintf(agent, sizeof agent, "@%s/%s", text(r, W_TENANT), text(r, W_AGENT));
     if (strcmp(policy, "same_agent") == 0) key = agent;
     if (strcmp(policy, "always") == 0) key = "*";
     if (strcmp(policy, "never") == 0) key = "!";

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/clock.h"
 #include "support/docker_world.h"
 #include "support/limits.h"
@@ -171,6 +172,36 @@ Test(docker_pull, two_images_are_pulled_at_once_each_once_and_the_next_when_one_
     expect_lacks(&world, "same", "the image c@sha256:0123 is being pulled");
     http_script_close_streams(world.engine);
     wait_for(&world, PULL "c&tag=sha256:0123", 1);
+    docker_world_close(&world);
+}
+
+#define LINE(current)                                                                                        \
+    "{\"status\": \"Downloading\", \"progressDetail\": {\"current\": " #current                              \
+    ", \"total\": 100}, \"id\": \"6e9f\"}\r\n"
+
+/* What comes on standard error while lines of progress come, until it says how far it is. */
+Test(docker_pull, progress_is_logged_every_ten_seconds) {
+    struct docker_world world =
+        docker_world_open_with((struct http_answer[]){EMPTY, PULL_OPEN, {0}}, "docker.pull", "missing");
+    char log[4096] = "", *line;
+    int ends[2], before = dup(2);
+    cr_assert_eq(pipe(ends), 0);
+    wait_for(&world, PULL, 1);
+    int64_t begin = wp_clock_us();
+    dup2(ends[1], 2);
+    http_script_push(world.engine, LINE(10));
+    while (wp_clock_us() - begin < 11000000) loop_turn(&world.bench->loop);
+    for (int i = 0; i < 20; i++) {
+        http_script_push(world.engine, LINE(70));
+        loop_turn(&world.bench->loop);
+    }
+    dup2(before, 2);
+    ssize_t length = read(ends[0], log, sizeof log - 1);
+    cr_assert_gt(length, 0);
+    line = strstr(log, "event=image_pulling");
+    cr_assert(line, "%s", log);
+    cr_expect(strstr(line, "image=warmpool-test:1 bytes=70 of=100 s=11"), "%s", log);
+    cr_expect_eq(strstr(line + 1, "event=image_pulling"), NULL, "once: %s", log);
     docker_world_close(&world);
 }
 

@@ -104,7 +104,7 @@ class Missing(WithRegistry):
 
 
 class Never(WithRegistry):
-    options = {"pool.max_failures": 1}
+    options = {"pool.max_failures": 1, "pool.min_idle.react": 1, "host.reconcile_interval": 3600}
 
     @classmethod
     def choose(cls):
@@ -117,6 +117,16 @@ class Never(WithRegistry):
         self.assertEqual((refused["status"], refused["reason"]), ("rejected", f"unavailable: the image {self.image} is not on host w1"))
         wait_until(lambda: self.warnings() == ["react"], "a warning says so")
         stays(lambda: self.registry.gate.connections == 0, "nobody asks the registry")
+        self.assertEqual(self.lines("image_pull_started"), [])
+
+    def test_one_that_somebody_brings_is_noticed_within_seconds(self):
+        """Creates have failed for want of it, and would be tried again only after a long pause."""
+        wait_until(lambda: len(self.lines("container_failed")) >= 4, "creates fail")
+        repository, _, tag = self.image.rpartition(":")
+        engine("post", f"/images/warmpool-test:1/tag?repo={repository}&tag={tag}")
+        begin = time.monotonic()
+        self.is_kept_ready()
+        print(f"one is ready {time.monotonic() - begin:.1f} s after the image came")
         self.assertEqual(self.lines("image_pull_started"), [])
 
 

@@ -107,6 +107,7 @@ Test(definition, what_cannot_be_used_is_named_with_what_is_wanted) {
          "docker.ready.react = file:relative: running, healthy, file:/path, tcp:PORT or http:PORT/path is "
          "wanted"},
         {"docker.image.react", "", "docker.image.react = : the name of an image is wanted"},
+        {"docker.pull.react", "often", "docker.pull.react = often: never, missing or always is wanted"},
         {"docker.environment", "A=1,=2",
          "docker.environment = A=1,=2: NAME=value, separated by commas, is wanted"},
         {"docker.mounts.react", "/srv",
@@ -122,6 +123,22 @@ Test(definition, what_cannot_be_used_is_named_with_what_is_wanted) {
     }
     struct wp_error error;
     cr_assert_eq(wp_definition_check(&config, &error), WP_OK);
+}
+
+Test(definition, an_image_is_pulled_as_the_philosophy_says_that_wants_most) {
+    set("docker.image", "common:1");
+    set("docker.image.react", "own:1");
+    set("docker.image.other", "own:1");
+    cr_expect_eq(wp_definition_pull(&config, "common:1"), WP_PULL_NEVER);
+    cr_expect_eq(wp_definition_pull(&config, "own:1"), WP_PULL_NEVER);
+    set("docker.pull.other", "always");
+    set("docker.pull.without-one-of-its-own", "missing");
+    cr_expect_eq(wp_definition_pull(&config, "common:1"), WP_PULL_MISSING);
+    cr_expect_eq(wp_definition_pull(&config, "own:1"), WP_PULL_ALWAYS);
+    set("docker.pull", "missing");
+    set("docker.pull.react", "never");
+    set("docker.pull.other", "never");
+    cr_expect_eq(wp_definition_pull(&config, "own:1"), WP_PULL_NEVER);
 }
 
 Test(definition, when_one_is_ready) {

@@ -225,6 +225,25 @@ Test(ops_warnings, of_two_clocks_names_both_and_which_one_is_ahead) {
     cr_assert_eq(found.count, 0, "a report that took nine seconds says nothing of a clock");
 }
 
+Test(ops_warnings, each_missing_image_is_named_with_what_to_do_as_far_as_there_is_room) {
+    struct wp_stats *stats = &parts.stats;
+    stats->kafka.ready = stats->redis.ready = stats->state.ready = true;
+    for (int i = 0; i < WP_STATS_IMAGES; i++) {
+        snprintf(stats->images_missing[i].subject, sizeof stats->images_missing[i].subject, "p%d", i);
+        snprintf(stats->images_missing[i].why, sizeof stats->images_missing[i].why,
+                 "host h1: the image a/b:%d is not there", i);
+        snprintf(stats->images_missing[i].mend, sizeof stats->images_missing[i].mend, "set docker.pull");
+    }
+    stats->images_missing_count = WP_STATS_IMAGES + 3;
+    warnings_find_not_ready(&found, stats);
+    cr_assert_eq(found.count, WP_STATS_IMAGES);
+    cr_expect_str_eq(found.list[1].code, "image_missing");
+    cr_expect_str_eq(found.list[1].subject, "p1");
+    cr_expect_str_eq(found.list[1].message, "host h1: the image a/b:1 is not there");
+    cr_expect_str_eq(found.list[1].advice, "Set docker.pull.");
+    cr_expect_eq(found.list[1].figure, WP_STATS_IMAGES + 3);
+}
+
 /* Figures that every warning has something to say of. */
 Test(ops_warnings, each_is_explained_in_the_documentation) {
     char text[65536] = "", name[80];
@@ -238,12 +257,13 @@ Test(ops_warnings, each_is_explained_in_the_documentation) {
                            " 'warm_start_rate_percent': 10.0, 'peak_leased': 5, 'confidence': 0.1}}}");
     look();
     snprintf(parts.stats.host_not_ready, sizeof parts.stats.host_not_ready, "its engine does not answer");
+    parts.stats.images_missing_count = 1;
     warnings_find_not_ready(&found, &parts.stats);
     wp_append_clock_measured(&parts.stats.append_clock, 50000, 0, 0);
     wp_append_clock_measured(&parts.stats.redis_clock, 5000, 0, 0);
     parts.stats.settings_differ = 1;
     warnings_find_differences(&found, &parts.stats);
-    cr_assert_eq(found.count, 11);
+    cr_assert_eq(found.count, 12);
     for (size_t i = 0; i < found.count; i++) {
         snprintf(name, sizeof name, "`%s`", found.list[i].code);
         cr_expect(strstr(text, name), "docs/metrics.md lacks %s", name);

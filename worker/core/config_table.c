@@ -184,7 +184,7 @@ const struct wp_param wp_params[] = {
     TEXT("docker.tls_key", docker.tls_key, "", 0, PATH, "file of its key"),
     TEXT("docker.claims_volume", docker.claims_volume, "", 0, 256,
         "name of the volume that is mounted at `host.claims`, when the worker itself runs in a container; empty = `host.claims` is a folder of the engine's machine"),
-    INT("docker.timeout_ms", docker.timeout_ms, "60000", 100, DAY_MS, "ms", "for one answer of the engine"),
+    INT("docker.timeout_ms", docker.timeout_ms, "60000", 100, DAY_MS, "ms", "for one answer of the engine; without a byte of it while an image is pulled"),
     TEXT("docker.image", docker.image, "debian:trixie-slim", 1, 512, "image of a container; see `docker.pull`"),
     TEXTS("docker.image.PHILOSOPHY", docker.image_of, "", "`docker.image` of one philosophy"),
     WORD("docker.pull", docker.pull, "never", "never,missing,always",

@@ -20,7 +20,7 @@ enum wp_outcome {               /* of one consumed event */
 
 struct wp_image_lack {        /* an image that the host's engine has not got */
     char subject[72];         /* the first philosophy whose image it is, or "docker.image" */
-    char why[560], mend[512]; /* two sentences without their stops: what is known of it, what to do */
+    char why[560], mend[500]; /* two sentences without their stops: what is known of it, what to do */
 };
 
 #define WP_STATS_TROUBLES 8 /* >= WP_TROUBLES of kafka/health.h */

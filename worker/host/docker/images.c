@@ -26,7 +26,7 @@ struct image {
     bool outdated;            /* the policy has it pulled although it is there */
     struct docker_pull *pull; /* while PULLING */
     int64_t retry_ms, due_us; /* when it is pulled next, FAILED or with WP_PULL_ALWAYS; 0: not */
-    char why[512], mend[512]; /* while FAILED */
+    char why[512], mend[500]; /* while FAILED */
 };
 
 /* ---- the list ---- */
@@ -190,6 +190,11 @@ static void look(struct image *image) {
 
 void wp_docker_images_look(struct wp_runtime *runtime) {
     for (size_t i = 0; i < runtime->images.count; i++) look(&runtime->images.list[i]);
+}
+
+void wp_docker_images_look_for_missing(struct wp_runtime *runtime) {
+    for (size_t i = 0; i < runtime->images.count; i++)
+        if (runtime->images.list[i].missing) look(&runtime->images.list[i]);
 }
 
 void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy) {

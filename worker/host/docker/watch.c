@@ -265,6 +265,7 @@ static void on_ping(void *ctx, const struct wp_docker_client_answer *answer) {
     runtime->watch.pinging = false;
     if (answer->status == 0) note_silence(runtime, answer);
     runtime->watch.unanswered = answer->status == 0 ? runtime->watch.unanswered + 1 : 0;
+    if (answer->status != 0) wp_docker_images_look_for_missing(runtime); /* somebody may bring one */
     if (answer->status != 0 && ++runtime->watch.pings % LIST_EVERY == 0 && runtime->watch.listings == 0)
         ask_for_list(runtime, NULL, NULL, NULL);
 }

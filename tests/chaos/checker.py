@@ -5,6 +5,7 @@
     judgement.unproven      why the history does not allow a verdict; empty when it does
     judgement.sent          how many events of each topic were sent
     judgement.counts        what was compared
+    judgement.figures       what was measured on the way, in words
 
 What a client may conclude. A line that comes before another one happened before it. An event is "surely applied" before another
 one when it was answered before the other was sent, or when it lies before it in the same partition. Leases of one container are
@@ -12,6 +13,8 @@ in the order of their epochs, which only grow.
 """
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
+
+from container_checks import KINDS as CONTAINER_KINDS, check_containers
 
 KINDS = {
     "unanswered": "an acquire or a cache event without an answer at the end",
@@ -32,6 +35,7 @@ KINDS = {
     "not committed": "an input partition whose committed offset is not its end",
     "worker died": "a worker that ended by itself",
     "worker not ready": "a worker that is not ready although all faults are over",
+    **CONTAINER_KINDS,
 }
 
 EARLY_MS = 1000    # what Redis, the broker and a worker may disagree about the time
@@ -46,7 +50,7 @@ class Send:
     """An event that was sent. `at` and the other `..._at` are numbers of lines."""
 
     def __init__(self, at, line):
-        self.at, self.topic, self.event, self.wrong = at, line["topic"], line["event"], line["wrong"]
+        self.at, self.t, self.topic, self.event, self.wrong = at, line.get("t", 0), line["topic"], line["event"], line["wrong"]
         self.partition = self.offset = self.time = None
         self.answers = []
         self.dead = False
@@ -57,7 +61,7 @@ class Send:
 
 class Read:
     def __init__(self, at, line):
-        self.at, self.record, self.bytes, self.time = at, line["record"], line["bytes"], line["time"]
+        self.at, self.t, self.record, self.bytes, self.time = at, line.get("t", 0), line["record"], line["bytes"], line["time"]
         self.place = f"{line['topic']}/{line['partition']}@{line['offset']}"
 
     def __str__(self):
@@ -66,7 +70,7 @@ class Read:
 
 class Judgement:
     def __init__(self):
-        self.violations, self.unproven = [], []
+        self.violations, self.unproven, self.figures = [], [], []
         self.sent, self.counts = Counter(), Counter()
 
     def violation(self, kind, text):
@@ -108,6 +112,8 @@ def check(lines):
         check_cache(story)
         check_usage(story)
         check_commits(story)
+        if story.others["container"]:
+            check_containers(story)
     for line in story.others["died"]:
         judgement.violation("worker died", f"line {line['at']}: {line['worker']} ended with {line['code']}")
     for line in story.others["not_ready"]:
@@ -209,11 +215,13 @@ class Lease:
 
 def check_leases(story):
     judgement, of_container, epochs = story.judgement, defaultdict(list), {}
+    story.leases = []
     for request, answers in story.answers.items():
         assigned = [read for read in answers if read.record["status"] == "assigned"]
         if not assigned:
             continue
         lease = Lease(story, request, assigned, story.lost[request])
+        story.leases.append(lease)
         of_container[lease.container].append(lease)
         other = epochs.setdefault(lease.epoch, lease)
         if other is not lease:
@@ -226,7 +234,7 @@ def check_leases(story):
         leases.sort(key=lambda lease: lease.epoch)
         for before, after in zip(leases, leases[1:]):
             judgement.counts["successions"] += 1
-            check_succession(judgement, container, before, after)
+            check_succession(story, container, before, after)
     for line in story.others["leases"]:
         if line["count"]:
             judgement.violation("lease never ended", f"{line['count']} leases are on at the end")
@@ -247,8 +255,9 @@ def check_end(story, lease):
         judgement.violation("lease never ended", f"{lease} of {lease.container}: neither given back nor lost")
 
 
-def check_succession(judgement, container, before, after):
+def check_succession(story, container, before, after):
     """Of two leases of a container, one directly after the other by their epochs."""
+    judgement = story.judgement
     text = f"{container} was {before}'s, then {after}'s"
     if before.lost:
         judgement.violation("leased after its end", f"{text}; {before.lost[0]}")
@@ -258,8 +267,15 @@ def check_succession(judgement, container, before, after):
         judgement.violation("two holders", f"{text}; releases of the first: {[str(send) for send in before.releases]}")
     elif not given_back[0].event.get("reuse", True):
         judgement.violation("leased after its end", f"{text}; {given_back[0]}")
-    if before.event.get("tenant") != after.event.get("tenant") or before.record["philosophy"] != after.record["philosophy"]:
+    mixed = before.event.get("tenant") != after.event.get("tenant") and reuse_of(story, after.record["philosophy"]) != "always"
+    if mixed or before.record["philosophy"] != after.record["philosophy"]:
         judgement.violation("two tenants", f"{text}: {before.event}, {after.event}")
+
+
+def reuse_of(story, philosophy):
+    """Whom a container of the philosophy may serve after its first use."""
+    settings = story.others["run"][0].get("settings", {})
+    return settings.get(f"pool__reuse.{philosophy}", settings.get("pool__reuse", "same_tenant"))
 
 
 # ---- the cache: nothing stale ----

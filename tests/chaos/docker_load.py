@@ -30,16 +30,20 @@ def known(system, host):
     return {name.decode() for name in system.redis.client.zrange(f"{POOL}:hc:{host}", 0, -1)}
 
 
+def difference(system, engines, states=("running",)):
+    """engines: host -> its engine. Each has what Redis has of its host, in one of these states, and that is what the pools say: then
+    empty, else what differs."""
+    found = {}
+    for host, engine in engines.items():
+        there, wanted = listed(engine, label_of(system), f"io.warmpool.host={host}"), known(system, host)
+        if set(there) != wanted or set(there.values()) - set(states):
+            found[host] = {"there": there, "known": sorted(wanted)}
+    total = stats(system)["total"]
+    count = sum(total[state] for state in ("available", "leased", "creating", "resetting"))
+    there = sum(len(listed(engine, label_of(system), f"io.warmpool.host={host}")) for host, engine in engines.items())
+    return found or ({"pools": total, "there": there} if count != there else {})
+
+
 def expect_whole(system, engines):
-    """engines: host -> its engine. Each has what Redis has of its host, it runs, and that is what the pools say."""
-    def different():
-        found = {}
-        for host, engine in engines.items():
-            there, wanted = listed(engine, label_of(system), f"io.warmpool.host={host}"), known(system, host)
-            if set(there) != wanted or set(there.values()) - {"running"}:
-                found[host] = {"there": there, "known": wanted}
-        total = stats(system)["total"]
-        count = sum(total[state] for state in ("available", "leased", "creating", "resetting"))
-        there = sum(len(listed(engine, label_of(system), f"io.warmpool.host={host}")) for host, engine in engines.items())
-        return found or (count != there and {"pools": total, "there": there})
-    wait_until(lambda: not different(), lambda: f"engines have what is known: {different()}; {[w.log()[-2000:] for w in system.workers]}")
+    wait_until(lambda: not difference(system, engines),
+               lambda: f"engines have what is known: {difference(system, engines)}; {[w.log()[-2000:] for w in system.workers]}")

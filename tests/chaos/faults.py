@@ -13,11 +13,15 @@ from system import pause
 SESSION_S = 6  # kafka.session.timeout.ms of the system: a worker that is frozen for longer comes back as a zombie
 
 
-ANSWERS, ANSWERS_S = 200, 30  # so many come, but for no longer, before the next fault: what stands still is not tested
-
-
 class Faults:
     """Breaks things one after the other; finish() ends that. answers(): how many the client has had."""
+
+    kinds = ("worker_killed", "worker_frozen", "worker_stopped", "worker_joins", "redis_killed", "redis_frozen", "redis_refuses",
+             "kafka_killed", "kafka_stopped", "kafka_frozen")
+    pairs = (("redis_frozen", "worker_joins"), ("kafka_frozen", "worker_killed"), ("worker_frozen", "redis_killed"),
+             ("redis_frozen", "worker_killed"), ("worker_frozen", "worker_killed"))
+    # So many answers come, but for no longer, before the next fault, and then some seconds pass: what stands still is not tested.
+    answers_between, answers_s, seconds_between = 200, 30, (1, 4)
 
     def __init__(self, system, history, seed, answers):
         self.system, self.history, self.answers = system, history, answers
@@ -37,9 +41,9 @@ class Faults:
             deck = []
             while not self.stopping.is_set():
                 if not deck:
-                    deck = list(KINDS + PAIRS)
+                    deck = list(self.kinds + self.pairs)
                     self.random.shuffle(deck)
-                self.work(self.random.uniform(1, 4))
+                self.work(self.random.uniform(*self.seconds_between))
                 self.one(deck.pop())
         except BaseException as error:  # told to the main thread
             self.error = error
@@ -58,7 +62,7 @@ class Faults:
 
     def work(self, seconds):
         """Lets the system work between two faults."""
-        wanted, end = self.answers() + ANSWERS, time.monotonic() + ANSWERS_S
+        wanted, end = self.answers() + self.answers_between, time.monotonic() + self.answers_s
         while self.answers() < wanted and time.monotonic() < end and not self.stopping.is_set():
             self.breathe(0.1)
         self.breathe(seconds)
@@ -101,8 +105,7 @@ class Faults:
             try:
                 yield self.random.choice((0, 1, SESSION_S + 2))
             finally:
-                worker.start()
-                self.down.discard(worker.name)
+                self.begin(worker)
 
     @contextmanager
     def worker_frozen(self):
@@ -124,19 +127,21 @@ class Faults:
             try:
                 yield self.random.uniform(0, 2)
             finally:
-                worker.start()
-                self.down.discard(worker.name)
+                self.begin(worker)
 
     @contextmanager
     def worker_joins(self):
         worker = self.system.workers[2]
         with self.told("worker joins", worker.name):
-            worker.start()
-            self.down.discard(worker.name)
+            self.begin(worker)
             try:
                 yield self.random.uniform(2, 6)
             finally:
                 self.end(worker)
+
+    def begin(self, worker):
+        worker.start()
+        self.down.discard(worker.name)
 
     def end(self, worker):
         """SIGTERM. One that does not end in time is killed: how long a stop may take is for other tests."""
@@ -222,9 +227,3 @@ class Faults:
             raise self.error
         for worker in self.system.workers[:2]:
             worker.wait_ready()
-
-
-KINDS = ("worker_killed", "worker_frozen", "worker_stopped", "worker_joins", "redis_killed", "redis_frozen", "redis_refuses",
-         "kafka_killed", "kafka_stopped", "kafka_frozen")
-PAIRS = (("redis_frozen", "worker_joins"), ("kafka_frozen", "worker_killed"), ("worker_frozen", "redis_killed"),
-         ("redis_frozen", "worker_killed"), ("worker_frozen", "worker_killed"))

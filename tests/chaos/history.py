@@ -1,6 +1,8 @@
 """The history of a run: all that a client sent and read, and what was broken meanwhile, one JSON object a line, in the order in
 which the client saw it. The checker (checker.py) judges from these lines alone.
 
+Each line has its time, t (ms).
+
     run        seed, what the system was set to
     send       n, topic, event, wrong       written before the event is handed to the Kafka client; wrong: why it must be refused
     sent       n, partition, offset, time   the broker has it; time: its append time, ms
@@ -14,11 +16,23 @@ which the client saw it. The checker (checker.py) judges from these lines alone.
     leases     count                                           that are on at the end
     ended
 
+What a storm of containers adds (storm.py), told by an observer that is not a worker (observer.py). time: the engine's own, or when the
+observer saw it.
+
+    container  what, name, host, philosophy, time, ...         an event of the engine (start has pid, generation and image); or, as what,
+                                                               ended: the container's first process is gone
+    pools      pools                                           philosophy -> what wp_pool_stats says of it, when it has changed
+    visit      request, container, tenant, saw, left           the holder looked into the container's /tmp, and left a file there
+    definition philosophy, generation                          all workers run with it from now on
+    rolled_out philosophy, generation                          it was reported that no container of an older one is left
+    whole      difference                                      of the engine and Redis at the end; empty when there is none
+
 Values of the cache are written as brief() has them, in events and in answers.
 """
 import hashlib
 import json
 import threading
+import time
 import zlib
 
 
@@ -42,7 +56,7 @@ class Writer:
         self.lock = threading.Lock()
 
     def write(self, is_, **fields):
-        line = json.dumps({"is": is_, **fields}, separators=(",", ":"))
+        line = json.dumps({"is": is_, "t": round(time.time() * 1000), **fields}, separators=(",", ":"))
         with self.lock:
             self.file.write(line + "\n")
 

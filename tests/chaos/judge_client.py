@@ -15,24 +15,28 @@ SENT_TOPICS = ("container-acquire", "container-release", "usage-record", "cache"
 READ_TOPICS = ("container-assignment", "cache-result", "prediction")
 WIRES = ("avro", "avro", "json", "confluent")
 
-PHILOSOPHIES = ("react", "reflexion", "planning", "debate")
-TENANTS = ("blue", "red")
 USAGE_OF_ONE = 4000                       # records of a philosophy: fewer than predictor.history_size
 NAMESPACES = ("tool", "pattern", "mine")  # each changed in one partition only, so that its changes have an order
 BRIEF_NAMESPACE, BRIEF_TTL = "brief", (1, 2, 3)  # all of its entries expire soon
 KEYS = 12                                 # of a namespace
-WAITING_MOST = 400                        # acquires without an answer: no more are sent then
 UNCONFIRMED_MOST = 2000                   # events that Kafka has not confirmed: nothing is sent then
 
 KEPT = {  # of the answers, what the checker asks for
-    "container-assignment": ("request_id", "agent_id", "philosophy", "status", "container_id", "host", "warm_start", "lease_epoch",
-                             "lease_expires_at", "reason"),
+    "container-assignment": ("request_id", "agent_id", "philosophy", "status", "container_id", "host", "warm_start", "tier",
+                             "lease_epoch", "lease_expires_at", "reason"),
     "cache-result": ("event_id", "op", "namespace", "key", "hit", "reason", "count"),
     "prediction": ("philosophy", "samples", "requirements"),
 }
 
 
 class JudgeClient:
+    philosophies = {"react": 1, "reflexion": 1, "planning": 1, "debate": 1}  # how often, against the others
+    tenants = ("blue", "red")
+    events = {"some_acquire": 34, "some_usage": 26, "some_cache_event": 38, "some_control": 0.5, "something_wrong": 1}
+    bursts = {1: 50, 8: 30, 40: 15, 250: 2}
+    hold_s = 0.15  # of a lease, on average
+    waiting_most = 400  # acquires without an answer: no more are sent then
+
     def __init__(self, system, history, seed, rate):
         self.system, self.history, self.rate = system, history, rate
         self.random = random.Random(seed)
@@ -86,16 +90,20 @@ class JudgeClient:
         heapq.heappush(self.later, (time.monotonic() + seconds, self.number, function, arguments))
 
     def some_event(self):
-        kinds = {self.some_acquire: 34, self.some_usage: 26, self.some_cache_event: 38, self.some_control: 0.5, self.something_wrong: 1}
-        if len(self.acquires) > WAITING_MOST:
-            del kinds[self.some_acquire]
-        self.random.choices(list(kinds), list(kinds.values()))[0]()
+        kinds = dict(self.events)
+        if len(self.acquires) > self.waiting_most:
+            del kinds["some_acquire"]
+        if kinds:
+            getattr(self, self.draw(kinds))()
+
+    def draw(self, weights):
+        return self.random.choices(list(weights), list(weights.values()))[0]
 
     def some_acquire(self):
         draw, request = self.random.random(), self.name("r")
-        event = {"request_id": request, "agent_id": self.random.choice(("a1", "a2", "a3")), "philosophy": self.random.choice(PHILOSOPHIES),
-                 "tenant": self.random.choice(TENANTS), "timeout_ms": 120000}
-        plan = self.random.expovariate(1 / 0.15)  # seconds until it is given back
+        event = {"request_id": request, "agent_id": self.random.choice(("a1", "a2", "a3")), "philosophy": self.draw(self.philosophies),
+                 "tenant": self.random.choice(self.tenants), "timeout_ms": 120000}
+        plan = self.random.expovariate(1 / self.hold_s)  # seconds until it is given back
         if draw < 0.03:
             event["timeout_ms"] = self.random.choice((1, 50, 500))
         elif draw < 0.06:
@@ -151,7 +159,7 @@ class JudgeClient:
 
     def some_control(self):
         op = self.random.choice(("pre_warm", "pre_warm", "expire"))
-        self.send("pool-control", {"control_id": self.name("c"), "philosophy": self.random.choice(PHILOSOPHIES), "op": op,
+        self.send("pool-control", {"control_id": self.name("c"), "philosophy": self.draw(self.philosophies), "op": op,
                                    "count": self.random.randint(1, 3)})
 
     def something_wrong(self):
@@ -172,7 +180,7 @@ class JudgeClient:
         """Sends some events at once, and says after how many seconds the next are due. While Kafka is away it waits."""
         if self.unconfirmed > UNCONFIRMED_MOST:
             return 0.1
-        size = self.random.choices((1, 8, 40, 250), (50, 30, 15, 2))[0]
+        size = self.draw(self.bursts)
         for _ in range(size):
             self.some_event()
         return size / self.rate * self.random.uniform(0.5, 1.5)
@@ -227,7 +235,10 @@ class JudgeClient:
         self.acquires.discard(request)
         event, plan = self.plans.pop(request, (None, None))
         if record["status"] == "assigned" and plan is not None:
-            self.after(plan, self.release, event, record["container_id"])
+            self.hold(event, record["container_id"], plan)
+
+    def hold(self, event, container, seconds):
+        self.after(seconds, self.release, event, container)
 
     # ---- the end ----
 

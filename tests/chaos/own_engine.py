@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 from load import wait_until
+from docker_system import SKIPPED
 
 SCRIPT = Path(__file__).resolve().parents[1] / "support" / "engine"
 
@@ -104,6 +105,11 @@ class OwnEngine:
             wait_until(lambda: not os.path.exists(f"/proc/{pid.read_text()}/exe"), "its containerd ends")
             pid.unlink()
 
+    def stop(self):
+        """SIGTERM: without --live-restore it ends its containers."""
+        self.process.terminate()
+        self.process.wait()
+
     def freeze(self):
         """It answers nothing, says nothing and closes nothing, until thaw()."""
         self.process.send_signal(signal.SIGSTOP)
@@ -134,6 +140,14 @@ def why_not():
     except (AssertionError, RuntimeError) as error:
         return f"a dockerd that can be started here: {error}"
     return None
+
+
+def need_engine():
+    """Ends the program as skipped where no engine can be started."""
+    missing = why_not()
+    if missing:
+        print(f"skipped: a Docker engine of its own is needed here, and for that {missing}", file=sys.stderr)
+        sys.exit(SKIPPED)
 
 
 if __name__ == "__main__" and sys.argv[1] == "--keep":

@@ -1,12 +1,10 @@
 """Docker engines that are killed, for good or for a while, with containers in use and acquires on their way."""
 import json
-import sys
 import unittest
 
 from docker_load import docker_system, expect_whole, known, listed
-from docker_system import SKIPPED
 from load import Load, decode, stats, wait_until
-from own_engine import OwnEngine, why_not
+from own_engine import OwnEngine, need_engine
 
 
 def somebody_elses(engine):
@@ -103,8 +101,5 @@ class EngineHangs(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    missing = why_not()
-    if missing:
-        print(f"skipped: these tests start a Docker engine of their own and need {missing}", file=sys.stderr)
-        sys.exit(SKIPPED)
+    need_engine()
     unittest.main()

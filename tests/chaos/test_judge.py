@@ -6,7 +6,7 @@ import unittest
 
 from checker import check
 from history import load
-from judge import play, report
+from judge import Judge
 from test_checker import find
 
 MINUTES, SEED = 2, 1
@@ -53,8 +53,8 @@ class TwoMinutes(unittest.TestCase):
         folder = tempfile.mkdtemp(prefix="warmpool-judge-")
         path = os.path.join(folder, "history.jsonl")
         print(f"seed: {SEED}\nhistory: {path}", flush=True)
-        faults = play(MINUTES, SEED, path)
-        self.assertEqual(report(check(load(path)), faults, MINUTES), 0, f"the history and the logs are in {folder}")
+        faults = Judge().play(MINUTES, SEED, path)
+        self.assertEqual(Judge().report(check(load(path)), faults, MINUTES, path), 0, f"the history and the logs are in {folder}")
         for kind, plant in (("unanswered", an_answer_less), ("two holders", a_container_twice), ("stale value", an_old_value),
                             ("usage", a_sample_more)):
             with self.subTest(planted=kind):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -55,10 +56,13 @@ def free_ports(count):
     return ports
 
 
+def engine(*words):
+    return subprocess.run([ROOT / "tests/support/engine", *words], check=True, capture_output=True, text=True).stdout
+
+
 def labelled(label):
     filters = urllib.parse.quote(json.dumps({"label": [label]}))
-    return json.loads(subprocess.run([ROOT / "tests/support/engine", "get", f"/containers/json?all=1&filters={filters}"], check=True,
-                                     capture_output=True, text=True).stdout)
+    return json.loads(engine("get", f"/containers/json?all=1&filters={filters}"))
 
 
 class Compose(unittest.TestCase):
@@ -73,8 +77,7 @@ class Compose(unittest.TestCase):
                         "DOCKER_SOCKET": path, "DOCKER_GID": str(os.stat(path).st_gid), "WORKER_IMAGE": "warmpool:compose-test",
                         "SECRETS_DIR": f"{cls.folder}/secrets"}
         cls.words = compose_command()
-        cls.second = ("-f", "compose.yaml", "-f", "compose.second-worker.yaml")
-        cls.take_down = (*cls.words, *cls.second, "--profile", "secure", "down", "-v", "-t", "20")
+        cls.take_down = (*cls.words, "--profile", "secure", "down", "-v", "-t", "20")
         # Also when this process is killed: what reads its standard input to the end takes down what is left.
         keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; exec "$@" >/dev/null 2>&1', "-", *cls.take_down], cwd=ROOT, stdin=subprocess.PIPE,
                                   env={**os.environ, **cls.settings}, start_new_session=True)
@@ -86,31 +89,40 @@ class Compose(unittest.TestCase):
         self.addCleanup(self.run_in_root, *self.take_down, check=False)
 
     @classmethod
-    def run_in_root(cls, *command, check=True, timeout=WAIT_LIMIT):
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **cls.settings}, check=False, capture_output=True, text=True,
+    def run_in_root(cls, *command, check=True, timeout=WAIT_LIMIT, more=None):
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **cls.settings, **(more or {})}, check=False, capture_output=True, text=True,
                               timeout=timeout)
         if check and done.returncode:
             raise AssertionError(f"{command} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-5000:]}")
         return done.stdout + done.stderr
 
-    def compose(self, *words, check=True):
-        return self.run_in_root(*self.words, *words, check=check)
+    def compose(self, *words, check=True, more=None):
+        """more: settings beside those of all."""
+        return self.run_in_root(*self.words, *words, check=check, more=more, timeout=300)  # `up` waits until Kafka is healthy
+
+    def container_of(self, service):
+        (found,) = [each["Id"] for each in labelled(f"com.docker.compose.project={self.project}")
+                    if each["Labels"]["com.docker.compose.service"] == service]
+        return found
 
     def wait_healthy(self, *services):
         def states():
-            return {each["Labels"]["com.docker.compose.service"]: each["Status"]
-                    for each in labelled(f"com.docker.compose.project={self.project}")}
+            return [(each["Labels"]["com.docker.compose.service"], each["Status"])
+                    for each in labelled(f"com.docker.compose.project={self.project}")]
 
         def logs():
-            return self.compose(*self.second, "--profile", "secure", "logs", "--tail", "20", check=False)[-5000:]
-        wait_until(lambda: set(states()) == set(services) and all("(healthy)" in status for status in states().values()),
+            return self.compose("--profile", "secure", "logs", "--tail", "20", check=False)[-5000:]
+        wait_until(lambda: sorted(name for name, _ in states()) == sorted(services) and all("(healthy)" in status for _, status in states()),
                    lambda: f"{services} are healthy: {states()}\n{logs()}")
 
     def expect_nothing_left(self):
-        """Neither Compose's containers nor a worker's."""
-        for host in (self.project, f"{self.project}-second", f"{self.project}-secure"):
-            self.assertEqual(labelled(f"io.warmpool.host={host}"), [])
+        """Neither Compose's containers nor a worker's, no network and no volume."""
+        self.assertEqual([each["Labels"] for each in labelled("io.warmpool.host") if each["Labels"]["io.warmpool.host"].startswith(self.project)], [])
         self.assertEqual(labelled(f"com.docker.compose.project={self.project}"), [])
+        for kind in "networks", "volumes":
+            found = json.loads(engine("get", f"/{kind}"))
+            names = [each["Name"] for each in (found["Volumes"] or [] if kind == "volumes" else found)]
+            self.assertEqual([name for name in names if self.project in name], [], kind)
 
     def readme_example(self, client):
         """Runs README's Python example with these properties of a client in the place of its own address; what it printed."""
@@ -124,26 +136,42 @@ class Compose(unittest.TestCase):
             file.write(text)
         return self.run_in_root(sys.executable, "-B", path)
 
-    def expect_warm_start(self, client, metrics_port):
-        def metrics():
-            with urllib.request.urlopen(f"http://localhost:{self.settings[metrics_port]}/metrics", timeout=30) as answer:
+    def metrics(self, port):
+        with urllib.request.urlopen(f"http://localhost:{self.settings[port]}/metrics", timeout=30) as answer:
+            return answer.read().decode()
+
+    def readyz(self):
+        try:
+            with urllib.request.urlopen(f"http://localhost:{self.settings['METRICS_PORT']}/readyz", timeout=30) as answer:
                 return answer.read().decode()
-        wait_until(lambda: re.search(r'^warmpool_pool_available\{philosophy="react"\} [1-9]', metrics(), re.M), metrics)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return ""
+
+    def expect_warm_start(self, client, metrics_port):
+        wait_until(lambda: re.search(r'^warmpool_pool_available\{philosophy="react"\} [1-9]', self.metrics(metrics_port), re.M),
+                   lambda: self.metrics(metrics_port))
         printed = self.readme_example(client)
         self.assertIn("'status': 'assigned'", printed)
         self.assertIn("'warm_start': True", printed)
 
-    def expect_claim_is_taken(self):
-        broker = f"kafka.bootstrap.servers=localhost:{self.settings['KAFKA_PORT']}"
-        acquire = {"request_id": "claims-1", "agent_id": "a", "philosophy": "react", "claim": {"token": "s3cret"}}
-        subprocess.run([WARMPOOL, "send", "-o", broker, "container-acquire"], check=True, input=json.dumps(acquire), capture_output=True, text=True)
+    def broker(self):
+        return f"kafka.bootstrap.servers=localhost:{self.settings['KAFKA_PORT']}"
 
-        def answer():
-            tail = subprocess.run([WARMPOOL, "tail", "-o", broker, "--from-beginning", "--until-end", "container-assignment"], check=True,
-                                  capture_output=True, text=True)
-            said = [json.loads(line)["value"] for line in tail.stdout.splitlines()]
-            return next((each for each in said if each["request_id"] == "claims-1"), None)
-        given = wait_until(answer, "it is answered")
+    def answers(self):
+        tail = subprocess.run([WARMPOOL, "tail", "-o", self.broker(), "--from-beginning", "--until-end", "container-assignment"], check=True,
+                              capture_output=True, text=True)
+        return [json.loads(line)["value"] for line in tail.stdout.splitlines()]
+
+    def acquire(self, request, **fields):
+        """Its answer."""
+        event = {"request_id": request, "agent_id": "a", "philosophy": "react", **fields}
+        subprocess.run([WARMPOOL, "send", "-o", self.broker(), "container-acquire"], check=True, input=json.dumps(event), capture_output=True, text=True)
+        return wait_until(lambda: next((each for each in self.answers() if each["request_id"] == request), None), f"{request} is answered")
+
+    def expect_claim_is_taken(self):
+        given = self.acquire("claims-1", claim={"token": "s3cret"})
         self.assertEqual(given["status"], "assigned", given)
         read = [ROOT / "tests/support/engine", "run", given["container_id"], "cat", "/run/warmpool/claim.json"]
         self.assertIn('{"token":"s3cret"}', subprocess.run(read, check=True, capture_output=True, text=True).stdout)
@@ -153,10 +181,41 @@ class Compose(unittest.TestCase):
         self.wait_healthy("kafka", "redis", "worker")
         self.expect_warm_start({"bootstrap.servers": f"localhost:{self.settings['KAFKA_PORT']}"}, "METRICS_PORT")
         self.expect_claim_is_taken()
-        self.compose(*self.second, "up", "-d")
-        self.wait_healthy("kafka", "redis", "worker", "worker-2")
-        self.compose(*self.second, "down", "-v")
+        self.compose("down", "-v")
         self.expect_nothing_left()
+
+    def test_more_workers_leave_the_first_one_and_its_leases_alone(self):
+        def first():
+            seen = json.loads(engine("get", f"/containers/{self.container_of('worker')}/json"))
+            return seen["Id"], seen["State"]["StartedAt"]
+        self.compose("up", "-d")
+        self.wait_healthy("kafka", "redis", "worker")
+        given = self.acquire("r-1")
+        self.assertEqual(given["status"], "assigned", given)
+        before = first()
+        self.compose("up", "-d", more={"MORE_WORKERS": "2"})
+        self.wait_healthy("kafka", "redis", "worker", "more-workers", "more-workers")
+        self.assertEqual(first(), before)
+
+        def up():
+            hosts = json.loads(self.compose("exec", "-T", "worker", "warmpool", "hosts", "--json"))["hosts"]
+            return [name for name, host in hosts.items() if host["state"] == "up" and name.startswith(self.project)]
+        wait_until(lambda: len(up()) == 3, up)
+        self.assertTrue(json.loads(engine("get", f"/containers/{given['container_id']}/json"))["State"]["Running"])
+        self.assertEqual([each["status"] for each in self.answers() if each["request_id"] == "r-1"], ["assigned"], "its lease is not lost")
+        self.compose("down", "-v")
+        self.expect_nothing_left()
+
+    def test_a_worker_that_may_not_use_the_engine_is_not_healthy_and_says_what_to_set(self):
+        def checks():
+            return json.loads(engine("get", f"/containers/{self.container_of('worker')}/json"))["State"]["Health"]
+        wrong = {"DOCKER_GID": "65533"}
+        self.compose("up", "-d", more=wrong)
+        wait_until(lambda: "DOCKER_GID" in self.readyz(), self.readyz)
+        count = len(checks()["Log"])
+        wait_until(lambda: len(checks()["Log"]) >= min(count + 2, 5), checks)
+        self.assertNotIn(0, [each["ExitCode"] for each in checks()["Log"]])
+        self.assertNotEqual(checks()["Status"], "healthy")
 
     def test_the_secure_profile_serves_who_has_its_secrets_and_nobody_else(self):
         self.run_in_root("compose/certificates")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from client import Client
@@ -106,6 +107,10 @@ class Examples(unittest.TestCase):
             file.write(self.ours(block("python", "")))
         printed = self.run_example(sys.executable, "-B", "publish.py")
         self.assertIn("'status': 'assigned'", printed)
+        began = time.monotonic()
+        printed = self.run_example(sys.executable, "-B", "publish.py")
+        self.assertIn("'status': 'assigned'", printed)
+        self.assertLess(time.monotonic() - began, 15, "it waited until the session of the first run was over")
         self.wait_leased(0)
         client = Client(self.system)
         self.assertEqual(client.wait("cache-result")["event_id"], "e-1")

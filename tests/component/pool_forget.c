@@ -180,3 +180,44 @@ Test(pool_forget, the_containers_of_a_host_are_told_in_pages) {
     cr_expect_eq(json_array_size(json_object_get(none, "containers")), 0);
     json_decref(none);
 }
+
+/* How many of these containers nobody needs any more, when another host replaces that one. */
+static size_t left_by(const char *host, const char *first, const char *second) {
+    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "left", host, first, second, NULL);
+    cr_assert_eq(reply->type, REDIS_REPLY_ARRAY, "%s", reply->str);
+    size_t count = reply->elements;
+    if (count == 1) cr_expect_str_eq(reply->element[0]->str, first);
+    freeReplyObject(reply);
+    return count;
+}
+
+Test(pool_forget, what_a_host_left_may_be_removed_once_neither_it_nor_a_worker_of_its_name_is_known) {
+    char left[100], other[100];
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1");
+    snprintf(left, sizeof left, "%s", pool_answer_str(&slot, "r1", "container_id"));
+    cr_expect_eq(left_by("h1", left, "wp-react-7"), 0, "it is up");
+    pool_host(&slot, "h2", 5, 0);
+    pool_beat(&slot, "h1", 50, 0, "draining");
+    cr_expect_eq(left_by("h1", left, "wp-react-7"), 0, "it may come back");
+    give_up("h1");
+    pool_acquire(&slot, .id = "r2");
+    pool_ready_created(&slot);
+    snprintf(other, sizeof other, "%s", pool_answer_str(&slot, "r2", "container_id"));
+    hold_name("h1", "4000000");
+    cr_expect_eq(left_by("h1", left, other), 0, "its next worker has come");
+    hold_name("h1", "0");
+    cr_expect_eq(left_by("h1", left, other), 1, "but not the one that is leased on another host");
+}
+
+Test(pool_forget, what_may_have_been_leased_before_redis_lost_its_data_stays) {
+    const char *old = "wp-react-1000", *young = "wp-react-3000";
+    pool_warm(&slot, "react", 1); /* numbers are drawn */
+    freeReplyObject(test_redis_command(&slot.redis, "HSET wp:{pool}:meta born 2000"));
+    cr_expect_eq(left_by("gone", young, old), 1);
+    cr_expect_eq(left_by("gone", old, "wp-react-99999999999999999"), 0);
+    freeReplyObject(test_redis_command(&slot.redis, "HSET wp:{pool}:meta recovered 1 covered 500"));
+    cr_expect_eq(left_by("gone", old, young), 2, "a recovery has seen who was leased since then");
+    freeReplyObject(test_redis_command(&slot.redis, "HSET wp:{pool}:meta covered 2500"));
+    cr_expect_eq(left_by("gone", young, old), 1);
+}

@@ -1,16 +1,14 @@
 -- Capacity: creates containers, chooses their hosts, and makes room for them. A call that changes a pool's waiting requests or containers ends
 -- with restore() of that pool.
 --
--- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), size_of(), total(), is_up(),
--- oldest_idle(), destroy(), destroy_oldest_used(), command(), go_on(); from predictor.lua: limits of containers; from state.lua, host_table.lua and lists.lua their tables.
+-- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), size_of(), max_of(), total(), is_up(),
+-- oldest_idle(), destroy(), destroy_oldest_used(), command(), go_on(); from predictor.lua: limits of containers; from turns.lua the order of those
+-- that wait; from state.lua, host_table.lua and lists.lua their tables.
 
 local function clamp(x, low, high) return math.max(low, math.min(high, x)) end
 
 -- The configured limit, else the recommended one, bounded by low and high.
 local function fixed(limit, recommended, low, high) return limit > 0 and limit or clamp(recommended, low, high) end
-
--- The number of containers that the pool may have, leased ones included.
-local function max_of(name) return settings.max_containers_of[name] or settings.max_containers end
 
 local function limits_for(name, r)
     local recommended = predictor.of(name)[3]
@@ -51,7 +49,7 @@ local function create(offset, name, r)
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n
-    command(offset, 'create', id, state.add_container(id, name, host, cpu, memory))
+    command(offset, 'create', id, state.add_container(id, name, host, cpu, memory, r and r[TENANT]))
     creates, work = creates + 1, work + 1
     return true
 end
@@ -106,16 +104,16 @@ local function set_starved(name, p, is)
     set_flag(name, p, 'starved', ':hungry', is)
 end
 
--- The first request from place i on that still waits, and its place in the list.
-local function waiting_from(p, i)
-    while true do
-        local id = lists.item(p.wait_list, i)
-        if not id then return nil, i end
-        local r = state.request(id)
-        if r and r[STATE] == 'w' then return r, i end
-        repair.not_waiting(p.wait_list, id, r)
-        i = i + 1
-    end
+local function waiting_one(id, l)
+    local r = state.request(id)
+    if r and r[STATE] == 'w' then return r end
+    repair.not_waiting(l, id, r)
+end
+
+-- True unless this call knows that the request does not wait; reads nothing.
+local function may_wait(id)
+    local r = requests[id] == nil or state.request(id)
+    return r == true or (r and r[STATE] == 'w')
 end
 
 -- Counts the waiting requests on the whole list; fewer than the pool has counted.
@@ -130,10 +128,21 @@ local function count_waiting(p)
     return count
 end
 
--- Begins creates until as many are under way as requests wait, or there is no more room: so no request waits for a container that nobody makes.
+-- Notes that requests of a pool wait until fewer containers are being made for their tenants (tenant.max_creating).
+local function set_held(name, p, is) set_flag(name, p, 'held', ':held', is) end
+
+-- Begins creates until as many are under way as requests wait, or there is no more room: so no request waits for a container that nobody makes,
+-- unless its tenant has all the creates that it may have.
 local function restore_waiting(offset, name, p)
+    local is_held = false
+    local function held(tenant)
+        local is = tenants.is_held(tenant)
+        is_held = is_held or is
+        return is
+    end
+    set_held(name, p, false)
     if p.draining or p.retry_at > now or p.creating >= p.waiting then return set_starved(name, p, false) end
-    local i, r = p.creating, nil -- creates under way are for the first that wait
+    local next_waiting = turns.walk(p, waiting_one, may_wait, p.creating > 0 and tenants.making(name) or {}, held)
     while p.creating < p.waiting do
         if creates >= CREATES then
             go_on(offset, name)
@@ -142,9 +151,9 @@ local function restore_waiting(offset, name, p)
         if total(p) >= max_of(name) then
             if p.idle == 0 or p.creating + p.ending >= p.waiting or not destroy_oldest_idle(offset, name) then break end
         else
-            r, i = waiting_from(p, i + 1)
+            local r = next_waiting()
             if not r then
-                repair.waiting(p, count_waiting(p))
+                if is_held then set_held(name, p, true) else repair.waiting(p, count_waiting(p)) end
                 break
             end
             if not create(offset, name, r) then
@@ -208,8 +217,7 @@ end
 function restore(offset, name)
     local p = state.pool(name)
     if not p then -- else it would take the turn of others
-        state.later({'ZREM', ':hungry', name})
-        state.later({'ZREM', ':thin', name})
+        for _, pools in ipairs({':hungry', ':thin', ':held'}) do state.later({'ZREM', pools, name}) end
         return
     end
     restore_waiting(offset, name, p)
@@ -219,6 +227,14 @@ end
 -- A host has room: restores the starved pools, the longest starved first. A pool that gets none goes to the list's end.
 function restore_starved(offset)
     local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, STARVED)
+    local before = creates
+    for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
+    if #names > STARVED and creates > before then go_on(offset, '-') end
+end
+
+-- Fewer containers are being made for a tenant: restores the pools whose requests wait for that, the longest so first.
+function restore_held(offset)
+    local names = redis.call('ZRANGE', pool.root .. ':held', 0, STARVED)
     local before = creates
     for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
     if #names > STARVED and creates > before then go_on(offset, '-') end

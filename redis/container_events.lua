@@ -2,7 +2,7 @@
 -- next step of work that takes several calls.
 --
 -- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), set_aside(), destroy(), bound(), leases
--- and waiting, restore_later(), is_unavailable(); from capacity.lua: max_of(); from pool.lua: reject_draining(); from due.lua: due(),
+-- and waiting, restore_later(), is_unavailable(), max_of(); from pool.lua: reject_draining(); from due.lua: due(),
 -- load_for_end(); from pool_control.lua, as fields of `pool`: the steps of resize, drain and expire. Uses repair.lua.
 
 -- A container is gone: its room is free, and its lease is lost.

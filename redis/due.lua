@@ -2,7 +2,7 @@
 -- predictions to be published.
 --
 -- Takes from leases.lua: the fields of requests and containers, bounds (STEP, WORK), go_on(), the ends of leases and of waiting, destroy(),
--- restore_later(), watch_idle(); from capacity.lua: max_of(); from pool.lua: give_up_binding(). Uses repair.lua.
+-- restore_later(), watch_idle(), max_of(); from pool.lua: give_up_binding(). Uses repair.lua and tenants.lua.
 
 local function reject_waiting(offset, id, r, reason)
     work = work + 1
@@ -46,14 +46,17 @@ local function why_none(name, p, r)
     local no_image = why_no_image(name)
     if no_image then return no_image end
     if p.failures > 0 then return 'creates fail: ' .. p.why end
+    if tenants.is_held(r[TENANT]) then return string.format('its tenant has all its tenant.max_creating, %d', tenants.limit('creating', r[TENANT])) end
     if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
     if p.starved then return 'no host has room for another container (host.capacity, host.memory_mb)' end
     return string.format('%d containers are being made', p.creating)
 end
 
 local function waited_in_vain(id, r)
-    local ahead = redis.call('ZRANK', state.key(':wait:' .. r[POOL]), id) or 0
-    return string.format('timeout: %s; %d waited before it', why_none(r[POOL], state.pool(r[POOL]), r), ahead)
+    local list = state.key(':wait:' .. r[POOL])
+    local ahead, own = redis.call('ZRANK', list, id) or 0, redis.call('ZRANK', list .. ':' .. r[TENANT], id) or 0
+    local of_tenant = own < ahead and string.format(', %d of them of its tenant', own) or ''
+    return string.format('timeout: %s; %d waited before it%s', why_none(r[POOL], state.pool(r[POOL]), r), ahead, of_tenant)
 end
 
 local function time_out(offset, id)

@@ -6,7 +6,7 @@ local pool = {}
 local STATE, POOL, AGENT, TENANT, KEYS, CONTAINER, ROW, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, CLAIM, PLACE =
     1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- fields of a request, as in state.lua
 local REUSE, REQUEST, CREATED, SINCE = 3, 4, 6, 7 -- fields of a container
-local FRESH = '!' -- the reuse key of a container that nobody has used
+local FRESH, EVERYBODY = '!', '*' -- the reuse keys of a container that nobody has used, and of one that everybody may have
 local LOOK = 16           -- waiting requests tried for one that fits
 local CREATES = 32        -- creates begun in one call
 local STARVED = 32        -- starved pools restored in one call
@@ -44,7 +44,7 @@ local function begin(slot, time, map)
     warm.begin(slot, time, map, requests, containers, restore_later)
 end
 
-local restore, restore_starved, restore_thin, follow_policy, watch_idle
+local restore, restore_starved, restore_thin, restore_held, follow_policy, watch_idle
 
 local function add(offset, record)
     delivery.add(records, offset, record)
@@ -54,6 +54,7 @@ end
 local function finish(offset)
     for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
     for _, name in ipairs(changed) do restore(offset, name) end
+    if tenants.has_creates_fewer then restore_held(offset) end
     if room_came then restore_starved(offset) end
     restore_thin(offset)
     warm.finish()
@@ -128,6 +129,9 @@ local function size_of(name, p)
     if p.size >= 0 then return p.size end
     return settings.sizes[name] or settings.size
 end
+
+-- The number of containers that a pool may have, leased ones included.
+local function max_of(name) return settings.max_containers_of[name] or settings.max_containers end
 
 local function total(p) return p.idle + p.leased + p.creating + p.resetting + p.ending end
 
@@ -240,12 +244,14 @@ end
 
 -- place: the request's place on the waiting lists, when it has waited before.
 local function start_waiting(id, r, place)
-    local p = state.pool(r[POOL])
+    local p, key = state.pool(r[POOL]), state.key_of(r)
     r[STATE], r[PLACE] = 'w', place or state.next_number()
     p.waiting = p.waiting + 1
     state.touch_pool(r[POOL])
+    turns.join(p, r[TENANT], place ~= nil)
     lists.add(p.wait_list, id)
-    lists.add(state.waiting_of(p, r[POOL], state.key_of(r)), id)
+    lists.add(state.waiting_of(p, r[POOL], r[TENANT]), id)
+    if key ~= r[TENANT] then lists.add(state.waiting_of(p, r[POOL], key), id) end
     state.put_request(id, r)
     restore_later(r[POOL])
 end
@@ -291,14 +297,16 @@ end
 
 local function is_enough(_, r, cid, c) return has(cid, c, r) end
 
--- The first request of a waiting list that may have the container by its size and host.
-local function first_waiting(l, cid, c) return lists.first(l, LOOK, waiting_of_list, is_enough, cid, c) end
+-- The first request in the order of turns that may have the container by its size and host.
+local function first_in_turn(p, cid, c) return turns.first(p, LOOK, waiting_of_list, is_enough, cid, c) end
 
 local function would_use(id, r, cid, c) return state.key_of(r) == c[REUSE] and has(cid, c, r) end
 
--- The first waiting request that may have a used container: by the list of its reuse key; in a mixed pool also by trying all that wait.
+-- The first waiting request that may have a used container: by the list of its reuse key, or by turns when it may serve everybody; in a mixed
+-- pool also by trying all that wait.
 local function first_to_use(p, cid, c)
-    local rid, r = first_waiting(state.waiting_of(p, c[POOL], c[REUSE]), cid, c)
+    if c[REUSE] == EVERYBODY and not p.mixed then return first_in_turn(p, cid, c) end
+    local rid, r = lists.first(state.waiting_of(p, c[POOL], c[REUSE]), LOOK, waiting_of_list, is_enough, cid, c)
     if not rid and p.mixed then rid, r = lists.first(p.wait_list, LOOK, waiting_of_list, would_use, cid, c) end
     return rid, r
 end
@@ -380,7 +388,14 @@ local function destroy_oldest_used(offset, name, p, but)
     return true
 end
 
--- A container is free: the longest waiting request that may have it gets it; else it becomes idle. In a full pool the oldest used container of
+-- True when a used container, which a waiting request may have that others may not, has to make room for other tenants: no further one may be made, because the
+-- pool has all that it may have, or no host has room.
+local function must_yield(p, r)
+    if state.policy_of(p.name) == 'always' or not (p.starved or total(p) >= max_of(p.name)) then return false end
+    return turns.must_yield(p, r[TENANT], p.creating + p.ending)
+end
+
+-- A container is free: the first request in the order of turns that may have it gets it; else it becomes idle. In a full pool the oldest used container of
 -- another tenant goes for it; without one it is destroyed itself.
 local function offer(offset, id, c, used, parts)
     local p = state.pool(c[POOL])
@@ -388,9 +403,15 @@ local function offer(offset, id, c, used, parts)
     local reusable = settings.pool_enabled and settings.warm_start and not p.draining
     local rid, r
     if p.waiting > 0 and (not used or reusable) then
-        if used then rid, r = first_to_use(p, id, c) else rid, r = first_waiting(p.wait_list, id, c) end
+        if used then rid, r = first_to_use(p, id, c) else rid, r = first_in_turn(p, id, c) end
     end
-    if rid then
+    if rid and used and must_yield(p, r) then
+        destroy(offset, id, c)
+        work = work + 1
+        restore_later(c[POOL])
+    elseif rid then
+        turns.serve(p, r[TENANT])
+        if turns.are_many(p) then work = work + 1 end
         stop_waiting(r)
         lease(offset, rid, r, p, id, c, used and 'hot' or 'cold', parts)
     elseif settings.pool_enabled and not p.draining and

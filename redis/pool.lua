@@ -22,6 +22,7 @@ end
 local function acquire_prefetch(batches)
     predictor.load(load_pools_of(batches, function(whose) return whose[1] end, 7))
     for _, b in ipairs(batches) do warm.prepare_acquires(b) end
+    warm.keep_limits(batches)
 end
 
 local function some_host_claims()
@@ -89,6 +90,8 @@ local function acquire_one(e)
     local large = too_large(r)
     if large then return reject(offset, id, r, large) end
     if timeout > 0 and r[DEADLINE] <= now then return reject(offset, id, r, read_too_late(now - sent, timeout)) end
+    local over = tenants.over_leases(r[TENANT])
+    if over then return reject(offset, id, r, over) end
     if r[CLAIM] then
         if not some_host_claims() then return reject(offset, id, r, 'unavailable: no host takes claims (host.claims)') end
         state.later({'HSET', ':claims', id, e[14]})
@@ -102,6 +105,8 @@ local function acquire_one(e)
     if large then return reject(offset, id, r, large) end
     if timeout == 0 then return reject(offset, id, r, 'timeout: no idle container may be had, and timeout_ms is 0') end
     if is_unavailable(p) then return reject_unavailable(offset, id, r, p) end
+    over = tenants.over_waiting(r[TENANT])
+    if over then return reject(offset, id, r, over) end
     start_waiting(id, r)
 end
 

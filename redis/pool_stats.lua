@@ -83,7 +83,7 @@ function pool_stats.all(keys, args)
     return cjson.encode({pool_size = map.size, warm_start_enabled = map.warm_start, now = frame.told(now),
         tracked_agents = redis.call('HLEN', keys[1] .. ':agents'),
         repaired = tonumber(redis.call('HGET', keys[1] .. ':meta', 'repaired') or 0), hosts = cursor == '0' and hosts_of() or nil,
-        settings = cursor == '0' and frame.settings_told() or nil, total = total, pools = pools,
+        tenants = cursor == '0' and tenants.named() or nil, settings = cursor == '0' and frame.settings_told() or nil, total = total, pools = pools,
         next = next_cursor ~= '0' and next_cursor or nil})
 end
 

@@ -2,8 +2,8 @@
 -- the new state of requests and containers. So a call that fails has changed nothing, and a batch costs one Redis command for each structure.
 --
 -- This file begins and flushes a call's state, and has what belongs to none of the three tables. state_requests.lua, state_containers.lua and
--- state_pools.lua have one table each; their functions are fields of `state`, too. Uses bulk.lua, rows.lua, lists.lua, idle.lua and
--- host_table.lua.
+-- state_pools.lua have one table each; their functions are fields of `state`, too, as are those of turns.lua that begin and flush. Uses bulk.lua,
+-- rows.lua, lists.lua, idle.lua, host_table.lua and tenants.lua.
 --
 --   :req      hash  request id -> its row (rows.lua)
 --   :claims   hash  request id -> its claim as JSON, until it is bound
@@ -12,9 +12,12 @@
 --   :uses     hash  container id -> how often it was used, if pool.max_uses is set
 --   :pools    hash  philosophy -> counters and settings;  :active zset philosophy by last activity
 --   :hungry   zset  starved pools, whose requests wait for room on a host, by since when (the key keeps its older name: it is stored)
+--   :held     zset  pools whose requests wait until fewer containers are being made for their tenants (tenant.max_creating), by since when
 --   :thin     zset  pools that have less ready than pool.min_idle, because there was no room for it, by since when
 --   :idle:P:K list, :idle:P zset: idle containers of pool P (idle.lua); K: a reuse key (! of fresh ones, else state.key_of)
---   :wait:P   zset  waiting requests by arrival;  :wait:P:K those that get containers with reuse key K
+--   :wait:P   zset  waiting requests by arrival;  :wait:P:K those that get containers with reuse key K;  :wait:P:T those of tenant T (a reuse
+--             key, too, with pool.reuse same_tenant);  :turn:P zset the tenants that wait (turns.lua)
+--   (:tenant: and :making: are tenants.lua's)
 --   :expiry   zset  leased requests by when the lease ends (inf: never);  :timeout zset waiting requests by when they time out
 --   :deadline zset  by when it is due: b<P> try creates again, p<P> publish a prediction, i<P> look for idle containers that are too old,
 --             f<P> make containers for pool.min_idle (pool.refill_rate)
@@ -27,12 +30,12 @@ do -- local names of this file: all files of a library are one chunk, which may 
 -- false when new.
 state.STATE, state.POOL = 1, 2
 --   Fields of a request. KEYS is packed by the worker (redis/README.md); ROW: a lease's row, or the packed binding; only a new or waiting
---   request has the fields from ARRIVED on.
+--   request has the fields from ARRIVED to PLACE. COUNTED: as what tenants.lua counts it, or false.
 state.AGENT, state.TENANT, state.KEYS, state.CONTAINER, state.ROW, state.WAS, state.TOUCHED, state.ARRIVED, state.AGE,
-    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.CLAIM, state.PLACE = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+    state.DEADLINE, state.LEASE_MS, state.CPU, state.MEMORY, state.CLAIM, state.PLACE, state.COUNTED = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 --   Fields of a container. STATIC is its row of :c; CREATED: while resetting, the number of the reset; SINCE: while idle, the number of the
---   idle spell, which is its time in us; the fields from HOST on (state_containers.lua) are set by details().
-state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE, state.IMAGE = 3, 4, 5, 6, 7, 16
+--   idle spell, which is its time in us; the fields from HOST on (state_containers.lua) are set by details(); FOR: the tenant that it is made for.
+state.REUSE, state.REQUEST, state.STATIC, state.CREATED, state.SINCE, state.IMAGE, state.FOR = 3, 4, 5, 6, 7, 16, 18
 
 local root, now
 local deadlines, plain, before, sequence, repairs
@@ -43,6 +46,8 @@ function state.begin(slot, time, map)
     rows.begin()
     lists.begin(slot)
     host_table.begin(slot, time)
+    tenants.begin(slot, map)
+    state.begin_turns(slot, map)
     state.begin_pools(slot, time, map)
     deadlines, plain, before, sequence, repairs = {}, {}, {}, nil, 0
     return state.begin_requests(slot, time, map), state.begin_containers(slot, time)
@@ -114,8 +119,10 @@ function state.flush()
     idle.flush()
     state.flush_pools()
     lists.flush()
+    state.flush_turns()
     state.flush_ended()
     host_table.flush()
+    tenants.flush()
     if sequence then frame.drawn = state.number_text(sequence) end -- frame.lua writes it
     write_each(plain)
     if repairs > 0 then redis.call('HINCRBY', root .. ':meta', 'repaired', repairs) end

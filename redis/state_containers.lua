@@ -3,14 +3,14 @@
 -- A container's states: creating -> idle <-> leased -> ending -> gone; between leased and idle it may be resetting, in which its host makes it
 -- fit for its next use; and one that would be idle is `away` while the engine of its host is, and counts for no pool then. Only state.move() changes the state.
 --
--- Uses bulk.lua, rows.lua, lists.lua, idle.lua and host_table.lua, and from state.lua and its other files requests, pools, numbers and single
+-- Uses bulk.lua, rows.lua, lists.lua, idle.lua, host_table.lua and tenants.lua, and from state.lua and its other files requests, pools, numbers and single
 -- writes.
 
 do -- local names of this file
 
 local STATE, POOL, CONTAINER = 1, 2, 6 -- fields of a request, as in state.lua; the first two also of a container
-local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE =
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE, FOR =
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local PAUSED_FRESH = '\t!'
 local PAUSED = 9 -- the first byte of the reuse key of an idle container that is paused
@@ -47,8 +47,8 @@ local function parse_container(is, static)
             created = tonumber(created)
         end
     end
-    local pool, host, address, cpu, memory, image = rows.static_fields(static)
-    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since}
+    local pool, host, address, cpu, memory, image, tenant = rows.static_fields(static)
+    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since, tenant}
 end
 
 function state.load_containers(ids)
@@ -135,14 +135,14 @@ function state.details(id, c)
     return c[HOST], c[ADDRESS], c[CPU], c[MEMORY]
 end
 
-local function set_static(c)
-    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE]), true
+local function set_static(c, tenant)
+    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE], tenant), true
 end
 
 function state.set_address(id, c, address, image)
     state.details(id, c)
     c[ADDRESS], c[IMAGE] = address, image
-    set_static(c)
+    set_static(c, nil)
 end
 
 function state.container(id)
@@ -175,6 +175,8 @@ function state.move(id, c, to)
         if state.is_fresh(c) then p.fresh = math.max(0, p.fresh - 1) end
     end
     if COUNTERS[to] then p[to] = p[to] + 1 end
+    if c[FOR] and from == 'creating' then tenants.count_create(name, c[FOR], -1) end
+    if c[FOR] and to == 'creating' then tenants.count_create(name, c[FOR], 1) end
     c[STATE] = to
     if to == 'idle' then
         c[SINCE] = state.next_number()
@@ -198,9 +200,10 @@ function state.move(id, c, to)
     state.touch_pool(name)
 end
 
-function state.add_container(id, name, host, cpu, memory)
-    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0}
-    set_static(c)
+-- tenant: of the request that it is made for, or nil.
+function state.add_container(id, name, host, cpu, memory, tenant)
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0, tenant}
+    set_static(c, tenant)
     containers[id] = c
     host_table.use(host, 1, memory)
     host_table.member(host, id, true)

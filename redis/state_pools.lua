@@ -17,14 +17,15 @@ end
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, starved = false, why = '', resetting = 0, paused = 0,
-        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0}
+        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0, turn = 0, held = false}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at = cmsgpack.unpack(raw)
+        p.refill_at, p.turn, p.held = cmsgpack.unpack(raw)
+    p.held = p.held or false
     p.had_stale = p.stale > 0
     return p
 end
@@ -42,6 +43,13 @@ end
 local function count_fresh(p, name)
     local lists = redis.call('LLEN', root .. ':idle:' .. name .. ':!') + redis.call('LLEN', root .. ':idle:' .. name .. ':\t!')
     p.fresh, p.users, p.thin, p.refill_at = math.min(p.idle, lists), p.idle > lists and MANY or '!', false, 0
+end
+
+-- A row from before tenants had turns: turns.lua.
+local function begin_turns(p, name)
+    p.turn = p.waiting > 0 and -state.next_number() or 0
+    state.first({'UNLINK', ':turn:' .. name})
+    dirty[name] = true
 end
 
 local function give_lists(p, name)
@@ -67,6 +75,7 @@ function state.pool(name)
     if p and not p.wait_list then
         if p.fresh == nil then count_fresh(p, name) end
         give_lists(p, name)
+        if p.turn == nil then begin_turns(p, name) end
         follow_policy(p, name)
     end
     return p or nil
@@ -136,7 +145,7 @@ end
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at)
+        p.refill_at, p.turn, p.held)
 end
 
 function state.flush_pools()
@@ -145,7 +154,7 @@ function state.flush_pools()
         local p = pools[name]
         if p then
             local n = #rows
-            if p.waiting == 0 then p.mixed = false end
+            if p.waiting == 0 then p.mixed, p.turn = false, 0 end
             active[n + 1], active[n + 2] = lists.score(p.active), name
             rows[n + 1], rows[n + 2] = name, pack_pool(p)
         end

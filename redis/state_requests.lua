@@ -1,9 +1,9 @@
 -- The table of requests of the {pool} slot (see state.lua), and the reuse keys, which say whom a container may serve after a request.
--- Uses bulk.lua, rows.lua and lists.lua, and from state.lua and state_pools.lua single writes and pools.
+-- Uses bulk.lua, rows.lua, lists.lua, tenants.lua and turns.lua, and from state.lua and state_pools.lua single writes and pools.
 
 do -- local names of this file
 
-local STATE, POOL, AGENT, TENANT, ROW, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE = 1, 2, 3, 4, 7, 8, 9, 12, 13, 16, 17 -- as in state.lua
+local STATE, POOL, AGENT, TENANT, ROW, WAS, TOUCHED, DEADLINE, LEASE_MS, CLAIM, PLACE, COUNTED = 1, 2, 3, 4, 7, 8, 9, 12, 13, 16, 17, 18 -- as in state.lua
 local FRESH = '!' -- the reuse key of a container that nobody has used; no legal name, so no tenant has it
 local EVERYBODY = '*'
 local NEVER = '+inf' -- the score of a lease without an end
@@ -53,15 +53,18 @@ function state.key_of(r) return state.reuse_key(r[POOL], r[AGENT], r[TENANT]) en
 
 function state.ended_request(is, was) return {is, '', '', '', '', '', '', was, false} end
 
+local IS_COUNTED = 2 -- TOUCHED in a row
+local COUNTED_AS = {w = 'waiting', b = 'leases', l = 'leases'} -- by state
+
 local function parse_request(raw)
     if rows.is_lease(raw) then
-        local name, tenant, container, agent = rows.lease_whose(raw)
-        return {'l', name, agent, tenant, false, container, raw, 'l', false}
+        local name, tenant, container, agent, counted = rows.lease_whose(raw)
+        return {'l', name, agent, tenant, false, container, raw, 'l', false, [COUNTED] = counted and COUNTED_AS.l}
     end
     local is = raw:sub(2, 2)
     if is ~= 'w' and is ~= 'b' then return state.ended_request(is, is) end
     local r = {cmsgpack.unpack(raw)}
-    r[WAS], r[TOUCHED], r[PLACE] = is, false, 0
+    r[WAS], r[TOUCHED], r[PLACE], r[COUNTED] = is, false, 0, r[TOUCHED] == IS_COUNTED and COUNTED_AS[is]
     return r
 end
 
@@ -86,12 +89,21 @@ end
 -- The raw rows, in the order of the ids, for the fast path. Those that it leaves become known in leases.lua (column_topic).
 function state.request_rows(ids) return bulk.read(root .. ':req', ids) end
 
+local function count_for_tenant(r)
+    local as = COUNTED_AS[r[STATE]]
+    if r[COUNTED] == as then return end
+    if r[COUNTED] then tenants.count(r[COUNTED], r[TENANT], -1) end
+    if as then tenants.count(as, r[TENANT], 1) end
+    r[COUNTED] = as
+end
+
 -- Notes a request that is new or was changed.
 function state.put_request(id, r)
     reqs[id] = r
+    count_for_tenant(r)
     if not r[TOUCHED] then
         count = count + 1
-        r[TOUCHED], touched[count] = true, id
+        r[TOUCHED], touched[count] = IS_COUNTED, id
     end
     if r[STATE] == 'e' or r[STATE] == 'x' then
         ended_count = ended_count + 1
@@ -122,11 +134,21 @@ function state.ended_row() return ended_row end
 -- The score in :expiry of a lease that begins now.
 function state.expiry_score(lease_ms) return lease_ms > 0 and lists.score(now + lease_ms * 1000) or NEVER end
 
--- Takes a request off the waiting list of its reuse key; in a mixed pool, off those of the keys of all policies.
+-- Takes a request off the waiting lists of its tenant and its reuse key; in a mixed pool, off those of the keys of all policies.
 local function leave_waiting_lists(p, id, r)
-    lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id)
+    lists.take(p.wait_list, id)
+    lists.take(state.waiting_of(p, r[POOL], r[TENANT]), id)
+    if state.key_of(r) ~= r[TENANT] then lists.take(state.waiting_of(p, r[POOL], state.key_of(r)), id) end
+    turns.leave(p, r[TENANT])
     if not p.mixed then return end
     for _, policy in ipairs(POLICIES) do lists.take(state.waiting_of(p, r[POOL], key_by(policy, r[AGENT], r[TENANT])), id) end
+end
+
+local function enter_waiting_lists(p, id, r)
+    local place, key = lists.score(r[PLACE]), state.key_of(r)
+    lists.put(p.wait_list, place, id)
+    lists.put(state.waiting_of(p, r[POOL], r[TENANT]), place, id)
+    if key ~= r[TENANT] then lists.put(state.waiting_of(p, r[POOL], key), place, id) end
 end
 
 -- Changes a request's places on the waiting lists and among the deadlines, by its old and new state.
@@ -136,17 +158,13 @@ local function place_request(id, r, leases, waits)
     if was == 'l' then
         lists.take(leases, id)
     elseif was == 'w' then
-        local p = state.pool(r[POOL])
-        lists.take(p.wait_list, id)
-        leave_waiting_lists(p, id, r)
+        leave_waiting_lists(state.pool(r[POOL]), id, r)
     end
     if (was == 'w' or was == 'b') and is ~= 'w' and is ~= 'b' then lists.take(waits, id) end
     if is == 'l' then
         lists.put(leases, state.expiry_score(r[LEASE_MS]), id)
     elseif is == 'w' then
-        local p = state.pool(r[POOL])
-        lists.put(p.wait_list, lists.score(r[PLACE]), id)
-        lists.put(state.waiting_of(p, r[POOL], state.key_of(r)), lists.score(r[PLACE]), id)
+        enter_waiting_lists(state.pool(r[POOL]), id, r)
     end
     if is == 'b' or (is == 'w' and was ~= 'b') then lists.put(waits, lists.score(r[DEADLINE]), id) end
 end

@@ -2,7 +2,7 @@
 -- an array for each field, and are handled in runs, without a table for each event. Any other event ends the run and is handled by pool.lua. A
 -- run changes the arrays and counters of state.lua, so later events see its changes.
 --
--- Uses rows.lua, lists.lua, idle.lua, state.lua, predictor.lua, agents.lua and answers.lua. Writes nothing itself: their flushes do.
+-- Uses rows.lua, lists.lua, idle.lua, state.lua, tenants.lua, predictor.lua, agents.lua and answers.lua. Writes nothing itself: their flushes do.
 local warm = {}
 
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
@@ -80,7 +80,7 @@ local function acquire_group(name, tenant)
     if g then return g end
     local p = state.pool(name)
     local key = state.reuse_key(name, '', tenant)
-    g = {name = name, p = p, n = 0, fresh_taken = 0, key = key, is_warm = false}
+    g = {name = name, tenant = tenant, p = p, n = 0, asked = 0, fresh_taken = 0, key = key, is_warm = false}
     groups[whose] = g
     if not p or p.draining or key:sub(1, 1) == '@' or not settings.pool_enabled or not settings.warm_start then return g end
     g.is_warm, g.own = true, idle.of(p, name, key)
@@ -99,11 +99,25 @@ function warm.prepare_acquires(b)
     b.known, b.group_of = state.request_rows(b.ids), {}
     for k, whose in ipairs(b.dictionary) do
         local g = acquire_group(whose[1], whose[2])
-        b.group_of[k] = g
+        b.group_of[k], g.asked = g, g.asked + (counts[k] or 0)
         if g.is_warm and counts[k] then
             idle.expect(g.own, math.min(counts[k], g.p.idle))
             if g.fresh then idle.expect(g.fresh, math.min(counts[k], g.p.idle)) end
         end
+    end
+end
+
+-- To be called when all batches are prepared: a tenant that their acquires could bring to its limit gets none here, but one by one (pool.lua).
+function warm.keep_limits(batches)
+    if not tenants.have_limit('leases') then return end
+    local asked = {}
+    for _, g in pairs(groups) do asked[g.tenant] = (asked[g.tenant] or 0) + g.asked end
+    for _, b in ipairs(batches) do
+        for _, e in pairs(b.row_of) do asked[e[8]] = (asked[e[8]] or 0) + 1 end
+    end
+    for _, g in pairs(groups) do
+        local most = tenants.limit('leases', g.tenant)
+        if most > 0 and tenants.of('leases', g.tenant) + tenants.of('waiting', g.tenant) + asked[g.tenant] > most then g.is_warm = false end
     end
 end
 
@@ -116,6 +130,7 @@ local function settle_acquires(touched)
         state.used_by(p, g.key)
         p.idle, p.leased, p.warm, p.stale, p.active, g.n = p.idle - n, p.leased + n, p.warm + n, p.stale + n, now, 0
         if p.leased > p.peak then p.peak = p.leased end
+        tenants.count('leases', g.tenant, n)
         state.touch_pool(g.name)
         if state.min_idle(g.name) > 0 then refill(g.name) end
     end
@@ -186,7 +201,7 @@ end
 local function release_group(whose)
     local name, tenant = whose:match('^(.-) (.*)$')
     local p = state.pool(name)
-    local g = {name = name, p = p, is_warm = false}
+    local g = {name = name, tenant = tenant, p = p, is_warm = false}
     groups[whose] = g
     if frame.away or not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 then return g end
     local policy, resets = state.policy_of(name), settings.resets[name]
@@ -203,17 +218,18 @@ end
 -- Reads what a batch needs: its requests' leases, and the rows of their agents. (Pools are loaded.)
 function warm.prepare_releases(b)
     local known = state.request_rows(b.ids)
-    local whose, cids, agent_ids, LEASE, LEASE_HEAD, BOUND = {}, {}, {}, rows.LEASE, rows.LEASE_HEAD, rows.BOUND
+    local whose, cids, agent_ids, LEASE, LEASE_HEAD, COUNTED, CLAIMED = {}, {}, {}, rows.LEASE, rows.LEASE_HEAD, rows.COUNTED, rows.COUNTED + rows.BOUND
     for i = 1, #known do
-        local row, _, flags = known[i], nil, BOUND
+        local row, _, flags = known[i], nil, 0
         if row and byte(row) == LEASE then _, flags, whose[i], cids[i], agent_ids[i] = struct_unpack(LEASE_HEAD, row) end
-        if flags >= BOUND then whose[i], agent_ids[i] = false, '' end
+        if flags < COUNTED or flags >= CLAIMED then whose[i], agent_ids[i] = false, '' end
     end
     b.known, b.whose, b.leased, b.agents, b.holds = known, whose, cids, agent_ids, agents.rows(agent_ids)
 end
 
 local function settle_releases(touched, watch)
     for _, g in ipairs(touched) do
+        tenants.count('leases', g.tenant, -g.n)
         state.touch_pool(g.name)
         if g.ttl > 0 then watch(g.name, g.p, now + g.ttl * 1000000) end
         if state.min_idle(g.name) > 0 then refill(g.name) end

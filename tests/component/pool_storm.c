@@ -543,6 +543,13 @@ Test(pool_storm, with_containers_that_are_kept_ready) {
     world->min_idle = 2;
     storm(6, CALLS);
 }
+Test(pool_storm, with_limits_of_tenants) {
+    pool_settings(&slot, ALL_OF_IT);
+    pool_settings(&slot, "{'tenant_max_leases': 9, 'tenant_max_waiting': 5, 'tenant_max_creating': 2, "
+                         "'tenant_weights': {'red': 3}}");
+    world->policies = true;
+    storm(8, CALLS);
+}
 Test(pool_storm, with_all_of_it_and_containers_that_are_kept_ready) {
     pool_settings(&slot, ALL_OF_IT);
     pool_settings(&slot, "{'min_idle': 2, 'refill_rate': 5}");

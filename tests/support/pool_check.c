@@ -9,7 +9,7 @@
 
 #define ROOT "wp:{pool}:"
 
-enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST };
+enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST, C_TENANT };
 enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT, W_CONTAINER = 5, W_CLAIM = 15 };
 enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EXPIRES };
 enum pool_field {
@@ -25,7 +25,8 @@ enum pool_field {
     P_PAUSED,
     P_STALE = 23,
     P_FRESH,
-    P_USERS
+    P_USERS,
+    P_HELD = 29
 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -58,14 +59,15 @@ static json_t *json_text(struct wp_str value) {
     return json_stringn_nocheck(value.ptr, value.len);
 }
 
-/* philosophy, host, memory */
+/* philosophy, host, memory, the tenant that it is made for */
 static json_t *static_row(const redisReply *row) {
     size_t at = 0;
     (void)part(row, &at, 2); /* the address */
     struct wp_str common = part(row, &at, 2);
     json_t *values = calls_unpack_all(common.ptr, common.len);
-    json_t *ret =
-        json_pack("[O O O]", json_array_get(values, 4), json_array_get(values, 0), json_array_get(values, 2));
+    const char *tenant = json_string_value(json_array_get(values, 5));
+    json_t *ret = json_pack("[O O O s]", json_array_get(values, 4), json_array_get(values, 0),
+                            json_array_get(values, 2), tenant ? tenant : "");
     json_decref(values);
     return ret;
 }
@@ -90,9 +92,10 @@ static json_t *container_rows(struct test_redis *redis) {
         cr_assert(row->type == REDIS_REPLY_STRING, "%s has no limits", id);
         json_t *rest = static_row(row);
         json_object_set_new_nocheck(all, id,
-                                    json_pack("[s O O O s s]", state, json_array_get(rest, 0),
+                                    json_pack("[s O O O s s O]", state, json_array_get(rest, 0),
                                               json_array_get(rest, 1), json_array_get(rest, 2),
-                                              what == 'i' ? is + 2 + NUMBER : "", what == 'l' ? is : ""));
+                                              what == 'i' ? is + 2 + NUMBER : "", what == 'l' ? is : "",
+                                              json_array_get(rest, 3)));
         json_decref(rest);
         freeReplyObject(row);
     }
@@ -195,10 +198,10 @@ static json_t *idle_keys(struct test_redis *redis, const char *key, const json_t
 
 /* All lists and sorted sets of these prefixes: key -> {member: true}. ret_stale: pool -> stale entries. */
 static json_t *listed(struct test_redis *redis, json_t **ret_stale) {
-    static const char *const patterns[] = {"idle:*:*", "idle:*", "wait:*", "hc:*"};
+    static const char *const patterns[] = {"idle:*:*", "idle:*", "wait:*", "hc:*", "turn:*"};
     json_t *all = json_object();
     *ret_stale = json_object();
-    for (size_t n = 0; n < 4; n++) {
+    for (size_t n = 0; n < sizeof patterns / sizeof patterns[0]; n++) {
         redisReply *keys = test_redis_command(redis, "KEYS " ROOT "%s", patterns[n]);
         for (size_t i = 0; i < keys->elements; i++) {
             const char *key = keys->element[i]->str;
@@ -224,6 +227,8 @@ struct expected {
     json_t *used;             /* host -> {count, memory} */
     json_t *expiry, *timeout; /* deadlines of requests */
     json_t *claims;           /* requests whose claim is kept */
+    json_t *tenants;          /* leases, waiting or creating -> {tenant: count} */
+    json_t *making;           /* pool -> {tenant: count} */
 };
 
 static void put(json_t *lists, const char *prefix, const char *name, const char *part, const char *member) {
@@ -246,6 +251,11 @@ static void add(json_t *sums, const char *name, const char *part, json_int_t val
     json_object_set_new(parts, part, json_integer(json_integer_value(json_object_get(parts, part)) + value));
 }
 
+static void add_making(struct expected *e, const char *pool, const char *tenant) {
+    add(e->tenants, "creating", tenant, 1);
+    add(e->making, pool, tenant, 1);
+}
+
 static bool is_fresh(const char *reuse) { /* paused or not */
     return strcmp(reuse + (reuse[0] == '\t'), "!") == 0;
 }
@@ -260,6 +270,7 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
         add(e->used, host, "memory", (json_int_t)ceil(json_number_value(json_array_get(c, C_MEMORY))));
         if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
         put(e->lists, "hc", host, NULL, id);
+        if (text(c, C_TENANT)[0] && strcmp(state, "creating") == 0) add_making(e, pool, text(c, C_TENANT));
         if (strcmp(state, "idle") == 0 && text(c, C_REUSE)[0] == '\t') add(e->counts, pool, "paused", 1);
         if (strcmp(state, "idle") == 0 && is_fresh(text(c, C_REUSE))) add(e->counts, pool, "fresh", 1);
         if (strcmp(state, "idle") == 0) {
@@ -278,7 +289,7 @@ static void expect_containers(struct expected *e, json_t *containers, json_t *re
     }
 }
 
-/* Of a request that waits, by its tenant, its agent or for all, as pool.reuse has it. */
+/* Of a request that waits, by its tenant, and by its agent or for all if pool.reuse has it so. */
 static void expect_waiting(struct expected *e, const char *id, const json_t *r, const json_t *settings) {
     const char *pool = text(r, W_POOL), *key = text(r, W_TENANT);
     const char *policy = json_string_value(json_object_get(json_object_get(settings, "reuses"), pool));
@@ -289,8 +300,11 @@ static void expect_waiting(struct expected *e, const char *id, const json_t *r, 
     if (strcmp(policy, "always") == 0) key = "*";
     if (strcmp(policy, "never") == 0) key = "!";
     add(e->counts, pool, "waiting", 1);
+    add(e->tenants, "waiting", text(r, W_TENANT), 1);
     put(e->lists, "wait", pool, NULL, id);
+    put(e->lists, "wait", pool, text(r, W_TENANT), id);
     put(e->lists, "wait", pool, key, id);
+    put(e->lists, "turn", pool, NULL, text(r, W_TENANT));
 }
 
 static void expect_requests(struct expected *e, json_t *containers, json_t *requests,
@@ -304,6 +318,7 @@ static void expect_requests(struct expected *e, json_t *containers, json_t *requ
             cr_assert_str_eq(text(c, C_STATE), "leased");
             cr_assert_str_eq(text(c, C_REQUEST), id);
             json_object_set_new_nocheck(e->expiry, id, json_true());
+            add(e->tenants, "leases", text(r, L_TENANT), 1);
         } else if (strcmp(text(r, 0), "w") == 0) {
             expect_waiting(e, id, r, settings);
             json_object_set_new_nocheck(e->timeout, id, json_true());
@@ -312,6 +327,7 @@ static void expect_requests(struct expected *e, json_t *containers, json_t *requ
             cr_assert(c, "%s is to get %s, which is not there", id, text(r, W_CONTAINER));
             cr_assert_str_eq(text(c, C_REQUEST), id);
             json_object_set_new_nocheck(e->timeout, id, json_true());
+            add(e->tenants, "leases", text(r, W_TENANT), 1);
         }
         if (!is_lease(r) && json_is_true(json_array_get(r, W_CLAIM)))
             json_object_set_new_nocheck(e->claims, id, json_true());
@@ -377,6 +393,50 @@ static void check_deadlines(struct test_redis *redis, const char *name, json_t *
     json_decref(is);
 }
 
+static json_int_t limit_of(const json_t *settings, const char *kind, const char *tenant) {
+    char name[64];
+    snprintf(name, sizeof name, "tenant_max_%s_of", kind);
+    json_t *own = json_object_get(json_object_get(settings, name), tenant);
+    name[strlen(name) - 3] = '\0';
+    return json_integer_value(own ? own : json_object_get(settings, name));
+}
+
+/* Containers that are being made are counted by pool and tenant. */
+static void check_making(struct test_redis *redis, const json_t *should) {
+    redisReply *keys = test_redis_command(redis, "KEYS " ROOT "making:*");
+    cr_assert_eq(keys->elements, json_object_size(should));
+    for (size_t i = 0; i < keys->elements; i++) {
+        json_t *is = json_object();
+        redisReply *reply = test_redis_command(redis, "HGETALL %s", keys->element[i]->str);
+        for (size_t k = 0; k < reply->elements; k += 2)
+            json_object_set_new_nocheck(is, reply->element[k]->str,
+                                        json_integer(atoll(reply->element[k + 1]->str)));
+        same(is, json_object_get(should, keys->element[i]->str + strlen(ROOT "making:")), "making");
+        freeReplyObject(reply);
+        json_decref(is);
+    }
+    freeReplyObject(keys);
+}
+
+/* What tenants have is counted, and is not above their limits. */
+static void check_tenants(struct test_redis *redis, json_t *should, const json_t *settings) {
+    static const char *const kinds[] = {"leases", "waiting", "creating"};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *is = json_object(), *none = json_object(), *of = json_object_get(should, kinds[i]);
+        redisReply *reply = test_redis_command(redis, "HGETALL " ROOT "tenant:%s", kinds[i]);
+        for (size_t k = 0; k < reply->elements; k += 2) {
+            json_int_t count = atoll(reply->element[k + 1]->str),
+                       most = limit_of(settings, kinds[i], reply->element[k]->str);
+            json_object_set_new_nocheck(is, reply->element[k]->str, json_integer(count));
+            if (most > 0 && i != 1) cr_assert_leq(count, most, "%s of %s", kinds[i], reply->element[k]->str);
+        }
+        same(is, of ? of : none, kinds[i]);
+        freeReplyObject(reply);
+        json_decref(is);
+        json_decref(none);
+    }
+}
+
 static void check_claims(struct test_redis *redis, json_t *should) {
     json_t *is = json_object();
     redisReply *reply = test_redis_command(redis, "HKEYS " ROOT "claims");
@@ -437,6 +497,8 @@ void pool_check_restored(struct test_redis *redis, int max_containers) {
         json_int_t total = number(p, P_IDLE) + number(p, P_LEASED) + number(p, P_CREATING) +
                            number(p, P_RESETTING) + number(p, P_ENDING);
         if (!room || json_is_true(json_array_get(p, P_DRAINING)) || number(p, P_RETRY_AT) > 0) continue;
+        if (json_is_true(json_array_get(p, P_HELD)))
+            continue; /* their tenants have all the creates allowed */
         cr_assert(number(p, P_WAITING) <= number(p, P_CREATING) || total >= max_containers,
                   "in %s %lld wait, %lld are created, and there is room", name,
                   (long long)number(p, P_WAITING), (long long)number(p, P_CREATING));
@@ -470,8 +532,8 @@ void pool_check(struct test_redis *redis) {
     json_t *settings = kept_settings(redis);
     json_t *containers = container_rows(redis), *requests = request_rows(redis);
     json_t *stale, *is = listed(redis, &stale);
-    struct expected e = {json_object(), json_object(), json_object(),
-                         json_object(), json_object(), json_object()};
+    struct expected e = {json_object(), json_object(), json_object(), json_object(),
+                         json_object(), json_object(), json_object(), json_object()};
     expect_containers(&e, containers, requests);
     expect_requests(&e, containers, requests, settings);
     same(is, e.lists, "lists");
@@ -480,9 +542,11 @@ void pool_check(struct test_redis *redis) {
     check_deadlines(redis, "expiry", e.expiry);
     check_deadlines(redis, "timeout", e.timeout);
     check_claims(redis, e.claims);
+    check_tenants(redis, e.tenants, settings);
+    check_making(redis, e.making);
     check_agents(redis, requests);
     check_ended(redis, requests);
-    json_t *all[] = {containers, requests,  is,       e.lists,  e.counts, e.used,
-                     e.expiry,   e.timeout, e.claims, settings, stale};
+    json_t *all[] = {containers, requests, is,       e.lists, e.counts,  e.used,  e.expiry,
+                     e.timeout,  e.claims, settings, stale,   e.tenants, e.making};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) json_decref(all[i]);
 }

@@ -63,6 +63,31 @@ static void print_hosts(json_t *stats) {
                whole(host, "capacity"), whole(host, "memory_mb"), whole(host, "memory_used_mb"));
 }
 
+static void print_of_limit(const json_t *tenant, const char *name, const char *limit) {
+    char text[64];
+    json_t *most = json_object_get(tenant, limit);
+    if (most)
+        snprintf(text, sizeof text, "%lld of %lld", whole(tenant, name), whole(tenant, limit));
+    else
+        snprintf(text, sizeof text, "%lld", whole(tenant, name));
+    printf(" %20s", text);
+}
+
+/* Those that a limit names (tenant.max_leases.TENANT). */
+static void print_tenants(json_t *stats) {
+    const char *name;
+    json_t *tenant, *tenants = json_object_get(stats, "tenants");
+    if (json_object_size(tenants) == 0) return;
+    printf("\n%-24s %20s %20s %20s\n", "TENANT", "LEASES", "WAITING", "CREATING");
+    json_object_foreach(tenants, name, tenant) {
+        printf("%-24s", name);
+        print_of_limit(tenant, "leases", "max_leases");
+        print_of_limit(tenant, "waiting", "max_waiting");
+        print_of_limit(tenant, "creating", "max_creating");
+        printf("\n");
+    }
+}
+
 static void print_cache_row(const char *name, const json_t *cache) {
     printf("%-24s %9lld %12lld %12lld %7.1f\n", name, whole(cache, "size"), whole(cache, "hits"),
            whole(cache, "misses"), figure(cache, "hit_rate_percent"));
@@ -139,6 +164,7 @@ int wp_cli_status(int argc, char **argv) {
     } else {
         print_pools(pool);
         print_hosts(pool);
+        print_tenants(pool);
         print_cache(cache);
         print_settings("pools", pool);
         print_settings("cache", cache);

@@ -94,10 +94,16 @@ struct wp_config {
         int64_t max_requests; /* pool.max_requests: 1000000 finished requests remembered */
     } pool;
 
+    struct { /* limits of each tenant over all philosophies; 0 = none */
+        int64_t max_leases, max_waiting, max_creating;         /* tenant.max_leases, ...: 0 */
+        struct wp_settings leases_of, waiting_of, creating_of; /* tenant.max_leases.TENANT, ... */
+        struct wp_settings weight_of;                          /* tenant.weight.TENANT: 1 */
+    } tenant;
+
     struct {
-        bool enabled;            /* cache.enabled */
-        int64_t max_entries;     /* cache.max_entries: 1000 in total */
-        int64_t max_bytes;       /* cache.max_bytes: 268435456 of keys and values */
+        bool enabled;        /* cache.enabled */
+        int64_t max_entries; /* cache.max_entries: 1000 in total */
+        int64_t max_bytes;   /* cache.max_bytes: 268435456 of keys and values */
         int64_t max_value_bytes; /* cache.max_value_bytes: 524288 */
         int64_t default_ttl;     /* cache.default_ttl: 300 s */
         struct wp_settings ttl;  /* cache.ttl.NAMESPACE: tool 600, pattern 300 */

@@ -117,6 +117,18 @@ const struct wp_param wp_params[] = {
     INT("pool.request_ttl", pool.request_ttl, "600", 1, YEAR, "s", "that a finished request is remembered, so that a repeated one is known"),
     INT("pool.max_requests", pool.max_requests, "1000000", 1, 100000000, "requests", "finished ones remembered at most"),
 
+    INT("tenant.max_leases", tenant.max_leases, "0", 0, 100000000, "leases",
+        "that a tenant may have at once, in all philosophies together; requests of it that wait count; an acquire beyond it is rejected with the reason `limit`; acquires without a tenant are of the tenant `default`; 0 = no limit"),
+    INTS("tenant.max_leases.TENANT", tenant.leases_of, "", 0, 100000000, "leases", "`tenant.max_leases` of one tenant"),
+    INT("tenant.max_waiting", tenant.max_waiting, "0", 0, 100000000, "requests",
+        "of a tenant that may wait at once, in all philosophies together; an acquire that would have to wait beyond it is rejected with the reason `limit`; 0 = no limit"),
+    INTS("tenant.max_waiting.TENANT", tenant.waiting_of, "", 0, 100000000, "requests", "`tenant.max_waiting` of one tenant"),
+    INT("tenant.max_creating", tenant.max_creating, "0", 0, 100000000, "containers",
+        "that are being made at once because requests of a tenant wait for them, in all philosophies together; further requests of it wait, and those of other tenants go on; 0 = no limit"),
+    INTS("tenant.max_creating.TENANT", tenant.creating_of, "", 0, 100000000, "containers", "`tenant.max_creating` of one tenant"),
+    INTS("tenant.weight.TENANT", tenant.weight_of, "", 1, 1000, "turns",
+        "that a tenant's waiting requests have for one turn of a tenant that is not named here"),
+
     FLAG("cache.enabled", cache.enabled, "true", "keep entries; false = every get is a miss, and answered"),
     INT("cache.max_entries", cache.max_entries, "1000", 1, 100000000, "entries", "in total, over all namespaces"),
     INT("cache.max_bytes", cache.max_bytes, "268435456", 1, 1e15, "bytes", "of keys and values in total; keep it well below Redis' `maxmemory`"),

@@ -174,6 +174,10 @@ static void of_hosts(const struct page *page, const struct metric *metric) {
     of_members(page, metric, json_object_get(page->of->shared->pool, "hosts"), "host");
 }
 
+static void of_tenants(const struct page *page, const struct metric *metric) {
+    of_members(page, metric, json_object_get(page->of->shared->pool, "tenants"), "tenant");
+}
+
 static void of_namespaces(const struct page *page, const struct metric *metric) {
     of_members(page, metric, json_object_get(page->of->shared->cache, "namespaces"), "namespace");
 }
@@ -286,6 +290,12 @@ static const struct metric metrics[] = {
     {"warmpool_host_capacity", GAUGE, "Containers that a host may hold.", .write = of_hosts,
      FIELD("capacity")},
     {"warmpool_host_used", GAUGE, "Containers that a host holds.", .write = of_hosts, FIELD("used")},
+    {"warmpool_tenant_leases", GAUGE, "Leases of a tenant that a limit names.", .write = of_tenants,
+     FIELD("leases")},
+    {"warmpool_tenant_waiting", GAUGE, "Requests that wait, of a tenant that a limit names.",
+     .write = of_tenants, FIELD("waiting")},
+    {"warmpool_tenant_creating", GAUGE, "Containers being made for a tenant that a limit names.",
+     .write = of_tenants, FIELD("creating")},
 
     {"warmpool_cache_entries", GAUGE, "Entries in the cache.", .write = of_cache, FIELD("size")},
     {"warmpool_cache_max_entries", GAUGE, "Most entries allowed.", .write = of_cache, FIELD("max_size")},
@@ -300,6 +310,8 @@ static const struct metric metrics[] = {
      FIELD("expired")},
     {"warmpool_cache_namespace_entries", GAUGE, "Entries, by namespace.", .write = of_namespaces,
      FIELD("size")},
+    {"warmpool_cache_namespace_bytes", GAUGE, "Keys and values held, by namespace.", .write = of_namespaces,
+     FIELD("bytes")},
     {"warmpool_cache_hits_total", COUNTER, "Gets that found an entry, by namespace.", .write = of_namespaces,
      FIELD("hits")},
     {"warmpool_cache_misses_total", COUNTER, "Gets that found none, by namespace.", .write = of_namespaces,

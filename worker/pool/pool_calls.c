@@ -253,8 +253,18 @@ static void put_min_idle(struct wp_buf *out, const struct wp_config *config) {
     put_ints(out, "prewarms", as_prewarmed ? &config->pool.prewarm : &none);
 }
 
+static void put_tenants(struct wp_buf *out, const struct wp_config *config) {
+    put_int(out, "tenant_max_leases", config->tenant.max_leases);
+    put_ints(out, "tenant_max_leases_of", &config->tenant.leases_of);
+    put_int(out, "tenant_max_waiting", config->tenant.max_waiting);
+    put_ints(out, "tenant_max_waiting_of", &config->tenant.waiting_of);
+    put_int(out, "tenant_max_creating", config->tenant.max_creating);
+    put_ints(out, "tenant_max_creating_of", &config->tenant.creating_of);
+    put_ints(out, "tenant_weights", &config->tenant.weight_of);
+}
+
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 53);
+    wp_pack_map(out, 60);
     put_configured(out, config);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
@@ -304,6 +314,7 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     put_double(out, "high_buffer", config->predictor.high_buffer);
     put_bool(out, "learn_oom", config->predictor.learn_oom);
     put_int(out, "predict_interval_ms", config->predictor.interval_ms);
+    put_tenants(out, config);
     put_int(out, "agents_ttl", config->agents.ttl);
     put_int(out, "agents_max", config->agents.max);
 }

@@ -58,7 +58,8 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
     local old, size, refused = store.find(state, ns, key), #key + #text, nil
     ttl = ttl or settings.ttl[ns.name] or settings.default_ttl
     if ttl > TTL_MAX then ttl = TTL_MAX end
-    if #text > settings.max_value_bytes or size > state.max_bytes or not fits(state, #text, as_json, envelope) then
+    local _, most_bytes = store.limits_of(settings, ns.name)
+    if #text > settings.max_value_bytes or size > math.min(state.max_bytes, most_bytes) or not fits(state, #text, as_json, envelope) then
         refused = 'too_large'
     elseif ttl > 0 and not store.make_known(state, ns, true) then
         refused = 'too_many_namespaces'
@@ -67,7 +68,8 @@ local function set(state, ns, key, text, ttl, as_json, envelope, first)
             state.totals.uses = state.totals.uses + 1
             use[old], ns.moved = state.totals.uses, true
         end
-        if not eviction.make_room(state, old and 0 or 1, size - (old and bytes[old] or 0)) then
+        local entries, more = old and 0 or 1, size - (old and bytes[old] or 0)
+        if not (eviction.make_room_in(state, ns, entries, more) and eviction.make_room(state, entries, more)) then
             if not first then return nil end
             refused = 'no_room'
         end
@@ -360,6 +362,7 @@ function cache.sweep(slot, now, settings)
     local before = state.totals.size
     while state.budget > 0 and eviction.remove_expired(state) do end
     eviction.make_room(state, 0, 0)
+    eviction.keep_limits(state)
     if state.totals.size < before or state.all_cleared then store.save(state) else store.drop_cleared(state) end
     return before - state.totals.size
 end

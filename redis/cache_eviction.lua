@@ -1,5 +1,6 @@
--- Eviction: when the cache is full expired entries are removed, then the least recently used ones. Searches what Redis held before the batch in
--- the order of :lru or :exp, over all namespaces. Uses cache_store.lua and its arrays.
+-- Eviction: when the cache is full expired entries are removed, then the least recently used ones; when a namespace has reached a limit of its own,
+-- those of that namespace. Searches what Redis held before the batch in the order of :lru or :exp, over all namespaces or in the one. Uses
+-- cache_store.lua and its arrays.
 local eviction = {}
 
 local NAMESPACE_WORK = 20
@@ -101,6 +102,84 @@ local function evict(state)
     end
     return ns ~= nil
 end
+
+-- ---- within a namespace ----
+
+-- The next key and entry of a namespace with a score up to `limit` that this call has neither used nor removed; nil: there is none.
+local function next_of_namespace(state, ns, order, limit)
+    ns.sources = ns.sources or {}
+    local source = ns.sources[order] or {name = ns.name, ns = ns, from = 0, size = 4, at = 1, page = {}}
+    ns.sources[order] = source
+    while not ns.cleared and state.budget > 0 and (source.waits or advance(state, order, source)) do
+        source.waits = source.score > limit
+        if source.waits then return nil end
+        local entry = ns.entries[source.key]
+        if entry and not use[entry] then return source.key, entry end
+        if not entry and not ns.removed[source.key] then
+            store.forget(state, ns, source.key)
+            state.budget = state.budget - 1
+        end
+    end
+end
+
+-- The entry of the namespace that this call has used first, and its key; nil: there is none.
+local function first_used(state, ns)
+    local number = ns.first_used or 1
+    while state.before + number <= state.totals.uses do
+        local used = state.uses[number]
+        ns.first_used, number = number + 1, number + 1
+        if used and use[used] == state.before + ns.first_used - 1 and space_of[used] == ns and ns.entries[key_of[used]] == used then
+            return key_of[used], used
+        end
+    end
+end
+
+-- Removes the namespace's next expired entry, else its least recently used one. False: there is none.
+local function evict_of_namespace(state, ns)
+    local key, entry = next_of_namespace(state, ns, 'exp', state.now)
+    if not key then
+        key, entry = next_of_namespace(state, ns, 'lru', math.huge)
+        if not key then key, entry = first_used(state, ns) end
+        if key then state.totals.evictions = state.totals.evictions + 1 end
+    end
+    if not key then return false end
+    store.remove(state, ns, key, entry)
+    state.budget = state.budget - 1
+    return true
+end
+
+-- Makes room in a namespace within its own limits, as make_room() does in the cache. Its counts are wrong when it counts as full and nothing is left.
+function eviction.make_room_in(state, ns, entries, bytes)
+    local most, most_bytes = store.limits_of(state.settings, ns.name)
+    local removed = 0
+    while true do
+        local heavy = ns.bytes + bytes > most_bytes
+        if not heavy and ns.size + entries <= most then return true end
+        if state.budget <= 0 and heavy then return false end
+        if state.budget <= 0 and removed >= entries then return true end
+        local size = ns.size
+        if not evict_of_namespace(state, ns) and ns.size == size then
+            if state.budget > 0 then store.clear(state, ns, false) end
+            return true
+        end
+        removed = removed + 1
+    end
+end
+
+-- Removes entries of namespaces that have more than their limits, because these were lowered.
+function eviction.keep_limits(state)
+    local seen = {}
+    for _, family in ipairs({'max_entries_of', 'max_bytes_of'}) do
+        for name in pairs(state.settings[family] or {}) do
+            if state.budget > 0 and not seen[name] then
+                seen[name] = true
+                eviction.make_room_in(state, store.namespace(state, name), 0, 0)
+            end
+        end
+    end
+end
+
+-- ---- in the whole cache ----
 
 -- Makes room for `entries` and `bytes` more: removes expired entries, then the least recently used ones. When the call's budget is used
 -- up and there is no room in bytes it returns false; over the limit of entries (a resize goes on) it is enough that as many entries were removed

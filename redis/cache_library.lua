@@ -1,5 +1,5 @@
 -- The functions of the {cache} slot that workers call (redis/README.md).
--- revision 26
+-- revision 27
 frame.register_slot('cache_')
 delivery.register('cache_')
 local topic = {batch = cache.batch, apply = cache.apply, reread = cache.reread}

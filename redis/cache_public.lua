@@ -1,5 +1,5 @@
 -- The functions of the {cache} slot that anybody may call; their names and answers are stable (redis/README.md).
--- revision 22
+-- revision 23
 redis.register_function{function_name = 'wp_cache_entry', flags = {'no-writes'}, callback = function(keys, args)
     local refused, now = frame.look(keys[1])
     return refused or cjson.encode(cache_stats.entry(keys[1], now, args[1], args[2]))

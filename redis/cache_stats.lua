@@ -19,9 +19,11 @@ function cache_stats.all(slot, now, settings)
     local rows, cleared = redis.call('HGETALL', slot .. ':ns'), {}
     for _, name in ipairs(redis.call('ZRANGE', slot .. ':cleared', 0, -1)) do cleared[name] = true end
     for i = 1, #rows, 2 do
-        local size, _, hits, misses = unpack(cmsgpack.unpack(rows[i + 1]))
-        if cleared[rows[i]] then size = 0 end
-        namespaces[rows[i]] = {size = size, hits = hits, misses = misses, hit_rate_percent = hit_rate(hits, misses)}
+        local size, bytes, hits, misses = unpack(cmsgpack.unpack(rows[i + 1]))
+        if cleared[rows[i]] then size, bytes = 0, 0 end
+        local max_size, max_bytes = store.limits_of(settings, rows[i])
+        namespaces[rows[i]] = {size = size, bytes = bytes, hits = hits, misses = misses, hit_rate_percent = hit_rate(hits, misses),
+            max_size = max_size < math.huge and max_size or nil, max_bytes = max_bytes < math.huge and max_bytes or nil}
     end
     return {size = totals.size, max_size = totals.limit > 0 and totals.limit or settings.max_entries or 0, hits = totals.hits,
             misses = totals.misses, hit_rate_percent = hit_rate(totals.hits, totals.misses), bytes = totals.bytes,

@@ -45,6 +45,12 @@ function store.max_bytes(settings)
     return frame.maxmemory > 0 and math.min(most, math.floor(frame.maxmemory / MEMORY_PART)) or most
 end
 
+-- A namespace's own limits of entries and bytes, if it has any.
+function store.limits_of(settings, name)
+    local entries, most_bytes = settings.max_entries_of and settings.max_entries_of[name] or 0, settings.max_bytes_of and settings.max_bytes_of[name] or 0
+    return entries > 0 and entries or math.huge, most_bytes > 0 and most_bytes or math.huge
+end
+
 -- Unpacks a row: count, last, expires, bytes, json, created.
 function store.row(text) return struct.unpack(ROW, text) end
 

@@ -207,8 +207,17 @@ bool wp_cache_reply(struct wp_str chunk, const struct wp_reply_sink *sink) {
     return wp_reply_each(chunk, sink, read_record);
 }
 
+static void pack_by_namespace(struct wp_buf *out, const char *key, const struct wp_settings *of) {
+    wp_pack_key(out, key);
+    wp_pack_map(out, (uint32_t)of->count);
+    for (size_t i = 0; i < of->count; i++) {
+        wp_pack_key(out, of->list[i].key);
+        wp_pack_int(out, strtoll(of->list[i].value, NULL, 10));
+    }
+}
+
 void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 8);
+    wp_pack_map(out, 10);
     wp_pack_key(out, "enabled");
     wp_pack_bool(out, config->cache.enabled);
     wp_pack_key(out, "max_entries");
@@ -223,10 +232,7 @@ void wp_pack_cache_settings(struct wp_buf *out, const struct wp_config *config) 
     wp_pack_bool(out, config->wire.write == WP_WIRE_JSON);
     wp_pack_key(out, "default_ttl");
     wp_pack_int(out, config->cache.default_ttl);
-    wp_pack_key(out, "ttl");
-    wp_pack_map(out, (uint32_t)config->cache.ttl.count);
-    for (size_t i = 0; i < config->cache.ttl.count; i++) {
-        wp_pack_key(out, config->cache.ttl.list[i].key);
-        wp_pack_int(out, strtoll(config->cache.ttl.list[i].value, NULL, 10));
-    }
+    pack_by_namespace(out, "ttl", &config->cache.ttl);
+    pack_by_namespace(out, "max_entries_of", &config->cache.max_entries_of);
+    pack_by_namespace(out, "max_bytes_of", &config->cache.max_bytes_of);
 }

@@ -104,6 +104,8 @@ struct wp_config {
         bool enabled;        /* cache.enabled */
         int64_t max_entries; /* cache.max_entries: 1000 in total */
         int64_t max_bytes;   /* cache.max_bytes: 268435456 of keys and values */
+        struct wp_settings max_entries_of,
+            max_bytes_of;        /* cache.max_entries.NAMESPACE, cache.max_bytes.NAMESPACE */
         int64_t max_value_bytes; /* cache.max_value_bytes: 524288 */
         int64_t default_ttl;     /* cache.default_ttl: 300 s */
         struct wp_settings ttl;  /* cache.ttl.NAMESPACE: tool 600, pattern 300 */

@@ -131,7 +131,10 @@ const struct wp_param wp_params[] = {
 
     FLAG("cache.enabled", cache.enabled, "true", "keep entries; false = every get is a miss, and answered"),
     INT("cache.max_entries", cache.max_entries, "1000", 1, 100000000, "entries", "in total, over all namespaces"),
+    INTS("cache.max_entries.NAMESPACE", cache.max_entries_of, "", 0, 100000000, "entries",
+        "of one namespace; beyond it entries of that namespace go, in the order of `cache.max_entries`; 0 = only the limit in total"),
     INT("cache.max_bytes", cache.max_bytes, "268435456", 1, 1e15, "bytes", "of keys and values in total; keep it well below Redis' `maxmemory`"),
+    INTS("cache.max_bytes.NAMESPACE", cache.max_bytes_of, "", 0, 1e15, "bytes", "the same for keys and values of one namespace"),
     INT("cache.max_value_bytes", cache.max_value_bytes, "524288", 1, 536870912, "bytes", "of one value; the answer to a larger one is `too_large`, as it is to one that `kafka.message.max.bytes` leaves no room for"),
     INT("cache.default_ttl", cache.default_ttl, "300", 0, YEAR, "s", "an entry lives when neither it nor its namespace says"),
     INTS("cache.ttl.NAMESPACE", cache.ttl, "tool=600,pattern=300", 0, YEAR, "s", "an entry of that namespace lives when it does not say"),

@@ -5,6 +5,10 @@
 -- and waiting, restore_later(), is_unavailable(), max_of(); from pool.lua: reject_draining(); from due.lua: due(),
 -- load_for_end(); from pool_control.lua, as fields of `pool`: the steps of resize, drain and expire. Uses repair.lua.
 
+local reject_all_waiting
+
+do -- other local names of this file: all files of a library are one chunk, which may have 200 in all
+
 -- A container is gone: its room is free, and its lease is lost.
 local function gone(offset, id, c, reason)
     local was, name = c[STATE], c[POOL]
@@ -31,7 +35,7 @@ local function learn(id, c, reason)
 end
 
 -- Rejects the waiting requests of a pool, the longest waiting first: STEP at most; another call goes on with the rest.
-local function reject_all_waiting(offset, name, p, reject_one)
+function reject_all_waiting(offset, name, p, reject_one)
     lists.expect(p.wait_list, STEP)
     lists.item(p.wait_list, 1)
     state.load_requests(p.wait_list.items)
@@ -202,12 +206,45 @@ local function drop_host(offset, name, detail)
     end
 end
 
+local function can_be_made_elsewhere(name)
+    for _, h in pairs(host_table.all()) do
+        if is_up(h) and host_table.can_make(h, name) then return true end
+    end
+    return false
+end
+
+-- Creates that wait on this host for an image are given up where another host has it: that one makes their containers.
+local function pass_on_creates(offset, name, after)
+    local h = host_table.all()[name]
+    if not h then return end
+    each_of_host(offset, name, after, 'host_up', 'late', function(id, c)
+        if c[STATE] ~= 'creating' or host_table.can_make(h, c[POOL]) or not can_be_made_elsewhere(c[POOL]) then return false end
+        repair.pool(c[POOL])
+        work = work + 1
+        destroy(offset, id, c)
+        restore_later(c[POOL])
+        return true
+    end)
+end
+
+-- A host has come, or an image to one: those that lack some are looked at, each in an event of its own.
+local function look_at_late(offset)
+    for name, h in pairs(host_table.all()) do
+        if is_up(h) and (h.missing or 0) > 0 then
+            add(offset, {6, name, '', '-', '-', name, 'host_up', 'late ' .. state.number_text(state.next_number())})
+        end
+    end
+end
+
 -- offset | container_id philosophy host state detail address image queue_ms create_ms start_ms ready_ms
 local function event_one(e)
     local offset, id, what = e[1], e[2], e[5]
     if what == 'host_up' then
+        local late, back = (e[6] or ''):match('^late (.*)$'), (e[6] or ''):match('^back (.*)$')
+        if late then return pass_on_creates(offset, e[4], late) end
         room_came = true
-        return welcome_back(offset, e[4], (e[6] or ''):match('^back (.*)$') or '')
+        if not back then look_at_late(offset) end
+        return welcome_back(offset, e[4], back or '')
     end
     if what == 'host_down' then return drop_host(offset, e[4], e[6]) end
     if what == 'lease_expired' or what == 'request_timed_out' or what == 'prediction_due' then return due(offset) end
@@ -249,3 +286,5 @@ pool.event = topic(function(events)
     state.load_containers(ids)
     state.load_pools(names)
 end, function(e) event_one(e) end)
+
+end

@@ -1,7 +1,8 @@
 -- The table of hosts of the {pool} slot: capacity and its use, heartbeat, and the containers of each.
 --
 --   :hosts         hash  host -> capacity, use and heartbeat; own: how many philosophies have an image of their own there; stopped_at: the last
---                        number drawn before a worker stopped with its containers
+--                        number drawn before a worker stopped with its containers; lacks: why the image of all others is missing; missing: how
+--                        many images are
 --   :images:<host> hash  philosophy that has an image of its own -> 1 (it is there), or 0 and a sentence that says why it is not; apart from
 --                        :hosts, which is read whole and often
 --   :hc:<host>     zset  its containers, by name
@@ -29,7 +30,7 @@ function host_table.all()
         for i = 1, #rows, 2 do
             local h = {}
             h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own, h.stopped_at, h.lacks = cmsgpack.unpack(rows[i + 1])
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at, h.lacks, h.missing = cmsgpack.unpack(rows[i + 1])
             h.name = rows[i]
             hosts[rows[i]] = h
         end
@@ -83,11 +84,13 @@ end
 -- for that one -> why it is missing. Returns true when an image has come that was missing. Changes are written by the flush.
 function host_table.set_images(h, image, images, lacks)
     local key, came, count, set, gone = root .. ':images:' .. h.name, h.image == false and image, 0, {}, {}
+    local missing = image and 0 or 1
     local known, rows = {}, h.own > 0 and redis.call('HGETALL', key) or {}
     for i = 1, #rows, 2 do known[rows[i]] = rows[i + 1] end
     for name, has in pairs(images) do
         local row = has and '1' or '0' .. (lacks[name] or '')
         count = count + 1
+        if not has then missing = missing + 1 end
         if known[name] ~= row then
             if has and (known[name] or '1') ~= '1' then came = true end
             set[#set + 1], set[#set + 2] = name, row
@@ -96,7 +99,7 @@ function host_table.set_images(h, image, images, lacks)
     end
     for name in pairs(known) do gone[#gone + 1] = name end
     image_changes[key] = {set = set, gone = gone}
-    h.image, h.own, h.lacks = image, count, lacks[''] or ''
+    h.image, h.own, h.lacks, h.missing = image, count, lacks[''] or '', missing
     if came then h.failures, h.retry_at = 0, 0 end
     return came
 end
@@ -186,7 +189,7 @@ function host_table.flush()
         if h then
             rows[#rows + 1] = name
             rows[#rows + 1] = cmsgpack.pack(h.capacity, h.memory_mb, h.used, h.memory_used, h.beat, h.state, h.runtime, h.ttl_us, h.ending, h.claims,
-                h.failures, h.retry_at, h.image, h.own, h.stopped_at or 0, h.lacks or '')
+                h.failures, h.retry_at, h.image, h.own, h.stopped_at or 0, h.lacks or '', h.missing or 0)
         else
             gone[#gone + 1] = name
             redis.call('UNLINK', root .. ':images:' .. name)

@@ -428,6 +428,28 @@ Test(pool_hosts, where_none_has_the_image_one_is_asked_so_that_its_error_is_seen
     cr_expect_str_eq(made_on("r1", "react"), "h1");
 }
 
+Test(pool_hosts, a_create_that_waits_for_an_image_goes_to_the_host_that_has_it_first) {
+    char id[100];
+    pool_beat_with(&slot, "h1", "{'capacity': 9, 'image': true, 'images': {'special': false}, " BEAT "}");
+    pool_beat_with(&slot, "h2", "{'capacity': 5, 'image': true, 'images': {'special': false}, " BEAT "}");
+    cr_expect_str_eq(made_on("r1", "special"), "h1");
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    cr_expect_str_eq(made_on("r2", "react"), "h1");
+    pool_host_event(&slot, "h1", "host_up", "late 1");
+    cr_expect_eq(pool_commands(&slot, "destroy"), 0, "nobody has it");
+    pool_beat_with(&slot, "h2", "{'capacity': 5, 'image': true, 'images': {'special': true}, " BEAT "}");
+    pool_host_event(&slot, "h2", "host_up", "");
+    size_t next = record_find(&slot.answer, 6, 0);
+    cr_expect_str_eq(record_str(&slot.answer, next, "host"), "h1");
+    cr_expect_eq(strncmp(record_str(&slot.answer, next, "detail"), "late ", 5), 0);
+    pool_host_event(&slot, "h1", "host_up", "late 1");
+    cr_expect_eq(pool_commands(&slot, "destroy"), 1);
+    cr_expect_str_eq(pool_commanded(&slot, "destroy", 0), id);
+    cr_assert_eq(pool_commands(&slot, "create"), 1);
+    pool_event(&slot, pool_commanded(&slot, "create", 0), "ready", "");
+    cr_expect_str_eq(pool_answer_str(&slot, "r1", "host"), "h2");
+}
+
 /* They failed for want of it, five times, and their pause is the longest. */
 Test(pool_hosts, an_image_that_comes_has_failed_creates_tried_again_at_once) {
     static const char without[] = "{'capacity': 9, 'image': true, 'images': {'special': false}, " BEAT "}";

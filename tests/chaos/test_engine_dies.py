@@ -16,6 +16,13 @@ def somebody_elses(engine):
     return name
 
 
+def expect_nothing_recovered(system):
+    """An engine that was away for a while is no loss of Redis' data, and no worker says that it is."""
+    for worker in system.workers:
+        said = [line for line in worker.log().splitlines() if "recovery_started" in line or "state_recovered" in line or "partition_forgotten" in line]
+        assert not said, said
+
+
 class EngineKilled(unittest.TestCase):
     def killed_under_load(self, *options):
         engine = OwnEngine(*options)
@@ -33,6 +40,7 @@ class EngineKilled(unittest.TestCase):
             load.check(counters=False)
             self.assertEqual(load.statuses(), {"assigned": 80})
             expect_whole(system, {"w1": engine.run})
+            expect_nothing_recovered(system)
             self.assertIn(foreign, listed(engine.run, "io.warmpool.host=w1"))
             system.workers[0].stop()
             self.assertEqual(list(listed(engine.run, "io.warmpool.host=w1")), [foreign])
@@ -72,6 +80,7 @@ class TwoEngines(unittest.TestCase):
             load.send(20).wait_answered().check(counters=False)
             self.assertEqual(load.statuses(), {"assigned": 100})
             expect_whole(system, runs)
+            expect_nothing_recovered(system)
 
 
 class EngineHangs(unittest.TestCase):
@@ -98,6 +107,7 @@ class EngineHangs(unittest.TestCase):
             wait_until(lambda: first.http("/readyz")[0] == 200, "it is ready")
             held.give_back_held()
             expect_whole(system, {worker.name: engine.run for worker, engine in zip(system.workers, engines)})
+            expect_nothing_recovered(system)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,17 +13,12 @@ import urllib.error
 import urllib.request
 import uuid
 
-from docker_system import SKIPPED, engine
+import docker_system
+from docker_system import SKIPPED, WithDocker, engine
 from system import die_with_parent, wait_until
 
 USER, PASSWORD = "agents", "right"
 BCRYPT = "$2b$05$u3XicLUFM5tvDked3PTxXuMtWiIGYPL9Za8I8CzSCx3N5skaT6lZG"  # of PASSWORD
-
-
-def needs_registry():
-    if not shutil.which("docker-registry"):
-        print("skipped: these tests need a registry (Debian's package docker-registry)", file=sys.stderr)
-        sys.exit(SKIPPED)
 
 
 def id_of(image):
@@ -178,3 +174,53 @@ class Registry:
         for image in self.images:
             self.remove(image)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_there(image):
+    return bool(engine("get", f"/images/{image}/json", check=False))
+
+
+class WithRegistry(WithDocker):
+    protected, gated = False, True
+
+    @classmethod
+    def prepare(cls):
+        cls.registry = Registry(cls.protected, cls.gated)
+        cls.addClassCleanup(cls.registry.close)
+        cls.worker = cls.system.workers[0]
+        cls.worker.options.update(cls.choose())
+
+    @classmethod
+    def choose(cls):
+        """Pushes images; returns settings that name them."""
+        return {}
+
+    def lines(self, event):
+        """What the worker has logged of it."""
+        return [line for line in self.worker.log().splitlines() if f" event={event} " in line]
+
+    def line(self, event, count=1):
+        return wait_until(lambda: self.lines(event)[count - 1:], lambda: f"{event}: {self.worker.log()[-3000:]}")[0]
+
+    def figure(self, name):
+        return float(re.search(rf"^{name} (\S+)$", self.worker.http("/metrics")[1], re.M)[1])
+
+    def warnings(self):
+        """Those about images that are in force, by their subject."""
+        found = re.findall(r'^warmpool_warning\{code="image_missing",subject="([^"]*)"\} 1$', self.worker.http("/metrics")[1], re.M)
+        return sorted(found)
+
+    def serves(self, request_id, philosophy, image):
+        given = self.acquire(request_id, philosophy, timeout_ms=100000)
+        self.assertEqual((given["status"], given.get("image")), ("assigned", image), given)
+
+    def is_kept_ready(self):
+        self.system.wait_pool("react", available=1)
+        wait_until(lambda: self.warnings() == [], lambda: f"no warning: {self.warnings()}")
+
+
+def main():
+    if not shutil.which("docker-registry"):
+        print("skipped: these tests need a registry (Debian's package docker-registry)", file=sys.stderr)
+        sys.exit(SKIPPED)
+    docker_system.main()

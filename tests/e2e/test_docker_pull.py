@@ -1,60 +1,16 @@
-"""docker.pull: images that a host has its engine pull from a real registry on loopback."""
+"""docker.pull: which images a host has its engine pull, and when. The registry is a real one on loopback."""
 import datetime
 import re
 import time
 
-import docker_system
-from docker_system import WithDocker, engine, inspect
-from registry import PASSWORD, Registry, id_of, needs_registry
+from docker_system import engine, inspect
+from registry import WithRegistry, id_of, is_there, main
 from system import stays, wait_until
-
-
-def is_there(image):
-    return bool(engine("get", f"/images/{image}/json", check=False))
 
 
 def seconds(text):
     """Of a time in ISO 8601, whatever its digits of a second."""
     return datetime.datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z|Z$", r"\1+00:00", text)).timestamp()
-
-
-class WithRegistry(WithDocker):
-    protected, gated = False, True
-
-    @classmethod
-    def prepare(cls):
-        cls.registry = Registry(cls.protected, cls.gated)
-        cls.addClassCleanup(cls.registry.close)
-        cls.worker = cls.system.workers[0]
-        cls.worker.options.update(cls.choose())
-
-    @classmethod
-    def choose(cls):
-        """Pushes images; returns settings that name them."""
-        return {}
-
-    def lines(self, event):
-        """What the worker has logged of it."""
-        return [line for line in self.worker.log().splitlines() if f" event={event} " in line]
-
-    def line(self, event, count=1):
-        return wait_until(lambda: self.lines(event)[count - 1:], lambda: f"{event}: {self.worker.log()[-3000:]}")[0]
-
-    def figure(self, name):
-        return float(re.search(rf"^{name} (\S+)$", self.worker.http("/metrics")[1], re.M)[1])
-
-    def warnings(self):
-        """Those about images that are in force, by their subject."""
-        found = re.findall(r'^warmpool_warning\{code="image_missing",subject="([^"]*)"\} 1$', self.worker.http("/metrics")[1], re.M)
-        return sorted(found)
-
-    def serves(self, request_id, philosophy, image):
-        given = self.acquire(request_id, philosophy, timeout_ms=100000)
-        self.assertEqual((given["status"], given.get("image")), ("assigned", image), given)
-
-    def is_kept_ready(self):
-        self.system.wait_pool("react", available=1)
-        wait_until(lambda: self.warnings() == [], lambda: f"no warning: {self.warnings()}")
 
 
 class Missing(WithRegistry):
@@ -130,47 +86,6 @@ class Never(WithRegistry):
         self.assertEqual(self.lines("image_pull_started"), [])
 
 
-class Credentials(WithRegistry):
-    protected = True
-    options = {"docker.pull.react": "missing", "pool.min_idle.react": 1, "pool.max_failures": 2}
-
-    @classmethod
-    def choose(cls):
-        cls.image, cls.file = cls.registry.push("agents/react:1"), cls.registry.write_credentials("guessed")
-        return {"docker.image.react": cls.image, "docker.config": cls.file}
-
-    def test_a_wrong_password_is_said_with_what_to_mend_and_a_mended_file_is_enough(self):
-        failed = self.line("image_pull_failed", 2)
-        self.assertIn("unauthorized", failed)
-        self.assertIn(f"mend the credentials of {self.registry.address} in {self.file}", failed)
-        self.assertEqual([re.search(r"retry_ms=(\d+)", line)[1] for line in self.lines("image_pull_failed")[:2]], ["1000", "2000"])
-        wait_until(lambda: self.warnings() == ["react"], "a warning says so")
-        refused = self.acquire("c-1", timeout_ms=100000)
-        self.assertEqual(refused["status"], "rejected")
-        self.assertRegex(refused["reason"], f"^unavailable: the image {self.image} could not be pulled: .*unauthorized")
-        self.registry.write_credentials(PASSWORD)
-        self.is_kept_ready()
-        self.serves("c-2", "react", self.image)
-        for secret in ("guessed", "agents:", f"={PASSWORD}"):
-            self.assertNotIn(secret, self.worker.log().replace("agents/react", ""))
-
-
-class Helper(WithRegistry):
-    protected = True
-    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
-
-    @classmethod
-    def choose(cls):
-        cls.image, cls.file = cls.registry.push("agents/react:1"), cls.registry.write_credentials(None, credsStore="pass")
-        return {"docker.image.react": cls.image, "docker.config": cls.file}
-
-    def test_a_credential_helper_is_named_because_it_is_not_run(self):
-        failed = self.line("image_pull_failed")
-        self.assertIn("it names the credential helper docker-credential-pass, which is not run here", failed)
-        self.registry.write_credentials(PASSWORD, credsStore="pass")
-        self.is_kept_ready()
-
-
 class Moved(WithRegistry):
     options = {"docker.pull.moves": "always", "docker.pull.stays": "missing", "docker.pull.pinned": "missing", "docker.pull_interval": 2}
 
@@ -195,64 +110,6 @@ class Moved(WithRegistry):
 
     def test_an_image_is_pulled_by_its_digest(self):
         self.serves("p-1", "pinned", self.pinned)
-
-
-class RegistryAway(WithRegistry):
-    gated = False
-    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
-
-    @classmethod
-    def choose(cls):
-        cls.image = cls.registry.push("agents/react:1")
-        cls.registry.stop()
-        return {"docker.image.react": cls.image}
-
-    def test_a_registry_that_comes_back_is_enough(self):
-        failed = self.line("image_pull_failed")
-        self.assertIn("connection refused", failed)
-        self.assertIn(f"see that {self.registry.address} answers", failed)
-        self.registry.start()
-        self.is_kept_ready()
-
-
-class RegistrySilent(WithRegistry):
-    options = {"docker.pull": "missing", "pool.min_idle.react": 1, "docker.timeout_ms": 4000}
-
-    @classmethod
-    def choose(cls):
-        cls.image = cls.registry.push("agents/react:1")
-        cls.registry.gate.hold()
-        return {"docker.image.react": cls.image}
-
-    def test_a_registry_that_sends_nothing_is_given_up_and_tried_again(self):
-        self.assertIn("nothing was heard of it for docker.timeout_ms = 4000", self.line("image_pull_failed"))
-        self.registry.gate.open()
-        self.is_kept_ready()
-
-
-class Stop(WithRegistry):
-    options = {"docker.pull": "missing", "pool.min_idle.react": 1}
-
-    @classmethod
-    def choose(cls):
-        cls.image = cls.registry.push("agents/react:1", size=4000000)
-        cls.registry.gate.hold(2000000)
-        return {"docker.image.react": cls.image}
-
-    def test_a_stop_waits_for_no_pull_and_ends_it(self):
-        wait_until(lambda: self.figure("warmpool_image_pull_bytes_total") > 0, "it is being pulled")
-        begin = time.monotonic()
-        self.assertEqual(self.worker.stop(), 0)
-        print(f"stopped after {time.monotonic() - begin:.1f} s")
-        self.assertLess(time.monotonic() - begin, 8, "worker.stop_timeout_ms is 10 s")
-        self.assertNotIn("event=stop_timeout", self.worker.log())
-        self.registry.gate.open()
-        stays(lambda: not is_there(self.image), "the engine has ended the pull, too")
-
-
-def main():
-    needs_registry()
-    docker_system.main()
 
 
 if __name__ == "__main__":

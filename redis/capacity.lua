@@ -1,7 +1,7 @@
 -- Capacity: creates containers, chooses their hosts, and makes room for them. A call that changes a pool's waiting requests or containers ends
 -- with restore() of that pool.
 --
--- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), size_of(), max_of(), total(), is_up(),
+-- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), starved_pools(), count_hungry(), size_of(), max_of(), total(), is_up(),
 -- oldest_idle(), destroy(), destroy_oldest_used(), command(), go_on(); from predictor.lua: limits of containers; from turns.lua the order of those
 -- that wait; from state.lua, host_table.lua and lists.lua their tables.
 
@@ -82,12 +82,6 @@ local function ending_on(is_maker)
     local count = 0
     for _, h in pairs(host_table.all()) do if is_maker(h) then count = count + h.ending end end
     return count
-end
-
--- The number of starved pools, with what this call has changed.
-local function count_hungry()
-    hungry_count = hungry_count or redis.call('ZCARD', pool.root .. ':hungry')
-    return hungry_count
 end
 
 -- Sets a flag of a pool, and its place among the pools that have it: at the end each time that it is set.
@@ -224,11 +218,17 @@ function restore(offset, name)
     refill(offset, name, p)
 end
 
--- A host has room: restores the starved pools, the longest starved first. A pool that gets none goes to the list's end.
-function restore_starved(offset)
-    local names = redis.call('ZRANGE', pool.root .. ':hungry', 0, STARVED)
-    local before = creates
-    for i = 1, math.min(#names, STARVED) do restore(offset, names[i]) end
+-- A host has room, or `most` containers became idle that may go: restores the starved pools, the longest starved first; with `empty` those alone
+-- that have no container at all. A pool that gets none goes to the list's end.
+function restore_starved(offset, most, empty)
+    local names, before = starved_pools(), creates
+    for i = 1, math.min(#names, STARVED) do
+        local p = empty and state.pool(names[i])
+        if most > 0 and (not empty or (p and total(p) == 0)) then
+            restore(offset, names[i])
+            most = most - 1
+        end
+    end
     if #names > STARVED and creates > before then go_on(offset, '-') end
 end
 

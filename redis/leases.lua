@@ -21,7 +21,8 @@ local pack -- cmsgpack.pack, which does not exist yet while the library is loade
 local now, wall_ms, settings, records, creates, continued
 local work, lists_looked -- counted up to WORK and LISTS
 local requests, containers -- known in this call (state.lua)
-local hungry_count -- starved pools; nil: not counted yet
+local hungry_count, hungry -- starved pools, the first ones' names; nil: not counted, not read yet
+local idle_came -- containers that became idle, which a starved pool may have the room of
 local changed, seen_changed, room_came -- pools to restore at the end; whether a host has room that it did not have before
 
 -- Notes a pool for restore() at the call's end.
@@ -35,7 +36,7 @@ end
 local function begin(slot, time, map)
     pool.root, pack = slot, cmsgpack.pack
     now, wall_ms, settings, creates, continued = time, math.floor(frame.wall / 1000), map, 0, {}
-    changed, seen_changed, room_came, work, lists_looked, hungry_count = {}, {}, false, 0, 0, nil
+    changed, seen_changed, room_came, idle_came, work, lists_looked, hungry_count, hungry = {}, {}, false, 0, 0, 0, nil, nil
     requests, containers = state.begin(slot, time, map)
     predictor.begin(slot, time, map)
     philosophies.begin(slot, time, map)
@@ -53,9 +54,11 @@ end
 -- Ends a call. All decisions and checks come before the first write.
 local function finish(offset)
     for _, name in ipairs(state.policies_changed) do follow_policy(offset, name) end
+    local most = room_came and STARVED or idle_came + warm.became_idle()
+    if most > 0 then restore_starved(offset, most, true) end -- before a pool that has some takes the room
     for _, name in ipairs(changed) do restore(offset, name) end
     if tenants.has_creates_fewer then restore_held(offset) end
-    if room_came then restore_starved(offset) end
+    if most > 0 then restore_starved(offset, most, false) end
     restore_thin(offset)
     warm.finish()
     predictor.publish_changed(offset, add, state.deadline)
@@ -352,6 +355,7 @@ local function become_idle(offset, id, c, name, p)
     if pause then c[REUSE] = state.paused_key(c[REUSE]) end
     state.move(id, c, 'idle')
     if pause then command(offset, 'pause', id, c) end
+    idle_came = idle_came + 1
     if state.min_idle(name) > 0 then restore_later(name) end
     watch_idle(name, p, idle_until(name, id, now))
 end
@@ -388,9 +392,37 @@ local function destroy_oldest_used(offset, name, p, but)
     return true
 end
 
--- True when a used container, which a waiting request may have that others may not, has to make room for other tenants: no further one may be made, because the
--- pool has all that it may have, or no host has room.
+-- The names of the first starved pools, the longest starved first.
+local function starved_pools()
+    if not hungry then
+        hungry = redis.call('ZRANGE', pool.root .. ':hungry', 0, STARVED)
+        state.load_pools(hungry)
+    end
+    return hungry
+end
+
+-- The number of starved pools, with what this call has changed.
+local function count_hungry()
+    hungry_count = hungry_count or redis.call('ZCARD', pool.root .. ':hungry')
+    return hungry_count
+end
+
+-- True when more other pools wait for room on a host and have no container at all than containers are about to be gone.
+local function is_wanted_elsewhere(p)
+    if count_hungry() <= (p.starved and 1 or 0) then return false end
+    local count = 0
+    for _, name in ipairs(starved_pools()) do
+        local other = state.pool(name)
+        if other and other ~= p and other.waiting > 0 and total(other) == 0 then count = count + 1 end
+    end
+    for _, h in pairs(host_table.all()) do count = count - h.ending end
+    return count > 0
+end
+
+-- True when a used container, which a waiting request may have, has to make room for others: for another pool that has none, or for tenants that
+-- may not have it while no further one may be made, because the pool has all that it may have, or no host has room.
 local function must_yield(p, r)
+    if is_wanted_elsewhere(p) then return true end
     if state.policy_of(p.name) == 'always' or not (p.starved or total(p) >= max_of(p.name)) then return false end
     return turns.must_yield(p, r[TENANT], p.creating + p.ending)
 end

@@ -14,10 +14,11 @@ local now, settings, requests, containers
 local groups    -- "<philosophy> <tenant>" -> what the call's events of these have in common
 local ended_row -- the row of a request that ends now
 local answered  -- batches whose columns are added to their records at the end
+local idle_count -- containers that became idle
 local refill    -- to be called with the name of a pool of which less may be ready now
 
 function warm.begin(slot, time, map, known_requests, known_containers, refill_later)
-    now, settings, requests, containers, groups, answered, refill = time, map, known_requests, known_containers, {}, {}, refill_later
+    now, settings, requests, containers, groups, answered, refill, idle_count = time, map, known_requests, known_containers, {}, {}, refill_later, 0
     struct_pack, struct_unpack, byte = struct.pack, struct.unpack, string.byte
     ended_row = state.ended_row()
 end
@@ -227,8 +228,12 @@ function warm.prepare_releases(b)
     b.known, b.whose, b.leased, b.agents, b.holds = known, whose, cids, agent_ids, agents.rows(agent_ids)
 end
 
+-- How many containers became idle in this call.
+function warm.became_idle() return idle_count end
+
 local function settle_releases(touched, watch)
     for _, g in ipairs(touched) do
+        idle_count = idle_count + g.n
         tenants.count('leases', g.tenant, -g.n)
         state.touch_pool(g.name)
         if g.ttl > 0 then watch(g.name, g.p, now + g.ttl * 1000000) end

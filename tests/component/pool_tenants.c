@@ -335,3 +335,25 @@ Test(pool_tenants, leases_of_before_there_were_counts_end_without_a_trace) {
     expect_limit("red4", "limit: tenant red has 2 leases, tenant.max_leases is 2");
     pool_check(&slot.redis);
 }
+
+/* ---- full hosts ---- */
+
+Test(pool_tenants, a_container_that_is_given_back_makes_room_for_another_philosophy) {
+    pool_host(&slot, "h1", 1, 0);
+    pool_warm(&slot, "react", 1);
+    let_wait("red", 0, 1);
+    pool_acquire(&slot, .id = "blue0", .tenant = "blue", .philosophy = "multi_agent");
+    cr_assert_str_eq(give_back("red0"), "destroyed");
+    expect_next("blue0");
+}
+
+Test(pool_tenants, a_flood_on_full_hosts_gives_up_a_container_for_the_first_of_another_philosophy) {
+    pool_host(&slot, "h1", 2, 0);
+    let_wait("red", 0, 40);
+    expect_next("red0");
+    expect_next("red1");
+    pool_acquire(&slot, .id = "blue0", .tenant = "blue", .philosophy = "multi_agent");
+    cr_assert_str_eq(give_back("red0"), "destroyed");
+    expect_next("blue0");
+    cr_assert_str_eq(give_back("red1"), "red2");
+}

@@ -13,7 +13,7 @@ enum docker_image_state {
 
 void wp_docker_images_open(struct wp_runtime *runtime);
 void wp_docker_images_close(struct wp_runtime *runtime, uv_close_cb closed);
-void wp_docker_images_look(struct wp_runtime *runtime); /* asks the engine */
+void wp_docker_images_look(struct wp_runtime *runtime);             /* asks the engine */
 void wp_docker_images_look_for_missing(struct wp_runtime *runtime); /* asks for those alone */
 /* The engine says that it has not got the image of the philosophy's containers. */
 void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy);

@@ -14,6 +14,8 @@ neighbour p99 of a warm pool while STORM acquires meet an empty pool of POOL, ag
 refill    Containers a second that become idle after a pre-warm, against create + start with the same concurrency.
 refill_after_burst  Seconds from POOL acquires that take all that is kept ready (pool.min_idle) until as many are ready again,
           against create + start of as many with the same concurrency.
+release   From a release sent until its container, in which a process and files were left, is idle again (pool.clean), against what the
+          engine needs to run a shell in it that ends and removes the same.
 death     From the engine's `die` event of an idle container until Redis hands it out no more, ms: DEATHS one by one, then as many at once.
 """
 import argparse, importlib.machinery, importlib.util, json, os, signal, statistics, subprocess, sys, threading, time, urllib.parse
@@ -32,6 +34,10 @@ PUBLISHED = {"per_second": 45, "p50_ms": 92, "p90_ms": 182, "p99_ms": 376}  # cl
 NEIGHBOUR_SECONDS = 5
 STORM, POOL, CREATES = 100, 20, 4
 DEATHS = 20
+RELEASES = 34
+LEAVE = "setsid sleep 1000 >/dev/null 2>&1 & echo x >/tmp/.x; mkdir /tmp/d; echo x >/tmp/d/f; echo x >/dev/shm/x"
+CLEAN = ("for each in /proc/[0-9]*; do read -r words <$each/cmdline 2>/dev/null; case $words in sleep?1000) kill -9 ${each#/proc/};; esac; done; "
+         "rm -rf /tmp/* /tmp/.[!.]* /dev/shm/*; ls -A /tmp /dev/shm >/dev/null")
 PARTS = ("queue_ms", "create_ms", "start_ms", "ready_ms", "bind_ms", "publish_ms")
 
 # name: (figure, unit, bound, whether a lower one is better)
@@ -45,6 +51,7 @@ TARGETS = {
     "neighbour": ("ratio", "", 2, True),
     "refill": ("ratio", "", 0.9, False),
     "refill_after_burst": ("ratio", "", 1.15, True),
+    "release": ("ratio", "", 1, True),
     "death": ("p99_ms", " ms", 100, True),
 }
 ONCE = ("sustained", "claims_45", "claims_300")
@@ -81,13 +88,21 @@ class Bare:
     def remove(self, name):
         self.ask("DELETE", f"/containers/{name}?force=1&v=1")
 
+    def run(self, name, script):
+        """A shell in it, until it has ended."""
+        body = {"AttachStdout": True, "AttachStderr": True, "Cmd": ["/bin/sh", "-c", script]}
+        exec_id = json.loads(self.ask("POST", f"/containers/{name}/exec", json.dumps(body)))["Id"]
+        self.ask("POST", f"/exec/{exec_id}/start", json.dumps({"Detach": False}))
+        if json.loads(self.ask("GET", f"/exec/{exec_id}/json"))["ExitCode"] != 0:
+            raise NotMeasured(f"a shell failed in {name}")
+
 
 class System:
     """A worker with the docker runtime, and one who asks it and reads what it answers."""
 
     def __init__(self, bench, containers, *options):
         self.bench, self.prefix, self.requests = bench, bench.new_prefix(), 0
-        common = ["host.runtime=docker", "docker.url=" + engine.URL, "docker.image=" + IMAGE, "docker.command=" + COMMAND,
+        common = ["pool.clean=true", "host.runtime=docker", "docker.url=" + engine.URL, "docker.image=" + IMAGE, "docker.command=" + COMMAND,
                   f"host.creates={CREATES}", f"host.name={bench.host}", "pool.prewarm_interval=0", "host.capacity=1000", *options]
         self.label = f"io.warmpool.prefix={self.prefix}wp/{self.prefix}"
         bench.labels.append(self.label)
@@ -124,10 +139,11 @@ class System:
         self.send("container-release", {**request, "reuse": reuse})
 
     def body_of(self, container):
-        """What warmpool sent to make it."""
+        """What warmpool sent to make it, but for its init, which would wait for its host."""
         seen = json.loads(Bare().ask("GET", f"/containers/{container}/json"))
-        fields = ("Image", "User", "Env", "Labels", "Entrypoint", "Cmd")
-        return json.dumps({**{field: seen["Config"][field] for field in fields}, "HostConfig": seen["HostConfig"]})
+        fields = ("Image", "User", "Env", "Labels")
+        host = {**seen["HostConfig"], "Binds": []}
+        return json.dumps({**{field: seen["Config"][field] for field in fields}, "Entrypoint": ["/bin/sh", "-c"], "Cmd": [COMMAND], "HostConfig": host})
 
     def close(self):
         for child in (*self.senders.values(), self.tail, self.worker):
@@ -352,6 +368,44 @@ class Containers(Bench):
         system.close()
         engine.clean(f"io.warmpool.prefix=bench-{os.getpid()}")
         return figures(result["warmpool"], result["copy_loop"])
+
+    def release(self, first):
+        system, bare = System(self, 2), Bare()
+        request, answer = system.acquire("p0")
+        name, container = self.bare_name(), answer["container_id"]
+        body = json.loads(self.bare_body(system.body_of(container)))
+        body["HostConfig"]["Init"] = True
+        bare.make(name, json.dumps(body))
+
+        def idle():
+            until = time.monotonic() + 10
+            while self.pool(system.prefix)["available"] < 2:
+                if time.monotonic() > until:
+                    raise NotMeasured("a container does not become idle again")
+
+        def ours():
+            nonlocal request, answer
+            bare.run(answer["container_id"], LEAVE)
+            began = time.monotonic()
+            system.release(request, True)
+            idle()
+            took = (time.monotonic() - began) * 1000
+            request, answer = system.acquire("p0")
+            return took
+
+        def theirs():
+            bare.run(name, LEAVE)
+            began = time.monotonic()
+            bare.run(name, CLEAN)
+            return (time.monotonic() - began) * 1000
+
+        pairs = [both((i % 2 == 0) == first, ours, theirs) for i in range(RELEASES + WARM_UP)][WARM_UP:]
+        one = figures(*(statistics.median(pair[side] for pair in pairs) for side in ("warmpool", "copy_loop")))
+        bare.remove(name)
+        system.close()
+        for side, label in (("warmpool", "p99_ms"), ("copy_loop", "bare_p99_ms")):
+            one[label] = round(sorted(pair[side] for pair in pairs)[int(len(pairs) * 0.99)], 2)
+        return one
 
     def death(self, _):
         system = System(self, 2 * DEATHS)

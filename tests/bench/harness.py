@@ -182,11 +182,12 @@ class Bench:
     # --- workers ---
 
     def worker(self, prefix, *options):
-        """Port 0: the worker says in its log which one it has."""
+        """Port 0: the worker says in its log which one it has. Nothing is cleaned where the containers cost nothing, or are those of
+        the process runtime: what is measured is the worker."""
         command = [WARMPOOL, "worker"]
         for option in (f"kafka.bootstrap.servers={self.brokers}", f"kafka.group.id={prefix}group", f"topics.prefix={prefix}",
                        f"topics.partitions={PARTITIONS}", f"redis.url=unix://{self.redis_socket}", f"redis.prefix={prefix}wp",
-                       "http.listen=127.0.0.1:0", *options):
+                       "http.listen=127.0.0.1:0", "pool.clean=false", *options):
             command += ["-o", option]
         log = f"{self.dir}/{prefix}{len(self.children)}-worker.log"
         with open(log, "w", encoding="utf-8") as out:

@@ -464,16 +464,15 @@ local function is_used_up(name, id)
     return uses >= most
 end
 
--- A container was released: it is destroyed when its pool's policy or limits say so; reset when a claim was bound or the pool has a reset
--- command; else it is free.
+-- A container was released: it is destroyed when its pool's policy or limits say so; reset by its host when a claim was bound, or the pool is
+-- cleaned or has a reset command; else it is free.
 local function take_back(offset, id, c, claimed)
     local name = c[POOL]
-    local till, resets = idle_until(name, id, now), settings.resets[name]
-    if resets == nil then resets = settings.reset end
+    local till, prepared = idle_until(name, id, now), claimed or state.is_prepared(name)
     local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now)
-    if is_over or ((claimed or resets) and not host_is_up(id, c)) then -- its host cannot reset it
+    if is_over or (prepared and not host_is_up(id, c)) then -- its host cannot reset it
         destroy(offset, id, c)
-    elseif claimed or resets then
+    elseif prepared then
         c[CREATED] = state.next_number()
         state.move(id, c, 'resetting')
         command(offset, 'reset', id, c)

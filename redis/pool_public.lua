@@ -1,4 +1,4 @@
--- revision 35
+-- revision 36
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end

@@ -29,6 +29,14 @@ local POLICIES = {'same_tenant', 'same_agent', 'always', 'never'} -- of pool.reu
 
 function state.policy_of(name) return settings.reuses[name] or settings.reuse end
 
+-- Whether hosts have something to do with a used container of the pool before its next use: to clean it, or to run its reset command.
+function state.is_prepared(name)
+    local cleans, resets = settings.cleans and settings.cleans[name], settings.resets[name]
+    if cleans == nil then cleans = settings.clean end
+    if resets == nil then resets = settings.reset end
+    return cleans or resets
+end
+
 local function key_by(policy, agent, tenant)
     if policy == 'same_tenant' then return tenant end
     if policy == 'same_agent' then return '@' .. tenant .. '/' .. agent end -- a tenant's name has no slash

@@ -197,17 +197,16 @@ end
 
 -- Release -----------------------------------------------------------------------------------------------------------------------
 
--- The group of requests of that philosophy and tenant. is_warm: their containers simply become idle; they need no reset, pause, count of uses or
--- check of their age.
+-- The group of requests of that philosophy and tenant. is_warm: their containers simply become idle; their hosts do nothing to them, and they
+-- need no pause, count of uses or check of their age.
 local function release_group(whose)
     local name, tenant = whose:match('^(.-) (.*)$')
     local p = state.pool(name)
     local g = {name = name, tenant = tenant, p = p, is_warm = false}
     groups[whose] = g
     if frame.away or not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 then return g end
-    local policy, resets = state.policy_of(name), settings.resets[name]
-    if resets == nil then resets = settings.reset end
-    local plain = (policy == 'same_tenant' or policy == 'always') and not resets and (settings.hots[name] or settings.hot) < 0 and
+    local policy = state.policy_of(name)
+    local plain = (policy == 'same_tenant' or policy == 'always') and not state.is_prepared(name) and (settings.hots[name] or settings.hot) < 0 and
         (settings.max_uses_of[name] or settings.max_uses) == 0 and (settings.max_ages[name] or settings.max_age) == 0
     if not plain then return g end
     g.size = p.size >= 0 and p.size or settings.sizes[name] or settings.size

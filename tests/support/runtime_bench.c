@@ -51,11 +51,13 @@ struct bench *bench_new(const char *command) {
 
 struct bench *bench_new_docker(const char *command) {
     struct bench *bench = new_bench("docker");
-    char *name = wp_format("t%d-%lld", (int)getpid(), (long long)wp_clock_us());
+    char *name = wp_format("t%d-%lld", (int)getpid(), (long long)wp_clock_us()), claims[96];
     if (getenv("DOCKER_HOST")) bench_set(bench, "docker.url", getenv("DOCKER_HOST"));
     bench_set(bench, "docker.image", "warmpool-test:1");
     bench_set(bench, "docker.command", command);
     bench_set(bench, "host.name", name);
+    snprintf(claims, sizeof claims, "%s/claims", bench->dir);
+    bench_set(bench, "host.claims", claims); /* goes with the bench's folder */
     free(name);
     return bench;
 }
@@ -67,6 +69,8 @@ enum wp_err bench_try_open(struct bench *bench, struct wp_error *error) {
 struct bench *bench_new_scripted(void) {
     struct bench *bench = bench_new_docker("true");
     bench->scripted = true;
+    bench_set(bench, "pool.clean", "false"); /* no init runs at such an engine */
+    bench_set(bench, "host.claims", "");
     bench_set(bench, "host.name", SCRIPTED_HOST);
     return bench;
 }

@@ -130,3 +130,40 @@ Test(claims, a_folder_that_cannot_be_made_is_named_with_what_to_do) {
     cr_expect(strstr(error.text, "host.claims = /proc/nowhere"), "%s", error.text);
     cr_expect(strstr(error.text, "leave it empty"), "%s", error.text);
 }
+
+static char *root_with(const char *key, const char *value, bool wanted) {
+    struct wp_config config;
+    wp_config_init(&config);
+    if (key) cr_assert_eq(wp_config_set(&config, key, value, &error), WP_OK, "%s", error.text);
+    char *found = wp_claims_root(&config, wanted);
+    wp_config_done(&config);
+    return found;
+}
+
+static void expect_root(const char *key, const char *value, bool wanted, const char *expected) {
+    char *found = root_with(key, value, wanted);
+    cr_expect_str_eq(found, expected);
+    free(found);
+}
+
+Test(claims, without_a_folder_that_is_named_there_is_one_for_inits_alone) {
+    char *in_run_time = wp_format("/run/user/7/warmpool-%u-wp-", (unsigned)getuid());
+    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    expect_root(NULL, NULL, false, "");
+    expect_root(NULL, NULL, true, in_run_time);
+    expect_root("host.claims", "/run/mine", true, "/run/mine");
+    expect_root("host.claims", "/run/mine", false, "/run/mine");
+    free(in_run_time);
+}
+
+Test(claims, a_folder_of_somebody_else_is_not_taken) {
+    char *foreign = wp_format("%s/foreign", root);
+    cr_assert_eq(mkdir(foreign, 0777), 0);
+    if (getuid() != 0 || chown(foreign, 12345, 12345) != 0 || chmod(root, 0755) != 0)
+        cr_skip_test("needs root");
+    cr_assert_eq(seteuid(23456), 0);
+    cr_expect_eq(wp_claims_open(root, foreign, &error), WP_ERR_CONFIG);
+    cr_assert_eq(seteuid(0), 0);
+    rmdir(foreign);
+    free(foreign);
+}

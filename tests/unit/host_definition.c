@@ -49,6 +49,8 @@ Test(definition, every_container_is_hardened_and_limited) {
     expect_host(body, "CpuQuota", "150000");
     expect_host(body, "CpuPeriod", "100000");
     expect_host(body, "Tmpfs", "{\"/tmp\":\"rw,nosuid,nodev,noexec,mode=1777,size=64m\"}");
+    expect_host(body, "IpcMode", "\"private\"");
+    expect_host(body, "ShmSize", "16777216");
     json_decref(body);
 }
 

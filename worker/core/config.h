@@ -78,6 +78,8 @@ struct wp_config {
         int64_t lease_ms;               /* pool.lease_ms: 3600000; 0 = until release or death */
         char *reuse;                    /* pool.reuse: same_tenant; whom a used container may serve */
         struct wp_settings reuse_of;    /* pool.reuse.PHILOSOPHY */
+        bool clean;                     /* pool.clean: nothing of a use stays for the next one */
+        struct wp_settings clean_of;    /* pool.clean.PHILOSOPHY */
         char *reset;                    /* pool.reset: run in a container before its next use; empty = none */
         struct wp_settings reset_of;    /* pool.reset.PHILOSOPHY */
         int64_t max_uses;               /* pool.max_uses: 0 = any number */
@@ -181,6 +183,7 @@ struct wp_config {
         int64_t ready_timeout_ms; /* docker.ready_timeout_ms: 30000 */
         int64_t pids;             /* docker.pids: 128 */
         int64_t tmp_mb;           /* docker.tmp_mb: 64 */
+        int64_t shm_mb;           /* docker.shm_mb: 16 */
         int64_t log_lines;        /* docker.log_lines: 0, of a container that ended by itself */
     } docker;
 
@@ -217,6 +220,8 @@ enum wp_err wp_config_load_environment(struct wp_config *config, char **environm
 enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 
 int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy);
+bool wp_config_cleans(const struct wp_config *config, const char *philosophy); /* pool.clean */
+bool wp_config_cleans_any(const struct wp_config *config);                     /* of some philosophy */
 
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */

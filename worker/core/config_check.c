@@ -65,6 +65,16 @@ static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *
     return WP_OK;
 }
 
+static enum wp_err check_clean(const struct wp_config *config, struct wp_error *error) {
+    for (size_t i = 0; i < config->pool.clean_of.count; i++) {
+        const struct wp_setting *own = &config->pool.clean_of.list[i];
+        bool cleans;
+        if (!wp_param_parse_flag(own->value, &cleans))
+            return FAIL("pool.clean.%s = %s: true or false is wanted", own->key, own->value);
+    }
+    return WP_OK;
+}
+
 static enum wp_err too_large(const char *size_key, int64_t size, const char *max_key, int64_t max,
                              struct wp_error *error) {
     if (size <= max) return WP_OK;
@@ -106,6 +116,7 @@ static enum wp_err check_pool(const struct wp_config *config, struct wp_error *e
                     config->pool.max_memory_mb);
     }
     err = check_reuse(config, error);
+    if (err == WP_OK) err = check_clean(config, error);
     if (err == WP_OK) err = check_min_idle(config, error);
     return err ? err : check_prewarm(config, error);
 }

@@ -68,6 +68,20 @@ void wp_config_done(struct wp_config *config) {
     memset(config, 0, sizeof(*config));
 }
 
+bool wp_config_cleans(const struct wp_config *config, const char *philosophy) {
+    bool cleans = config->pool.clean;
+    const char *own = wp_settings_get(&config->pool.clean_of, philosophy);
+    if (own) (void)wp_param_parse_flag(own, &cleans); /* wp_config_check has looked at it */
+    return cleans;
+}
+
+bool wp_config_cleans_any(const struct wp_config *config) {
+    bool any = config->pool.clean;
+    for (size_t i = 0; i < config->pool.clean_of.count; i++)
+        any = any || wp_config_cleans(config, config->pool.clean_of.list[i].key);
+    return any;
+}
+
 int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy) {
     return wp_settings_int(&config->pool.max_containers_of, philosophy, config->pool.max_containers);
 }

@@ -43,6 +43,7 @@ const struct wp_param *wp_param_nearest(const char *key);
 /* Stores a value. The error says which values are accepted, without the key: "a whole number from 0 to 5". */
 enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param, const char *member,
                          const char *value, struct wp_error *error) WP_MUST_CHECK;
+bool wp_param_parse_flag(const char *text, bool *ret); /* false: it is no flag */
 /* Appends the value in force as it would be written in a file; not for families. */
 void wp_param_format(const struct wp_config *config, const struct wp_param *param, struct wp_buf *out);
 /* Appends the value as it may be shown: without passwords. */

@@ -109,7 +109,7 @@ static bool parse_int(struct wp_str text, int64_t *ret) {
     return errno == 0 && *end == '\0' && end != digits;
 }
 
-static bool parse_flag(const char *text, bool *ret) {
+bool wp_param_parse_flag(const char *text, bool *ret) {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(text, words[i]) != 0) continue;
@@ -234,7 +234,7 @@ enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param,
         good = set_number(param, value, field);
         break;
     case WP_PARAM_FLAG:
-        good = parse_flag(value, field);
+        good = wp_param_parse_flag(value, field);
         break;
     case WP_PARAM_COUNTS:
         good = set_counts(param, value, field);

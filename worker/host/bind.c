@@ -1,6 +1,6 @@
 /* The steps of the runtime around a lease. Before it, the bind: resume a paused container and write the
- * request's claim. After it, the reset: wipe the claim and run the pool's reset command. And pausing idle
- * containers. Calls the runtime's driver and claims.c. One thread: the loop's. */
+ * request's claim. After it, the reset: wipe the claim, clean (pool.clean), and run the pool's reset command.
+ * And pausing idle containers. Calls the runtime's driver and claims.c. One thread: the loop's. */
 #include "host/bind.h"
 #include <string.h>
 #include "core/log.h"
@@ -53,14 +53,8 @@ static const char *reset_command(const struct wp_config *config, const char *phi
     return own ? own : config->pool.reset;
 }
 
-void wp_held_reset(struct held_table *table, struct held *held, struct wp_str number) {
+static void run_reset_command(struct held_table *table, struct held *held) {
     const char *command = reset_command(table->config, held->philosophy);
-    keep_number(held, number);
-    if (!wp_claims_wipe(table->claims, held->id)) {
-        wp_log(WP_LOG_WARN, "claim_not_wiped", "container=%s", held->id);
-        wp_held_destroy(table, held);
-        return;
-    }
     if (!*command || !table->driver->run) {
         publish_done(table, held, "reset");
         return;
@@ -69,12 +63,32 @@ void wp_held_reset(struct held_table *table, struct held *held, struct wp_str nu
     table->driver->run(table->runtime, wp_str(held->id), command);
 }
 
+void wp_held_reset(struct held_table *table, struct held *held, struct wp_str number) {
+    keep_number(held, number);
+    if (!wp_claims_wipe(table->claims, held->id)) {
+        wp_log(WP_LOG_WARN, "claim_not_wiped", "container=%s", held->id);
+        wp_held_destroy(table, held);
+        return;
+    }
+    if (!wp_config_cleans(table->config, held->philosophy)) {
+        run_reset_command(table, held);
+        return;
+    }
+    begin(table, held, STEP_CLEAN);
+    table->driver->clean(table->runtime, wp_str(held->id));
+}
+
 bool wp_held_step_over(struct held_table *table, struct held *held, enum wp_container_state state) {
     if (held->state != HELD_BUSY && held->state != HELD_READY) return false;
     bool by_hand = held->state == HELD_READY;
     wp_held_set(table, held, HELD_READY);
-    if (state != WP_CONTAINER_RAN) held->paused = state == WP_CONTAINER_PAUSED;
+    if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING)
+        held->paused = state == WP_CONTAINER_PAUSED;
     if (by_hand) return true;
+    if (held->step == STEP_CLEAN) {
+        run_reset_command(table, held);
+        if (held->state == HELD_BUSY) return false;
+    }
     if (held->step == STEP_BIND) publish_done(table, held, "bound");
     if (held->step == STEP_RESET) publish_done(table, held, "reset");
     bool again = held->ask_again;

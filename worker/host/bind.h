@@ -9,8 +9,8 @@ void wp_held_pause(struct held_table *table, struct held *held);
 void wp_held_resume(struct held_table *table, struct held *held);
 void wp_held_bind(struct held_table *table, struct held *held, struct wp_str number, struct wp_str claim);
 void wp_held_reset(struct held_table *table, struct held *held, struct wp_str number);
-/* The step under way has ended with PAUSED, RUNNING or RAN; without one somebody else has paused or resumed
- * it. True: Redis may want something else of the container by now, so its row is to be read again. */
+/* The step under way has ended with PAUSED, RUNNING, CLEANED or RAN; without one somebody else has paused or
+ * resumed it. True: Redis may want something else of the container by now, so its row is to be read again. */
 bool wp_held_step_over(struct held_table *table, struct held *held,
                        enum wp_container_state state) WP_MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "core/buf.h"
 #include "core/log.h"
+#include "init/protocol.h"
 
 #define NEW_FILE ".claim.json.new"
 
@@ -18,17 +19,50 @@ static bool make_folder(const char *path, mode_t mode) {
     return (mkdir(path, mode) == 0 && chmod(path, mode) == 0) || errno == EEXIST;
 }
 
+/* In memory where the system has a place for that; in /tmp others may have made it before (wp_claims_open).
+ */
+char *wp_claims_root(const struct wp_config *config, bool wanted) {
+    const char *own = getenv("XDG_RUNTIME_DIR");
+    if (*config->host.claims || !wanted) return wp_strdup(config->host.claims);
+    char *root = wp_format("%s/warmpool-%u-%s-%s",
+                           own && own[0] == '/' ? own
+                           : getuid() == 0      ? "/run"
+                                                : "/tmp",
+                           (unsigned)getuid(), config->redis.prefix, config->topics.prefix);
+    for (char *at = strrchr(root, '-'); *at; at++)
+        if (*at == '/') *at = '_';
+    return root;
+}
+
 char *wp_claims_folder(const char *root, const char *host) {
     return *root ? wp_format("%s/%s", root, host) : wp_strdup("");
 }
 
+/* In /tmp another user may have made it, who could then replace what is in it. */
+static bool is_trusted(const char *path) {
+    struct stat seen;
+    if (lstat(path, &seen) != 0) return false;
+    errno = EPERM;
+    return geteuid() == 0 || seen.st_uid == geteuid() || seen.st_uid == 0;
+}
+
 enum wp_err wp_claims_open(const char *root, const char *folder, struct wp_error *error) {
-    if (!*root || (make_folder(root, 0700) && make_folder(folder, 0700))) return WP_OK;
+    if (!*root ||
+        (make_folder(root, 0700) && is_trusted(root) && make_folder(folder, 0700) && is_trusted(folder)))
+        return WP_OK;
     return wp_fail(
         error, WP_ERR_CONFIG,
         "host.claims = %s: %s cannot be made: %s; name a folder that this user may make, or leave it empty "
         "to take no claims",
         root, folder, strerror(errno));
+}
+
+void wp_claims_close(const struct wp_config *config, const char *root, const char *folder) {
+    if (!*root || *config->host.claims) return;
+    char *program = wp_format("%s/" WP_INIT_PROGRAM_SOURCE, folder);
+    unlink(program);
+    free(program);
+    if (rmdir(folder) == 0) rmdir(root);
 }
 
 enum wp_err wp_claims_make(const char *folder, const char *id, struct wp_error *error) {
@@ -98,6 +132,16 @@ static bool overwrite(const char *path) {
     return good;
 }
 
+static bool remove_files(const char *folder, const char *id, const char *const names[], size_t count) {
+    bool removed = true;
+    for (size_t i = 0; *folder && i < count; i++) {
+        char *path = wp_format("%s/%s/%s", folder, id, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT) removed = false;
+        free(path);
+    }
+    return removed;
+}
+
 bool wp_claims_wipe(const char *folder, const char *id) {
     static const char *const names[] = {WP_CLAIM_FILE, NEW_FILE};
     bool clean = true;
@@ -112,8 +156,10 @@ bool wp_claims_wipe(const char *folder, const char *id) {
 }
 
 void wp_claims_remove(const char *folder, const char *id) {
+    static const char *const of_init[] = {WP_INIT_PROGRAM, WP_INIT_SOCKET, WP_INIT_NEW_SOCKET};
     if (!*folder) return;
     wp_claims_wipe(folder, id);
+    (void)remove_files(folder, id, of_init, sizeof of_init / sizeof of_init[0]);
     char *path = wp_format("%s/%s", folder, id);
     if (rmdir(path) != 0 && errno != ENOENT)
         wp_log(WP_LOG_WARN, "claims_not_removed", "folder=%s reason=%s", path, strerror(errno));

@@ -6,11 +6,15 @@
 #ifndef WP_HOST_CLAIMS_H
 #define WP_HOST_CLAIMS_H
 #include <jansson.h>
+#include "core/config.h"
 #include "core/err.h"
 #include "core/str.h"
 
 #define WP_CLAIM_FILE "claim.json"
 
+/* host.claims, or where it is empty and `wanted` a folder of this user and deployment: for the inits of
+ * containers (pool.clean), not for claims. Owned by the caller; empty: there is none. */
+char *wp_claims_root(const struct wp_config *config, bool wanted);
 /* The path of this host's folder below `root`, which is host.claims, or the path of that folder on the
  * engine's machine. Owned by the caller; empty when root is. */
 char *wp_claims_folder(const char *root, const char *host);
@@ -29,6 +33,8 @@ char *wp_claims_changed(const char *folder, const char *id);
 /* Overwrites claim.json and removes it. False: that was not possible. */
 bool wp_claims_wipe(const char *folder, const char *id);
 void wp_claims_remove(const char *folder, const char *id);
+/* At the end of a worker that leaves no containers: removes what it has made for its own use. */
+void wp_claims_close(const struct wp_config *config, const char *root, const char *folder);
 /* Removes the folders of the containers for which is_held is false: they are left from an earlier worker. */
 void wp_claims_keep(const char *folder, bool (*is_held)(void *ctx, const char *id), void *ctx);
 

@@ -28,7 +28,7 @@ struct held { /* a container that this host knows of */
     enum wp_container_state over; /* FAILED, DIED or GONE, in HELD_OVER */
     char address[64], detail[192];
     bool paused;
-    enum held_step { STEP_PAUSE, STEP_RESUME, STEP_BIND, STEP_RESET } step; /* of HELD_BUSY */
+    enum held_step { STEP_PAUSE, STEP_RESUME, STEP_BIND, STEP_CLEAN, STEP_RESET } step; /* of HELD_BUSY */
     char number[24];  /* of the bind or reset that Redis wants */
     const char *done; /* "bound" or "reset": to be published, with `number`; NULL: neither */
     uint64_t changed; /* table->changes when its state changed last */
@@ -47,7 +47,7 @@ struct held_table {
     struct wp_wire *wire;
     const struct wp_runtime_driver *driver;
     struct wp_runtime *runtime;
-    const char *claims; /* the folder of its containers' claims, empty without one */
+    const char *claims; /* the folder of its containers' own folders, empty without one */
     struct held *list;  /* by id */
     uint64_t changes;   /* grows with each change of a container's state */
 };

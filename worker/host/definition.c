@@ -16,6 +16,10 @@ const char *wp_definition_image(const struct wp_config *config, const char *phil
     return FIELD(image);
 }
 
+const char *wp_definition_command(const struct wp_config *config, const char *philosophy) {
+    return FIELD(command);
+}
+
 static const char *const pulls[] = {
     [WP_PULL_NEVER] = "never", [WP_PULL_MISSING] = "missing", [WP_PULL_ALWAYS] = "always"};
 
@@ -196,19 +200,21 @@ static json_t *labels_of(const struct wp_config *config, const char *philosophy)
     return labels;
 }
 
-/* The hardening of every container: no capabilities and no way to gain any, a read-only root with a /tmp,
- * bounds on processes, memory and processor, no swap beyond the memory, and a bounded log. */
+/* The hardening of every container: no capabilities and no way to gain any, a read-only root with a /tmp and
+ * a small /dev/shm of its own, bounds on processes, memory and processor, no swap beyond the memory, and a
+ * bounded log. */
 static json_t *host_config(const struct wp_config *config, const struct wp_container_spec *spec,
                            const char *philosophy, const char *claims) {
     json_int_t memory = spec->limits.memory_mb > 0 ? (json_int_t)(ceil(spec->limits.memory_mb) * 1048576) : 0;
     json_int_t quota = spec->limits.cpu_percent > 0 ? (json_int_t)(spec->limits.cpu_percent * 1000) : 0;
-    json_t *host =
-        json_pack("{s:[s], s:[s], s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:{s:s}, s:{s:s, s:{s:s, s:s}}}",
-                  "CapDrop", "ALL", "SecurityOpt", "no-new-privileges:true", "ReadonlyRootfs", true,
-                  "PidsLimit", (json_int_t)config->docker.pids, "Memory", memory, "MemorySwap", memory,
-                  "CpuPeriod", (json_int_t)100000, "CpuQuota", quota, "NetworkMode", FIELD(network), "Binds",
-                  parts_of(FIELD(mounts)), "RestartPolicy", "Name", "no", "LogConfig", "Type", "json-file",
-                  "Config", "max-size", "1m", "max-file", "1");
+    json_t *host = json_pack(
+        "{s:[s], s:[s], s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:{s:s}, s:{s:s, s:{s:s, s:s}}}",
+        "CapDrop", "ALL", "SecurityOpt", "no-new-privileges:true", "ReadonlyRootfs", true, "IpcMode",
+        "private", "ShmSize", (json_int_t)config->docker.shm_mb * 1048576, "PidsLimit",
+        (json_int_t)config->docker.pids, "Memory", memory, "MemorySwap", memory, "CpuPeriod",
+        (json_int_t)100000, "CpuQuota", quota, "NetworkMode", FIELD(network), "Binds",
+        parts_of(FIELD(mounts)), "RestartPolicy", "Name", "no", "LogConfig", "Type", "json-file", "Config",
+        "max-size", "1m", "max-file", "1");
     if (*claims)
         json_array_append_new(json_object_get(host, "Binds"), json_sprintf("%s/%.*s:/run/warmpool:ro", claims,
                                                                            (int)spec->id.len, spec->id.ptr));

@@ -8,6 +8,7 @@
 #define WP_LABEL_PREFIX "io.warmpool.prefix" /* the deployment: its prefixes in Redis and Kafka */
 #define WP_LABEL_HOST "io.warmpool.host"
 #define WP_LABEL_POOL "io.warmpool.pool"
+#define WP_LABEL_KEY "io.warmpool.key" /* tells its init from others: host/init_link.h */
 
 enum wp_pull { WP_PULL_NEVER, WP_PULL_MISSING, WP_PULL_ALWAYS };
 enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP, WP_READY_HTTP };
@@ -16,6 +17,7 @@ enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP,
 enum wp_err wp_definition_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
 
 const char *wp_definition_image(const struct wp_config *config, const char *philosophy);
+const char *wp_definition_command(const struct wp_config *config, const char *philosophy);
 /* When the image is pulled: as that philosophy says, of those that have it, which wants most. */
 enum wp_pull wp_definition_pull(const struct wp_config *config, const char *image);
 /* When a container counts as ready; *ret_path: of WP_READY_FILE, or the port of WP_READY_TCP ("80"), or what
@@ -25,8 +27,8 @@ enum wp_ready wp_definition_ready(const struct wp_config *config, const char *ph
 /* The value of WP_LABEL_PREFIX. Owned by the caller. */
 char *wp_definition_owner(const struct wp_config *config);
 /* The body of POST /containers/create: the definition, the limits, labels, and the hardening that every
- * container has. claims: the path of the host's folder of claims on the engine's machine, empty without one.
- * Owned by the caller. */
+ * container has. claims: the path of the host's folder of its containers' own folders, on the engine's
+ * machine, empty without one. Owned by the caller. */
 json_t *wp_definition_body(const struct wp_config *config, const struct wp_container_spec *spec,
                            const char *claims);
 

@@ -23,7 +23,7 @@ struct wp_host {
     struct wp_link *link;
     const struct wp_runtime_driver *driver;
     struct wp_runtime *runtime;
-    char *claims; /* owned: the folder of its containers' claims, empty without one */
+    char *root, *claims; /* owned: the folder of its containers' own folders, and its parent; empty without */
     struct held_table table;
     struct host_reconcile reconcile; /* no heartbeat before the runtime has listed its containers once */
     struct host_commands commands;
@@ -45,6 +45,7 @@ struct wp_host {
 static void on_unpinned(void *ctx) {
     struct wp_host *host = ctx;
     if (!host->freed) return;
+    free(host->root);
     free(host->claims);
     free(host);
 }
@@ -157,7 +158,7 @@ static bool send_beat(struct wp_host *host, wp_link_reply answered) {
     pack_made(host, &map);
     pack_images(host, &map);
     wp_pack_key(&map, "claims");
-    wp_pack_bool(&map, *host->claims != 0);
+    wp_pack_bool(&map, *host->config->host.claims != 0);
     pack_number(&map, "capacity", host->config->host.capacity);
     pack_number(&map, "memory_mb", host->config->host.memory_mb);
     pack_text(&map, "runtime", host->driver->name);
@@ -274,6 +275,10 @@ static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const str
             error, WP_ERR_CONFIG,
             "pool.reset: host.runtime = %s runs no command in a container; docker does, or leave it empty",
             driver->name);
+    if (!driver->clean && wp_config_cleans_any(config))
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "pool.clean: host.runtime = %s cannot clean a container; set pool.clean = false",
+                       driver->name);
     if (!driver->pause && any_hot(config))
         return wp_fail(error, WP_ERR_CONFIG,
                        "pool.hot: host.runtime = %s pauses no container; docker does, or leave it at -1",
@@ -344,19 +349,27 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
     }
     enum wp_err err = check_verbs(driver, config, error);
     if (err == WP_OK) err = wp_replaced_check(config, driver, error);
-    char *claims = wp_claims_folder(config->host.claims, config->host.name);
-    if (err == WP_OK) err = wp_claims_open(config->host.claims, claims, error);
+    char *root = wp_claims_root(config, driver->has_folders && wp_config_cleans_any(config)),
+         *claims = wp_claims_folder(root, config->host.name);
+    if (err == WP_OK) err = wp_claims_open(root, claims, error);
     if (err) {
+        free(root);
         free(claims);
         return err;
     }
     struct wp_host *host = wp_calloc(1, sizeof *host);
-    *host = (struct wp_host){
-        .loop = loop, .config = config, .stats = stats, .link = link, .driver = driver, .claims = claims};
+    *host = (struct wp_host){.loop = loop,
+                             .config = config,
+                             .stats = stats,
+                             .link = link,
+                             .driver = driver,
+                             .root = root,
+                             .claims = claims};
     host->pins = (struct host_pins){.on_none = on_unpinned, .ctx = host};
     open_parts(host, producer, wire);
     err = driver->open(&host->runtime, loop, config, wp_reconcile_notify, &host->reconcile, error);
     if (err) {
+        free(root);
         free(claims);
         free(host);
         return err;
@@ -456,6 +469,7 @@ void wp_host_free(struct wp_host *host) {
         if (destroys_on_exit(host)) wp_claims_remove(host->claims, held->id);
         wp_held_drop(&host->table, held);
     }
+    if (destroys_on_exit(host)) wp_claims_close(host->config, host->root, host->claims);
     wp_desired_done(&host->reconcile.desired);
     uv_close((uv_handle_t *)&host->beat, timer_closed);
     uv_close((uv_handle_t *)&host->interval, timer_closed);

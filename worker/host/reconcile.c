@@ -262,7 +262,7 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
         count_out_of_memory(table, held);
         return;
     }
-    if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING || state == WP_CONTAINER_RAN) {
+    if (state >= WP_CONTAINER_PAUSED && state <= WP_CONTAINER_CLEANED) {
         if (wp_held_step_over(table, held, state)) read_again(reconcile, id);
         return;
     }

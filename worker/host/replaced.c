@@ -62,8 +62,10 @@ static void on_removed(void *ctx, bool ok) {
     struct host_replaced *replaced = ctx;
     const char *id = replaced->ids[--replaced->removing];
     if (ok) {
-        char *claims = wp_claims_folder(replaced->table->config->host.claims, replaced->name);
+        char *root = wp_claims_root(replaced->table->config, true),
+             *claims = wp_claims_folder(root, replaced->name);
         wp_claims_remove(claims, id);
+        free(root);
         free(claims);
         replaced->removed++;
         wp_log(WP_LOG_INFO, "replaced_removed", "container=%s host=%s", id, replaced->name);

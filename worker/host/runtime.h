@@ -18,12 +18,14 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                           WP_CONTAINER_FAILED, /* the create failed; detail says why */
                           WP_CONTAINER_DIED,   /* it ended after it had been ready, not as asked */
                           WP_CONTAINER_GONE,   /* destroyed as asked */
-                          /* The ends of the other verbs. When resume or a command fails the container ends
-                             (DIED). PAUSED and RUNNING also come when somebody else has paused or resumed it.
+                          /* The ends of the other verbs. When resume, clean or a command fails the container
+                             ends (DIED). PAUSED and RUNNING also come when somebody else has paused or
+                             resumed it.
                            */
                           WP_CONTAINER_PAUSED,
                           WP_CONTAINER_RUNNING, /* not paused: after resume, or after a pause that failed */
                           WP_CONTAINER_RAN,     /* the command has succeeded */
+                          WP_CONTAINER_CLEANED, /* what its last user left is gone */
                           WP_CONTAINER_DYING, /* it has ended, not as asked; DIED follows, with the reason */
                           WP_CONTAINER_OUT_OF_MEMORY, /* a process in it was ended at its memory limit; the
                                                          container goes on */
@@ -53,8 +55,9 @@ typedef void (*wp_runtime_left)(void *ctx, struct wp_str id);
 struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     const char *name;
     int default_creates; /* creates at once when host.creates is 0 */
-    bool outlives; /* its containers run on without their worker, so a stop keeps them unless host.on_exit
-                      says otherwise */
+    bool outlives;    /* its containers run on without their worker, so a stop keeps them unless host.on_exit
+                         says otherwise */
+    bool has_folders; /* pool.clean needs a folder for each container, as claims do */
     enum wp_err (*open)(struct wp_runtime **ret_runtime, uv_loop_t *loop, const struct wp_config *config,
                         wp_runtime_notify notify, void *ctx, struct wp_error *error);
     void (*create)(struct wp_runtime *runtime, const struct wp_container_spec *spec);
@@ -63,6 +66,8 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     void (*pause)(struct wp_runtime *runtime, struct wp_str id);
     void (*resume)(struct wp_runtime *runtime, struct wp_str id);
     void (*run)(struct wp_runtime *runtime, struct wp_str id, const char *command); /* by /bin/sh -c in it */
+    /* Ends the processes that were not there when it became ready, and empties what can be written to. */
+    void (*clean)(struct wp_runtime *runtime, struct wp_str id);
     /* False: there is no such container, or it is not ready. */
     bool (*facts)(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret);
     /* False: the image of the philosophy's containers is missing ("": that of all philosophies without an

@@ -215,6 +215,15 @@ static void put_texts(struct wp_buf *out, const char *key, const struct wp_setti
     }
 }
 
+static void put_cleans(struct wp_buf *out, const struct wp_config *config) {
+    const struct wp_settings *of = &config->pool.clean_of;
+    put_bool(out, "clean", config->pool.clean);
+    wp_pack_key(out, "cleans");
+    wp_pack_map(out, (uint32_t)of->count);
+    for (size_t i = 0; i < of->count; i++)
+        put_bool(out, of->list[i].key, wp_config_cleans(config, of->list[i].key));
+}
+
 /* Only whether each pool has a reset command: the host knows the command itself. */
 static void put_resets(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *of = &config->pool.reset_of;
@@ -227,13 +236,16 @@ static void put_resets(struct wp_buf *out, const struct wp_config *config) {
 /* The philosophies that some configuration key names: they never give way (redis/philosophies.lua). */
 static void put_configured(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *const families[] = {
-        &config->pool.prewarm,           &config->pool.min_idle_of,    &config->pool.sizes,
-        &config->pool.max_containers_of, &config->pool.cpu_percent_of, &config->pool.memory_mb_of,
-        &config->pool.reuse_of,          &config->pool.reset_of,       &config->pool.max_uses_of,
-        &config->pool.max_age_of,        &config->pool.idle_ttl_of,    &config->pool.hot_of,
-        &config->docker.image_of,        &config->docker.command_of,   &config->docker.environment_of,
-        &config->docker.mounts_of,       &config->docker.network_of,   &config->docker.user_of,
-        &config->docker.ready_of,
+        &config->pool.prewarm,        &config->pool.min_idle_of,
+        &config->pool.sizes,          &config->pool.max_containers_of,
+        &config->pool.cpu_percent_of, &config->pool.memory_mb_of,
+        &config->pool.reuse_of,       &config->pool.reset_of,
+        &config->pool.max_uses_of,    &config->pool.clean_of,
+        &config->pool.max_age_of,     &config->pool.idle_ttl_of,
+        &config->pool.hot_of,         &config->docker.image_of,
+        &config->docker.command_of,   &config->docker.environment_of,
+        &config->docker.mounts_of,    &config->docker.network_of,
+        &config->docker.user_of,      &config->docker.ready_of,
     };
     struct wp_settings names = {0};
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
@@ -264,7 +276,7 @@ static void put_tenants(struct wp_buf *out, const struct wp_config *config) {
 }
 
 void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
-    wp_pack_map(out, 60);
+    wp_pack_map(out, 62);
     put_configured(out, config);
     put_bool(out, "pool_enabled", config->pool.enabled);
     put_bool(out, "warm_start", config->pool.warm_start);
@@ -275,6 +287,7 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     wp_pack_key(out, "reuse");
     wp_pack_str(out, wp_str(config->pool.reuse));
     put_texts(out, "reuses", &config->pool.reuse_of);
+    put_cleans(out, config);
     put_resets(out, config);
     put_int(out, "hot", config->pool.hot);
     put_ints(out, "hots", &config->pool.hot_of);

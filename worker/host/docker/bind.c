@@ -1,5 +1,5 @@
-/* The docker driver's steps around a lease: pause, resume, and the reset command, in a container that is
- * ready. */
+/* The docker driver's steps around a lease: pause, resume, clean, and the reset command, in a container that
+ * is ready. */
 #include "host/docker/bind.h"
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +63,27 @@ void wp_docker_pause(struct wp_runtime *runtime, struct wp_str id) {
 
 void wp_docker_resume(struct wp_runtime *runtime, struct wp_str id) {
     change(runtime, id, true);
+}
+
+static void after_clean(void *ctx, const char *why) {
+    struct docker_container *container = ctx;
+    container->cleaning = false;
+    if (why)
+        end(container, "it could not be cleaned: ", why);
+    else
+        notify_later(container, WP_CONTAINER_CLEANED);
+}
+
+void wp_docker_clean(struct wp_runtime *runtime, struct wp_str id) {
+    struct docker_container *container = find_ready(runtime, id);
+    if (!container || container->cleaning) return;
+    if (!container->init) {
+        end(container, "it could not be cleaned: it was made with pool.clean = false, or its init is lost",
+            "");
+        return;
+    }
+    container->cleaning = true;
+    wp_init_link_clean(container->init, after_clean);
 }
 
 static void after_command(struct docker_container *container, int code, const char *why) {

@@ -9,6 +9,7 @@
 #include "host/definition.h"
 #include "host/docker/bind.h"
 #include "host/docker/images.h"
+#include "host/docker/init.h"
 #include "host/docker/left.h"
 #include "host/docker/output.h"
 #include "host/docker/start.h"
@@ -66,16 +67,18 @@ static void on_handle_closed(uv_handle_t *handle) {
 static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
                                const struct wp_config *config, wp_runtime_notify notify, void *ctx,
                                struct wp_error *error) {
-    struct wp_docker_client *engine;
-    if (wp_definition_check(config, error) != WP_OK ||
-        wp_docker_client_open(&engine, loop, config, error) != WP_OK)
-        return error->code;
+    if (wp_definition_check(config, error) != WP_OK) return error->code;
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
     *runtime = (struct wp_runtime){.loop = loop,
                                    .config = config,
-                                   .engine = engine,
                                    .creates = wp_runtime_creates(&wp_runtime_docker, config),
                                    .handles = 4};
+    if (wp_docker_init_open(runtime, error) != WP_OK ||
+        wp_docker_client_open(&runtime->engine, loop, config, error) != WP_OK) {
+        wp_docker_init_close(runtime);
+        free(runtime);
+        return error->code;
+    }
     wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
@@ -95,6 +98,7 @@ static void docker_close(struct wp_runtime *runtime) {
     struct docker_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_forget(container);
     wp_docker_start_close(runtime);
+    wp_docker_init_close(runtime);
     wp_docker_images_close(runtime, on_handle_closed);
     wp_docker_watch_close(runtime, on_handle_closed);
     wp_deferred_close(&runtime->deferred, on_handle_closed, runtime);
@@ -104,12 +108,14 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .name = "docker",
     .default_creates = 4,
     .outlives = true,
+    .has_folders = true,
     .open = docker_open,
     .create = docker_create,
     .destroy = docker_destroy,
     .pause = wp_docker_pause,
     .resume = wp_docker_resume,
     .run = wp_docker_run,
+    .clean = wp_docker_clean,
     .facts = docker_facts,
     .can_make = wp_docker_can_make,
     .lacks = wp_docker_lacks,

@@ -1,5 +1,5 @@
 /* Starts containers of the docker driver: creates, starts and probes them until they are ready. Calls exec.c
- * for probes by file, and images.c. */
+ * for probes by file, images.c and init.c. */
 #include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "host/docker/deaths.h"
 #include "host/docker/exec.h"
 #include "host/docker/images.h"
+#include "host/docker/init.h"
 
 #define PROBE_MS 25    /* between two probes of a container that is not ready */
 #define CONFLICT_MS 50 /* before a create is repeated whose name was taken, but is free again */
@@ -36,13 +37,17 @@ static void look_again(struct docker_container *container, const char *why) {
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
-static void become_ready(struct docker_container *container) {
+static void after_keep(struct docker_container *container) {
     if (container->end.waiting) return; /* it has ended since it was probed */
     if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,
                     container->address, "");
     wp_docker_start_queued(container->runtime);
+}
+
+static void become_ready(struct docker_container *container) {
+    if (!container->end.waiting) wp_docker_init_keep(container, after_keep);
 }
 
 static void fail(struct docker_container *container, const struct wp_docker_client_answer *answer,
@@ -169,8 +174,11 @@ static void after_conflict(struct docker_container *container, const struct wp_d
         return;
     }
     if (answer->status == 200 && wp_docker_is_ours(container->runtime, answer)) {
+        json_t *inspected = json_loadb(answer->body.ptr, answer->body.len, 0, NULL);
         wp_docker_own(container);
-        start(container);
+        wp_docker_init_adopt(container, json_object_get(json_object_get(inspected, "Config"), "Labels"));
+        json_decref(inspected);
+        if (container->phase == MAKING) start(container); /* else its init is not what it should be */
     } else if (answer->status == 200) {
         wp_docker_end(container, WP_CONTAINER_FAILED, "its name is taken by a container of somebody else");
     } else {
@@ -200,6 +208,11 @@ static void after_missing(struct docker_container *container) {
     wp_docker_end(container, WP_CONTAINER_FAILED, detail);
 }
 
+static void no_image(struct docker_container *container) {
+    wp_docker_image_missing(container->runtime, container->philosophy);
+    after_missing(container);
+}
+
 static void after_create(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     if (answer->status == 201) {
         wp_docker_own(container);
@@ -208,24 +221,66 @@ static void after_create(struct docker_container *container, const struct wp_doc
         wp_docker_ask(container, "GET", wp_format("/containers/%s/json", container->id), NULL,
                       after_conflict);
     } else if (answer->status == 404) {
-        wp_docker_image_missing(container->runtime, container->philosophy);
-        after_missing(container);
+        no_image(container);
     } else {
         fail(container, answer, "it could not be created");
     }
 }
 
-static void create(struct docker_container *container) {
+/* image: as wp_docker_init_add has it. */
+static void create_of(struct docker_container *container, const json_t *image) {
     struct wp_runtime *runtime = container->runtime;
     struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy),
                                      container->start.limits};
     json_t *body = wp_definition_body(runtime->config, &spec, runtime->claims_source);
+    bool runs = wp_docker_init_add(container, body, image);
     char *text = json_dumps(body, JSON_COMPACT);
-    container->start.begun_us = wp_clock_us();
-    wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
-                  after_create);
+    if (runs)
+        wp_docker_ask(container, "POST", wp_format("/containers/create?name=%s", container->id), text,
+                      after_create);
+    else
+        wp_docker_end(container, WP_CONTAINER_FAILED,
+                      "neither docker.command nor its image says what to run");
     free(text);
     json_decref(body);
+}
+
+static void after_image(struct docker_container *container, const struct wp_docker_client_answer *answer) {
+    json_t *image = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    if (image)
+        create_of(container, image);
+    else if (answer->status == 404)
+        no_image(container);
+    else
+        fail(container, answer, "its image could not be inspected");
+    json_decref(image);
+}
+
+static void on_fail(uv_timer_t *timer) {
+    struct docker_container *container = timer->data;
+    char detail[sizeof container->detail];
+    memcpy(detail, container->detail, sizeof detail);
+    wp_docker_end(container, WP_CONTAINER_FAILED, detail);
+}
+
+/* Not at once: who calls goes through the queue. */
+static void fail_later(struct docker_container *container, const char *why) {
+    snprintf(container->detail, sizeof container->detail, "%.190s", why);
+    uv_timer_start(&container->timer, on_fail, 0, 0);
+}
+
+static void create(struct docker_container *container) {
+    struct wp_error error = {0};
+    container->start.begun_us = wp_clock_us();
+    if (wp_docker_init_prepare(container, &error) != WP_OK)
+        fail_later(container, error.text);
+    else if (wp_docker_init_needs_image(container))
+        wp_docker_ask(container, "GET",
+                      wp_format("/images/%s/json",
+                                wp_definition_image(container->runtime->config, container->philosophy)),
+                      NULL, after_image);
+    else
+        create_of(container, NULL);
 }
 
 static void after_volume(struct docker_container *container, const struct wp_docker_client_answer *answer) {
@@ -280,8 +335,7 @@ void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec 
 void wp_docker_start_open(struct wp_runtime *runtime) {
     const struct wp_config *config = runtime->config;
     runtime->on_room = wp_docker_start_queued;
-    if (!*config->docker.claims_volume)
-        runtime->claims_source = wp_claims_folder(config->host.claims, config->host.name);
+    if (!*config->docker.claims_volume) runtime->claims_source = wp_strdup(runtime->folder);
 }
 
 void wp_docker_start_close(struct wp_runtime *runtime) {

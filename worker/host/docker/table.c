@@ -30,6 +30,11 @@ const char *wp_docker_text(const json_t *json, const char *key) {
 
 /* ---- phases ---- */
 
+static void close_init(struct docker_container *container) {
+    wp_init_link_close(container->init);
+    container->init = NULL;
+}
+
 void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase) {
     struct wp_runtime *runtime = container->runtime;
     bool was = container->phase == MAKING || container->phase == PROBING;
@@ -41,6 +46,7 @@ void wp_docker_set_phase(struct docker_container *container, enum docker_phase p
     container->phase = phase;
     container->changed = ++runtime->changes;
     uv_timer_stop(&container->timer);
+    if (phase == REMOVING) close_init(container);
 }
 
 void wp_docker_requeue(struct docker_container *container) {
@@ -64,6 +70,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 void wp_docker_forget(struct docker_container *container) {
+    close_init(container);
     HASH_DEL(container->runtime->containers, container);
     uv_close((uv_handle_t *)&container->timer, on_timer_closed);
 }

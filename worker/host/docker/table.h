@@ -3,6 +3,7 @@
  *
  *   exec.c             a program in a container
  *   pull.c, images.c   one pull of an image; which images the engine has, and when they are pulled
+ *   init.c             the first process of a container
  *   deaths.c, output.c why a container ended; what it wrote last
  *   start.c            from the queue until a container is ready
  *   bind.c             pause, resume and the reset command of one that is ready
@@ -21,6 +22,7 @@
 #include <uthash.h>
 #include "host/docker/client.h"
 #include "host/deferred.h"
+#include "host/init_link.h"
 
 /* A call that the engine refused is repeated after a pause that doubles. */
 #define RETRY_FIRST_MS 200
@@ -66,6 +68,11 @@ struct docker_container {
     bool resuming; /* the call under way resumes it (else pauses); bind.c alone changes it */
     char exec[80]; /* of the command that runs in it; exec.c alone changes these two */
     void (*exec_over)(struct docker_container *container, int code, const char *why);
+    struct wp_init_link *init; /* to its first process; NULL: it cannot be cleaned */
+    char key[WP_INIT_KEY + 1]; /* init.c alone changes these three; empty: it has no init */
+    bool adopted;              /* made by an earlier worker */
+    void (*kept)(struct docker_container *container);
+    bool cleaning; /* bind.c alone changes it */
     struct docker_start start;
     struct docker_end end;
     bool looked;   /* what it wrote last was asked for, before its removal */
@@ -113,8 +120,8 @@ struct wp_runtime {
     struct wp_deferred deferred;
     struct docker_watch watch;
     struct docker_images images;
-    char *claims_source; /* start.c: path of this host's claims on the engine's machine; NULL: ask for the
-                            volume first */
+    char *folder;        /* init.c: of this host, in which each container has its own; empty: there is none */
+    char *claims_source; /* start.c: its path on the engine's machine; NULL: ask for the volume first */
     int making, creates; /* creates under way, and their maximum */
     void (*on_room)(struct wp_runtime *runtime); /* called when another may be made; set by start.c */
     /* Called before the removal of one that ended by itself, and goes on with wp_docker_go_on; set by

@@ -9,6 +9,7 @@
 #include "host/definition.h"
 #include "host/docker/deaths.h"
 #include "host/docker/images.h"
+#include "host/docker/init.h"
 #include "host/docker/start.h"
 
 #define ABANDONED_US 10000000
@@ -36,7 +37,8 @@ static void note_silence(struct wp_runtime *runtime, const struct wp_docker_clie
 /* Somebody else has paused it, or resumed it. While a call of ours is under way its answer says what it is.
  */
 static void notice_paused(struct docker_container *container, bool paused) {
-    if (container->phase != RUNNING || container->step || container->paused == paused) return;
+    if (container->phase != RUNNING || container->step || container->cleaning || container->paused == paused)
+        return;
     wp_docker_set_paused(container, paused);
     wp_log(WP_LOG_WARN, paused ? "container_paused_by_hand" : "container_resumed_by_hand", "container=%s",
            container->id);
@@ -127,12 +129,14 @@ static struct docker_container *adopt(struct wp_runtime *runtime, const char *id
                *state = wp_docker_text(row, "State");
     struct docker_container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
     wp_docker_own(container); /* the list holds only containers with our labels */
-    if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0)
+    if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0) {
+        wp_docker_init_adopt(container, json_object_get(row, "Labels"));
         wp_docker_probe(container);
-    else if (strcmp(state, "created") == 0)
+    } else if (strcmp(state, "created") == 0) {
         wp_docker_end(container, WP_CONTAINER_FAILED, "its worker ended before it was started");
-    else
+    } else {
         wp_docker_adopted_dead(container, wp_docker_text(row, "Status"));
+    }
     return container;
 }
 

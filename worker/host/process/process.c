@@ -23,12 +23,15 @@
 #include "core/ends.h"
 #include "core/log.h"
 #include "host/process/child.h"
+#include "host/process/clean.h"
 #include "host/process/fork_server.h"
 #include "host/process/shim.h"
 #include "host/deferred.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
 #define CLOSE_MS 5000   /* longest time of close() */
+#define CLEAN_MS 4000   /* longest time of clean */
+#define AGAIN_MS 2      /* until it is looked whether those that were killed are gone */
 #define MIN_DATA_MB 4.0 /* with less a shell cannot start, nor report the reason */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,9 +45,12 @@ struct process_container {
     int64_t asked_us, begun_us, runs_us, ready_us; /* steps of its start; 0: not yet */
     struct wp_child child; /* shim 0 while QUEUED; status_fd -1 once the pipe has no more to report */
     char detail[160];
+    struct wp_kept kept,
+        going; /* with pool.clean: what was there when it became ready; what clean has killed */
+    int64_t clean_until_us;
     uv_poll_t status;
-    uv_timer_t timer;                      /* the deadline of its start, later that of its end */
-    int handles;                           /* not yet closed by the loop */
+    uv_timer_t timer; /* the deadline of its start, the next look of clean, that of its end */
+    int handles;      /* not yet closed by the loop */
     struct process_container *prev, *next; /* in the queue */
     UT_hash_handle hh;
 };
@@ -81,6 +87,8 @@ static void handle_closed(uv_handle_t *handle) {
     if (--container->handles > 0) return;
     free(container->id);
     free(container->philosophy);
+    wp_kept_done(&container->kept);
+    wp_kept_done(&container->going);
     free(container);
 }
 
@@ -184,6 +192,8 @@ static void become_ready(struct process_container *container) {
     uv_timer_stop(&container->timer);
     container->ready_us = wp_clock_us();
     set_phase(container, RUNNING);
+    if (wp_config_cleans(container->runtime->config, container->philosophy))
+        wp_kept_set(&container->kept, container->child.shim);
     notify_later(container->runtime, wp_str(container->id), WP_CONTAINER_READY, container->child.program, "");
     start_queued(container->runtime);
 }
@@ -341,6 +351,36 @@ static void process_destroy(struct wp_runtime *runtime, struct wp_str id) {
     start_queued(runtime);
 }
 
+static void look_for_others(struct process_container *container);
+
+static void on_look_again(uv_timer_t *timer) {
+    look_for_others(timer->data);
+}
+
+/* Its folders are the machine's: they are left alone. */
+static void look_for_others(struct process_container *container) {
+    bool missed = false;
+    if (wp_kept_are_gone(&container->kept, container->child.shim, &container->going, &missed)) {
+        notify_later(container->runtime, wp_str(container->id), WP_CONTAINER_CLEANED, 0, "");
+    } else if (wp_clock_us() < container->clean_until_us) {
+        if (missed) wp_kept_end_others(&container->kept, container->child.shim, &container->going);
+        uv_timer_start(&container->timer, on_look_again, AGAIN_MS, 0);
+    } else {
+        snprintf(container->detail, sizeof container->detail,
+                 "%s: it could not be cleaned: its last user's processes do not end",
+                 wp_end_words[WP_END_NOT_PREPARED]);
+        kill(container->child.shim, WP_SHIM_KILL); /* DIED follows */
+    }
+}
+
+static void process_clean(struct wp_runtime *runtime, struct wp_str id) {
+    struct process_container *container = find(runtime, id);
+    if (!container || container->phase != RUNNING) return; /* else its end is reported */
+    container->clean_until_us = wp_clock_us() + CLEAN_MS * INT64_C(1000);
+    wp_kept_end_others(&container->kept, container->child.shim, &container->going);
+    look_for_others(container);
+}
+
 /* create_ms stays 0: a process is created and started in one step. */
 static bool process_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
     const struct process_container *container = find(runtime, id);
@@ -460,6 +500,7 @@ const struct wp_runtime_driver wp_runtime_process = {
     .open = process_open,
     .create = process_create,
     .destroy = process_destroy,
+    .clean = process_clean,
     .facts = process_facts,
     .list = process_list,
     .close = process_close,

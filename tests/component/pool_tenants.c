@@ -293,6 +293,16 @@ Test(pool_tenants, beyond_max_creating_requests_wait_and_those_of_others_go_on) 
     cr_assert_eq(test_redis_int(&slot.redis, "ZCARD wp:{pool}:held"), 0);
 }
 
+Test(pool_tenants, a_timeout_says_that_a_tenant_has_all_its_creates) {
+    pool_settings(&slot, "{'tenant_max_creating': 1}");
+    pool_acquire(&slot, .id = "red0", .tenant = "red");
+    pool_acquire(&slot, .id = "red1", .tenant = "red", .timeout_ms = 5000);
+    pool_advance_time(&slot, 6);
+    pool_sweep_due(&slot);
+    cr_assert(
+        strstr(pool_answer_str(&slot, "red1", "reason"), "its tenant has all its tenant.max_creating, 1"));
+}
+
 Test(pool_tenants, with_a_weight_have_as_many_turns_for_one_of_others) {
     pool_settings(&slot, "{'max_containers': 12, 'tenant_weights': {'red': 3}}");
     let_wait("red", 0, 9);
@@ -300,6 +310,20 @@ Test(pool_tenants, with_a_weight_have_as_many_turns_for_one_of_others) {
     int served[2] = {0, 0};
     for (int i = 0; i < 8; i++) served[strncmp(next_ready(), "blue", 4) == 0]++;
     cr_assert_eq(served[0], 6, "red was served %d times of 8", served[0]);
+}
+
+Test(pool_tenants, what_comes_in_one_call_is_counted) {
+    pool_warm(&slot, "react", 8);
+    let_wait("red", 0, 8);
+    cr_assert_eq(test_redis_int(&slot.redis, "HGET wp:{pool}:tenant:leases red"), 8);
+    struct test_events events = {0};
+    for (int i = 0; i < 8; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "red%d", i);
+        event_add(&events, pool_next(&slot, POOL_RELEASE) + i, "sssb", id, "react", "", true);
+    }
+    pool_send(&slot, POOL_RELEASE, &events);
+    cr_assert_eq(test_redis_int(&slot.redis, "EXISTS wp:{pool}:tenant:leases"), 0);
 }
 
 /* Counts are right for a limit that comes later; what was there before there were counts is not counted. */

@@ -20,7 +20,7 @@ from storm_faults import StormFaults
 
 READY = {"react": 3, "planning": 2, "reflexion": 2, "debate": 2, "critic": 1, "single": 1}  # philosophy -> pool.min_idle
 REUSE = {"react": "always", "planning": "always", "reflexion": "same_tenant", "debate": "same_tenant", "critic": "same_agent", "single": "never"}
-SETTINGS = {"kafka__session.timeout.ms": SESSION_S * 1000, "pool__size": 6, "pool__max_containers": 9, "pool__memory_mb": 64, "docker__pids": 40, "pool__prewarm_interval": 0,
+SETTINGS = {"kafka__session.timeout.ms": SESSION_S * 1000, "pool__size": 6, "pool__max_containers": 9, "pool__memory_mb": 64, "docker__pids": 40, "pool__prewarm_interval": 0, "pool__clean": "true",
             "docker__log_lines": 5, "docker__timeout_ms": 30000, "host__ttl_ms": 8000, "host__reconcile_interval": 5, "pool__hot.debate": 1,
             **{f"pool__min_idle.{name}": count for name, count in READY.items()}, **{f"pool__reuse.{name}": how for name, how in REUSE.items()}}
 

@@ -44,6 +44,23 @@ Test(docker_faults, one_that_cannot_be_started_has_failed_at_once_however_long_i
     docker_world_close(&world);
 }
 
+/* As when the worker runs in a container and its folder is no volume. */
+Test(docker_faults, an_engine_that_does_not_see_the_folder_of_the_first_process_says_what_to_set) {
+    static const char *const clean[] = {"pool.clean", "true", "host.claims", "/tmp/warmpool-not-seen", NULL};
+    struct docker_world world = docker_world_open_set(
+        (struct http_answer[]){EMPTY,
+                               CREATE,
+                               {.request = "POST /containers/a/start",
+                                .status = 400,
+                                .body = "{\"message\": \"exec: /run/warmpool/init: no such file\"}"},
+                               REMOVE,
+                               {0}},
+        clean);
+    expect_failed(&world,
+                  "the engine must see host.claims, without noexec (or set pool.clean = false): exec: ");
+    docker_world_close(&world);
+}
+
 Test(docker_faults, one_that_cannot_be_looked_at_has_failed) {
     struct docker_world world = docker_world_open(
         (struct http_answer[]){EMPTY,

@@ -147,10 +147,21 @@ void wp_docker_probe(struct docker_container *container) {
 
 /* ---- making ---- */
 
+/* The engine makes an empty folder of one that is not on its machine. */
+static bool lacks_init(const struct docker_container *container,
+                       const struct wp_docker_client_answer *answer) {
+    return container->init && answer->status != 0 &&
+           strstr(answer->error, WP_INIT_FOLDER "/" WP_INIT_PROGRAM) != NULL;
+}
+
 static void after_start(struct docker_container *container, const struct wp_docker_client_answer *answer) {
     container->start.started_us = wp_clock_us();
     if (answer->status == 204 || answer->status == 304)
         wp_docker_probe(container);
+    else if (lacks_init(container, answer))
+        fail(container, answer,
+             "it could not be started; the engine must see host.claims, without noexec (or set pool.clean = "
+             "false)");
     else
         fail(container, answer, "it could not be started");
 }

@@ -483,7 +483,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("names", nargs="*", help="containers, and those to measure; none: all")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     names = [name for name in options.names if name != "containers"] or list(TARGETS)
     for name in names:
         if name not in TARGETS:

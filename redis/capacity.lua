@@ -1,7 +1,7 @@
 -- Capacity: creates containers, chooses their hosts, and makes room for them. A call that changes a pool's waiting requests or containers ends
 -- with restore() of that pool.
 --
--- Takes from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), starved_pools(), count_hungry(), size_of(), max_of(), total(), is_up(),
+-- Takes from rollout.lua: replace(); from leases.lua: the call's bounds and counts (CREATES, STARVED, WORK, STEP, creates, work, hungry_count), starved_pools(), count_hungry(), size_of(), max_of(), total(), is_up(),
 -- oldest_idle(), destroy(), destroy_oldest_used(), command(), go_on(); from predictor.lua: limits of containers; from turns.lua the order of those
 -- that wait; from state.lua, host_table.lua and lists.lua their tables.
 
@@ -177,24 +177,33 @@ local function may_refill(name, p)
     return true
 end
 
+-- The number of containers under way for nobody who waits.
+local function coming(p) return math.max(0, p.creating - p.waiting) end
+
 -- Makes room in a pool that is full of containers in use and used ones, as far as they may go: those that the reserve needs. What nobody has asked
 -- for, because it is what is pre-warmed, leaves them half of the pool's size.
 local function make_place_for_reserve(offset, name, p, missing)
-    local coming, size, _, is_asked_for = math.max(0, p.creating - p.waiting), size_of(name, p), state.min_idle(name)
-    local may_take = state.is_shared(p) and (is_asked_for or p.fresh + coming + p.ending < math.max(1, math.floor(size / 2)))
+    local size, _, is_asked_for = size_of(name, p), state.min_idle(name)
+    local may_take = state.is_shared(p) and (is_asked_for or p.fresh + coming(p) + p.ending < math.max(1, math.floor(size / 2)))
     if total(p) >= max_of(name) then -- one that ends takes its place until it is gone
         return may_take and p.ending < missing and destroy_oldest_used(offset, name, p)
     end
-    return p.idle + coming < size or (may_take and destroy_oldest_used(offset, name, p))
+    return p.idle + coming(p) < size or (may_take and destroy_oldest_used(offset, name, p))
+end
+
+-- How many containers of the pool are to be ready for whoever comes.
+local function reserve_of(name, p)
+    if not settings.pool_enabled or not settings.warm_start or p.draining then return 0 end
+    return math.min((state.min_idle(name)), size_of(name, p))
 end
 
 -- Begins creates until as many idle containers that any request could get are there or on their way as pool.min_idle says. Requests that wait,
 -- of whatever pool, come first.
 local function refill(offset, name, p)
-    local want = settings.pool_enabled and settings.warm_start and not p.draining and math.min((state.min_idle(name)), size_of(name, p)) or 0
+    local want = reserve_of(name, p)
     if p.waiting > p.creating or (want > 0 and p.retry_at > now) then return end -- a deadline restores it
     while true do
-        local missing = want - state.ready_of(p) - math.max(0, p.creating - p.waiting)
+        local missing = want - state.ready_of(p) - coming(p)
         if missing <= 0 or not make_place_for_reserve(offset, name, p, missing) then break end
         if total(p) < max_of(name) then
             if creates >= CREATES or work >= WORK + STEP then
@@ -216,6 +225,7 @@ function restore(offset, name)
     end
     restore_waiting(offset, name, p)
     refill(offset, name, p)
+    rollout.replace(offset, name, p)
 end
 
 -- A host has room, or `most` containers became idle that may go: restores the starved pools, the longest starved first; with `empty` those alone
@@ -254,7 +264,7 @@ end
 local function prewarm(offset, name, p, count)
     if not settings.pool_enabled or p.draining or p.retry_at > now then return end
     local want = math.min(count, size_of(name, p))
-    while p.idle + math.max(0, p.creating - p.waiting) < want and total(p) < max_of(name) do
+    while p.idle + coming(p) < want and total(p) < max_of(name) do
         if creates >= CREATES then return go_on(offset, name, 'pre_warm ' .. state.number_text(want)) end
         if not create(offset, name) then return end
     end

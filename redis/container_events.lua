@@ -1,4 +1,4 @@
--- Handles the events of container-event: a container is ready, bound, reset or gone, a host came or went, something is due; and `continue`, the
+-- Handles the events of container-event: a container is ready, bound, reset, outdated or gone, a host came or went, something is due; and `continue`, the
 -- next step of work that takes several calls.
 --
 -- Takes from leases.lua: topic(), the fields of requests and containers, bounds (STEP), go_on(), offer(), set_aside(), destroy(), bound(), leases
@@ -269,7 +269,10 @@ local function event_one(e)
     elseif what == 'bound' then
         bound(offset, id, c, e[6])
     elseif what == 'reset' then
-        if c[STATE] == 'resetting' and e[6] == state.number_text(c[CREATED]) then offer(offset, id, c, true) end
+        if c[STATE] ~= 'resetting' or e[6] ~= state.number_text(c[CREATED]) then return end
+        if state.is_outdated(id, c) then destroy(offset, id, c) else offer(offset, id, c, true) end
+    elseif what == 'outdated' then
+        rollout.mark(id, c)
     elseif what == 'died' and e[6] == 'dying' then -- another event says why: the holder of a lease is told then
         if is_unready(c) then gone(offset, id, c, '') end
     elseif c[STATE] == 'creating' then

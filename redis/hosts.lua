@@ -102,27 +102,38 @@ function pool.hold(keys, args)
     return {}
 end
 
--- What the host is to do with the container: the wanted state, the number of a binding or reset, and the claim to be bound.
-local function wanted(slot, c)
-    local is = c[STATE]
-    if (is == 'idle' or is == 'away') and state.is_paused(c) then return 'paused', '', '' end
-    if is == 'away' then return 'idle', '', '' end
+-- What the host is to do with the container: the wanted state, the number of a binding or reset (else `outdated` when Redis knows that it is), and
+-- the claim to be bound.
+local function wanted(slot, id, c)
+    local is, known = c[STATE], state.is_outdated(id, c) and 'outdated' or ''
+    if (is == 'idle' or is == 'away') and state.is_paused(c) then return 'paused', known, '' end
+    if is == 'away' then return 'idle', known, '' end
     if is == 'resetting' then return is, state.number_text(c[CREATED]), '' end
     local r = is == 'leased' and state.request(c[REQUEST])
-    if not r or r[STATE] ~= 'b' then return is, '', '' end
+    if not r or r[STATE] ~= 'b' then return is, known, '' end
     return 'binding', binding_of(r), r[CLAIM] and redis.call('HGET', slot .. ':claims', c[REQUEST]) or ''
+end
+
+local function load_pools_of_containers(ids)
+    local names = {}
+    for _, id in ipairs(ids) do
+        local c = state.known_container(id)
+        if c then names[#names + 1] = c[POOL] end
+    end
+    state.load_pools(names)
 end
 
 local function describe(slot, ids)
     local found = {}
     local covered = tonumber(redis.call('HGET', slot .. ':meta', 'covered') or 0)
     state.load_containers_and_holders(ids)
+    load_pools_of_containers(ids)
     for i, id in ipairs(ids) do
         local c = state.known_container(id)
         if c then
             local _, _, cpu, memory = state.details(id, c)
             found[i] = {id, '', c[POOL], cpu, memory, '', ''}
-            found[i][2], found[i][6], found[i][7] = wanted(slot, c)
+            found[i][2], found[i][6], found[i][7] = wanted(slot, id, c)
         else -- not known; made before container-assignment begins, it may be leased: the host leaves it alone
             local made = tonumber(id:match('%d+$')) or covered
             found[i] = {id, made < covered and 'unknown' or '', '', 0, 0, '', ''}

@@ -2,6 +2,7 @@
 -- tables of state.lua in memory; finish() writes them in one flush. The files of a library are one chunk: the local names of this file are
 -- known in the files after it.
 local pool = {}
+local rollout = {} -- the functions of rollout.lua
 
 local STATE, POOL, AGENT, TENANT, KEYS, CONTAINER, ROW, ARRIVED, AGE, DEADLINE, LEASE_MS, CPU, MEMORY, CLAIM, PLACE =
     1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17 -- fields of a request, as in state.lua
@@ -427,8 +428,16 @@ local function must_yield(p, r)
     return turns.must_yield(p, r[TENANT], p.creating + p.ending)
 end
 
--- A container is free: the first request in the order of turns that may have it gets it; else it becomes idle. In a full pool the oldest used container of
--- another tenant goes for it; without one it is destroyed itself.
+-- Makes the place of an idle container for one that is free. In a full pool an outdated one goes for it, else the oldest used one of another
+-- tenant. False: there is no place.
+local function make_idle_place(offset, id, c, used, p)
+    local name, outdated = c[POOL], state.is_outdated(id, c)
+    if not used then rollout.make_way(offset, name, p, outdated) end
+    if p.idle < size_of(name, p) then return true end
+    return p.idle > 0 and not outdated and (rollout.retire(offset, name, p) or destroy_oldest_used(offset, name, p, c[REUSE]))
+end
+
+-- A container is free: the first request in the order of turns that may have it gets it; else it becomes idle. Where there is no place for it it is destroyed.
 local function offer(offset, id, c, used, parts)
     local p = state.pool(c[POOL])
     if frame.away and not host_is_up(id, c) then return set_aside(id, c) end
@@ -446,8 +455,7 @@ local function offer(offset, id, c, used, parts)
         if turns.are_many(p) then work = work + 1 end
         stop_waiting(r)
         lease(offset, rid, r, p, id, c, used and 'hot' or 'cold', parts)
-    elseif settings.pool_enabled and not p.draining and
-        (p.idle < size_of(c[POOL], p) or (p.idle > 0 and destroy_oldest_used(offset, c[POOL], p, c[REUSE]))) then
+    elseif settings.pool_enabled and not p.draining and make_idle_place(offset, id, c, used, p) then
         become_idle(offset, id, c, c[POOL], p)
     else
         destroy(offset, id, c)
@@ -464,12 +472,13 @@ local function is_used_up(name, id)
     return uses >= most
 end
 
--- A container was released: it is destroyed when its pool's policy or limits say so; reset by its host when a claim was bound, or the pool is
--- cleaned or has a reset command; else it is free.
+-- A container was released: it is destroyed when it is outdated, or its pool's policy or limits say so; reset by its host when a claim was
+-- bound, or the pool is cleaned or has a reset command; else it is free.
 local function take_back(offset, id, c, claimed)
     local name = c[POOL]
     local till, prepared = idle_until(name, id, now), claimed or state.is_prepared(name)
-    local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now)
+    local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now) or
+        state.is_outdated(id, c)
     if is_over or (prepared and not host_is_up(id, c)) then -- its host cannot reset it
         destroy(offset, id, c)
     elseif prepared then

@@ -113,13 +113,13 @@ end
 pool.acquire = column_topic({batch = warm.acquire_batch, prefetch = acquire_prefetch, run = warm.acquire, event_of = warm.acquire_event, one = acquire_one})
 
 -- offset | request_id philosophy container_id reuse
--- Containers are loaded for pools with waiting requests, which may get them.
+-- Containers are loaded for pools with waiting requests, which may get them, and with outdated containers, which they may be.
 local function release_prefetch(batches)
     load_pools_of(batches, function(name) return name end, 3)
     local wanted, waits = {}, {[false] = false}
     local function has_waiting(whose)
         local p = state.pool(whose:match('^[^ ]*'))
-        waits[whose] = p ~= nil and p.waiting > 0
+        waits[whose] = p ~= nil and (p.waiting > 0 or p.outdated > 0)
         return waits[whose]
     end
     for _, b in ipairs(batches) do

@@ -1,4 +1,4 @@
--- Handles the events of pool-control (pre_warm, resize, expire, drain), and their further steps when one call cannot do all.
+-- Handles the events of pool-control (pre_warm, resize, expire, drain, rollout), and their further steps when one call cannot do all.
 --
 -- Takes from leases.lua: topic(), the fields of containers, bounds (STEP, CREATES), go_on(), destroy(), idle containers, size_of(),
 -- restore_later(); from capacity.lua: prewarm(); from pool.lua: reject_draining(); from container_events.lua: reject_all_waiting(). Uses
@@ -81,6 +81,11 @@ function pool.go_on_with(offset, name, p, detail)
         follow_policy(offset, name)
         return true
     end
+    local marked, host, after = detail:match('^rollout (%d+) (%S+) (%S+)')
+    if marked then
+        rollout.mark_all(offset, name, tonumber(marked), host, after)
+        return true
+    end
     local left, was, before = detail:match('^expire (%d+) (%d+) (%d+)')
     if left then expire_step(offset, name, p, tonumber(left), tonumber(was), tonumber(before)) end
     return left ~= nil
@@ -112,7 +117,7 @@ local function control_one(e)
         state.later({'ZREMRANGEBYRANK', ':controls', 0, -10001})
     end
     local p = state.pool(name)
-    if not p and op == 'expire' then return end
+    if not p and (op == 'expire' or op == 'rollout') then return end
     p = p or philosophies.pool(name)
     if not p then return dead_letter(offset, philosophies.too_many()) end
     state.touch_pool(name)
@@ -129,6 +134,8 @@ local function control_one(e)
     elseif op == 'drain' then
         p.draining = true
         pool.drain_step(offset, name, p)
+    elseif op == 'rollout' then
+        rollout.mark_all(offset, name, state.next_number(), '', '')
     end
 end
 

@@ -42,6 +42,7 @@ end
 function repair.lost_container(id, name, request)
     local p = repair.pool(name)
     p.leased = math.max(0, p.leased - 1)
+    state.lost_outdated(p)
     state.touch_pool(name)
     for host, h in pairs(host_table.all()) do
         if redis.call('ZSCORE', state.key(':hc:' .. host), id) then recount(host, h) end

@@ -8,7 +8,8 @@
 --         TOUCHED is 2 when tenants.lua counts it
 --         of a request that is over: MessagePack, e (ended) or x (released before its acquire was read), and when, in seconds
 --   :c    of a container: its address, and the fields that other containers may have in common, each with its length before it. Common fields,
---         as MessagePack: host, cpu, memory, image, philosophy; while it is made for a request also that one's tenant
+--         as MessagePack: host, cpu, memory, image, philosophy; while it is made for a request also that one's tenant. Then, of one that is
+--         outdated (rollout.lua), "o"
 --   :is   of a container: the request that leases it, or a line feed (no id has one) and "c<created us>" (creating), "i<number><reuse key>"
 --         (idle; paused when the key begins with a tab), "r<number> <reuse key>" (resetting), "a<reuse key>" (away: it
 --         would be idle, but its host's engine is away) or "e" (ending)
@@ -82,16 +83,16 @@ end
 -- Containers --------------------------------------------------------------------------------------------------------------------
 
 -- tenant: nil, or that of the request that it is being made for.
-function rows.static(name, host, address, cpu, memory, image, tenant)
+function rows.static(name, host, address, cpu, memory, image, tenant, outdated)
     local common = tenant and pack(host, cpu, memory, image, name, tenant) or pack(host, cpu, memory, image, name)
-    return struct_pack(STATIC, #address, address, #common, common)
+    return struct_pack(STATIC, #address, address, #common, common) .. (outdated and 'o' or '')
 end
 
--- philosophy, host, address, cpu, memory, image, tenant
+-- philosophy, host, address, cpu, memory, image, whether it is outdated, tenant
 function rows.static_fields(row)
-    local address, common = struct_unpack(STATIC, row)
+    local address, common, at = struct_unpack(STATIC, row)
     local host, cpu, memory, image, name, tenant = unpack_all(common)
-    return name, host, address, cpu, memory, image, tenant
+    return name, host, address, cpu, memory, image, at <= #row, tenant
 end
 
 -- Idle spells.

@@ -18,6 +18,7 @@
 --   :wait:P   zset  waiting requests by arrival;  :wait:P:K those that get containers with reuse key K;  :wait:P:T those of tenant T (a reuse
 --             key, too, with pool.reuse same_tenant);  :turn:P zset the tenants that wait (turns.lua)
 --   (:tenant: and :making: are tenants.lua's)
+--   :outdated:P zset idle containers of pool P that are outdated (rollout.lua), by when they became idle
 --   :expiry   zset  leased requests by when the lease ends (inf: never);  :timeout zset waiting requests by when they time out
 --   :deadline zset  by when it is due: b<P> try creates again, p<P> publish a prediction, i<P> look for idle containers that are too old,
 --             f<P> make containers for pool.min_idle (pool.refill_rate)

@@ -3,14 +3,17 @@
 -- A container's states: creating -> idle <-> leased -> ending -> gone; between leased and idle it may be resetting, in which its host makes it
 -- fit for its next use; and one that would be idle is `away` while the engine of its host is, and counts for no pool then. Only state.move() changes the state.
 --
+-- A container may be outdated (rollout.lua): its row of :c says so. p.outdated counts those of a pool that have not ended, p.outdated_idle the
+-- idle ones among them, which are on the list :outdated:P.
+--
 -- Uses bulk.lua, rows.lua, lists.lua, idle.lua, host_table.lua and tenants.lua, and from state.lua and its other files requests, pools, numbers and single
 -- writes.
 
 do -- local names of this file
 
 local STATE, POOL, CONTAINER = 1, 2, 6 -- fields of a request, as in state.lua; the first two also of a container
-local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE, FOR =
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+local REUSE, REQUEST, STATIC, CREATED, SINCE, WAS, WAS_REUSE, TOUCHED, HOST, ADDRESS, CPU, MEMORY, STATIC_CHANGED, IMAGE, WAS_SINCE, FOR, OUTDATED,
+    WAS_OUTDATED = 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20
 local FRESH = '!' -- the reuse key of a container that nobody has used
 local PAUSED_FRESH = '\t!'
 local PAUSED = 9 -- the first byte of the reuse key of an idle container that is paused
@@ -47,8 +50,9 @@ local function parse_container(is, static)
             created = tonumber(created)
         end
     end
-    local pool, host, address, cpu, memory, image, tenant = rows.static_fields(static)
-    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since, tenant}
+    local pool, host, address, cpu, memory, image, outdated, tenant = rows.static_fields(static)
+    return {what, pool, reuse, request, static, created, since, what, reuse, false, host, address, cpu, memory, false, image, since, tenant or false,
+        outdated, outdated}
 end
 
 function state.load_containers(ids)
@@ -99,8 +103,15 @@ function lost_idle(id, l)
     local p = l.p
     p.idle, p.stale = math.max(0, p.idle - 1), p.stale + 1
     if l.reuse == FRESH or l.reuse == PAUSED_FRESH then p.fresh = math.max(0, p.fresh - 1) end
+    state.lost_outdated(p)
     state.touch_pool(l.pool)
     state.drop_container_rows(id)
+end
+
+-- A container of the pool has lost its row, so that nobody knows whether it was counted as outdated. One too few of them are counted rather than
+-- one too many: its host names those again that Redis does not know as outdated.
+function state.lost_outdated(p)
+    if p.outdated > p.outdated_idle then p.outdated = p.outdated - 1 end
 end
 
 -- The container of a lease; when it is not known it is made known from the lease, without reading its rows.
@@ -127,7 +138,8 @@ function state.details(id, c)
         local _
         local static = state.static(id, c)
         if static then
-            _, c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE] = rows.static_fields(static)
+            _, c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE], c[OUTDATED] = rows.static_fields(static)
+            c[WAS_OUTDATED] = c[OUTDATED]
         else -- its row was lost (repair.lua)
             c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE] = '', '', 0, 0, ''
         end
@@ -136,7 +148,7 @@ function state.details(id, c)
 end
 
 local function set_static(c, tenant)
-    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE], tenant), true
+    c[STATIC], c[STATIC_CHANGED] = rows.static(c[POOL], c[HOST], c[ADDRESS], c[CPU], c[MEMORY], c[IMAGE], tenant, c[OUTDATED]), true
 end
 
 function state.set_address(id, c, address, image)
@@ -165,10 +177,68 @@ function state.is_fresh(c) return c[REUSE] == FRESH or c[REUSE] == PAUSED_FRESH 
 -- The reuse key of paused containers, made of that of others.
 function state.paused_key(reuse) return '\t' .. reuse end
 
+-- True when the container is known as outdated. (Its pool is loaded.)
+function state.is_outdated(id, c)
+    local p = state.known_pool(c[POOL])
+    if not p or p.outdated == 0 then return false end
+    state.details(id, c)
+    return c[OUTDATED] or false
+end
+
+local function touch(id, c)
+    if not c[TOUCHED] then
+        count = count + 1
+        c[TOUCHED], touched[count] = true, id
+    end
+    state.touch_pool(c[POOL])
+end
+
+-- Notes that a container that has not ended is outdated. False: it was known.
+function state.mark_outdated(id, c)
+    if state.is_outdated(id, c) then return false end
+    local p = state.known_pool(c[POOL])
+    state.details(id, c)
+    c[OUTDATED] = true
+    set_static(c, c[STATE] == 'creating' and c[FOR])
+    p.outdated = p.outdated + 1
+    if c[STATE] == 'idle' then
+        p.outdated_idle = p.outdated_idle + 1
+        lists.add(state.outdated_of(p), id)
+    end
+    touch(id, c)
+    return true
+end
+
+-- An outdated container changes its state.
+local function count_outdated(id, p, from, to)
+    if from == 'idle' then p.outdated_idle = math.max(0, p.outdated_idle - 1) end
+    if to == 'idle' then
+        p.outdated_idle = p.outdated_idle + 1
+        lists.add(state.outdated_of(p), id)
+    end
+    if to == 'ending' or (to == 'gone' and from ~= 'ending') then p.outdated = math.max(0, p.outdated - 1) end
+end
+
+local function idle_outdated(id, l)
+    local c = state.container(id)
+    if c and c[STATE] == 'idle' and c[OUTDATED] then return c end
+    if not c or not c[TOUCHED] then lists.take(l, id) end -- it has no row, or one that contradicts the list
+end
+
+-- The first idle outdated container of a pool for which fits(id, container) is true; tries `most`.
+function state.first_outdated(p, most, fits)
+    local l = state.outdated_of(p)
+    if p.outdated_idle == 0 then return nil end
+    if lists.item(l, 1) then return lists.first(l, most, idle_outdated, fits) end
+    p.outdated_idle = 0 -- counted, but not listed
+    state.touch_pool(p.name)
+end
+
 -- Sets a container's state. Only this function changes it and its pool's counters (the fast path, warm.lua, does the same in bulk).
 function state.move(id, c, to)
     local name = c[POOL]
     local p, from = state.known_pool(name), c[STATE]
+    if state.is_outdated(id, c) then count_outdated(id, p, from, to) end
     if COUNTERS[from] then p[from] = math.max(0, p[from] - 1) end -- never below 0: the pool's row may have been lost (repair.lua)
     if from == 'idle' then
         if state.is_paused(c) then p.paused = math.max(0, p.paused - 1) end
@@ -193,16 +263,12 @@ function state.move(id, c, to)
         host_table.use(c[HOST], -1, c[MEMORY])
         host_table.member(c[HOST], id, false)
     end
-    if not c[TOUCHED] then
-        count = count + 1
-        c[TOUCHED], touched[count] = true, id
-    end
-    state.touch_pool(name)
+    touch(id, c)
 end
 
 -- tenant: of the request that it is made for, or nil.
 function state.add_container(id, name, host, cpu, memory, tenant)
-    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0, tenant}
+    local c = {false, name, FRESH, '', false, now, 0, false, FRESH, false, host, '', cpu, memory, false, '', 0, tenant or false, false, false}
     set_static(c, tenant)
     containers[id] = c
     host_table.use(host, 1, memory)
@@ -226,6 +292,13 @@ local function place_container(id, c)
     if is then idle.put(idle.of(p, c[POOL], c[REUSE]), id, since) end
 end
 
+-- Changes the list of the pool's idle outdated containers.
+local function place_outdated(id, c)
+    local is, was = c[OUTDATED] and c[STATE] == 'idle', c[WAS_OUTDATED] and c[WAS] == 'idle'
+    if is and not was then lists.put(state.outdated_of(state.pool(c[POOL])), rows.number(c[SINCE]), id) end
+    if was and not is then lists.take(state.outdated_of(state.pool(c[POOL])), id) end
+end
+
 local function is_row(c)
     local is = c[STATE]
     if is == 'leased' then return c[REQUEST] end
@@ -242,6 +315,7 @@ function state.flush_containers()
         local id = touched[i]
         local c = containers[id]
         place_container(id, c)
+        if c[OUTDATED] then place_outdated(id, c) end
         if c[STATE] == 'gone' then
             gone[#gone + 1] = id
         else

@@ -17,16 +17,18 @@ end
 local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, starved = false, why = '', resetting = 0, paused = 0,
-        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0, turn = 0, held = false}
+        idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0,
+        turn = 0, held = false, outdated = 0, outdated_idle = 0, owed = 0}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at, p.turn, p.held = cmsgpack.unpack(raw)
+        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed = cmsgpack.unpack(raw)
     p.held = p.held or false
     p.had_stale = p.stale > 0
+    p.outdated, p.outdated_idle, p.owed = p.outdated or 0, p.outdated_idle or 0, p.owed or 0 -- a row from before has none
     return p
 end
 
@@ -132,6 +134,9 @@ end
 -- The number of idle containers that any request could get.
 function state.ready_of(p) return state.is_shared(p) and p.fresh or p.idle end
 
+-- The list (lists.lua) of a pool's idle outdated containers.
+function state.outdated_of(p) return lists.of('outdated:' .. p.name) end
+
 -- The list (lists.lua) of a pool's waiting requests that get containers with that reuse key.
 function state.waiting_of(p, name, reuse)
     local l = p.wait_by[reuse]
@@ -145,7 +150,7 @@ end
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at, p.turn, p.held)
+        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed)
 end
 
 function state.flush_pools()

@@ -83,7 +83,7 @@ local function acquire_group(name, tenant)
     local key = state.reuse_key(name, '', tenant)
     g = {name = name, tenant = tenant, p = p, n = 0, asked = 0, fresh_taken = 0, key = key, is_warm = false}
     groups[whose] = g
-    if not p or p.draining or key:sub(1, 1) == '@' or not settings.pool_enabled or not settings.warm_start then return g end
+    if not p or p.draining or p.outdated_idle > 0 or key:sub(1, 1) == '@' or not settings.pool_enabled or not settings.warm_start then return g end
     g.is_warm, g.own = true, idle.of(p, name, key)
     g.fresh = key ~= FRESH and idle.of(p, name, FRESH) or false
     g.head, g.tail = rows.lease_begin(name, tenant, true, false), rows.lease_tail(expires_ms(), 0, 'hot', nil, predictor.given(name))
@@ -198,13 +198,15 @@ end
 -- Release -----------------------------------------------------------------------------------------------------------------------
 
 -- The group of requests of that philosophy and tenant. is_warm: their containers simply become idle; their hosts do nothing to them, and they
--- need no pause, count of uses or check of their age.
+-- need no pause, count of uses or check of their age, and none is outdated.
 local function release_group(whose)
     local name, tenant = whose:match('^(.-) (.*)$')
     local p = state.pool(name)
     local g = {name = name, tenant = tenant, p = p, is_warm = false}
     groups[whose] = g
-    if frame.away or not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 then return g end
+    if frame.away or not p or tenant == '' or not settings.pool_enabled or not settings.warm_start or p.draining or p.waiting > 0 or p.outdated > 0 then
+        return g
+    end
     local policy = state.policy_of(name)
     local plain = (policy == 'same_tenant' or policy == 'always') and not state.is_prepared(name) and (settings.hots[name] or settings.hot) < 0 and
         (settings.max_uses_of[name] or settings.max_uses) == 0 and (settings.max_ages[name] or settings.max_age) == 0

@@ -228,7 +228,10 @@ Test(docker_faults, a_name_that_a_lost_create_of_ours_took_is_adopted) {
                                INSPECT_OURS,
                                {.request = "POST /containers/a/start", .status = 304},
                                {0}});
-    bench_create_until(world.bench, "a", WP_CONTAINER_READY);
+    bench_create(world.bench, "a");
+    bench_wait(world.bench, 2);
+    cr_assert_eq(world.bench->told[0].state, WP_CONTAINER_READY);
+    cr_assert_eq(world.bench->told[1].state, WP_CONTAINER_OUTDATED, "it has no label of its definition");
     docker_world_close(&world);
 }
 

@@ -263,6 +263,12 @@ static struct effect add_container_event(int64_t offset, int index, const char *
     return (struct effect){strcmp(state, "failed") == 0 ? FAILED : OVER_WITH, index};
 }
 
+static struct effect add_outdated(int64_t offset, int index) {
+    struct container *c = &world->containers[index];
+    event_add(&events, offset, "ssssss", c->id, pools[c->pool], hosts[c->host], "outdated", "", "");
+    return (struct effect){NOTHING, 0};
+}
+
 /* A container that was told to do something; -1: none. */
 static int some_step(void) {
     for (int i = world->made > 80 ? world->made - 80 : 0; i < world->made; i++)
@@ -270,10 +276,16 @@ static int some_step(void) {
     return -1;
 }
 
+/* The number of the bind or reset that is wanted of the container; empty: none is. */
+static const char *step_number(const char *id) {
+    static char number[32];
+    snprintf(number, sizeof number, "%s", pool_wanted(&slot, id, "number"));
+    return strcmp(number, "outdated") == 0 ? "" : number;
+}
+
 static struct effect add_step_done(int64_t offset, int index) {
     struct container *c = &world->containers[index];
-    char number[32];
-    snprintf(number, sizeof number, "%s", below(8) ? pool_wanted(&slot, c->id, "number") : "1");
+    const char *number = below(8) ? step_number(c->id) : "1";
     event_add(&events, offset, "ssssss", c->id, pools[c->pool], hosts[c->host], c->step, number, "");
     return (struct effect){NOTHING, 0};
 }
@@ -313,7 +325,8 @@ static struct effect add_event(int64_t offset) {
         return add_container_event(offset, at, below(12) ? "ready" : "failed");
     if (dice < 85 && (at = some_container(true)) >= 0) return add_container_event(offset, at, "gone");
     if (dice < 88 && (at = some_container(false)) >= 0) return add_container_event(offset, at, "died");
-    if (dice < 92 && world->made) { /* late or doubled */
+    if (dice < 91 && (at = some_container(below(8) == 0)) >= 0) return add_outdated(offset, at);
+    if (dice < 95 && world->made) { /* late or doubled */
         at = below(world->made);
         if (world->containers[at].ready) return add_container_event(offset, at, "ready");
     }
@@ -321,8 +334,8 @@ static struct effect add_event(int64_t offset) {
 }
 
 static struct effect add_control(int64_t offset) {
-    static const char *const ops[] = {"pre_warm", "pre_warm", "resize", "expire", "drain"};
-    const char *op = ops[below(below(3) ? 3 : 5)];
+    static const char *const ops[] = {"pre_warm", "pre_warm", "resize", "rollout", "expire", "drain"};
+    const char *op = ops[below(below(3) ? 4 : 6)];
     event_add(&events, offset, "sssi", "", pools[below(POOLS)], op, below(10));
     return (struct effect){NOTHING, 0};
 }
@@ -419,8 +432,7 @@ static void let_it_settle(void) {
             struct container *c = &world->containers[i];
             if (c->step && !c->over && !c->ending) {
                 const char *step = c->step;
-                char number[32];
-                snprintf(number, sizeof number, "%s", pool_wanted(&slot, c->id, "number"));
+                const char *number = step_number(c->id);
                 if (strcmp(step, "reset") == 0) c->step = NULL;
                 effects[0] = (struct effect){NOTHING, 0};
                 if (*number) {
@@ -454,6 +466,13 @@ static void begin_to_keep_ready(void) {
     }
 }
 
+/* Leases without an end may still have outdated ones. */
+static void expect_none_idles_outdated(void) {
+    redisReply *keys = test_redis_command(&slot.redis, "KEYS wp:{pool}:outdated:*");
+    cr_assert_eq(keys->elements, 0, "%s", keys->elements ? keys->element[0]->str : "");
+    freeReplyObject(keys);
+}
+
 static void expect_all_ends_well(void) {
     if (world->min_idle > 0) begin_to_keep_ready();
     for (int i = 0; i < 2; i++) beat(hosts[i], 14);
@@ -471,6 +490,7 @@ static void expect_all_ends_well(void) {
     pool_check(&slot.redis);
     pool_check_ready(&slot.redis, world->min_idle);
     cr_assert_eq(pool_stat(&slot, NULL, "waiting"), 0);
+    if (world->min_idle > 0) expect_none_idles_outdated();
     for (int i = 0; i < world->asked; i++)
         cr_assert(world->requests[i].phase != ASKED, "%s has no answer", world->names[i]);
     for (int i = 0; i < POOLS; i++) {

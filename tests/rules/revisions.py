@@ -28,7 +28,7 @@ def libraries(source):
 
 
 def text_hash(data):
-    """FNV-1a, as wp_library_hash."""
+    """FNV-1a, as wp_str_hash64."""
     value = 0xcbf29ce484222325
     for byte in data:
         value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff

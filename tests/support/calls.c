@@ -172,7 +172,7 @@ static void say_settings(redisContext *connection, enum wp_slot slot, const char
     char read[24], hash[24];
     calls_pack_json(&packed, settings);
     snprintf(read, sizeof read, "%lld", (long long)++read_ms);
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)wp_library_hash(wp_buf_str(&packed)));
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)wp_str_hash64(wp_buf_str(&packed)));
     const struct wp_str args[] = {WP_STR("test"), wp_str(read), wp_str(hash), wp_buf_str(&packed)};
     redisReply *reply = call_once(connection, slot, "settings", args, 4);
     wp_buf_done(&packed);

@@ -9,7 +9,7 @@
 
 #define ROOT "wp:{pool}:"
 
-enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST, C_TENANT };
+enum container_field { C_STATE, C_POOL, C_HOST, C_MEMORY, C_REUSE, C_REQUEST, C_TENANT, C_OUTDATED };
 enum waiting_field { W_STATE, W_POOL, W_AGENT, W_TENANT, W_CONTAINER = 5, W_CLAIM = 15 };
 enum leased_field { L_KIND, L_AGENT, L_TENANT, L_POOL, L_CONTAINER, L_EXPIRES };
 enum pool_field {
@@ -26,7 +26,9 @@ enum pool_field {
     P_STALE = 23,
     P_FRESH,
     P_USERS,
-    P_HELD = 29
+    P_HELD = 29,
+    P_OUTDATED,
+    P_OUTDATED_IDLE
 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -59,15 +61,15 @@ static json_t *json_text(struct wp_str value) {
     return json_stringn_nocheck(value.ptr, value.len);
 }
 
-/* philosophy, host, memory, the tenant that it is made for */
+/* philosophy, host, memory, the tenant that it is made for, whether it is outdated */
 static json_t *static_row(const redisReply *row) {
     size_t at = 0;
     (void)part(row, &at, 2); /* the address */
     struct wp_str common = part(row, &at, 2);
     json_t *values = calls_unpack_all(common.ptr, common.len);
     const char *tenant = json_string_value(json_array_get(values, 5));
-    json_t *ret = json_pack("[O O O s]", json_array_get(values, 4), json_array_get(values, 0),
-                            json_array_get(values, 2), tenant ? tenant : "");
+    json_t *ret = json_pack("[O O O s b]", json_array_get(values, 4), json_array_get(values, 0),
+                            json_array_get(values, 2), tenant ? tenant : "", at < row->len);
     json_decref(values);
     return ret;
 }
@@ -92,10 +94,10 @@ static json_t *container_rows(struct test_redis *redis) {
         cr_assert(row->type == REDIS_REPLY_STRING, "%s has no limits", id);
         json_t *rest = static_row(row);
         json_object_set_new_nocheck(all, id,
-                                    json_pack("[s O O O s s O]", state, json_array_get(rest, 0),
+                                    json_pack("[s O O O s s O O]", state, json_array_get(rest, 0),
                                               json_array_get(rest, 1), json_array_get(rest, 2),
                                               what == 'i' ? is + 2 + NUMBER : "", what == 'l' ? is : "",
-                                              json_array_get(rest, 3)));
+                                              json_array_get(rest, 3), json_array_get(rest, 4)));
         json_decref(rest);
         freeReplyObject(row);
     }
@@ -198,7 +200,7 @@ static json_t *idle_keys(struct test_redis *redis, const char *key, const json_t
 
 /* All lists and sorted sets of these prefixes: key -> {member: true}. ret_stale: pool -> stale entries. */
 static json_t *listed(struct test_redis *redis, json_t **ret_stale) {
-    static const char *const patterns[] = {"idle:*:*", "idle:*", "wait:*", "hc:*", "turn:*"};
+    static const char *const patterns[] = {"idle:*:*", "idle:*", "wait:*", "hc:*", "turn:*", "outdated:*"};
     json_t *all = json_object();
     *ret_stale = json_object();
     for (size_t n = 0; n < sizeof patterns / sizeof patterns[0]; n++) {
@@ -260,12 +262,21 @@ static bool is_fresh(const char *reuse) { /* paused or not */
     return strcmp(reuse + (reuse[0] == '\t'), "!") == 0;
 }
 
+static void expect_outdated(struct expected *e, const char *id, const json_t *c) {
+    if (!json_is_true(json_array_get(c, C_OUTDATED)) || strcmp(text(c, C_STATE), "ending") == 0) return;
+    add(e->counts, text(c, C_POOL), "outdated", 1);
+    if (strcmp(text(c, C_STATE), "idle") != 0) return;
+    add(e->counts, text(c, C_POOL), "outdated_idle", 1);
+    put(e->lists, "outdated", text(c, C_POOL), NULL, id);
+}
+
 static void expect_containers(struct expected *e, json_t *containers, json_t *requests) {
     const char *id;
     json_t *c;
     json_object_foreach(containers, id, c) {
         const char *state = text(c, C_STATE), *pool = text(c, C_POOL), *host = text(c, C_HOST);
         add(e->counts, pool, state, 1);
+        expect_outdated(e, id, c);
         add(e->used, host, "count", 1);
         add(e->used, host, "memory", (json_int_t)ceil(json_number_value(json_array_get(c, C_MEMORY))));
         if (strcmp(state, "ending") == 0) add(e->used, host, "ending", 1);
@@ -358,6 +369,10 @@ static void check_pools(struct test_redis *redis, const struct expected *e, cons
                      "paused of %s: %lld", name, (long long)number(p, P_PAUSED));
         cr_assert_eq(number(p, P_FRESH), json_integer_value(json_object_get(counts, "fresh")),
                      "unused ones of %s: %lld", name, (long long)number(p, P_FRESH));
+        cr_assert_eq(number(p, P_OUTDATED), json_integer_value(json_object_get(counts, "outdated")),
+                     "outdated ones of %s: %lld", name, (long long)number(p, P_OUTDATED));
+        cr_assert_eq(number(p, P_OUTDATED_IDLE), json_integer_value(json_object_get(counts, "outdated_idle")),
+                     "idle outdated ones of %s: %lld", name, (long long)number(p, P_OUTDATED_IDLE));
         cr_assert_eq(number(p, P_STALE), json_integer_value(json_object_get(stale, name)),
                      "stale entries of %s: %lld, should be %lld", name, (long long)number(p, P_STALE),
                      (long long)json_integer_value(json_object_get(stale, name)));

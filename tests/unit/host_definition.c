@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "core/buf.h"
+#include "core/config_table.h"
 #include "host/definition.h"
 
 static struct wp_config config;
@@ -80,8 +81,11 @@ Test(definition, labels_say_whose_it_is) {
     set("topics.prefix", "t.");
     set("host.name", "h1");
     json_t *body = body_of(64);
-    expect(body, "Labels",
-           "{\"io.warmpool.prefix\":\"mine/t.\",\"io.warmpool.host\":\"h1\",\"io.warmpool.pool\":\"react\"}");
+    json_t *labels = json_object_get(body, "Labels");
+    expect(labels, "io.warmpool.prefix", "\"mine/t.\"");
+    expect(labels, "io.warmpool.host", "\"h1\"");
+    expect(labels, "io.warmpool.pool", "\"react\"");
+    cr_expect_eq(strlen(json_string_value(json_object_get(labels, "io.warmpool.definition"))), 16);
     json_decref(body);
 }
 
@@ -165,4 +169,129 @@ Test(definition, the_folder_of_its_claims_is_mounted_to_be_read) {
     json_t *body = wp_definition_body(&config, &spec, "/run/claims/h1");
     expect_host(body, "Binds", "[\"/srv:/work\",\"/run/claims/h1/wp-react-1:/run/warmpool:ro\"]");
     json_decref(body);
+}
+
+/* --- the fingerprint ------------------------------------------------------------------------------------ */
+
+static const char *fingerprint(const char *philosophy) {
+    static char text[WP_FINGERPRINT_SIZE];
+    wp_definition_fingerprint(&config, philosophy, text);
+    return text;
+}
+
+/* True when the fingerprint of react is another one with that setting. */
+static bool changes(const char *key, const char *value) {
+    char before[WP_FINGERPRINT_SIZE];
+    wp_config_done(&config);
+    wp_config_init(&config);
+    snprintf(before, sizeof before, "%s", fingerprint("react"));
+    set(key, value);
+    return strcmp(before, fingerprint("react")) != 0;
+}
+
+static const struct {
+    const char *key, *value;
+} of_definition[] = {
+    {"docker.command", "exec sleep 7"},
+    {"docker.command.PHILOSOPHY", "exec sleep 7"},
+    {"docker.environment", "A=1"},
+    {"docker.environment.PHILOSOPHY", "A=1"},
+    {"docker.mounts", "/srv:/work"},
+    {"docker.mounts.PHILOSOPHY", "/srv:/work"},
+    {"docker.network", "bridge"},
+    {"docker.network.PHILOSOPHY", "bridge"},
+    {"docker.user", "1000"},
+    {"docker.user.PHILOSOPHY", "1000"},
+    {"docker.ready", "healthy"},
+    {"docker.ready.PHILOSOPHY", "healthy"},
+    {"docker.pids", "64"},
+    {"docker.tmp_mb", "32"},
+    {"docker.shm_mb", "32"},
+    {"pool.clean", "false"},
+    {"pool.clean.PHILOSOPHY", "false"},
+    {"docker.claims_volume", "claims"},
+    {"host.claims", "/run/claims"},
+    {"pool.cpu_percent", "70"},
+    {"pool.cpu_percent.PHILOSOPHY", "70"},
+    {"pool.memory_mb", "300"},
+    {"pool.memory_mb.PHILOSOPHY", "300"},
+};
+enum { OF_DEFINITION = sizeof of_definition / sizeof of_definition[0] };
+
+/* The key for react, where it stands for those of all philosophies. */
+static const char *key_of(const char *key, const char *philosophy) {
+    static char text[96];
+    const char *word = strstr(key, "PHILOSOPHY");
+    snprintf(text, sizeof text, "%.*s%s", word ? (int)(word - key) : (int)strlen(key), key,
+             word ? philosophy : "");
+    return text;
+}
+
+Test(definition, each_setting_of_it_changes_the_fingerprint) {
+    for (size_t i = 0; i < OF_DEFINITION; i++)
+        cr_expect(changes(key_of(of_definition[i].key, "react"), of_definition[i].value), "%s",
+                  of_definition[i].key);
+}
+
+Test(definition, those_of_another_philosophy_leave_it) {
+    for (size_t i = 0; i < OF_DEFINITION; i++) {
+        if (!strstr(of_definition[i].key, "PHILOSOPHY")) continue;
+        cr_expect_not(changes(key_of(of_definition[i].key, "other"), of_definition[i].value), "%s",
+                      of_definition[i].key);
+    }
+}
+
+/* A new setting of the runtime must be of the definition, or be named here. */
+Test(definition, every_setting_of_the_runtime_is_of_it_or_is_known_not_to_be) {
+    static const char *const others[] = {
+        "docker.url",
+        "docker.tls_ca",
+        "docker.tls_cert",
+        "docker.tls_key",
+        "docker.timeout_ms",
+        "docker.image", /* by its id */
+        "docker.image.PHILOSOPHY",
+        "docker.ready_timeout_ms",
+        "docker.log_lines",
+        "docker.pull",
+        "docker.pull.PHILOSOPHY",
+        "docker.pull_interval",
+        "docker.config",
+    };
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        bool known = strncmp(param->key, "docker.", 7) != 0;
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+            known = known || strcmp(param->key, others[i]) == 0;
+        for (size_t i = 0; i < OF_DEFINITION; i++)
+            known = known || strcmp(param->key, of_definition[i].key) == 0;
+        cr_expect(known, "%s: do containers differ by it?", param->key);
+    }
+}
+
+Test(definition, what_differs_from_container_to_container_leaves_the_fingerprint) {
+    struct wp_container_spec specs[] = {{WP_STR("wp-react-1"), WP_STR("react"), {150, 64}},
+                                        {WP_STR("wp-react-2"), WP_STR("react"), {70, 300}}};
+    json_t *bodies[2];
+    for (int i = 0; i < 2; i++) bodies[i] = wp_definition_body(&config, &specs[i], i ? "/elsewhere" : "");
+    cr_expect(json_equal(json_object_get(bodies[0], "Labels"), json_object_get(bodies[1], "Labels")));
+    for (int i = 0; i < 2; i++) json_decref(bodies[i]);
+    cr_expect_not(changes("docker.image", "agents/react:7"), "its id is compared");
+    cr_expect_not(changes("docker.image.react", "agents/react:7"));
+    cr_expect_not(changes("host.name", "h2"));
+    cr_expect_not(changes("predictor.default_memory_mb", "99"));
+}
+
+/* Else an upgrade of warmpool would replace all containers. */
+Test(definition, the_fingerprint_of_the_defaults_is_the_same_in_every_version_with_one_format) {
+    cr_expect_str_eq(fingerprint("react"), "c23007fcaa41bd7f");
+}
+
+Test(definition, values_do_not_run_into_each_other) {
+    char first[WP_FINGERPRINT_SIZE];
+    set("docker.command", "a\",\"b");
+    set("docker.environment", "");
+    snprintf(first, sizeof first, "%s", fingerprint("react"));
+    set("docker.command", "a");
+    set("docker.environment", "b");
+    cr_expect_str_neq(first, fingerprint("react"));
 }

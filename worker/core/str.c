@@ -70,3 +70,9 @@ unsigned wp_str_hash(struct wp_str text) {
     }
     return hash;
 }
+
+uint64_t wp_str_hash64(struct wp_str text) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    return hash;
+}

@@ -3,6 +3,7 @@
 #define WP_CORE_STR_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct wp_str {
@@ -31,5 +32,6 @@ bool wp_str_is_utf8(struct wp_str text);
 size_t wp_str_char(struct wp_str text);
 /* FNV-1a, 32 bit: the partition of a host's commands is this modulo the topic's partitions. */
 unsigned wp_str_hash(struct wp_str text);
+uint64_t wp_str_hash64(struct wp_str text); /* FNV-1a, 64 bit */
 
 #endif

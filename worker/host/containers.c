@@ -104,12 +104,26 @@ void wp_held_publish(struct held_table *table, struct held *held) {
     if (!held->unpublished) held->done = NULL;
 }
 
-void wp_held_publish_dying(struct held_table *table, const struct held *held) {
-    struct wp_container_event event = event_of(table, WP_STR("died"));
+/* Publishes more about it; not again when the producer does not take it now. */
+static void publish_also(struct held_table *table, const struct held *held, const char *state,
+                         const char *detail) {
+    struct wp_container_event event = event_of(table, wp_str(state));
     event.container_id = wp_str(held->id);
     event.philosophy = wp_str(held->philosophy);
-    event.detail = WP_STR("dying");
+    event.detail = wp_str(detail);
     (void)publish(table, &event);
+}
+
+void wp_held_publish_dying(struct held_table *table, const struct held *held) {
+    publish_also(table, held, "died", "dying");
+}
+
+void wp_held_publish_outdated(struct held_table *table, struct held *held, const char *why) {
+    if (!held->outdated)
+        wp_log(WP_LOG_INFO, "container_outdated", "container=%s philosophy=%s reason=%s", held->id,
+               held->philosophy, why);
+    held->outdated = true;
+    publish_also(table, held, "outdated", why);
 }
 
 bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail) {

@@ -35,6 +35,7 @@ struct held { /* a container that this host knows of */
     bool ask_again;   /* Redis may want something else since the step began: read its row again */
     bool unowned;     /* Redis does not know it: its exit is not published */
     bool left_alone;  /* container_left_alone was logged */
+    bool outdated;    /* container_outdated was logged */
     bool unpublished; /* the producer has not taken its state yet */
     bool seen;        /* in the reconcile under way: by the runtime's list, later by Redis' list */
     UT_hash_handle hh;
@@ -65,6 +66,8 @@ void wp_held_destroy(struct held_table *table, struct held *held);
 void wp_held_publish(struct held_table *table, struct held *held);
 /* Publishes that it has ended, so that nobody gets it; DIED follows, with the reason. */
 void wp_held_publish_dying(struct held_table *table, const struct held *held);
+/* Publishes that it is not what would be made now, so that it is replaced. */
+void wp_held_publish_outdated(struct held_table *table, struct held *held, const char *why);
 void wp_held_publish_pending(struct held_table *table);
 /* Publishes a state of the host itself; false: the producer does not take it now. */
 bool wp_held_publish_host(struct held_table *table, const char *state, const char *detail);

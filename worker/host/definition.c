@@ -192,10 +192,38 @@ static json_t *environment_of(const struct wp_config *config, const struct wp_co
     return list;
 }
 
+/* Raise it when the body has changed so much that containers of earlier versions are to be replaced. */
+#define FORMAT 1
+
+static const char *whole(const struct wp_settings *of, const char *philosophy, double default_value,
+                         char room[32]) {
+    const char *value = wp_settings_get(of, philosophy);
+    snprintf(room, 32, "%.17g", value ? strtod(value, NULL) : default_value);
+    return room;
+}
+
+void wp_definition_fingerprint(const struct wp_config *config, const char *philosophy,
+                               char ret[WP_FINGERPRINT_SIZE]) {
+    char cpu[32], memory[32];
+    json_t *all = json_pack("[i, s, s, s, s, s, s, s, s, s, s, I, I, I, b]", FORMAT, FIELD(command),
+                            FIELD(environment), FIELD(mounts), FIELD(network), FIELD(user), FIELD(ready),
+                            config->host.claims, config->docker.claims_volume,
+                            whole(&config->pool.cpu_percent_of, philosophy, config->pool.cpu_percent, cpu),
+                            whole(&config->pool.memory_mb_of, philosophy, config->pool.memory_mb, memory),
+                            (json_int_t)config->docker.pids, (json_int_t)config->docker.tmp_mb,
+                            (json_int_t)config->docker.shm_mb, wp_config_cleans(config, philosophy));
+    wp_assert(all);
+    char *text = json_dumps(all, JSON_COMPACT);
+    snprintf(ret, WP_FINGERPRINT_SIZE, "%016llx", (unsigned long long)wp_str_hash64(wp_str(text)));
+    free(text);
+    json_decref(all);
+}
+
 static json_t *labels_of(const struct wp_config *config, const char *philosophy) {
-    char *owner = wp_definition_owner(config);
-    json_t *labels = json_pack("{s:s, s:s, s:s}", WP_LABEL_PREFIX, owner, WP_LABEL_HOST, config->host.name,
-                               WP_LABEL_POOL, philosophy);
+    char *owner = wp_definition_owner(config), definition[WP_FINGERPRINT_SIZE];
+    wp_definition_fingerprint(config, philosophy, definition);
+    json_t *labels = json_pack("{s:s, s:s, s:s, s:s}", WP_LABEL_PREFIX, owner, WP_LABEL_HOST,
+                               config->host.name, WP_LABEL_POOL, philosophy, WP_LABEL_DEFINITION, definition);
     free(owner);
     return labels;
 }

@@ -8,7 +8,8 @@
 #define WP_LABEL_PREFIX "io.warmpool.prefix" /* the deployment: its prefixes in Redis and Kafka */
 #define WP_LABEL_HOST "io.warmpool.host"
 #define WP_LABEL_POOL "io.warmpool.pool"
-#define WP_LABEL_KEY "io.warmpool.key" /* tells its init from others: host/init_link.h */
+#define WP_LABEL_KEY "io.warmpool.key"               /* tells its init from others: host/init_link.h */
+#define WP_LABEL_DEFINITION "io.warmpool.definition" /* the fingerprint of the container's definition */
 
 enum wp_pull { WP_PULL_NEVER, WP_PULL_MISSING, WP_PULL_ALWAYS };
 enum wp_ready { WP_READY_RUNNING, WP_READY_HEALTHY, WP_READY_FILE, WP_READY_TCP, WP_READY_HTTP };
@@ -26,6 +27,11 @@ enum wp_ready wp_definition_ready(const struct wp_config *config, const char *ph
                                   const char **ret_path);
 /* The value of WP_LABEL_PREFIX. Owned by the caller. */
 char *wp_definition_owner(const struct wp_config *config);
+/* A fingerprint of what the configuration says of the philosophy's containers, in hexadecimal. Without their
+ * image, which is compared by its id, and without limits that follow predictions. */
+#define WP_FINGERPRINT_SIZE 17
+void wp_definition_fingerprint(const struct wp_config *config, const char *philosophy,
+                               char ret[WP_FINGERPRINT_SIZE]);
 /* The body of POST /containers/create: the definition, the limits, labels, and the hardening that every
  * container has. claims: the path of the host's folder of its containers' own folders, on the engine's
  * machine, empty without one. Owned by the caller. */

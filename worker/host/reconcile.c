@@ -73,9 +73,17 @@ static void reconcile_over(struct held_table *table, struct held *held, const st
     wp_held_publish(table, held); /* again, because Redis still has the container */
 }
 
+/* Publishes that it is outdated, where Redis does not know. */
+static void publish_outdated(struct held_table *table, struct held *held, const struct wanted *wanted) {
+    struct wp_container_facts facts;
+    if (wanted->number.len > 0 || !table->driver->facts(table->runtime, wp_str(held->id), &facts)) return;
+    if (facts.outdated) wp_held_publish_outdated(table, held, facts.outdated);
+}
+
 static void reconcile_ready(struct held_table *table, struct held *held, const struct wanted *wanted) {
     if (leave_alone(held, wanted)) return;
     held->unowned = wanted->state.len == 0;
+    if (!held->unowned && !wp_str_is(wanted->state, "ending")) publish_outdated(table, held, wanted);
     if (held->unowned || wp_str_is(wanted->state, "ending"))
         wp_held_destroy(table, held);
     else if (wp_str_is(wanted->state, "paused"))
@@ -256,6 +264,10 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     if (!held || reconcile->stopped) return; /* during a stop host_down is published instead */
     if (state == WP_CONTAINER_DYING) {
         wp_held_publish_dying(table, held);
+        return;
+    }
+    if (state == WP_CONTAINER_OUTDATED) {
+        read_again(reconcile, id);
         return;
     }
     if (state == WP_CONTAINER_OUT_OF_MEMORY) {

@@ -29,10 +29,13 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                           WP_CONTAINER_DYING, /* it has ended, not as asked; DIED follows, with the reason */
                           WP_CONTAINER_OUT_OF_MEMORY, /* a process in it was ended at its memory limit; the
                                                          container goes on */
+                          WP_CONTAINER_OUTDATED, /* its facts say `outdated` from now on; the container goes
+                                                    on */
 };
 
-struct wp_container_facts {                         /* of one that is ready */
-    const char *image;                              /* borrowed; empty when there is none */
+struct wp_container_facts { /* of one that is ready */
+    const char *image;      /* what it was made of, with a digest; borrowed; empty when there is none */
+    const char *outdated;   /* why it is not what would be made now; NULL: it is */
     double queue_ms, create_ms, start_ms, ready_ms; /* of its start; all 0 when it was adopted */
 };
 

@@ -4,6 +4,7 @@
 #include "ops/metrics.h"
 #include "core/log.h"
 #include "ops/metrics_record.h"
+#include "ops/rollouts.h"
 #include "wire/text.h"
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct metrics {
     struct shared_reader *reader;
     struct warnings *warnings; /* of the last round */
     struct tuning *tuning;
+    json_t *rollouts; /* as rollouts_log keeps them; owned */
     uv_timer_t timer;
 };
 
@@ -48,6 +50,7 @@ static void judge(struct metrics *metrics) {
     warnings_log(metrics->warnings, &now);
     warnings_done(metrics->warnings);
     *metrics->warnings = now;
+    rollouts_log(&metrics->rollouts, shared->pool);
     tuning_consider(metrics->tuning, shared);
 }
 
@@ -84,7 +87,9 @@ void metrics_stop(struct metrics *metrics) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-    free(handle->data);
+    struct metrics *metrics = handle->data;
+    json_decref(metrics->rollouts);
+    free(metrics);
 }
 
 void metrics_free(struct metrics *metrics) {

@@ -261,6 +261,8 @@ static const struct metric metrics[] = {
     {"warmpool_pool_paused", GAUGE, "Idle containers that are paused.", .write = of_pools, FIELD("paused")},
     {"warmpool_pool_resetting", GAUGE, "Containers being made fit for their next use.", .write = of_pools,
      FIELD("resetting")},
+    {"warmpool_containers_outdated", GAUGE, "Containers that are to be replaced, idle or leased; 0: none.",
+     .write = of_pools, FIELD("outdated")},
     {"warmpool_pool_waiting", GAUGE, "Requests that wait for a container.", .write = of_pools,
      FIELD("waiting")},
     {"warmpool_pool_size", GAUGE, "Idle containers to keep.", .write = of_pools, FIELD("pool_size")},

@@ -27,6 +27,7 @@ static const struct wp_library libraries[] = {
       "warm.lua",
       "leases.lua",
       "capacity.lua",
+      "rollout.lua",
       "pool.lua",
       "due.lua",
       "container_events.lua",
@@ -77,20 +78,13 @@ static void add_files(const struct wp_library *library, struct wp_buf *out) {
     }
 }
 
-/* FNV-1a. */
-uint64_t wp_library_hash(struct wp_str text) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
-    return hash;
-}
-
 /* Revision and hash are in the second line, so that they are found without reading the code. */
 void wp_library_text(const struct wp_library *library, struct wp_buf *out) {
     struct wp_buf files = {0};
     add_files(library, &files);
     wp_buf_printf(out, "#!lua name=%s\n-- revision %d hash %016llx\n", library->name,
                   wp_library_revision_of(last_file(library)->text),
-                  (unsigned long long)wp_library_hash(wp_buf_str(&files)));
+                  (unsigned long long)wp_str_hash64(wp_buf_str(&files)));
     wp_buf_add(out, files.data, files.len);
     wp_buf_done(&files);
 }

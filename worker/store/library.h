@@ -26,6 +26,5 @@ uint64_t wp_library_hash_of(const char *text);
 /* True when `text` is to replace `other`: it has the higher revision, or the same one and the higher hash
  * (which two builds between releases can have). So all workers choose the same library. */
 bool wp_library_is_newer(const char *text, const char *other);
-uint64_t wp_library_hash(struct wp_str text);
 
 #endif

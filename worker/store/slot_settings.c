@@ -4,7 +4,6 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "store/functions.h"
-#include "store/library.h"
 
 enum { REPEAT_US = 10 * 1000000 };
 
@@ -69,7 +68,7 @@ void wp_slot_settings_set(struct wp_slot_settings *settings, const char *owner, 
     free(settings->owner);
     settings->owner = wp_strdup(owner);
     settings->read_ms = read_ms;
-    snprintf(settings->hash, sizeof settings->hash, "%016llx", (unsigned long long)wp_library_hash(map));
+    snprintf(settings->hash, sizeof settings->hash, "%016llx", (unsigned long long)wp_str_hash64(map));
     send_change(settings);
 }
 

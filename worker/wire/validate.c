@@ -212,7 +212,7 @@ static void cache(struct check *check, struct wp_cache_event *e) {
 }
 
 static void control(struct check *check, const struct wp_control *e) {
-    static const char *const ops[] = {"pre_warm", "resize", "expire", "drain", NULL};
+    static const char *const ops[] = {"pre_warm", "resize", "expire", "drain", "rollout", NULL};
     static const char *const counted[] = {"pre_warm", "resize", NULL};
     optional_id(check, "control_id", e->control_id);
     name(check, "philosophy", e->philosophy);
@@ -223,10 +223,10 @@ static void control(struct check *check, const struct wp_control *e) {
 
 static void container_event(struct check *check, const struct wp_container_event *e) {
     static const char *const states[] = {
-        "ready",   "failed",    "died",           "gone",     "lease_expired", "request_timed_out",
-        "host_up", "host_down", "prediction_due", "continue", "bound",         "reset",
-        NULL};
-    static const char *const of_container[] = {"ready", "failed", "died", "gone", "bound", "reset", NULL};
+        "ready",     "failed",         "died",     "gone",  "lease_expired", "request_timed_out", "host_up",
+        "host_down", "prediction_due", "continue", "bound", "reset",         "outdated",          NULL};
+    static const char *const of_container[] = {"ready", "failed", "died",     "gone",
+                                               "bound", "reset",  "outdated", NULL};
     static const char *const of_host[] = {"host_up", "host_down", NULL};
     known(check, "state", e->state, states);
     if (e->container_id.len > 0 || one_of(e->state, of_container)) id(check, "container_id", e->container_id);

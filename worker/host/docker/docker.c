@@ -11,6 +11,7 @@
 #include "host/docker/images.h"
 #include "host/docker/init.h"
 #include "host/docker/left.h"
+#include "host/docker/made.h"
 #include "host/docker/output.h"
 #include "host/docker/start.h"
 #include "host/docker/watch.h"
@@ -48,7 +49,7 @@ static double ms_between(int64_t from_us, int64_t till_us) {
 static bool docker_facts(struct wp_runtime *runtime, struct wp_str id, struct wp_container_facts *ret) {
     const struct docker_container *c = wp_docker_find(runtime, id);
     if (!c || c->phase != RUNNING) return false;
-    *ret = (struct wp_container_facts){.image = wp_definition_image(runtime->config, c->philosophy)};
+    *ret = (struct wp_container_facts){.image = c->made.image, .outdated = wp_docker_made_outdated(c)};
     if (!c->start.begun_us || !c->start.ready_us) return true;
     ret->queue_ms = ms_between(c->start.asked_us, c->start.begun_us);
     ret->create_ms = ms_between(c->start.begun_us, c->start.made_us);
@@ -82,6 +83,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     wp_deferred_open(&runtime->deferred, loop, notify, ctx);
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
+    wp_docker_made_open(runtime);
     wp_docker_output_open(runtime);
     wp_docker_watch_open(runtime);
     *ret_runtime = runtime;

@@ -1,4 +1,5 @@
-/* Owns the list of images that containers are made of, which of them the engine lacks, and their pulls.
+/* Owns the list of images that containers are made of, which of them the engine lacks, what their names
+ * mean there, and their pulls.
  *
  *   IDLE -> WAITING -> PULLING -> IDLE     PULLS_AT_ONCE are pulled at once
  *     ^                   |
@@ -18,7 +19,11 @@
 
 struct image {
     struct wp_runtime *runtime;
-    const char *name;    /* borrowed */
+    const char *name; /* borrowed */
+    struct docker_image_known known;
+    bool again;          /* once more, when the look under way is over */
+    bool asking;         /* a look is under way, */
+    int64_t asked_us;    /* since then */
     const char *subject; /* borrowed: the first philosophy that has it, or "docker.image" */
     enum wp_pull policy;
     enum { IDLE, WAITING, PULLING, FAILED } state;
@@ -31,7 +36,7 @@ struct image {
 
 /* ---- the list ---- */
 
-static struct image *find(struct wp_runtime *runtime, const char *name) {
+static struct image *find(const struct wp_runtime *runtime, const char *name) {
     size_t i = 0;
     while (i < runtime->images.count && strcmp(runtime->images.list[i].name, name) != 0) i++;
     return i < runtime->images.count ? &runtime->images.list[i] : NULL;
@@ -44,6 +49,7 @@ static void add(struct wp_runtime *runtime, const char *philosophy) {
     runtime->images.list[runtime->images.count++] =
         (struct image){.runtime = runtime,
                        .name = name,
+                       .known = {.name = name},
                        .subject = *philosophy ? philosophy : "docker.image",
                        .policy = policy,
                        .outdated = policy == WP_PULL_ALWAYS};
@@ -56,7 +62,7 @@ static void add_all(struct wp_runtime *runtime) {
     for (size_t i = 0; i < own->count; i++) add(runtime, own->list[i].key);
 }
 
-static struct image *image_of(struct wp_runtime *runtime, const char *philosophy) {
+static struct image *image_of(const struct wp_runtime *runtime, const char *philosophy) {
     return find(runtime, wp_definition_image(runtime->config, philosophy));
 }
 
@@ -174,14 +180,34 @@ static void begin_pulls(struct wp_runtime *runtime) {
 
 /* ---- what the engine says ---- */
 
+static void know(struct image *image, const struct wp_docker_client_answer *answer) {
+    struct docker_image_known *known = &image->known;
+    json_t *found = answer->status == 200 ? json_loadb(answer->body.ptr, answer->body.len, 0, NULL) : NULL;
+    snprintf(known->id, sizeof known->id, "%s", wp_docker_text(found, "Id"));
+    wp_docker_digest(found, image->name, known->digest);
+    known->at_us = image->asked_us;
+    json_decref(found);
+    image->runtime->on_images(image->runtime);
+}
+
 static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
     struct image *image = ctx;
+    image->asking = false;
     if (image->runtime->closed || (answer->status != 200 && answer->status != 404)) return;
+    if (image->again) {
+        look(image); /* this answer may be from before a pull */
+        return;
+    }
+    know(image, answer);
     set_missing(image, answer->status == 404);
     want(image);
 }
 
 static void look(struct image *image) {
+    image->again = image->asking;
+    if (image->asking) return;
+    image->asking = true;
+    image->asked_us = wp_clock_us();
     char *name = wp_docker_client_escape(wp_str(image->name)), *path = wp_format("/images/%s/json", name);
     wp_docker_client_call(image->runtime->engine, "GET", path, NULL, on_answer, image);
     free(name);
@@ -204,6 +230,11 @@ void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy)
 }
 
 /* ---- what others ask ---- */
+
+const struct docker_image_known *wp_docker_image_known(const struct wp_runtime *runtime,
+                                                       const char *philosophy) {
+    return &image_of(runtime, philosophy)->known;
+}
 
 enum docker_image_state wp_docker_image_state(struct wp_runtime *runtime, const char *philosophy) {
     const struct image *image = image_of(runtime, philosophy);

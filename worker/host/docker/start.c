@@ -1,5 +1,5 @@
 /* Starts containers of the docker driver: creates, starts and probes them until they are ready. Calls exec.c
- * for probes by file, images.c and init.c. */
+ * for probes by file, images.c, made.c and init.c. */
 #include "host/docker/start.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "host/docker/exec.h"
 #include "host/docker/images.h"
 #include "host/docker/init.h"
+#include "host/docker/made.h"
 
 #define PROBE_MS 25    /* between two probes of a container that is not ready */
 #define CONFLICT_MS 50 /* before a create is repeated whose name was taken, but is free again */
@@ -43,11 +44,16 @@ static void after_keep(struct docker_container *container) {
     wp_docker_set_phase(container, RUNNING);
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,
                     container->address, "");
+    wp_docker_made_check(container);
     wp_docker_start_queued(container->runtime);
 }
 
-static void become_ready(struct docker_container *container) {
+static void after_find(struct docker_container *container) {
     if (!container->end.waiting) wp_docker_init_keep(container, after_keep);
+}
+
+static void become_ready(struct docker_container *container) {
+    wp_docker_made_find(container, after_find);
 }
 
 static void fail(struct docker_container *container, const struct wp_docker_client_answer *answer,
@@ -117,6 +123,7 @@ static void after_inspect(struct docker_container *container, const struct wp_do
     const char *path, *health = wp_docker_text(json_object_get(state, "Health"), "Status");
     enum wp_ready ready = wp_definition_ready(container->runtime->config, container->philosophy, &path);
     keep_address(container, inspected);
+    wp_docker_made_note(container, inspected);
     if (!json_is_true(json_object_get(state, "Running"))) {
         wp_docker_end_inspected(container, inspected);
     } else if (json_is_true(json_object_get(state, "Paused"))) { /* only ready containers are paused */

@@ -65,6 +65,9 @@ static void on_timer_closed(uv_handle_t *handle) {
     struct docker_container *container = handle->data;
     free(container->id);
     free(container->philosophy);
+    free(container->made.name);
+    free(container->made.id);
+    free(container->made.image);
     json_decref(container->claim);
     free(container);
 }

@@ -4,6 +4,7 @@
  *   exec.c             a program in a container
  *   pull.c, images.c   one pull of an image; which images the engine has, and when they are pulled
  *   init.c             the first process of a container
+ *   digest.c, made.c   the digest of an image; what containers were made of, and whether that has changed
  *   deaths.c, output.c why a container ended; what it wrote last
  *   start.c            from the queue until a container is ready
  *   bind.c             pause, resume and the reset command of one that is ready
@@ -53,6 +54,16 @@ struct docker_start { /* of one that is started; start.c alone changes it */
     bool waited;   /* it was queued again because its image was missing */
 };
 
+struct docker_container;
+
+struct docker_made { /* what it was made of; made.c alone changes it */
+    char *name, *id; /* of its image; owned; NULL: not known yet */
+    char *image;     /* with its digest, as assignments name it; owned; NULL: not known yet */
+    bool redefined;  /* by another definition than the present one */
+    bool reported;   /* that it is outdated */
+    void (*next)(struct docker_container *container);
+};
+
 struct docker_container {
     struct wp_runtime *runtime;
     char *id, *philosophy; /* owned */
@@ -74,6 +85,7 @@ struct docker_container {
     void (*kept)(struct docker_container *container);
     bool cleaning; /* bind.c alone changes it */
     struct docker_start start;
+    struct docker_made made;
     struct docker_end end;
     bool looked;   /* what it wrote last was asked for, before its removal */
     json_t *claim; /* meanwhile: its claim, which no line may tell; output.c alone changes it; NULL: none */
@@ -86,7 +98,6 @@ struct docker_container {
     UT_hash_handle hh;
 };
 
-struct image;  /* images.c */
 struct orphan; /* watch.c */
 
 struct docker_images {  /* images.c alone changes it */
@@ -120,6 +131,8 @@ struct wp_runtime {
     struct wp_deferred deferred;
     struct docker_watch watch;
     struct docker_images images;
+    void (*on_images)(struct wp_runtime *runtime); /* called when the engine has said what a name means; set
+                                                      by made.c */
     char *folder;        /* init.c: of this host, in which each container has its own; empty: there is none */
     char *claims_source; /* start.c: its path on the engine's machine; NULL: ask for the volume first */
     int making, creates; /* creates under way, and their maximum */

@@ -11,6 +11,7 @@ from load import stats
 
 QUIET_S = 5    # without an event, and the stream is opened anew: an engine that was frozen may have forgotten it
 POOLS_S = 0.25  # between two looks at the pools
+ROLLED_OUT_S = 3  # one host may be done before another has begun
 GENERATION = "GENERATION"
 KEPT = ("available", "leased", "creating", "waiting", "resetting", "outdated")
 
@@ -23,7 +24,7 @@ class Observer:
         self.poll, self.lock, self.watched = select.poll(), threading.Lock(), {}  # descriptor -> (name, pid)
         self.seen = set()    # (time, what, name) of events: a stream that is opened anew repeats some
         self.pids = {}       # name -> its first process, while it lives
-        self.rollouts = {}   # philosophy -> [generation, whether outdated ones were seen since]
+        self.rollouts = {}   # philosophy -> [generation, when outdated ones were seen last]
         self.threads = [threading.Thread(target=self.until_stopped, args=(work,), daemon=True)
                         for work in (self.follow_events, self.follow_processes, self.follow_pools)]
 
@@ -110,8 +111,8 @@ class Observer:
     # ---- pools ----
 
     def expect_rollout(self, philosophy, generation):
-        """All workers have the new definition. It is done when outdated containers were seen, and none is any more."""
-        self.rollouts[philosophy] = [generation, False]
+        """All workers have the new definition. It is done when outdated containers were seen, and then for ROLLED_OUT_S none."""
+        self.rollouts[philosophy] = [generation, None]
 
     def follow_pools(self):
         pools = {name: {what: pool.get(what, 0) for what in KEPT} for name, pool in stats(self.system)["pools"].items()}
@@ -119,8 +120,9 @@ class Observer:
             self.pools = pools
             self.history.write("pools", pools=pools)
         for philosophy, rollout in list(self.rollouts.items()):
-            outdated = pools[philosophy]["outdated"]
-            if rollout[1] and outdated == 0:
-                self.history.write("rolled_out", philosophy=philosophy, generation=self.rollouts.pop(philosophy)[0])
-            rollout[1] = rollout[1] or outdated > 0
+            if pools.get(philosophy, {}).get("outdated", 0) > 0:
+                rollout[1] = time.monotonic()
+            elif rollout[1] and time.monotonic() > rollout[1] + ROLLED_OUT_S:
+                self.history.write("rolled_out", philosophy=philosophy, generation=rollout[0])
+                self.rollouts.pop(philosophy)
         self.stopping.wait(POOLS_S)

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include "core/str.h"
 
 #define UTF8(bytes) wp_str_is_utf8((struct wp_str){bytes, sizeof(bytes) - 1})
@@ -93,4 +94,23 @@ Test(str, equality_is_of_bytes) {
     cr_assert(wp_str_is(WP_STR("react"), "react"));
     cr_assert_not(wp_str_is(WP_STR("react"), "reac"));
     cr_assert_not(wp_str_is(WP_STR("react"), "reacT"));
+}
+
+Test(str, a_text_that_was_truncated_within_a_character_loses_it_and_nothing_else) {
+    static const char *const cases[][2] = {{"", ""},
+                                           {"abc", "abc"},
+                                           {"ab\xc3\xbc", "ab\xc3\xbc"},
+                                           {"ab\xc3", "ab"},
+                                           {"\xc3", ""},
+                                           {"a\xe2\x82\xac", "a\xe2\x82\xac"},
+                                           {"a\xe2\x82", "a"},
+                                           {"a\xe2", "a"},
+                                           {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+                                           {"a\xf0\x9f\x98", "a"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        wp_str_cut(text);
+        cr_expect_str_eq(text, cases[i][1]);
+    }
 }

@@ -76,3 +76,10 @@ uint64_t wp_str_hash64(struct wp_str text) {
     for (size_t i = 0; i < text.len; i++) hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
     return hash;
 }
+
+void wp_str_cut(char *text) {
+    size_t length = strlen(text), back = 1;
+    while (back < 4 && back < length && ((unsigned char)text[length - back] & 0xc0) == 0x80) back++;
+    if (length > 0 && wp_str_char((struct wp_str){text + length - back, back}) == 0)
+        text[length - back] = '\0';
+}

@@ -30,6 +30,8 @@ bool wp_str_is_id(struct wp_str text, size_t max);
 bool wp_str_is_utf8(struct wp_str text);
 /* The length in bytes of the character that the text begins with; 0: it begins with no UTF-8, or is empty. */
 size_t wp_str_char(struct wp_str text);
+/* Cuts off the character at the end of a text that was truncated within it. */
+void wp_str_cut(char *text);
 /* FNV-1a, 32 bit: the partition of a host's commands is this modulo the topic's partitions. */
 unsigned wp_str_hash(struct wp_str text);
 uint64_t wp_str_hash64(struct wp_str text); /* FNV-1a, 64 bit */

@@ -32,6 +32,7 @@ void wp_held_over(struct held_table *table, struct held *held, enum wp_container
     wp_claims_remove(table->claims, held->id);
     held->address[0] = '\0';
     snprintf(held->detail, sizeof held->detail, "%.*s", (int)detail.len, detail.ptr);
+    wp_str_cut(held->detail); /* the engine's words, or a registry's, may be long: Redis takes UTF-8 alone */
     wp_held_set(table, held, HELD_OVER);
 }
 

@@ -139,6 +139,7 @@ static void failed(struct image *image, const char *why, const char *mend) {
     image->due_us = wp_clock_us() + image->retry_ms * 1000;
     snprintf(image->why, sizeof image->why, "%s", why);
     snprintf(image->mend, sizeof image->mend, "%s", mend);
+    wp_str_cut(image->mend);
     runtime->images.failures++;
     wp_log(WP_LOG_WARN, "image_pull_failed", "image=%s host=%s reason=%s mend=%s retry_ms=%lld", image->name,
            runtime->config->host.name, why, mend, (long long)image->retry_ms);
@@ -256,6 +257,7 @@ static void describe(const struct image *image, char *into, size_t room) {
         snprintf(into, room, "the image %s is being pulled", image->name);
     else
         snprintf(into, room, "the image %s is not there", image->name);
+    wp_str_cut(into);
 }
 
 void wp_docker_lacks(struct wp_runtime *runtime, const char *philosophy, char *into, size_t room) {

@@ -472,14 +472,19 @@ local function is_used_up(name, id)
     return uses >= most
 end
 
--- A container was released: it is destroyed when it is outdated, or its pool's policy or limits say so; reset by its host when a claim was
--- bound, or the pool is cleaned or has a reset command; else it is free.
+-- Whether a used container goes: it is outdated, its pool is off or drained, or its policy or limits say so.
+local function is_over(name, id, c)
+    local till = idle_until(name, id, now)
+    return not settings.pool_enabled or state.pool(name).draining or (settings.reuses[name] or settings.reuse) == 'never' or
+        is_used_up(name, id) or (till and till <= now) or state.is_outdated(id, c)
+end
+
+-- A container was released: it is destroyed when it is over; reset by its host when a claim was bound, or the pool is cleaned or has a reset
+-- command; else it is free.
 local function take_back(offset, id, c, claimed)
     local name = c[POOL]
-    local till, prepared = idle_until(name, id, now), claimed or state.is_prepared(name)
-    local is_over = (settings.reuses[name] or settings.reuse) == 'never' or is_used_up(name, id) or (till and till <= now) or
-        state.is_outdated(id, c)
-    if is_over or (prepared and not host_is_up(id, c)) then -- its host cannot reset it
+    local prepared = claimed or state.is_prepared(name)
+    if is_over(name, id, c) or (prepared and not host_is_up(id, c)) then -- its host cannot reset it
         destroy(offset, id, c)
     elseif prepared then
         c[CREATED] = state.next_number()

@@ -13,26 +13,32 @@ local tenants = {}
 do -- local names of this file: all files of a library are one chunk, which may have 200 in all
 
 local KINDS = {'leases', 'waiting', 'creating'}
-local root, settings
+local root
+local limits -- kind -> that of every tenant, and those of single ones; nil: none
 local before, changes -- kind -> tenant -> the count when the call began, as far as it was read; what the call has changed
 local making -- pool -> tenant -> what the call has changed
 
-function tenants.begin(slot, map)
-    root, settings, before, changes, making = slot, map, {}, {}, {}
+function tenants.begin(slot, settings)
+    root, before, changes, making = slot, {}, {}, {}
+    limits = {
+        leases = {all = settings.tenant_max_leases, own = settings.tenant_max_leases_of},
+        waiting = {all = settings.tenant_max_waiting, own = settings.tenant_max_waiting_of},
+        creating = {all = settings.tenant_max_creating, own = settings.tenant_max_creating_of},
+    }
     for _, kind in ipairs(KINDS) do before[kind], changes[kind] = {}, {} end
     tenants.has_creates_fewer = false -- a tenant with a limit of creates has fewer than before
 end
 
 -- The limit of a tenant; 0: none.
 function tenants.limit(kind, tenant)
-    local own = settings['tenant_max_' .. kind .. '_of']
-    return own and own[tenant] or settings['tenant_max_' .. kind] or 0
+    local of = limits[kind]
+    return of.own and of.own[tenant] or of.all or 0
 end
 
 -- True when any tenant may have such a limit.
 function tenants.have_limit(kind)
-    local own = settings['tenant_max_' .. kind .. '_of']
-    return (settings['tenant_max_' .. kind] or 0) > 0 or (own and next(own) ~= nil) or false
+    local of = limits[kind]
+    return (of.all or 0) > 0 or (of.own ~= nil and next(of.own) ~= nil)
 end
 
 function tenants.count(kind, tenant, n)
@@ -89,7 +95,7 @@ end
 function tenants.named()
     local all = {}
     for _, kind in ipairs(KINDS) do
-        for name in pairs(settings['tenant_max_' .. kind .. '_of'] or {}) do all[name] = all[name] or {} end
+        for name in pairs(limits[kind].own or {}) do all[name] = all[name] or {} end
     end
     for name, figures in pairs(all) do
         for _, kind in ipairs(KINDS) do

@@ -27,7 +27,7 @@ local FIRST, PAGE = 8, 1000 -- tenants read at once: the first time, and at most
 local STATE, TENANT = 1, 4 -- of a request, as in state.lua
 local root, used, weights
 
-function turns.begin(slot, map) root, used, weights = slot, {}, map.tenant_weights end
+function turns.begin(slot, settings) root, used, weights = slot, {}, settings.tenant_weights end
 
 -- What this call knows of a pool's turns. order: the known tenants by when they are due; last: no unread tenant is due before it.
 local function of(p)

@@ -213,7 +213,9 @@ Test(docker_clean, one_that_was_made_without_an_init_is_given_up) {
     bench_close_runtime(bench);
     bench_set(bench, "pool.clean", "true");
     bench_open_runtime(bench);
-    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_create(bench, id); /* it is adopted, and outdated */
+    do bench_wait(bench, bench->count + 1);
+    while (bench_count(bench, WP_CONTAINER_READY) < 2 || bench_count(bench, WP_CONTAINER_OUTDATED) < 1);
     clean_fails(bench, "it was made with pool.clean = false");
     bench_close(bench);
 }

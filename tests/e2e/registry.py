@@ -212,7 +212,9 @@ class WithRegistry(WithDocker):
 
     def serves(self, request_id, philosophy, image):
         given = self.acquire(request_id, philosophy, timeout_ms=100000)
-        self.assertEqual((given["status"], given.get("image", "").partition("@")[0]), ("assigned", image), given)
+        name, _, digest = given.get("image", "").partition("@")
+        self.assertEqual((given["status"], name), ("assigned", image.partition("@")[0]), given)
+        self.assertIn(image.partition("@")[2], digest, given)
 
     def is_kept_ready(self):
         self.system.wait_pool("react", available=1)

@@ -62,7 +62,7 @@ void wp_buf_done(struct wp_buf *buf) {
 /* realloc() would leave a copy where the bytes were. */
 static void grow(struct wp_buf *buf, size_t cap) {
     char *larger = wp_alloc(cap);
-    if (buf->len > 0) memcpy(larger, buf->data, buf->len);
+    if (buf->data && buf->len > 0) memcpy(larger, buf->data, buf->len);
     wp_wipe(buf->data, buf->len);
     free(buf->data);
     buf->data = larger;

@@ -15,7 +15,8 @@ void wp_free_wiped(void *block) {
 
 void *wp_realloc_wiped(void *block, size_t size) {
     size_t had = block ? malloc_usable_size(block) : 0;
-    if (block && size > 0 && had >= size) return block;
+    if (size == 0) size = 1;
+    if (block && had >= size) return block;
     void *larger = malloc(size);
     if (!larger || !block) return larger;
     memcpy(larger, block, had < size ? had : size);

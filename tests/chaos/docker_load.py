@@ -5,8 +5,8 @@ import urllib.parse
 
 from load import POOL, chaos_system, stats, wait_until
 
-# Ends when its engine tells it to.
-COMMAND = "trap 'exit 0' TERM; sleep 100000 & wait"
+# Ends when its engine tells it to, not when the child that it began after it was ready is ended (pool.clean).
+COMMAND = "trap 'exit 0' TERM; while :; do sleep 100000 & wait; done"
 
 
 def docker_system(**options):

@@ -120,9 +120,9 @@ class Definition(Rollout):
         seen = inspect(sorted(self.there())[0])
         name = f"{sorted(self.there())[0]}"
         worker.stop()
-        body = {"Image": self.image, "User": seen["Config"]["User"], "Env": seen["Config"]["Env"], "Cmd": seen["Config"]["Cmd"],
-                "Entrypoint": seen["Config"]["Entrypoint"], "HostConfig": {"NetworkMode": "none"},
-                "Labels": {key: value for key, value in seen["Config"]["Labels"].items() if key != "io.warmpool.definition"}}
+        labels = {key: value for key, value in seen["Config"]["Labels"].items() if key in ("io.warmpool.prefix", "io.warmpool.host", "io.warmpool.pool")}
+        body = {"Image": self.image, "User": seen["Config"]["User"], "Env": seen["Config"]["Env"], "Entrypoint": ["/bin/sh", "-c"],
+                "Cmd": ["exec sleep 100000"], "HostConfig": {"NetworkMode": "none"}, "Labels": labels}
         engine("delete", f"/containers/{name}?force=1")
         engine("post", f"/containers/create?name={name}", json.dumps(body))
         engine("post", f"/containers/{name}/start")

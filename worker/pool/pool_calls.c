@@ -215,6 +215,13 @@ static void put_texts(struct wp_buf *out, const char *key, const struct wp_setti
     }
 }
 
+/* A number, and those of single philosophies or tenants. */
+static void put_int_and_own(struct wp_buf *out, const char *key, int64_t value, const char *own_key,
+                            const struct wp_settings *own) {
+    put_int(out, key, value);
+    put_ints(out, own_key, own);
+}
+
 static void put_cleans(struct wp_buf *out, const struct wp_config *config) {
     const struct wp_settings *of = &config->pool.clean_of;
     put_bool(out, "clean", config->pool.clean);
@@ -266,12 +273,12 @@ static void put_min_idle(struct wp_buf *out, const struct wp_config *config) {
 }
 
 static void put_tenants(struct wp_buf *out, const struct wp_config *config) {
-    put_int(out, "tenant_max_leases", config->tenant.max_leases);
-    put_ints(out, "tenant_max_leases_of", &config->tenant.leases_of);
-    put_int(out, "tenant_max_waiting", config->tenant.max_waiting);
-    put_ints(out, "tenant_max_waiting_of", &config->tenant.waiting_of);
-    put_int(out, "tenant_max_creating", config->tenant.max_creating);
-    put_ints(out, "tenant_max_creating_of", &config->tenant.creating_of);
+    put_int_and_own(out, "tenant_max_leases", config->tenant.max_leases, "tenant_max_leases_of",
+                    &config->tenant.leases_of);
+    put_int_and_own(out, "tenant_max_waiting", config->tenant.max_waiting, "tenant_max_waiting_of",
+                    &config->tenant.waiting_of);
+    put_int_and_own(out, "tenant_max_creating", config->tenant.max_creating, "tenant_max_creating_of",
+                    &config->tenant.creating_of);
     put_ints(out, "tenant_weights", &config->tenant.weight_of);
 }
 
@@ -282,23 +289,18 @@ void wp_pack_pool_settings(struct wp_buf *out, const struct wp_config *config) {
     put_bool(out, "warm_start", config->pool.warm_start);
     put_min_idle(out, config);
     put_double(out, "refill_rate", config->pool.refill_rate);
-    put_int(out, "size", config->pool.size);
-    put_ints(out, "sizes", &config->pool.sizes);
+    put_int_and_own(out, "size", config->pool.size, "sizes", &config->pool.sizes);
     wp_pack_key(out, "reuse");
     wp_pack_str(out, wp_str(config->pool.reuse));
     put_texts(out, "reuses", &config->pool.reuse_of);
     put_cleans(out, config);
     put_resets(out, config);
-    put_int(out, "hot", config->pool.hot);
-    put_ints(out, "hots", &config->pool.hot_of);
-    put_int(out, "idle_ttl", config->pool.idle_ttl);
-    put_ints(out, "idle_ttls", &config->pool.idle_ttl_of);
-    put_int(out, "max_age", config->pool.max_age);
-    put_ints(out, "max_ages", &config->pool.max_age_of);
-    put_int(out, "max_uses", config->pool.max_uses);
-    put_ints(out, "max_uses_of", &config->pool.max_uses_of);
-    put_int(out, "max_containers", config->pool.max_containers);
-    put_ints(out, "max_containers_of", &config->pool.max_containers_of);
+    put_int_and_own(out, "hot", config->pool.hot, "hots", &config->pool.hot_of);
+    put_int_and_own(out, "idle_ttl", config->pool.idle_ttl, "idle_ttls", &config->pool.idle_ttl_of);
+    put_int_and_own(out, "max_age", config->pool.max_age, "max_ages", &config->pool.max_age_of);
+    put_int_and_own(out, "max_uses", config->pool.max_uses, "max_uses_of", &config->pool.max_uses_of);
+    put_int_and_own(out, "max_containers", config->pool.max_containers, "max_containers_of",
+                    &config->pool.max_containers_of);
     put_double(out, "cpu_limit", config->pool.cpu_percent);
     put_ints(out, "cpu_limits", &config->pool.cpu_percent_of);
     put_double(out, "memory_limit", config->pool.memory_mb);

@@ -43,7 +43,7 @@ class Observer:
             try:
                 work()
             except Refused:
-                time.sleep(0.1)
+                self.stopping.wait(0.1)
 
     # ---- events ----
 

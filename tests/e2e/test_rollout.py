@@ -2,7 +2,6 @@
 import json
 import re
 import threading
-import time
 import uuid
 
 from docker_system import WithDocker, engine, inspect, main, runs
@@ -66,6 +65,18 @@ class Rollout(WithDocker):
 
     def image_id(self):
         return json.loads(engine("get", f"/images/{self.image}/json"))["Id"]
+
+    def wait_heartbeats(self, count):
+        """Until Redis has heard the host so many times more."""
+        def age():
+            return json.loads(self.system.redis.client.fcall_ro("wp_hosts", 1, "wp:{pool}"))["hosts"]["w1"]["heartbeat_ms"]
+
+        ages = [age()]
+
+        def came():
+            ages.append(age())
+            return sum(later < earlier for earlier, later in zip(ages, ages[1:])) >= count
+        wait_until(came, lambda: f"{count} heartbeats: {ages[-5:]}")
 
     def restart_with(self, **options):
         worker = self.system.workers[0]
@@ -175,7 +186,7 @@ class Image(Rollout):
         wait_until(lambda: "image_missing" in self.system.workers[0].log(), "its host knows")
         self.client.send("pool-control", {"philosophy": "react", "op": "rollout"})
         self.system.wait_pool("react", outdated=KEPT)
-        time.sleep(3)  # two reconciles, in which nothing is to happen
+        self.wait_heartbeats(2)  # longer than two reconciles, in which nothing is to happen
         self.assertEqual(self.there(), before)
         self.move_image(4)
         self.wait_replaced(before)

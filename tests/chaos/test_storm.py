@@ -7,6 +7,7 @@ import unittest
 from checker import check
 from history import load
 from own_engine import need_engine
+from planting import expect_found_in
 from storm import Storm
 from test_checker import find
 
@@ -35,11 +36,7 @@ class TwoMinutes(unittest.TestCase):
         storm = Storm()
         faults = storm.play(MINUTES, SEED, path)
         self.assertEqual(storm.report(check(load(path)), faults, MINUTES, path), 0, f"the history and the logs are in {folder}")
-        for kind, plant in (("dead", a_death_before_the_lease), ("engine differs", a_container_that_stays)):
-            with self.subTest(planted=kind):
-                lines = list(load(path))
-                plant(lines)
-                self.assertIn(kind, {found for found, _ in check(lines).violations})
+        expect_found_in(self, path, (("dead", a_death_before_the_lease), ("engine differs", a_container_that_stays)))
         shutil.rmtree(folder)
 
 

@@ -75,14 +75,19 @@ Test(pool_forget, one_that_is_alive_is_not_given_up) {
     cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
 }
 
-Test(pool_forget, one_that_comes_back_between_two_steps_keeps_the_rest) {
+/* So many leases on a host whose worker has stopped. */
+static void lease_and_drain(int count) {
     slot.unchecked = true;
     pool_settings(&slot, "{'max_containers': 300, 'size': 300, 'lease_ms': 0}");
     pool_beat_with(&slot, "h1",
                    "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000}");
-    pool_warm(&slot, "react", 250);
-    pool_acquire_many(&slot, 0, 250, "react");
+    pool_warm(&slot, "react", count);
+    pool_acquire_many(&slot, 0, count, "react");
     pool_beat(&slot, "h1", 300, 0, "draining");
+}
+
+Test(pool_forget, one_that_comes_back_between_two_steps_keeps_the_rest) {
+    lease_and_drain(250);
     give_up("h1");
     cr_assert_eq(record_count(&slot.answer, 1), 100, "a step");
     pool_beat(&slot, "h1", 300, 0, "up");
@@ -92,13 +97,7 @@ Test(pool_forget, one_that_comes_back_between_two_steps_keeps_the_rest) {
 }
 
 Test(pool_forget, every_step_says_why) {
-    slot.unchecked = true;
-    pool_settings(&slot, "{'max_containers': 300, 'size': 300, 'lease_ms': 0}");
-    pool_beat_with(&slot, "h1",
-                   "{'capacity': 300, 'memory_mb': 0, 'runtime': 'docker', 'state': 'up', 'ttl_ms': 15000}");
-    pool_warm(&slot, "react", 150);
-    pool_acquire_many(&slot, 0, 150, "react");
-    pool_beat(&slot, "h1", 300, 0, "draining");
+    lease_and_drain(150);
     give_up("h1");
     size_t next = record_find(&slot.answer, 6, 0);
     cr_assert_str_eq(record_str(&slot.answer, next, "detail"), "continue forget");

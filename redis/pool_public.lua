@@ -1,4 +1,4 @@
--- revision 38
+-- revision 39
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end

@@ -20,14 +20,15 @@ end
 
 local function pool_of(name, p, map, samples, now)
     local size = p.size >= 0 and p.size or map.sizes[name] or map.size
-    return {available = p.idle, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting, paused = p.paused, resetting = p.resetting,
+    local ready = p.fresh and state.ready_of(p) or p.idle -- a row of the version before does not count fresh ones
+    return {available = p.idle, ready = ready, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting, paused = p.paused, resetting = p.resetting,
         outdated = p.outdated,
         pool_size = size, warm_starts = p.warm, cold_starts = p.cold, warm_start_rate_percent = rate(p.warm, p.warm + p.cold),
         peak_leased = p.peak, draining = p.draining, unavailable = unavailable(p, map, now), active = p.leased + p.waiting > 0 or (p.warm + p.cold > 0 and now - p.active < ACTIVE),
         confidence = map.history_size > 0 and math.min(1, samples / map.history_size) or 0}
 end
 
-local SUMMED = {'available', 'paused', 'resetting', 'outdated', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}
+local SUMMED = {'available', 'ready', 'paused', 'resetting', 'outdated', 'leased', 'creating', 'waiting', 'warm_starts', 'cold_starts'}
 local PAGE, PAGE_MOST = 200, 500 -- pools in one answer
 
 -- The number of samples of each of these philosophies.

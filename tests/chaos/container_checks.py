@@ -21,7 +21,7 @@ KINDS = {
     "paused": "a container assigned that had been paused before, and still was when that was said",
     "outdated": "a container of an old definition assigned after it was said that none is left",
     "traces": "what a holder left in a container, seen by the next one",
-    "not kept ready": "a pool that had less than `pool.min_idle` for too long, or not when a tenant came that was never there before",
+    "not kept ready": "a pool that had less ready for any tenant than `pool.min_idle` for too long, or not when a tenant came that was never there before",
     "engine differs": "containers of the engine that Redis does not know at the end, or the other way round",
 }
 
@@ -214,14 +214,14 @@ def check_ready(story, seen):
     for philosophy, count in min_idle(story).items():
         short = None
         for line in story.others["pools"] + [{"t": last, "pools": {}}]:
-            available = line["pools"].get(philosophy, {}).get("available", 0)
-            if available < count and short is None and line["pools"]:
+            ready = line["pools"].get(philosophy, {}).get("ready", 0)
+            if ready < count and short is None and line["pools"]:
                 short = line["t"]
-            elif short is not None and (available >= count or not line["pools"]):
+            elif short is not None and (ready >= count or not line["pools"]):
                 took, allowed = free_ms(spans, short, line["t"]), max(READY_MS, READY_CREATES * seen.create_ms(line["t"]))
                 worst, times = max(worst, took), times + 1
                 if took > allowed:
-                    story.judgement.violation("not kept ready", f"{philosophy} had less than {count} idle for {took:.0f} ms from t={short} to "
+                    story.judgement.violation("not kept ready", f"{philosophy} had less than {count} ready for {took:.0f} ms from t={short} to "
                                                                 f"t={line['t']} (at most {allowed:.0f})")
                 short = None
     story.judgement.counts["times a pool was short"] = times

@@ -13,7 +13,7 @@ QUIET_S = 5    # without an event, and the stream is opened anew: an engine that
 POOLS_S = 0.25  # between two looks at the pools
 ROLLED_OUT_S = 3  # one host may be done before another has begun
 GENERATION = "GENERATION"
-KEPT = ("available", "leased", "creating", "waiting", "resetting", "outdated")
+KEPT = ("available", "ready", "leased", "creating", "waiting", "resetting", "outdated")
 
 
 class Observer:

@@ -53,7 +53,7 @@ class Storm(Judge):
     def settle(self, client, faults):
         super().settle(client, faults)
         system, history = client.system, client.history
-        wait(client, lambda: all(stats(system)["pools"].get(name, {"available": 0})["available"] >= count for name, count in READY.items()))
+        wait(client, lambda: all(stats(system)["pools"].get(name, {"ready": 0})["ready"] >= count for name, count in READY.items()))
         client.newcomers(READY)
         self.wait_settled(client)
         engines = {worker.name: system.engine.run for worker in system.workers}

@@ -40,8 +40,8 @@ class StormHistory(History):
         self.time += seconds * 1000
         self.write("fault", what=what, on=on, step="end")
 
-    def pools(self, available, waiting=0):
-        self.write("pools", pools={"react": {"available": available, "waiting": waiting}})
+    def pools(self, ready, waiting=0):
+        self.write("pools", pools={"react": {"ready": ready, "waiting": waiting}})
 
 
 def good():

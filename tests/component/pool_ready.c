@@ -180,8 +180,11 @@ Test(pool_ready, used_ones_are_no_reserve_when_a_second_tenant_comes) {
     pool_acquire(&slot, .id = "red", .tenant = "red");
     cr_assert_eq(pool_commands(&slot, "create"), 0, "all are for red, and nobody else is there");
     pool_release(&slot, "red");
+    cr_assert_eq(pool_stat(&slot, "react", "ready"), 4, "red, who has used them, alone asks for them");
     pool_acquire(&slot, .id = "b1", .tenant = "blue");
     settle();
+    cr_assert_eq(pool_stat(&slot, "react", "ready"), 2, "of those that are idle, red's do not count");
+    cr_assert_gt(pool_stat(&slot, "react", "available"), 0);
     cr_assert_str_eq(pool_acquire(&slot, .id = "b2", .tenant = "blue"), "assigned", "a warm one");
     cr_assert_eq(pool_stat(&slot, "react", "cold_starts"), 1);
 }

@@ -41,7 +41,7 @@ Test(ops_metrics_record, sums_up_the_pools) {
                    "{'pool_size': 10, 'warm_start_enabled': false, 'tracked_agents': 17,"
                    " 'total': {'available': 7, 'leased': 3, 'warm_starts': 150, 'cold_starts': 10,"
                    " 'rejected': 2, 'lost': 1, 'warm_start_rate_percent': 93.75},"
-                   " 'pools': {'react': {'available': 6, 'pool_size': 10, 'utilization_percent': 60.0,"
+                   " 'pools': {'react': {'available': 6, 'ready': 4, 'pool_size': 10, 'utilization_percent': 60.0,"
                    " 'peak_leased': 4, 'active': true, 'confidence': 0.25},"
                    " 'multi_agent': {'available': 1, 'pool_size': 5, 'utilization_percent': 20.0,"
                    " 'peak_leased': 8, 'draining': true}}}");
@@ -56,6 +56,7 @@ Test(ops_metrics_record, sums_up_the_pools) {
     IS(2, "pool_stats", "total", "rejected");
     IS(60, "pool_stats", "pools", "react", "utilization_percent");
     IS(0.25, "pool_stats", "pools", "react", "confidence");
+    IS(4, "pool_stats", "pools", "react", "ready");
     IS(0, "pool_stats", "pools", "react", "waiting");
     const json_t *stats = json_object_get(record, "pool_stats"), *pools = json_object_get(stats, "pools");
     cr_assert(json_is_false(json_object_get(stats, "warm_start_enabled")));

@@ -30,17 +30,17 @@ static double figure(const json_t *object, const char *name) {
 }
 
 static void print_pool_row(const char *name, const json_t *pool) {
-    printf("%-24s %9lld %7lld %7lld %9lld %8lld %8lld %6lld %12lld %12lld %7.1f\n", name,
-           whole(pool, "available"), whole(pool, "paused"), whole(pool, "leased"), whole(pool, "creating"),
-           whole(pool, "waiting"), whole(pool, "outdated"), whole(pool, "pool_size"),
+    printf("%-24s %9lld %6lld %7lld %7lld %9lld %8lld %8lld %6lld %12lld %12lld %7.1f\n", name,
+           whole(pool, "available"), whole(pool, "ready"), whole(pool, "paused"), whole(pool, "leased"),
+           whole(pool, "creating"), whole(pool, "waiting"), whole(pool, "outdated"), whole(pool, "pool_size"),
            whole(pool, "warm_starts"), whole(pool, "cold_starts"), figure(pool, "warm_start_rate_percent"));
 }
 
 static void print_pools(json_t *stats) {
     const char *name;
     json_t *pool;
-    printf("%-24s %9s %7s %7s %9s %8s %8s %6s %12s %12s %7s\n", "POOL", "AVAILABLE", "PAUSED", "LEASED",
-           "CREATING", "WAITING", "OUTDATED", "SIZE", "WARM STARTS", "COLD STARTS", "WARM %");
+    printf("%-24s %9s %6s %7s %7s %9s %8s %8s %6s %12s %12s %7s\n", "POOL", "AVAILABLE", "READY", "PAUSED",
+           "LEASED", "CREATING", "WAITING", "OUTDATED", "SIZE", "WARM STARTS", "COLD STARTS", "WARM %");
     json_object_foreach(json_object_get(stats, "pools"), name, pool) print_pool_row(name, pool);
     print_pool_row("all", json_object_get(stats, "total"));
     const json_t *total = json_object_get(stats, "total");

@@ -256,6 +256,8 @@ static const struct metric metrics[] = {
     {"warmpool_shared_timestamp_seconds", GAUGE,
      "When the figures below were read from Redis, seconds since 1970; 0 = never.", .write = of_shared_time},
     {"warmpool_pool_available", GAUGE, "Idle containers.", .write = of_pools, FIELD("available")},
+    {"warmpool_pool_ready", GAUGE, "Idle containers that any request could get (pool.min_idle).",
+     .write = of_pools, FIELD("ready")},
     {"warmpool_pool_leased", GAUGE, "Leased containers.", .write = of_pools, FIELD("leased")},
     {"warmpool_pool_creating", GAUGE, "Containers being made.", .write = of_pools, FIELD("creating")},
     {"warmpool_pool_paused", GAUGE, "Idle containers that are paused.", .write = of_pools, FIELD("paused")},

@@ -10,7 +10,7 @@ NEWCOMER = "newcomer"  # a tenant that comes at the end
 
 
 class StormClient(JudgeClient):
-    philosophies = {"react": 30, "planning": 20, "reflexion": 20, "debate": 15, "critic": 5, "single": 5}
+    philosophies = {"react": 40, "planning": 34, "reflexion": 10, "debate": 9, "critic": 4, "single": 3}  # most of them are used again: 10 a second need few creates
     tenants = ("blue", "red", "green", "amber", "grey")
     events = {"some_acquire": 1}
     bursts = {1: 80, 4: 15, 12: 3}

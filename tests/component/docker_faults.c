@@ -106,6 +106,19 @@ Test(docker_faults, a_removal_is_tried_until_the_engine_says_that_it_is_gone) {
     docker_world_close(&world);
 }
 
+/* As when a worker stops: an engine that is busy would make all that wait, to remove them again. */
+Test(docker_faults, of_several_that_are_destroyed_those_in_the_queue_are_never_made) {
+    struct docker_world world =
+        docker_world_open_with((struct http_answer[]){EMPTY, CREATE, REMOVE, {0}}, "host.creates", "1");
+    static const char *const ids[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) bench_create(world.bench, ids[i]);
+    for (int i = 0; i < 3; i++) bench_destroy(world.bench, ids[i]);
+    bench_wait(world.bench, 3);
+    cr_expect_eq(bench_count(world.bench, WP_CONTAINER_GONE), 3);
+    cr_expect_eq(http_script_count(world.engine, "POST /containers/create"), 1);
+    docker_world_close(&world);
+}
+
 Test(docker_faults, what_somebody_else_pauses_or_resumes_is_noticed_once) {
     struct docker_world world =
         docker_world_open((struct http_answer[]){EMPTY, CREATE, START, INSPECT, REMOVE, {0}});

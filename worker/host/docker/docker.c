@@ -5,6 +5,7 @@
  * events report deaths; after each gap of them, and at every reconcile, the engine lists its containers. */
 #include <stdlib.h>
 #include "core/clock.h"
+#include "core/log.h"
 #include "host/claims.h"
 #include "host/definition.h"
 #include "host/docker/bind.h"
@@ -73,7 +74,7 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     *runtime = (struct wp_runtime){.loop = loop,
                                    .config = config,
                                    .creates = wp_runtime_creates(&wp_runtime_docker, config),
-                                   .handles = 4};
+                                   .handles = 5};
     if (wp_docker_init_open(runtime, error) != WP_OK ||
         wp_docker_client_open(&runtime->engine, loop, config, error) != WP_OK) {
         wp_docker_init_close(runtime);
@@ -90,16 +91,27 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     return WP_OK;
 }
 
+/* What the engine was too slow for: these have no worker now. */
+static void log_left(const struct wp_runtime *runtime) {
+    int left = 0;
+    for (const struct docker_container *c = runtime->containers; c; c = c->hh.next)
+        left += c->phase == REMOVING;
+    if (left > 0)
+        wp_log(WP_LOG_WARN, "containers_left", "count=%d reason=%s", left,
+               "the engine has not removed them in time; the next worker with this host.name does");
+}
+
 /* Keeps the containers. Waits for the removals under way. */
 static void docker_close(struct wp_runtime *runtime) {
     if (!runtime) return;
     runtime->closing = true;
     wp_docker_client_drain(runtime->engine, CLOSE_MS);
+    log_left(runtime);
     runtime->closed = true;
     wp_docker_client_close(runtime->engine);
     struct docker_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_forget(container);
-    wp_docker_start_close(runtime);
+    wp_docker_start_close(runtime, on_handle_closed);
     wp_docker_init_close(runtime);
     wp_docker_images_close(runtime, on_handle_closed);
     wp_docker_watch_close(runtime, on_handle_closed);

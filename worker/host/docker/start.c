@@ -350,12 +350,24 @@ void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec 
     wp_docker_start_queued(runtime);
 }
 
+static void on_room_turn(uv_timer_t *timer) {
+    wp_docker_start_queued(timer->data);
+}
+
+/* Who destroys several destroys those in the queue, too: none of them is to be made meanwhile. */
+static void start_queued_later(struct wp_runtime *runtime) {
+    if (!runtime->closing) uv_timer_start(&runtime->room, on_room_turn, 0, 0);
+}
+
 void wp_docker_start_open(struct wp_runtime *runtime) {
     const struct wp_config *config = runtime->config;
-    runtime->on_room = wp_docker_start_queued;
+    uv_timer_init(runtime->loop, &runtime->room);
+    runtime->room.data = runtime;
+    runtime->on_room = start_queued_later;
     if (!*config->docker.claims_volume) runtime->claims_source = wp_strdup(runtime->folder);
 }
 
-void wp_docker_start_close(struct wp_runtime *runtime) {
+void wp_docker_start_close(struct wp_runtime *runtime, uv_close_cb closed) {
     free(runtime->claims_source);
+    uv_close((uv_handle_t *)&runtime->room, closed);
 }

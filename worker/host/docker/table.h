@@ -137,6 +137,7 @@ struct wp_runtime {
     char *claims_source; /* start.c: its path on the engine's machine; NULL: ask for the volume first */
     int making, creates; /* creates under way, and their maximum */
     void (*on_room)(struct wp_runtime *runtime); /* called when another may be made; set by start.c */
+    uv_timer_t room;                             /* start.c: the loop's next turn, on which another is made */
     /* Called before the removal of one that ended by itself, and goes on with wp_docker_go_on; set by
      * output.c. NULL: not needed */
     void (*last_look)(struct docker_container *container);

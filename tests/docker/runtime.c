@@ -178,6 +178,22 @@ Test(docker_runtime, one_that_somebody_removes_has_died) {
     bench_close(bench);
 }
 
+/* A lease says its name, and every call to the engine: with another name it is nobody's. */
+Test(docker_runtime, one_that_somebody_renames_has_died) {
+    struct bench *bench = open_bench(FOREVER);
+    bench_create_until(bench, name(bench, "a"), WP_CONTAINER_READY);
+    char *other = wp_strdup(name(bench, "other")),
+         *reason = wp_format("removed: somebody else named it %s", other);
+    bench_engine("post /containers/%s/rename?name=%s", name(bench, "a"), other);
+    bench_wait(bench, 2);
+    cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
+    expect_reason(bench, reason);
+    bench_engine("delete /containers/%s?force=1", other);
+    free(reason);
+    free(other);
+    bench_close(bench);
+}
+
 /* Does `command` when somebody writes a line to /tmp/end. */
 static struct bench *open_until_end(const char *command, int memory_mb, int log_lines) {
     struct bench *bench = bench_new_docker("");

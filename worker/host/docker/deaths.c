@@ -178,6 +178,12 @@ void wp_docker_removed(struct docker_container *container) {
     if (is_there(container)) say(container, &ended, WP_END_REMOVED);
 }
 
+void wp_docker_renamed(struct docker_container *container, const char *name) {
+    char sentence[160];
+    snprintf(sentence, sizeof sentence, "somebody else named it %.100s", name);
+    if (is_there(container)) end(container, WP_END_REMOVED, sentence);
+}
+
 void wp_docker_signalled(struct docker_container *container, const char *signal) {
     if (!is_alive(container)) return;
     snprintf(container->end.signal, sizeof container->end.signal, "%s", signal);

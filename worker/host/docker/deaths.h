@@ -6,8 +6,10 @@
 #include "host/docker/table.h"
 
 /* What the engine's events say of it. */
-void wp_docker_exited(struct docker_container *container, const char *status);    /* `die` */
-void wp_docker_removed(struct docker_container *container);                       /* `destroy` */
+void wp_docker_exited(struct docker_container *container, const char *status); /* `die` */
+void wp_docker_removed(struct docker_container *container);                    /* `destroy` */
+/* `rename`; name: the new one. What is known by a name is gone with it. */
+void wp_docker_renamed(struct docker_container *container, const char *name);
 void wp_docker_signalled(struct docker_container *container, const char *signal); /* `kill` */
 void wp_docker_out_of_memory(struct docker_container *container); /* `oom`: of any process in it */
 void wp_docker_unhealthy(struct docker_container *container);

@@ -51,6 +51,8 @@ static void handle(struct docker_container *container, const char *action, const
         wp_docker_exited(container, wp_docker_text(attributes, "exitCode"));
     else if (strcmp(action, "destroy") == 0)
         wp_docker_removed(container);
+    else if (strcmp(action, "rename") == 0)
+        wp_docker_renamed(container, wp_docker_text(attributes, "name"));
     else if (strcmp(action, "kill") == 0)
         wp_docker_signalled(container, wp_docker_text(attributes, "signal"));
     else if (strcmp(action, "oom") == 0)
@@ -61,12 +63,20 @@ static void handle(struct docker_container *container, const char *action, const
         notice_paused(container, strcmp(action, "pause") == 0);
 }
 
+/* Its name is what it is known by: under another one it is nobody's, and the next list has it removed. */
+static struct docker_container *find_renamed(struct wp_runtime *runtime, const json_t *attributes) {
+    const char *old = wp_docker_text(attributes, "oldName");
+    return wp_docker_find(runtime, wp_str(old[0] == '/' ? old + 1 : old));
+}
+
 static void on_event(void *ctx, struct wp_str line) {
     struct wp_runtime *runtime = ctx;
     json_t *event = json_loadb(line.ptr, line.len, 0, NULL);
     const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
-    struct docker_container *container = wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
     const char *action = wp_docker_text(event, "Action");
+    struct docker_container *container =
+        strcmp(action, "rename") == 0 ? find_renamed(runtime, attributes)
+                                      : wp_docker_find(runtime, wp_str(wp_docker_text(attributes, "name")));
     if (container) handle(container, action, attributes);
     json_decref(event);
 }
@@ -103,8 +113,8 @@ char *wp_docker_filters(const struct wp_config *config, const char *host, bool e
     if (events) {
         json_object_set_new(filters, "type", json_pack("[s]", "container"));
         json_object_set_new(filters, "event",
-                            json_pack("[s, s, s, s, s, s, s]", "die", "destroy", "kill", "oom",
-                                      "health_status", "pause", "unpause"));
+                            json_pack("[s, s, s, s, s, s, s, s]", "die", "destroy", "kill", "oom",
+                                      "health_status", "pause", "unpause", "rename"));
     }
     char *text = json_dumps(filters, JSON_COMPACT), *escaped = wp_docker_client_escape(wp_str(text));
     json_decref(filters);

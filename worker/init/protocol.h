@@ -1,13 +1,17 @@
+/* clang-format off */
 /* What a host and the init of one of its containers say to each other: over the socket WP_INIT_SOCKET, a line
  * each, the init first.
  *
  *   init   hello KEY STATE   KEY: what a host has given it, "-": nothing yet; STATE: "kept", or "new"
- *   host   key KEY           once, before the container's program runs; nobody else in the container learns
- * it host   keep              what is there now belongs to the container, and stays init   kept host   clean
- * remove all that has come since init   cleaned init   failed WHY        instead of kept or cleaned; or when
- * the program cannot be run
+ *   host   key KEY           once, before the container's program runs; nobody else in the container learns it
+ *   host   keep              what is there now belongs to the container, and stays
+ *   init   kept
+ *   host   clean             remove all that has come since
+ *   init   cleaned
+ *   init   failed WHY        instead of kept or cleaned; or when the program cannot be run
  *
  * The host makes the socket and the init connects, again and again when the host is away. */
+/* clang-format on */
 #ifndef WP_INIT_PROTOCOL_H
 #define WP_INIT_PROTOCOL_H
 

@@ -102,6 +102,41 @@ Test(docker_clean, files_that_a_user_left_are_gone_whatever_their_names_rights_a
     bench_close(bench);
 }
 
+/* The image's volume has a folder that this user cannot enter. */
+Test(docker_clean, files_that_a_user_left_in_a_volume_of_the_image_are_gone) {
+    struct bench *bench = bench_with("echo own > /data/own; " PLAIN);
+    bench_set(bench, "docker.image", "warmpool-test-volume:1");
+    bench_open_runtime(bench);
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    inside("cd /data; echo x > left; mkdir -p a/b; echo x > a/b/c");
+    clean_well(bench);
+    cr_expect_str_eq(inside("ls -A1 /data; cat /data/own"), "closed\nown\nown\n");
+    bench_close(bench);
+}
+
+/* One of them is mounted in the other, and both are of one file system, as the volume of the image is. */
+Test(docker_clean, files_in_what_the_configuration_mounts_stay_wherever_that_is) {
+    struct bench *bench = bench_with(PLAIN);
+    char *first = wp_format("%s-first", bench->config.host.name),
+         *second = wp_format("%s-second", bench->config.host.name),
+         *mounts = wp_format("%s:/run,%s:/data/inner", first, second);
+    bench_set(bench, "docker.image", "warmpool-test-volume:1");
+    bench_set(bench, "docker.mounts", mounts);
+    bench_open_runtime(bench);
+    bench_create_until(bench, id, WP_CONTAINER_READY);
+    bench_engine("run-as 0 %s sh -c 'chmod 777 /run /data/inner'", id);
+    inside("echo x > /run/shared; echo x > /data/inner/shared; echo x > /data/left");
+    clean_well(bench);
+    cr_expect_str_eq(inside("ls -A1 /data /data/inner; cat /run/shared"),
+                     "/data:\nclosed\ninner\n\n/data/inner:\nshared\nx\n");
+    bench_close(bench);
+    bench_engine("delete /volumes/%s", first);
+    bench_engine("delete /volumes/%s", second);
+    free(mounts);
+    free(second);
+    free(first);
+}
+
 Test(docker_clean, a_full_tmp_has_room_again) {
     struct bench *bench = open_ready(PLAIN);
     cr_expect(strstr(inside("dd if=/dev/zero of=/tmp/all bs=1M count=100"), "No space left"));

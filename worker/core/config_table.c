@@ -103,7 +103,7 @@ const struct wp_param wp_params[] = {
     WORD("pool.reuse", pool.reuse, "same_tenant", "never,same_agent,same_tenant,always", "whom a container may serve after its first use"),
     TEXTS("pool.reuse.PHILOSOPHY", pool.reuse_of, "", "`pool.reuse` of one philosophy"),
     FLAG("pool.clean", pool.clean, "true",
-        "after each use the processes that were not there when the container became ready are ended, and `/tmp`, `/dev/shm` and what else can be written to are emptied of what came since, before `pool.reset`; a container where that fails is destroyed; false = what a user leaves stays for the next"),
+        "after each use the processes that were not there when the container became ready are ended, and `/tmp`, `/dev/shm` and what else can be written to, but for `docker.mounts`, are emptied of what came since, before `pool.reset`; a container where that fails is destroyed; false = what a user leaves stays for the next"),
     TEXTS("pool.clean.PHILOSOPHY", pool.clean_of, "", "`pool.clean` of one philosophy, `true` or `false`"),
     TEXT("pool.reset", pool.reset, "", 0, 65536,
         "run in a container by `/bin/sh -c` after each use and before the next; when it fails the container is destroyed; empty = nothing (`docker` runtime)"),

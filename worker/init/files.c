@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "init/mounts.h"
 #include "init/processes.h"
 #include "init/protocol.h"
 
@@ -69,16 +70,31 @@ static const char *next_entry(const struct walk *walk, DIR *dir, struct stat *re
             if (errno == ENOENT) continue;
             return NULL;
         }
-        if (ret_seen->st_dev == walk->device) return entry->d_name;
+        if (ret_seen->st_dev == walk->device && !wp_init_is_mount(ret_seen)) return entry->d_name;
     }
     return NULL;
+}
+
+/* A folder of somebody else that the container's user cannot enter: nothing of it can be below. */
+static bool is_closed(int above, const char *name) {
+    struct stat seen;
+    return fstatat(above, name, &seen, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(seen.st_mode) &&
+           seen.st_uid != geteuid() && faccessat(above, name, X_OK, 0) != 0 && errno == EACCES;
+}
+
+/* A folder could not be opened. */
+static bool pass_by(const struct walk *walk, int above, const char *name) {
+    int why = errno;
+    if (why == EACCES && is_closed(above, name)) return true;
+    errno = why;
+    return fail(walk, "has a folder that cannot be read");
 }
 
 /* Opens the folder and calls step with it. A folder that is not there is no failure. */
 static bool walk_folder(struct walk *walk, bool (*step)(struct walk *walk, DIR *dir)) {
     struct stat seen;
     DIR *dir = open_folder(AT_FDCWD, walk->path);
-    if (!dir) return errno == ENOENT || fail(walk, "cannot be read");
+    if (!dir) return errno == ENOENT || pass_by(walk, AT_FDCWD, walk->path);
     walk->top = dirfd(dir);
     bool good = fstat(walk->top, &seen) == 0 || fail(walk, "cannot be seen");
     walk->device = seen.st_dev;
@@ -112,9 +128,9 @@ static bool keep_below(struct walk *walk, DIR *dir, uint64_t above, int depth) {
         struct file file = file_of(above, name, &seen);
         if (!keep(walk, file)) return false;
         if (!S_ISDIR(seen.st_mode)) continue;
+        errno = ELOOP;
         DIR *below = depth < DEPTH_MAX ? open_folder(dirfd(dir), name) : NULL;
-        bool good = below ? keep_below(walk, below, file.place, depth + 1)
-                          : fail(walk, "has a folder that cannot be read");
+        bool good = below ? keep_below(walk, below, file.place, depth + 1) : pass_by(walk, dirfd(dir), name);
         if (below) closedir(below);
         if (!good) return false;
     }
@@ -202,7 +218,7 @@ static bool remove_one(struct walk *walk, int above, const char *name, const str
     }
     if (!S_ISDIR(seen->st_mode)) return true;
     DIR *dir = open_folder(above, name);
-    if (!dir) return fail(walk, "has a folder that cannot be read");
+    if (!dir) return pass_by(walk, above, name);
     bool good = remove_below(walk, dir, file.place);
     closedir(dir);
     return good;

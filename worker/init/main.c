@@ -3,7 +3,8 @@
  * user left (protocol.h). Linked statically, so that it runs in any image, as the container's own user and
  * without capabilities: it can do no more than any process there.
  *
- * usage: init [FOLDER...] -- PROGRAM [ARGUMENT...]      FOLDER: is emptied between two uses */
+ * usage: init [FOLDER...] -- PROGRAM [ARGUMENT...]      FOLDER: what is there is not the container's own, and
+ * stays */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 #include "init/files.h"
 #include "init/ipc.h"
+#include "init/mounts.h"
 #include "init/processes.h"
 #include "init/protocol.h"
 
@@ -28,7 +30,7 @@
 #define SIGNAL_STATUS 128
 #define CLEAN_MS (WP_INIT_ANSWER - 1000)
 
-static const char *const *folders;
+static char *const *shared;
 static char *const *program;
 static sigset_t before; /* the signals that were blocked at first, as the program has them */
 static pid_t child;     /* the program; 0: not yet begun */
@@ -109,7 +111,8 @@ static void take_signals(int signals) {
 
 static void keep(void) {
     char why[WP_INIT_WHY];
-    is_kept = wp_init_keep_processes(why) && wp_init_keep_files(folders, why) && wp_init_keep_ipc(why);
+    is_kept = wp_init_keep_processes(why) && wp_init_find_mounts(shared, why) &&
+              wp_init_keep_files(wp_init_folders(), why) && wp_init_keep_ipc(why);
     if (is_kept)
         say("kept\n");
     else
@@ -120,7 +123,7 @@ static void clean(void) {
     char why[WP_INIT_WHY] = "it was not ready yet";
     int64_t until_ms = wp_init_now_ms() + CLEAN_MS;
     bool done = is_kept && wp_init_end_processes(until_ms, collect, why) &&
-                wp_init_remove_files(folders, until_ms, why) && wp_init_remove_ipc(why);
+                wp_init_remove_files(wp_init_folders(), until_ms, why) && wp_init_remove_ipc(why);
     if (done)
         say("cleaned\n");
     else
@@ -199,15 +202,15 @@ static int block_signals(void) {
 }
 
 int main(int argc, char **argv) {
-    static const char *named[16];
     int at = 1;
-    for (; at < argc && at < 16 && strcmp(argv[at], "--") != 0; at++) named[at - 1] = argv[at];
-    if (at >= 16 || at + 1 >= argc || getpid() != 1) {
+    while (at < argc && strcmp(argv[at], "--") != 0) at++;
+    if (at + 1 >= argc || getpid() != 1) {
         fprintf(stderr,
                 "usage, as the first process of a container: init [FOLDER...] -- PROGRAM [ARGUMENT...]\n");
         return USAGE_STATUS;
     }
-    folders = named;
+    argv[at] = NULL;
+    shared = argv + 1;
     program = argv + at + 1;
     prctl(PR_SET_DUMPABLE, 0); /* no process of the container can trace this one or read its memory */
     int signals = block_signals();

@@ -10,9 +10,6 @@
 #include "host/definition.h"
 #include "host/init_program.h"
 
-/* All that any user can write to with a read-only root: docker.tmp_mb, the engine's own, message queues. */
-static const char *const folders[] = {"/tmp", "/dev", "/dev/shm", "/dev/mqueue"};
-
 enum wp_err wp_docker_init_open(struct wp_runtime *runtime, struct wp_error *error) {
     const struct wp_config *config = runtime->config;
     char *root = wp_claims_root(config, wp_config_cleans_any(config));
@@ -75,13 +72,21 @@ static void append_all(json_t *list, const json_t *more) {
     json_array_foreach(more, i, word) json_array_append(list, word);
 }
 
+/* Several containers have what is mounted (source:target[:ro]): the init leaves it alone. */
+static void append_targets(json_t *list, const json_t *binds) {
+    size_t i;
+    json_t *bind;
+    json_array_foreach(binds, i, bind) {
+        const char *target = strchr(json_string_value(bind), ':');
+        if (target) json_array_append_new(list, json_stringn(target + 1, strcspn(target + 1, ":")));
+    }
+}
+
 bool wp_docker_init_add(const struct docker_container *container, json_t *body, const json_t *image) {
     if (!container->init) return true;
     const json_t *from = image ? json_object_get(image, "Config") : body;
     json_t *first = json_pack("[s]", WP_INIT_FOLDER "/" WP_INIT_PROGRAM), *rest = json_array();
-    for (size_t i = container->runtime->config->docker.tmp_mb > 0 ? 0 : 1;
-         i < sizeof folders / sizeof folders[0]; i++)
-        json_array_append_new(first, json_string(folders[i]));
+    append_targets(first, json_object_get(json_object_get(body, "HostConfig"), "Binds"));
     json_array_append_new(first, json_string("--"));
     append_all(rest, json_object_get(from, "Entrypoint"));
     append_all(rest, json_object_get(from, "Cmd"));

@@ -137,6 +137,17 @@ Test(docker_clean, files_in_what_the_configuration_mounts_stay_wherever_that_is)
     free(first);
 }
 
+Test(docker_clean, a_program_that_its_user_stopped_goes_on) {
+    struct bench *bench = open_ready(PLAIN);
+    inside("for each in /proc/[0-9]*; do read name < $each/comm; [ $name = sleep ] && kill -STOP "
+           "${each#/proc/}; done; true");
+    clean_well(bench);
+    cr_expect_str_eq(inside("for each in /proc/[0-9]*; do read -r number name state rest < $each/stat; [ "
+                            "$state = T ] && echo $name; done; true"),
+                     "");
+    bench_close(bench);
+}
+
 Test(docker_clean, a_full_tmp_has_room_again) {
     struct bench *bench = open_ready(PLAIN);
     cr_expect(strstr(inside("dd if=/dev/zero of=/tmp/all bs=1M count=100"), "No space left"));

@@ -148,6 +148,11 @@ static bool wait_until_gone(int64_t until_ms, void (*reap)(void)) {
     }
 }
 
+/* A user may have stopped what stays. */
+static void let_go_on(void) {
+    for (size_t i = 0; i < kept_count; i++) kill(kept[i].pid, SIGCONT);
+}
+
 /* Ends those that are there now. all_stand: everything is stopped meanwhile in one step, in which none can
  * fork, so that none is missed; those that stay go on afterwards. */
 static bool end_others(bool all_stand, int64_t until_ms, void (*reap)(void), char *why) {
@@ -157,7 +162,7 @@ static bool end_others(bool all_stand, int64_t until_ms, void (*reap)(void), cha
         *why = '\0';
         if (all_stand) kill(-1, SIGSTOP);
         bool seen = each_process(end_one, &others, why);
-        for (size_t i = 0; all_stand && i < kept_count; i++) kill(kept[i].pid, SIGCONT);
+        if (all_stand) let_go_on();
         if (!seen && *why) return false;
         if (others.refuses) {
             snprintf(why, WP_INIT_WHY, "process %d belongs to another user, who alone may end it",
@@ -181,6 +186,7 @@ bool wp_init_end_processes(int64_t until_ms, void (*reap)(void), char *why) {
     if (!count_others(&others, why)) return false;
     if (others.alive > 0 && !end_others(true, until_ms, reap, why)) return false;
     if (!count_others(&others, why)) return false;
+    let_go_on();
     if (others.dead <= DEAD_MAX) return true;
     snprintf(why, WP_INIT_WHY, "%d ended processes are not collected by the program that began them",
              others.dead);

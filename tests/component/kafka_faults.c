@@ -119,27 +119,51 @@ static void on_delivered(void *ctx, void *token, const struct wp_report *report)
     (void)report;
 }
 
+static struct wp_producer *open_producer(struct world *world, struct wp_stats *stats) {
+    struct wp_producer *producer;
+    struct wp_error error;
+    cr_assert_eq(
+        wp_producer_new(&producer, &world->loop, &world->reader.config, stats, on_delivered, NULL, &error),
+        WP_OK, "%s", error.text);
+    RUN_UNTIL(&world->loop, wp_producer_partitions(producer, WP_TOPIC_EVENT) == 3);
+    return producer;
+}
+
+static void end_with(struct world *world, struct wp_producer *producer) {
+    wp_producer_free(producer);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    cr_expect_eq(uv_loop_close(&world->loop), 0);
+    rd_kafka_destroy(world->owner);
+    wp_config_done(&world->reader.config);
+}
+
+/* As `warmpool broker`: all its append times are 1234. */
+Test(kafka_faults, a_broker_that_says_no_time_is_compared_with_no_clock) {
+    struct world world;
+    begin(&world, "timeless");
+    struct wp_stats stats = {0};
+    struct wp_producer *producer = open_producer(&world, &stats);
+    struct wp_record record = {
+        .topic = WP_TOPIC_EVENT, .key = WP_STR("h"), .value = WP_STR("x"), .partition = -1};
+    cr_assert_eq(wp_producer_send(producer, &record, NULL), WP_OK);
+    RUN_UNTIL(&world.loop, stats.records[WP_TOPIC_EVENT] == 1);
+    cr_expect(!stats.append_clock.measured);
+    end_with(&world, producer);
+}
+
 /* What hosts, sweeps and metrics send: when it fails nobody sends it again. */
 Test(kafka_faults, a_refused_record_that_nobody_sends_again_is_no_trouble_for_ever) {
     struct world world;
     begin(&world, "refused");
     struct wp_stats stats = {0};
-    struct wp_producer *producer;
+    struct wp_producer *producer = open_producer(&world, &stats);
     struct wp_error error;
     struct wp_record record = {
         .topic = WP_TOPIC_EVENT, .key = WP_STR("h"), .value = WP_STR("x"), .partition = -1};
-    cr_assert_eq(
-        wp_producer_new(&producer, &world.loop, &world.reader.config, &stats, on_delivered, NULL, &error),
-        WP_OK, "%s", error.text);
-    RUN_UNTIL(&world.loop, wp_producer_partitions(producer, WP_TOPIC_EVENT) == 3);
     rd_kafka_mock_push_request_errors(world.mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
     cr_assert_eq(wp_producer_send(producer, &record, &error), WP_OK, "%s", error.text);
     RUN_UNTIL(&world.loop, *stats.kafka_troubles[WP_TROUBLE_PRODUCER]);
     cr_expect(strstr(stats.kafka_troubles[WP_TROUBLE_PRODUCER], "container-event"));
     RUN_UNTIL(&world.loop, !*stats.kafka_troubles[WP_TROUBLE_PRODUCER]);
-    wp_producer_free(producer);
-    uv_run(&world.loop, UV_RUN_DEFAULT);
-    cr_expect_eq(uv_loop_close(&world.loop), 0);
-    rd_kafka_destroy(world.owner);
-    wp_config_done(&world.reader.config);
+    end_with(&world, producer);
 }

@@ -14,6 +14,9 @@
 #define METADATA_TIMEOUT_MS 5000
 #define METADATA_AGAIN_MS 1000 /* until all topics are known */
 #define METADATA_FRESH_MS 5000 /* afterwards, because partitions may be added to topics */
+/* Of 2001. An append time before it is none: `warmpool broker`, like all of librdkafka's mock clusters,
+ * always says 1234. */
+#define EARLIEST_MS 1000000000000
 #define FLUSH_STEP_MS 10
 /* Records that are sent again, every 30 s at the latest, are refused again by then. Nobody may send the
  * others again, or their partition is another worker's by now. */
@@ -121,7 +124,7 @@ static void taken(struct wp_producer *producer, enum wp_topic topic) {
 static int64_t note_append_time(struct wp_producer *producer, const rd_kafka_message_t *message) {
     rd_kafka_timestamp_type_t type;
     int64_t append_ms = rd_kafka_message_timestamp(message, &type);
-    if (type != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME) return -1;
+    if (type != RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME || append_ms < EARLIEST_MS) return -1;
     int64_t now_us = wp_clock_us(), took_us = rd_kafka_message_latency(message);
     if (took_us >= 0)
         wp_append_clock_measured(&producer->stats->append_clock, append_ms, now_us - took_us, now_us);

@@ -93,3 +93,10 @@ Test(check_redis, a_wrong_password_fails_and_is_not_repeated) {
     cr_assert(strstr(said, "refuses the user or password"), "%s", said);
     cr_assert_null(strstr(said, "u:p"), "%s", said);
 }
+
+Test(check_redis, a_user_that_is_missing_is_asked_for_with_the_form_of_the_url) {
+    freeReplyObject(test_redis_command(&redis, "ACL SETUSER default off"));
+    cr_assert_eq(check(redis.url), 1);
+    cr_assert(strstr(said, "it wants a user and a password; write them into the URL, redis://USER:PASSWORD@"),
+              "%s", said);
+}

@@ -1,6 +1,7 @@
 /* Makes synchronous connections to Redis. */
 #include "store/connect.h"
 #include "core/buf.h"
+#include "store/refusal.h"
 #include "store/tls.h"
 #include "store/url.h"
 #include <arpa/inet.h>
@@ -58,7 +59,12 @@ static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, co
     reply = redisCommand(c, "SELECT %d", url->db);
     if (!reply) return no_answer(c, url, key, error);
     enum wp_err err = WP_OK;
-    if (reply->type == REDIS_REPLY_ERROR)
+    const struct wp_refusal_words *refusal =
+        reply->type == REDIS_REPLY_ERROR ? wp_refusal_of(reply->str) : NULL;
+    if (refusal)
+        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s): %s (%s)", url->shown, key, refusal->means,
+                      reply->str);
+    else if (reply->type == REDIS_REPLY_ERROR)
         err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", url->shown, key,
                       url->db, reply->str);
     freeReplyObject(reply);

@@ -25,6 +25,8 @@ static const struct wp_refusal_words table[] = {
      false},
     {"TRYAGAIN", "a newer worker has taken over its state; stop this worker, or give it the same version",
      false},
+    {"NOAUTH", "it wants a user and a password; write them into the URL, redis://USER:PASSWORD@HOST:PORT",
+     false},
     {"NOPERM", "its user may not do that; see redis/users.acl for the rights that a worker needs", false},
     {"BUSY", "it is busy with a script of somebody else", false},
     {"WRONGTYPE", "a key of this worker's prefix has another type, so somebody has changed it; delete it",

@@ -397,6 +397,8 @@ Test(config, values_that_contradict_each_other_are_refused) {
     expect_conflict("cache.max_value_bytes (524288) is above cache.max_bytes (1000)");
     set("predictor.low_confidence", "0.9");
     expect_conflict("predictor.low_confidence (0.9) is above");
+    set("host.claims", "run/claims");
+    expect_conflict("host.claims = run/claims: a folder with its whole path is wanted");
 }
 
 Test(config, what_belongs_together_passes) {

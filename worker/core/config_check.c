@@ -51,6 +51,13 @@ static enum wp_err check_min_idle(const struct wp_config *config, struct wp_erro
     return WP_OK;
 }
 
+/* The engine and the containers' processes have other working folders than the worker. */
+static enum wp_err check_claims(const struct wp_config *config, struct wp_error *error) {
+    const char *folder = config->host.claims;
+    if (!*folder || *folder == '/') return WP_OK;
+    return FAIL("host.claims = %s: a folder with its whole path is wanted, such as /run/warmpool", folder);
+}
+
 static enum wp_err check_reuse(const struct wp_config *config, struct wp_error *error) {
     static const char *const policies[] = {"never", "same_agent", "same_tenant", "always"};
     for (size_t i = 0; i < config->pool.reuse_of.count; i++) {
@@ -151,7 +158,7 @@ static enum wp_err check_rest(const struct wp_config *config, struct wp_error *e
         return FAIL("predictor.low_confidence (%g) is above predictor.medium_confidence (%g)",
                     config->predictor.low_confidence, config->predictor.medium_confidence);
     }
-    return WP_OK;
+    return check_claims(config, error);
 }
 
 enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *error) {

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "core/buf.h"
 
@@ -102,7 +103,35 @@ Test(check_docker, an_image_that_is_pulled_in_any_case_is_named) {
 Test(check_docker, an_engine_that_is_away_fails_with_its_address) {
     cr_assert_eq(check(), 1);
     expect_said(path);
-    expect_said("start it, set docker.url, or give this user the right to use it");
+    expect_said("start it, or set docker.url");
+}
+
+Test(check_docker, an_engine_that_this_user_may_not_use_fails_with_what_to_do_alone) {
+    struct http_answer answers[] = {PING, VERSION, {0}};
+    struct http_script *engine = http_script_start(path, "1.41", answers);
+    cr_assert_eq(chmod(path, 0600), 0);
+    cr_assert_eq(chmod(dir, 0755), 0);
+    uid_t root = geteuid();
+    if (root != 0) cr_skip("only root may become a user who may not use the socket");
+    cr_assert_eq(seteuid(65534), 0);
+    cr_expect_eq(check(), 1);
+    cr_assert_eq(seteuid(root), 0);
+    expect_said("add the user to the socket's group, with compose by DOCKER_GID\n");
+    http_script_stop(engine);
+}
+
+Test(check_docker, an_image_that_the_engine_cannot_be_asked_for_fails_with_its_words) {
+    struct http_answer answers[] = {
+        PING,
+        VERSION,
+        {.request = "GET /images/debian:trixie-slim", .status = 200, .body = "{}"},
+        {.request = "GET /images/", .status = 400, .body = "{\"message\": \"invalid reference format\"}"},
+        {0}};
+    struct http_script *engine = http_script_start(path, "1.41", answers);
+    set("docker.image.react", "Agents");
+    cr_assert_eq(check(), 1, "%s", said);
+    expect_said("FAIL image          Agents: invalid reference format; see docker.image");
+    http_script_stop(engine);
 }
 
 Test(check_docker, an_engine_that_is_too_old_fails_with_its_version) {

@@ -2,6 +2,7 @@
 #include "cli/check_docker.h"
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include "core/buf.h"
 #include "host/definition.h"
 #include "host/docker/client.h"
@@ -69,9 +70,12 @@ static void on_answer(void *ctx, const struct wp_docker_client_answer *answer) {
                          : "");
     else if (answer->status == 404 && query->image)
         on_missing(check, query->image);
-    else if (!query->image)
-        wp_check_say(check, WP_CHECK_FAILED, "docker",
-                     "%s; start it, set docker.url, or give this user the right to use it", answer->error);
+    else if (query->image)
+        wp_check_say(check, WP_CHECK_FAILED, "image", "%s: %s; see docker.image", query->image,
+                     answer->error);
+    else
+        wp_check_say(check, WP_CHECK_FAILED, "docker", "%s%s", answer->error,
+                     strstr(answer->error, WP_DOCKER_DENIED) ? "" : "; start it, or set docker.url");
 }
 
 static void ask(struct wp_docker_client *engine, struct wp_check *check, const char *image) {

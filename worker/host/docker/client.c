@@ -344,10 +344,10 @@ static void describe_socket(struct docker_call *call) {
     long number = 0;
     curl_easy_getinfo(call->curl, CURLINFO_OS_ERRNO, &number);
     if (number == EACCES || number == EPERM)
-        snprintf(
-            call->why, sizeof call->why,
-            "permission denied: this worker's user may not use it; add the user to the socket's group, with "
-            "compose by DOCKER_GID");
+        snprintf(call->why, sizeof call->why,
+                 WP_DOCKER_DENIED
+                 ": this worker's user may not use it; add the user to the socket's group, with "
+                 "compose by DOCKER_GID");
     else if (number != 0)
         snprintf(call->why, sizeof call->why, "%s", strerror((int)number));
 }

@@ -8,7 +8,8 @@
 #include "core/config.h"
 #include "core/str.h"
 
-#define WP_DOCKER_PING_MS 2000 /* for an answer to `GET /_ping` */
+#define WP_DOCKER_DENIED "permission denied" /* begins what is said to a user who may not use the socket */
+#define WP_DOCKER_PING_MS 2000               /* for an answer to `GET /_ping` */
 
 struct wp_docker_client;
 

@@ -81,6 +81,9 @@ class Hosts(unittest.TestCase):
         wait_until(lambda: "w1" not in self.hosts(), "it is forgotten")
 
     def test_wrong_arguments_are_named(self):
+        unknown = self.system.cli("hosts", "show", "w9")
+        self.assertEqual((unknown.returncode, unknown.stdout), (1, ""))
+        self.assertIn("does not know a host w9; `warmpool hosts` lists those", unknown.stderr)
         for words, message in ((("forget",), "needs the name"), (("lose", "w1"), "show and forget are"), (("--timeout", "x"), "--timeout must be")):
             wrong = self.system.cli("hosts", *words)
             self.assertEqual(wrong.returncode, 2, words)

@@ -109,12 +109,28 @@ static void print_container(const json_t *container) {
            text(container, "state"), text(container, "request_id"));
 }
 
+static enum wp_err check_known(redisContext *redis, const struct wp_config *config, const char *name,
+                               struct wp_error *error) {
+    json_t *all = NULL;
+    enum wp_err err = wp_hosts_read(&all, redis, config, error);
+    if (!err && !json_object_get(json_object_get(all, "hosts"), name) &&
+        !json_object_get(json_object_get(all, "gone"), name))
+        err = wp_fail(error, WP_ERR_DATA,
+                      "Redis does not know a host %s; `warmpool hosts` lists those that it knows", name);
+    json_decref(all);
+    return err;
+}
+
 static enum wp_err show(redisContext *redis, const struct wp_config *config, const char *name,
                         struct wp_error *error) {
     json_t *containers = NULL, *container;
     size_t i;
     enum wp_err err = wp_host_containers(&containers, redis, config, name, error);
     if (err) return err;
+    if (json_array_size(containers) == 0 && check_known(redis, config, name, error)) {
+        json_decref(containers);
+        return error->code;
+    }
     if (as_json) {
         (void)text_json_line(containers);
     } else {

@@ -105,6 +105,7 @@ class Examples(unittest.TestCase):
         self.system.start()
         with open(os.path.join(self.folder, "publish.py"), "w", encoding="utf-8") as file:
             file.write(self.ours(block("python", "")))
+        Client(self.system).send_raw("container-assignment", b"\xc3\x01an answer in Avro, of a worker before", key=b"another")
         printed = self.run_example(sys.executable, "-B", "publish.py")
         self.assertIn("'status': 'assigned'", printed)
         began = time.monotonic()

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -235,4 +236,55 @@ Test(init_link, a_long_path_is_no_obstacle_and_the_folders_time_stays) {
     link_of = NULL;
     rmdir(sub);
     rmdir(deep);
+}
+
+/* ---- descriptors of others, with the numbers of those that a link has closed ---- */
+
+#define OTHERS 8
+static uv_poll_t others[2 * OTHERS];
+static int others_open, others_heard;
+
+static void on_other(uv_poll_t *poll, int status, int events) {
+    cr_expect_eq(status, 0);
+    cr_expect_eq(events, UV_READABLE);
+    others_heard++;
+    uv_poll_stop(poll);
+}
+
+static void open_others(void) {
+    for (int i = 0; i < OTHERS; i++, others_open++) {
+        cr_assert_eq(uv_poll_init(&loop, &others[others_open], eventfd(0, EFD_CLOEXEC)), 0);
+        uv_poll_start(&others[others_open], UV_READABLE, on_other);
+    }
+    loop_turn(&loop); /* the kernel watches them from now on */
+}
+
+static void close_others(void) {
+    for (int i = 0; i < others_open; i++) {
+        int descriptor;
+        uv_fileno((uv_handle_t *)&others[i], &descriptor);
+        uv_close((uv_handle_t *)&others[i], NULL);
+        close(descriptor);
+    }
+}
+
+Test(init_link, nobody_elses_descriptor_is_forgotten_when_it_closes) {
+    open_link(false);
+    greet("hello " KEY " kept\n");
+    wp_init_link_clean(link_of, on_done);
+    hear("clean\n"); /* it listens no more */
+    open_others();
+    close(inits[0]);
+    inits[0] = -1;
+    turn_until(&done); /* nor is it connected */
+    open_others();
+    wp_init_link_close(link_of);
+    link_of = NULL;
+    for (int i = 0; i < others_open; i++) {
+        int descriptor;
+        uv_fileno((uv_handle_t *)&others[i], &descriptor);
+        cr_assert_eq(eventfd_write(descriptor, 1), 0);
+    }
+    while (others_heard < others_open) loop_turn(&loop);
+    close_others();
 }

@@ -57,12 +57,18 @@ static bool is_kept_already(const struct wp_init_link *link) {
 }
 
 static void stop_listening(struct wp_init_link *link);
+static void on_closed(uv_handle_t *handle);
+
+/* The handle closes with its descriptor. Closed later it would take whatever has the same number by then out
+ * of the loop's epoll set, and libuv would not know. */
+static void close_polled(uv_poll_t *poll, int *descriptor) {
+    uv_close((uv_handle_t *)poll, on_closed);
+    close(*descriptor);
+    *descriptor = -1;
+}
 
 static void hang_up(struct wp_init_link *link) {
-    if (link->connected < 0) return;
-    uv_poll_stop(&link->connection);
-    close(link->connected);
-    link->connected = -1;
+    if (link->connected >= 0) close_polled(&link->connection, &link->connected);
 }
 
 /* It can be asked nothing more. */
@@ -224,9 +230,7 @@ static bool remove_socket(int folder, int *ret_socket) {
 
 static void stop_listening(struct wp_init_link *link) {
     if (link->listening < 0) return;
-    uv_poll_stop(&link->listener);
-    close(link->listening);
-    link->listening = -1;
+    close_polled(&link->listener, &link->listening);
     (void)in_folder(link, remove_socket, NULL); /* fails when the container is gone, and its folder */
 }
 
@@ -236,14 +240,14 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
     (void)events;
     int made = accept4(link->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (made < 0) return;
+    uv_loop_t *loop = link->timer.loop;
     stop_listening(link);
-    link->connected = made;
-    if (uv_poll_init(link->connection.loop, &link->connection, made) != 0) {
+    if (uv_poll_init(loop, &link->connection, made) != 0) {
         close(made);
-        link->connected = -1;
         on_broken(link, "its init cannot be listened to");
         return;
     }
+    link->connected = made;
     link->connection.data = link;
     link->handles++;
     uv_poll_start(&link->connection, UV_READABLE, on_readable);
@@ -272,7 +276,6 @@ enum wp_err wp_init_link_open(struct wp_init_link **ret_link, uv_loop_t *loop, c
     int failed = uv_poll_init(loop, &link->listener, link->listening);
     wp_assert(failed == 0);
     link->timer.data = link->listener.data = link;
-    link->connection.loop = loop; /* for on_connection */
     link->handles = 2;
     uv_poll_start(&link->listener, UV_READABLE, on_connection);
     *ret_link = link;
@@ -315,10 +318,7 @@ void wp_init_link_close(struct wp_init_link *link) {
     if (!link || link->closed) return;
     link->closed = true;
     link->asked = NULL;
-    bool was_connected = link->connection.data != NULL;
     stop_listening(link);
     hang_up(link);
-    uv_close((uv_handle_t *)&link->listener, on_closed);
     uv_close((uv_handle_t *)&link->timer, on_closed);
-    if (was_connected) uv_close((uv_handle_t *)&link->connection, on_closed);
 }

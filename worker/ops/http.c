@@ -196,8 +196,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void http_free(struct http *http) {
     if (!http) return;
-    uv_poll_stop(&http->poll);
+    uv_close((uv_handle_t *)&http->poll, on_closed); /* before its descriptor */
     MHD_stop_daemon(http->daemon);
-    uv_close((uv_handle_t *)&http->poll, on_closed);
     uv_close((uv_handle_t *)&http->timer, on_closed);
 }

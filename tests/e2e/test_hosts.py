@@ -90,5 +90,18 @@ class Hosts(unittest.TestCase):
             self.assertRegex(wrong.stderr, re.escape(message))
 
 
+class Silent(unittest.TestCase):
+    def test_one_is_not_called_alive_that_nobody_has_heard_of_while_no_worker_ran(self):
+        with System(options={"host.ttl_ms": 1000}) as system:
+            system.workers[0].kill()
+
+            def host():
+                return json.loads(system.cli("hosts", "--json").stdout)["hosts"]["w1"]
+            wait_until(lambda: host()["heartbeat_ms"] > host()["ttl_ms"], "it has been silent for long enough")
+            refused = system.cli("hosts", "forget", "w1")
+            self.assertEqual(refused.returncode, 1)
+            self.assertRegex(refused.stderr, "not known to be dead: its worker is pid .* when that worker has ended, start another one")
+
+
 if __name__ == "__main__":
     unittest.main()

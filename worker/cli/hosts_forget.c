@@ -10,15 +10,20 @@
 
 enum { CONNECT_MS = 10000, DELIVERY_MS = 60000, LOOK_MS = 100 };
 
+/* Redis counts a silence only while some worker calls it, so that its own absence is nobody's death. */
 static enum wp_err alive(const char *name, const json_t *host, struct wp_error *error) {
     const char *worker = json_string_value(json_object_get(host, "worker"));
+    double ago = json_number_value(json_object_get(host, "heartbeat_ms")) / 1000,
+           ttl = json_number_value(json_object_get(host, "ttl_ms")) / 1000;
     return wp_fail(
         error, WP_ERR_DATA,
-        "the host %s is not forgotten, because it is alive: %s%s, and its last heartbeat was %.1f s "
-        "ago (it counts as silent after %.0f s); stop that worker first",
-        name, worker ? "its worker is " : "a worker drove it until just now", worker ? worker : "",
-        json_number_value(json_object_get(host, "heartbeat_ms")) / 1000,
-        json_number_value(json_object_get(host, "ttl_ms")) / 1000);
+        "the host %s is not forgotten, because it is %s: %s%s, and its last heartbeat was %.1f s "
+        "ago (it counts as silent after %.0f s%s",
+        name, ago > ttl ? "not known to be dead" : "alive",
+        worker ? "its worker is " : "a worker drove it until just now", worker ? worker : "", ago, ttl,
+        ago > ttl ? " in which some worker runs); when that worker has ended, start another one, and "
+                    "try again after that time"
+                  : "); stop that worker first");
 }
 
 static enum wp_err publish(const struct wp_config *config, const char *name, struct wp_error *error) {

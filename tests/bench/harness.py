@@ -251,13 +251,3 @@ def memory_mb(pid, what="VmRSS"):
     """VmRSS: resident now. VmHWM: the most that was."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as status:
         return round(next(int(line.split()[1]) for line in status if line.startswith(what + ":")) / 1024, 1)
-
-
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-        return [int(child) for child in children.read().split()]
-
-
-def name_of(pid):
-    with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
-        return comm.read().strip()

@@ -1,9 +1,9 @@
 """A worker that has nothing to do: its processor time and the broker's, in percent of a core, against a bare consumer and a bare
 producer of librdkafka on the same topics with librdkafka's own settings. And its memory, once the memory optimiser has given back what
-the start took; its fork server, a process of its own, is shown apart."""
+the start took."""
 import re, time
 
-from harness import ALL_INPUTS, HOST, children_of, cpu_seconds, memory_mb, name_of
+from harness import ALL_INPUTS, HOST, cpu_seconds, memory_mb
 from rounds import in_turn, measure
 
 CONTAINERS = 10
@@ -42,8 +42,7 @@ def memory(bench):
     _, worker = host_worker(bench, "memory.interval=1")
     done = optimizer_rounds(bench, worker)
     bench.wait(lambda: optimizer_rounds(bench, worker) >= done + OPTIMIZER_ROUNDS, "the memory optimiser")
-    servers = [pid for pid in children_of(worker.pid) if name_of(pid) == "warmpool-fork"]
-    result = {"rss_mb": memory_mb(worker.pid), "fork_server_rss_mb": round(sum(memory_mb(pid) for pid in servers), 1)}
+    result = {"rss_mb": memory_mb(worker.pid)}
     bench.stop(worker)
     return result
 

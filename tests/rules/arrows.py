@@ -24,7 +24,7 @@ ALLOWED = {
     "init": set(),
     "host": {"core", "wire", "kafka", "store", "pool", "init"},
     "host/docker": {"core", "host", "init"},
-    "host/process": {"core", "host"},
+    "host/process": {"core", "host", "init"},
     "host/kubernetes": {"core", "host"},
     "ops": {"core", "wire", "kafka", "store", "sizing", "pool", "cache", "predictor"},
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/buf.h"
@@ -49,4 +50,24 @@ enum wp_err wp_init_program_link(const char *folder, const char *id, struct wp_e
     free(path);
     free(name);
     return err;
+}
+
+#ifndef MFD_EXEC /* since Linux 6.3, which may refuse to execute one that was made without it */
+#define MFD_EXEC 0x0010U
+#endif
+
+enum wp_err wp_init_program_open(int *ret_fd, struct wp_error *error) {
+    int fd = memfd_create("warmpool-init", MFD_CLOEXEC | MFD_EXEC);
+    if (fd < 0 && errno == EINVAL) fd = memfd_create("warmpool-init", MFD_CLOEXEC);
+    if (fd >= 0 && write_program(fd)) {
+        *ret_fd = fd;
+        return WP_OK;
+    }
+    int why = errno;
+    if (fd >= 0) close(fd);
+    const char *mend = "";
+    if (why == EMFILE || why == ENFILE) mend = "; raise the limit of open files";
+    if (why == EACCES) mend = "; set vm.memfd_noexec below 2";
+    return wp_fail(error, WP_ERR_SYSTEM, "no file in memory for the first process of containers: %s%s",
+                   strerror(why), mend);
 }

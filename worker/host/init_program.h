@@ -7,5 +7,7 @@
 enum wp_err wp_init_program_write(const char *folder, struct wp_error *error) WP_MUST_CHECK;
 /* Puts it into the container's own folder: another name of the same file. No error when it is there. */
 enum wp_err wp_init_program_link(const char *folder, const char *id, struct wp_error *error) WP_MUST_CHECK;
+/* A file in memory, close-on-exec, owned by the caller: to be executed as /proc/self/fd/N. */
+enum wp_err wp_init_program_open(int *ret_fd, struct wp_error *error) WP_MUST_CHECK;
 
 #endif

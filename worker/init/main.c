@@ -4,7 +4,9 @@
  * without capabilities: it can do no more than any process there.
  *
  * usage: init [FOLDER...] -- PROGRAM [ARGUMENT...]      FOLDER: what is there is not the container's own, and
- * stays */
+ * stays
+ *
+ * As `init --shim` it is the parent process of a container of the `process` runtime: see shim.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,6 +25,7 @@
 #include "init/mounts.h"
 #include "init/processes.h"
 #include "init/protocol.h"
+#include "init/shim.h"
 
 #define USAGE_STATUS 125 /* as shells and engines have it, and the next two */
 #define NOT_RUN_STATUS 126
@@ -203,6 +206,7 @@ static int block_signals(void) {
 
 int main(int argc, char **argv) {
     int at = 1;
+    if (argc == 6 && strcmp(argv[1], WP_SHIM_WORD) == 0) wp_shim_run(argv + 2);
     while (at < argc && strcmp(argv[at], "--") != 0) at++;
     if (at + 1 >= argc || getpid() != 1) {
         fprintf(stderr,

@@ -1,5 +1,5 @@
 /* The `process` driver: a container is a program with a process group of its own, below a shim that is the
- * worker's child (fork_server.h). Calls the other files of this folder. One thread: the loop's.
+ * worker's child (init/shim.h). Calls the other files of this folder. One thread: the loop's.
  *
  *   QUEUED -> STARTING -> RUNNING -> gone (DIED)
  *               |  |         |
@@ -8,12 +8,9 @@
  *
  * On SIGCHLD each known shim is checked, and no other child of the process. A shim ends when all processes of
  * its container have ended. Events are deferred: see deferred.h. */
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -21,12 +18,11 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/ends.h"
-#include "core/log.h"
 #include "host/process/child.h"
 #include "host/process/clean.h"
-#include "host/process/fork_server.h"
-#include "host/process/shim.h"
 #include "host/deferred.h"
+#include "host/init_program.h"
+#include "init/shim.h"
 
 #define GRACE_MS 1000   /* between SIGTERM and SIGKILL */
 #define CLOSE_MS 5000   /* longest time of close() */
@@ -59,8 +55,8 @@ struct wp_runtime {
     uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     bool wait_for_line;
-    int starting, creates; /* creates under way, and their maximum */
-    struct wp_fork_server fork_server;
+    int starting, creates;                /* creates under way, and their maximum */
+    int init_fd;                          /* the program of shims */
     struct process_container *containers; /* by id */
     struct process_container *queue;
     struct wp_deferred deferred;
@@ -149,21 +145,10 @@ static void reap(struct process_container *container) {
     forget(container);
 }
 
-static void replace_fork_server(struct wp_runtime *runtime) {
-    struct wp_error error = {0};
-    if (wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, &error) != WP_OK) {
-        wp_log(WP_LOG_ERROR, "keeper_failed", "reason=%s", error.text);
-        return; /* start_child tries again at the next create */
-    }
-    wp_log(WP_LOG_WARN, "keeper_replaced", "reason=%s",
-           "the process that makes containers was killed; those that run are not concerned");
-}
-
 static void on_child_ended(uv_signal_t *signal, int number) {
     (void)number;
     struct wp_runtime *runtime = signal->data;
     struct process_container *container, *next;
-    if (wp_fork_server_ended(&runtime->fork_server)) replace_fork_server(runtime);
     HASH_ITER(hh, runtime->containers, container, next) {
         if (container->child.shim > 0 && wp_child_ended(container->child.shim)) reap(container);
     }
@@ -215,7 +200,7 @@ static void on_closed(uv_timer_t *timer) {
 
 static void read_status_pipe(struct process_container *container) {
     int why = 0;
-    switch (wp_child_status(container->child.status_fd, container->runtime->wait_for_line, &why)) {
+    switch (wp_child_status(&container->child, container->runtime->wait_for_line, &why)) {
     case WP_CHILD_SILENT:
         return;
     case WP_CHILD_RUNS: /* the shell runs, but its command may end at once, as when it is not found */
@@ -255,7 +240,7 @@ static void add_variables(struct wp_buf *text, const struct process_container *c
     wp_buf_printf(text, "WARMPOOL_PHILOSOPHY=%s%c", container->philosophy, '\0');
     wp_buf_printf(text, "WARMPOOL_MEMORY_MB=%g%c", container->limits.memory_mb, '\0');
     wp_buf_printf(text, "WARMPOOL_CPU_PERCENT=%g%c", container->limits.cpu_percent, '\0');
-    wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_CHILD_READY_FD, '\0');
+    wp_buf_printf(text, "WARMPOOL_READY_FD=%d%c", WP_SHIM_STATUS_FD, '\0');
     if (*container->runtime->config->host.claims)
         wp_buf_printf(text, "WARMPOOL_CLAIMS=%s/%s/%s%c", container->runtime->config->host.claims,
                       container->runtime->config->host.name, container->id, '\0');
@@ -268,15 +253,14 @@ static uint64_t data_bytes(double memory_mb) {
 
 static enum wp_err start_child(struct process_container *container, struct wp_error *error) {
     struct wp_runtime *runtime = container->runtime;
-    if (runtime->fork_server.pid <= 0 &&
-        wp_fork_server_start(&runtime->fork_server, runtime->config->process.command, error) != WP_OK)
-        return error->code;
     struct wp_buf variables = {0};
     add_variables(&variables, container);
-    struct wp_child_spec spec = {.variables = wp_buf_str(&variables),
+    struct wp_child_spec spec = {.init_fd = runtime->init_fd,
+                                 .command = runtime->config->process.command,
+                                 .variables = wp_buf_str(&variables),
                                  .data_bytes = data_bytes(container->limits.memory_mb),
                                  .notify = runtime->wait_for_line};
-    enum wp_err err = wp_fork_server_make(&runtime->fork_server, &spec, &container->child, error);
+    enum wp_err err = wp_child_start(&spec, &container->child, error);
     wp_buf_done(&variables);
     return err;
 }
@@ -431,7 +415,7 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->config = config;
     runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
     runtime->creates = wp_runtime_creates(&wp_runtime_process, config);
-    if (wp_fork_server_start(&runtime->fork_server, config->process.command, error) != WP_OK) {
+    if (wp_init_program_open(&runtime->init_fd, error) != WP_OK) {
         free(runtime);
         return WP_ERR_SYSTEM;
     }
@@ -441,27 +425,13 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     runtime->handles = 2;
     int failed = uv_signal_start(&runtime->child_ended, on_child_ended, SIGCHLD);
     if (failed) {
-        wp_fork_server_stop(&runtime->fork_server);
+        close(runtime->init_fd);
         close_handles(runtime);
         return wp_fail(error, WP_ERR_SYSTEM, "process runtime: SIGCHLD cannot be watched: %s",
                        uv_strerror(failed));
     }
     *ret_runtime = runtime;
     return WP_OK;
-}
-
-/* Waits until the process has ended. False: the deadline came first. (SIGCHLD of other children interrupts
- * poll.) */
-static bool wait_for_end(pid_t pid, int64_t deadline_us) {
-    int fd = pidfd_open(pid, 0);
-    if (fd >= 0) {
-        struct pollfd wanted = {.fd = fd, .events = POLLIN};
-        int64_t left_ms;
-        do left_ms = (deadline_us - wp_clock_us()) / 1000;
-        while (poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0) < 0 && errno == EINTR);
-        close(fd);
-    }
-    return wp_child_ended(pid);
 }
 
 static void signal_all(struct wp_runtime *runtime, int number) {
@@ -474,7 +444,7 @@ static void signal_all(struct wp_runtime *runtime, int number) {
 static void reap_until(struct wp_runtime *runtime, int64_t deadline_us) {
     struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) {
-        if (container->child.shim > 0 && !wait_for_end(container->child.shim, deadline_us)) continue;
+        if (container->child.shim > 0 && !wp_child_wait(container->child.shim, deadline_us)) continue;
         if (container->child.shim > 0) collect_status(container);
         forget(container);
     }
@@ -490,7 +460,7 @@ static void process_close(struct wp_runtime *runtime) {
     struct process_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next)
     forget(container); /* killed, but stuck in a system call */
-    wp_fork_server_stop(&runtime->fork_server);
+    close(runtime->init_fd);
     close_handles(runtime);
 }
 

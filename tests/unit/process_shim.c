@@ -1,19 +1,21 @@
 /* The process driver against the kernel: what is there already, and what becomes of containers when the
- * worker, its fork server or a shim is killed. */
+ * worker or a shim is killed. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "core/clock.h"
 #include "support/process.h"
 #include "support/runtime_bench.h"
 
-TestSuite(process_fork_server, .timeout = TEST_LIMIT_S);
+#define NOBODY 65534
 
-Test(process_fork_server, creating_a_known_name_adopts_it) {
+TestSuite(process_shim, .timeout = TEST_LIMIT_S);
+
+Test(process_shim, creating_a_known_name_adopts_it) {
     struct bench *bench = bench_open(FOREVER);
     bench_create(bench, "a");
     bench_create(bench, "a"); /* while it starts: one process, told once */
@@ -42,7 +44,7 @@ static void on_list_done(void *ctx, bool ok) {
     ((struct listing *)ctx)->done = ok;
 }
 
-Test(process_fork_server, list_says_what_there_is) {
+Test(process_shim, list_says_what_there_is) {
     struct bench *bench = bench_new("case $WARMPOOL_CONTAINER_ID in up|ending) trap '' TERM; echo >&3;; "
                                     "esac; while :; do sleep 1000; done");
     bench_set(bench, "process.ready", "notify");
@@ -64,35 +66,19 @@ Test(process_fork_server, list_says_what_there_is) {
     bench_close(bench);
 }
 
-/* The first process that the worker made. */
-static pid_t fork_server_of(pid_t worker) {
-    char path[64], line[256] = "";
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)worker, (int)worker);
-    FILE *file = fopen(path, "r");
-    if (!file || !fgets(line, sizeof line, file)) _exit(3);
-    fclose(file);
-    return (pid_t)strtol(line, NULL, 10);
-}
-
 /* A worker of its own: makes two containers with a grandchild each, says "2" on the pipe and waits to be
  * killed. */
-static _Noreturn void be_worker(struct bench *bench, int out, bool kill_fork_server) {
+static _Noreturn void be_worker(struct bench *bench, int out) {
     bench_open_runtime(bench);
-    if (kill_fork_server) { /* it is replaced, and the new one is told of all */
-        bench_create_until(bench, "before", WP_CONTAINER_READY);
-        pid_t server = fork_server_of(getpid());
-        kill(server, SIGKILL);
-        while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped */
-    }
     bench_create(bench, "a");
     bench_create(bench, "b");
-    bench_wait(bench, kill_fork_server ? 3 : 2);
+    bench_wait(bench, 2);
     for (int i = 0; i < bench->count; i++) dprintf(out, "%d\n", (int)bench_pid(&bench->told[i]));
     dprintf(out, "0\n");
     for (;;) pause();
 }
 
-static void kill_worker(bool kill_fork_server) {
+Test(process_shim, killing_the_worker_leaves_neither_children_nor_grandchildren) {
     struct bench *bench = bench_new("true");
     char command[512];
     snprintf(command, sizeof command,
@@ -104,7 +90,7 @@ static void kill_worker(bool kill_fork_server) {
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
     pid_t worker = fork();
-    if (worker == 0) be_worker(bench, ends[1], kill_fork_server);
+    if (worker == 0) be_worker(bench, ends[1]);
     close(ends[1]);
     FILE *in = fdopen(ends[0], "r");
     pid_t pids[8];
@@ -113,7 +99,7 @@ static void kill_worker(bool kill_fork_server) {
     while (fgets(line, sizeof line, in) && strtol(line, NULL, 10) != 0)
         pids[count++] = (pid_t)strtol(line, NULL, 10);
     fclose(in);
-    cr_assert_eq(count, kill_fork_server ? 3 : 2);
+    cr_assert_eq(count, 2);
     pids[count++] = bench_wait_number(bench, "a");
     pids[count++] = bench_wait_number(bench, "b");
     pids[count++] = bench_wait_number(bench, "far");
@@ -125,40 +111,7 @@ static void kill_worker(bool kill_fork_server) {
     bench_close(bench);
 }
 
-Test(process_fork_server, killing_the_worker_leaves_neither_children_nor_grandchildren) {
-    kill_worker(false);
-}
-
-Test(process_fork_server, a_killed_fork_server_is_replaced_and_the_promise_is_kept) {
-    kill_worker(true);
-}
-
-Test(process_fork_server, a_create_that_finds_no_fork_server_fails_and_a_later_one_works) {
-    struct bench *bench = bench_open(FOREVER);
-    pid_t server = fork_server_of(getpid());
-    kill(server, SIGKILL);
-    process_wait_dead(server);
-    bench_create_until(bench, "a", WP_CONTAINER_FAILED);
-    cr_assert(strstr(bench_last(bench)->detail, "fork server"), "%s", bench_last(bench)->detail);
-    while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
-    bench_create_until(bench, "b", WP_CONTAINER_READY);
-    bench_close(bench);
-}
-
-/* Far less than host.ttl_ms, whose end costs the host's leases. */
-Test(process_fork_server, a_fork_server_that_is_stuck_does_not_hold_the_loop_for_long) {
-    struct bench *bench = bench_open(FOREVER);
-    pid_t server = fork_server_of(getpid());
-    kill(server, SIGSTOP);
-    int64_t began = wp_clock_us();
-    bench_create_until(bench, "a", WP_CONTAINER_FAILED);
-    cr_assert_lt(wp_clock_us() - began, 5000000);
-    while (kill(server, 0) == 0) loop_turn(&bench->loop); /* until it is reaped and replaced */
-    bench_create_until(bench, "b", WP_CONTAINER_READY);
-    bench_close(bench);
-}
-
-Test(process_fork_server, a_container_whose_shim_is_killed_ends_with_it) {
+Test(process_shim, a_container_whose_shim_is_killed_ends_with_it) {
     struct bench *bench = bench_open(FOREVER);
     bench_create_until(bench, "a", WP_CONTAINER_READY);
     pid_t program = bench_pid(bench_last(bench));
@@ -172,5 +125,28 @@ Test(process_fork_server, a_container_whose_shim_is_killed_ends_with_it) {
     cr_assert_eq(bench_last(bench)->state, WP_CONTAINER_DIED);
     cr_assert_str_eq(bench_last(bench)->detail, "killed: the process was ended by signal 9");
     process_wait_dead(program);
+    bench_close(bench);
+}
+
+Test(process_shim, signals_to_the_workers_process_group_do_not_reach_a_container) {
+    if (getpgrp() != getpid()) cr_assert_eq(setpgid(0, 0), 0);
+    signal(SIGTERM, SIG_IGN);
+    struct bench *bench = bench_open(FOREVER);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    cr_assert_eq(kill(0, SIGTERM), 0);
+    bench_nothing_more(bench, 200);
+    cr_assert_not(process_is_dead(bench_pid(bench_last(bench))));
+    bench_close(bench);
+}
+
+/* As `warmpool worker` is in its image: the kernel shows little of it in /proc. */
+Test(process_shim, a_worker_that_is_neither_root_nor_dumpable_starts_a_container) {
+    if (geteuid() == 0)
+        cr_assert(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+    struct bench *bench = bench_open(FOREVER);
+    cr_assert_eq(prctl(PR_SET_DUMPABLE, 0), 0);
+    bench_create_until(bench, "a", WP_CONTAINER_READY);
+    bench_destroy_until_gone(bench, "a");
+    cr_assert_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* for the sanitizer, which looks for leaks */
     bench_close(bench);
 }

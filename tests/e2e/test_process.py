@@ -57,7 +57,8 @@ class End(unittest.TestCase):
 
     def test_a_worker_that_never_reached_kafka_stops_at_once(self):
         with tempfile.TemporaryFile("w+") as log:
-            worker = subprocess.Popen([WARMPOOL, "worker", *NOBODY[:4], "-o", "host.name=h", "-o", "worker.stop_timeout_ms=20000"],
+            worker = subprocess.Popen([WARMPOOL, "worker", *NOBODY[:4], "-o", "host.name=h", "-o", "http.listen=127.0.0.1:0",
+                                       "-o", "worker.stop_timeout_ms=20000"],
                                       stderr=log, preexec_fn=die_with_parent)
 
             def said(what):

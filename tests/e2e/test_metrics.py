@@ -56,6 +56,7 @@ class Metrics(unittest.TestCase):
             self.assertEqual(system.workers[0].stop(), 0)
             client.wait("metrics", lambda record: record["worker"]["assigned"] == 1)
             self.assertEqual(len(client.read("metrics")), 2, "one at the start, one at the stop")
+            self.assertNotRegex(system.workers[0].log(), "event=warning_raised code=.*_not_ready", "of a start that went well")
 
     def test_a_worker_with_other_settings_is_named(self):
         with System(workers=2, options=FAST, start=False) as system:

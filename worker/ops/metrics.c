@@ -16,6 +16,7 @@ struct metrics {
     struct warnings *warnings; /* of the last round */
     struct tuning *tuning;
     json_t *rollouts; /* as rollouts_log keeps them; owned */
+    bool judged;      /* there was a round */
     uv_timer_t timer;
 };
 
@@ -45,7 +46,8 @@ static void judge(struct metrics *metrics) {
     const struct wp_stats *stats = metrics->snapshot->base->stats;
     struct warnings now = {0};
     warnings_find(&now, metrics->snapshot->base->config, shared->pool, shared->cache);
-    warnings_find_not_ready(&now, stats);
+    if (metrics->judged) warnings_find_not_ready(&now, stats); /* the first round comes before it can be */
+    metrics->judged = true;
     warnings_find_differences(&now, stats);
     warnings_log(metrics->warnings, &now);
     warnings_done(metrics->warnings);

@@ -1,7 +1,9 @@
 """What stands between an idle container and its next agent, with a real Docker engine: claims, resets, the paused tier."""
 import json
 import os
+import random
 import shutil
+import string
 import tempfile
 import unittest
 
@@ -77,6 +79,16 @@ class LastWords(WithDocker):
                        "docker.command": "echo before its claim; busybox mkfifo /tmp/end; read line < /tmp/end;"
                                          " cat /run/warmpool/claim.json; echo; echo cannot go on >&2; exit 4"}
         super().setUpClass()
+
+    def test_no_part_of_a_long_value_is_logged_that_the_engine_has_cut(self):
+        lines = ["".join(random.choices(string.ascii_letters + string.digits, k=64)) for _ in range(400)]
+        container = self.acquire("w-2", "long", claim={"key": "\n".join(lines)})["container_id"]
+        self.inside(container, "sh", "-c", "echo > /tmp/end")
+        self.answer("w-2", "lost")
+        wait_until(lambda: inspect(container) is None, "it is removed after that")
+        log = self.system.workers[0].log()
+        self.assertIn(f'event=container_output container={container} philosophy=long line="cannot go on"', log)
+        self.assertEqual([line for line in lines if line in log], [])
 
     def test_its_last_lines_are_logged_and_no_value_of_its_claim(self):
         self.acquire("w-0", "warm-up")  # its first lines are written by then

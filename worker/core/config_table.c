@@ -229,7 +229,7 @@ const struct wp_param wp_params[] = {
     INT("docker.tmp_mb", docker.tmp_mb, "64", 0, 1e6, "MB", "of `/tmp`, in memory, the only place that can be written to; 0 = none"),
     INT("docker.shm_mb", docker.shm_mb, "16", 1, 1e6, "MB", "of `/dev/shm`, in memory"),
     INT("docker.log_lines", docker.log_lines, "0", 0, 1000, "lines",
-        "that a container wrote last are logged (`container_output`) when it ended by itself; lines from before its present claim and lines that quote a value of it are left out; 0 = none"),
+        "that a container wrote last are logged (`container_output`) when it ended by itself; lines from before its present claim and lines that quote a value of it, or a part of one, are left out; 0 = none"),
 
     FLAG("deadletter.payload", deadletter.payload, "false",
         "keep the bytes of acquires in `dead-letter`, with whatever claim they carry; false = such a record has headers only"),

@@ -5,8 +5,7 @@
 #include <string.h>
 #include "core/log.h"
 #include "host/claims.h"
-
-#define SECRET_LEAST 4 /* bytes of a claim's value; shorter ones are in every text */
+#include "host/docker/quotes.h"
 
 void wp_docker_output_lines(struct wp_str answer, void (*line)(void *ctx, struct wp_str text), void *ctx) {
     while (answer.len > 8) {
@@ -24,49 +23,24 @@ void wp_docker_output_lines(struct wp_str answer, void (*line)(void *ctx, struct
     }
 }
 
-/* ---- its claim ---- */
-
-static bool quotes(struct wp_str text, const char *secret, size_t length) {
-    return length >= SECRET_LEAST && memmem(text.ptr, text.len, secret, length) != NULL;
-}
-
-/* True when the text has one of the claim's values in it. */
-static bool tells(const json_t *claim, struct wp_str text) {
-    size_t i;
-    const char *key;
-    const json_t *value;
-    if (json_is_string(claim)) return quotes(text, json_string_value(claim), json_string_length(claim));
-    if (json_is_object(claim)) {
-        json_object_foreach((json_t *)claim, key, value) if (tells(value, text)) return true;
-    } else if (json_is_array(claim)) {
-        json_array_foreach(claim, i, value) if (tells(value, text)) return true;
-    } else if (json_is_number(claim)) {
-        char *number = json_dumps(claim, JSON_ENCODE_ANY);
-        bool told = quotes(text, number, strlen(number));
-        free(number);
-        return told;
-    }
-    return false;
-}
-
 /* ---- the lines ---- */
 
 struct output { /* of a container, while its answer is read */
     const struct docker_container *container;
-    const json_t *claim; /* NULL: it has none */
+    struct wp_quotes *quotes; /* of its claim */
 };
 
 static void log_line(void *ctx, struct wp_str text) {
     const struct output *output = ctx;
-    bool secret = output->claim && tells(output->claim, text);
-    if (secret) text = WP_STR("(a line with a value of its claim)");
+    if (wp_quotes_in(output->quotes, text)) text = WP_STR("(a line with a value of its claim)");
     wp_log(WP_LOG_WARN, "container_output", "container=%s philosophy=%s line=%.*s", output->container->id,
            output->container->philosophy, (int)text.len, text.ptr);
 }
 
 static void after_logs(struct docker_container *container, const struct wp_docker_client_answer *answer) {
-    struct output output = {container, container->claim};
+    struct output output = {container, wp_quotes_new(container->claim)};
     if (answer->status == 200) wp_docker_output_lines(answer->body, log_line, &output);
+    wp_quotes_free(output.quotes);
     json_decref(container->claim);
     container->claim = NULL;
     wp_docker_go_on(container);

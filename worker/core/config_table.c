@@ -72,7 +72,8 @@ const struct wp_param wp_params[] = {
 
     FLAG("pool.enabled", pool.enabled, "true", "keep containers warm; false = every acquire is a cold start"),
     FLAG("pool.warm_start", pool.warm_start, "true", "hand out containers that were ready before; false = always a fresh one"),
-    INT("pool.size", pool.size, "10", 0, 100000, "containers", "idle ones kept for a philosophy"),
+    INT("pool.size", pool.size, "10", 0, 100000, "containers",
+        "idle ones that a philosophy may have: one given back beyond it is destroyed; `pool.min_idle` are kept ready"),
     INTS("pool.size.PHILOSOPHY", pool.sizes, "", 0, 100000, "containers", "`pool.size` of one philosophy"),
     COUNTS("pool.prewarm", pool.prewarm, "react:5,chain_of_thought:5", 0, 100000, "containers",
         "made ready when workers start, `philosophy:count` each; never past the pool's size"),

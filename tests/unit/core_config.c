@@ -478,7 +478,7 @@ Test(config, a_url_without_a_password_is_printed_as_it_is) {
 Test(config, help_lists_keys_with_default_unit_and_text) {
     char *text = printed(wp_config_print_help);
     cr_assert_not_null(
-        strstr(text, "  pool.size = 10 (containers)\n      idle ones kept for a philosophy\n"));
+        strstr(text, "  pool.size = 10 (containers)\n      idle ones that a philosophy may have:"));
     cr_assert_not_null(strstr(text, "  cache.ttl.NAMESPACE = tool=600,pattern=300 (s)\n"));
     cr_assert_null(strchr(text, '`'));
     free(text);

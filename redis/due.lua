@@ -49,14 +49,14 @@ local function why_none(name, p, r)
     if tenants.is_held(r[TENANT]) then return string.format('its tenant has all its tenant.max_creating, %d', tenants.limit('creating', r[TENANT])) end
     if total(p) >= max_of(name) then return string.format('the philosophy has all its pool.max_containers, %d', max_of(name)) end
     if p.starved then return 'no host has room for another container (host.capacity, host.memory_mb)' end
-    return string.format('%d containers are being made', p.creating)
+    return string.format('its container is still being made, with %d of its philosophy in all (pool.min_idle keeps more ready)', p.creating)
 end
 
 local function waited_in_vain(id, r)
     local list = state.key(':wait:' .. r[POOL])
     local ahead, own = redis.call('ZRANK', list, id) or 0, redis.call('ZRANK', list .. ':' .. r[TENANT], id) or 0
     local of_tenant = own < ahead and string.format(', %d of them of its tenant', own) or ''
-    return string.format('timeout: %s; %d waited before it%s', why_none(r[POOL], state.pool(r[POOL]), r), ahead, of_tenant)
+    return string.format('timeout: %s; requests that waited before it: %d%s', why_none(r[POOL], state.pool(r[POOL]), r), ahead, of_tenant)
 end
 
 local function time_out(offset, id)

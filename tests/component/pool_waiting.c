@@ -96,8 +96,8 @@ Test(pool_waiting, a_timeout_says_that_no_host_is_up) {
     pool_acquire(&slot, .id = "r2", .timeout_ms = 5000);
     time_out_all();
     expect_words("r1", "no host is up");
-    expect_words("r1", "0 waited before it");
-    expect_words("r2", "1 waited before it");
+    expect_words("r1", "requests that waited before it: 0");
+    expect_words("r2", "requests that waited before it: 1");
 }
 
 Test(pool_waiting, a_timeout_says_which_limit_it_met) {
@@ -134,7 +134,7 @@ Test(pool_waiting, a_timeout_is_not_put_down_to_an_image_that_some_host_has) {
     pool_beat_with(&slot, "h2", "{" LACKING ", 'image': true, 'images': {}}");
     pool_acquire(&slot, .id = "r1", .timeout_ms = 5000);
     time_out_all();
-    expect_words("r1", "1 containers are being made");
+    expect_words("r1", "its container is still being made, with 1 of its philosophy in all");
 }
 
 Test(pool_waiting, a_timeout_says_that_hosts_are_full) {

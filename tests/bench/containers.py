@@ -1,22 +1,9 @@
 #!/usr/bin/env python3
 """Warmpool's containers against the engine itself, driven over the same socket with the body that warmpool sends.
 
-usage: ./dev bench containers [--json] [--rounds N]
+usage: ./dev bench containers [--json] [--rounds N] [NAME...]
 
-cold      startup_time_ms of an acquire that has to make its container, against create + start.
-paused    startup_time_ms of an acquire that gets a paused container, against unpause. What startup_time_ms holds beyond the
-          engine's part is the command's and the event's way through Kafka and Redis: `parts` shows it.
-warm      From an acquire sent to its assignment read, one under way, against a message and its copy by copy_loop.c.
-sustained The same at RATE acquires a second, whatever is under way.
-claims_45, claims_300  From when an acquire was due until its assignment is read, ms, at 45 and at 300 a second, open loop: the times of
-          arrival are a Poisson process, drawn beforehand. Each holds its container for HOLD_MS.
-neighbour p99 of a warm pool while STORM acquires meet an empty pool of POOL, against the same beside a loop of bare creates.
-refill    Containers a second that become idle after a pre-warm, against create + start with the same concurrency.
-refill_after_burst  Seconds from POOL acquires that take all that is kept ready (pool.min_idle) until as many are ready again,
-          against create + start of as many with the same concurrency.
-release   From a release sent until its container, in which a process and files were left, is idle again (pool.clean), against what the
-          engine needs to run a shell in it that ends and removes the same.
-death     From the engine's `die` event of an idle container until Redis hands it out no more, ms: DEATHS one by one, then as many at once.
+`--help` names the benches, and what each measures.
 """
 import argparse, json, os, signal, statistics, subprocess, sys, threading, time, urllib.parse
 
@@ -53,6 +40,24 @@ TARGETS = {
     "refill_after_burst": ("ratio", "", 1.15, True),
     "release": ("ratio", "", 1, True),
     "death": ("p99_ms", " ms", 100, True),
+}
+CLAIMED = (f"from when an acquire was due until its assignment is read, open loop for {CLAIM_SECONDS} s: the times of arrival are a Poisson process, drawn "
+           f"beforehand, and each holds its container for {HOLD_MS} ms")
+MEANS = {
+    "cold": "startup_time_ms of an acquire that has to make its container, over create + start at the engine",
+    "paused": "startup_time_ms of an acquire that gets a paused container, over unpause at the engine; beyond the engine's part it holds the command's and the "
+              "event's way through Kafka and Redis (queue_ms to publish_ms)",
+    "warm": "from an acquire sent until its assignment is read, one under way, over a message and its copy by copy_loop.c; p50",
+    "sustained": f"from when an acquire was due until its assignment is read, {RATE} a second for {SECONDS} s, whatever is under way",
+    "claims_45": f"{PUBLISHED['per_second']} a second: {CLAIMED}",
+    "claims_300": f"300 a second: {CLAIMED}",
+    "neighbour": f"p99 of a warm pool while {STORM} acquires meet an empty pool of {POOL}, over the same beside bare creates at the engine",
+    "refill": f"containers a second that become idle after a pre-warm, over create + start at the engine, {CREATES} at a time in both",
+    "refill_after_burst": f"seconds from {POOL} acquires that take all that is kept ready (pool.min_idle) until as many are ready again, over create + start "
+                          f"of as many at the engine, {CREATES} at a time in both",
+    "release": "from a release sent until its container, in which a process and files were left, is idle again (pool.clean), over a shell that ends and "
+               "removes the same in it, run by the engine; p50",
+    "death": f"from the engine's `die` event of an idle container until Redis hands it out no more; {DEATHS} one by one, then as many at once",
 }
 ONCE = ("sustained", "claims_45", "claims_300")
 
@@ -251,7 +256,6 @@ class Containers(Bench):
         engine.clean(f"io.warmpool.prefix=bench-{os.getpid()}")
         return figures(result["warmpool"], result["copy_loop"])
 
-
     def refill_after_burst(self, first):
         system = System(self, 0, f"pool.min_idle.burst={POOL}")
 
@@ -366,7 +370,7 @@ def measure(bench, name, rounds):
         say(f"{name}: {json.dumps(one)}")
         seen.append(one)
     medians = {key: middle([one[key] for one in counted]) for key in (counted[0] if counted else {})}
-    return {**medians, "targets": [judge(medians, *TARGETS[name])], "counted_rounds": len(counted), "rounds": seen}
+    return {"means": MEANS[name], **medians, "targets": [judge(medians, *TARGETS[name])], "counted_rounds": len(counted), "rounds": seen}
 
 
 def table(results):
@@ -385,7 +389,8 @@ def percentiles(result):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev bench containers")
+    parser = argparse.ArgumentParser(prog="./dev bench containers", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog="\n".join(f"{name}: {means}" for name, means in MEANS.items()))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("names", nargs="*", help="containers, and those to measure; none: all")

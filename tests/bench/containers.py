@@ -10,7 +10,7 @@ import argparse, json, os, signal, statistics, subprocess, sys, threading, time,
 from contenders import Contender
 from engine_system import CREATES, Bare, System, engine
 from harness import OUTPUT, Bench, NotMeasured, say
-from rounds import judge, middle
+from rounds import in_turn, judge, middle, ratio
 from streams import warm_up
 
 COLD_PAIRS, PAUSED_PAIRS, WARM_UP = 8, 12, 2
@@ -19,7 +19,7 @@ RATE, SECONDS = 200, 60
 CLAIM_SECONDS, HOLD_MS, CLAIM_SEED = 30, 200, 1
 PUBLISHED = {"per_second": 45, "p50_ms": 92, "p90_ms": 182, "p99_ms": 376}  # claims of warm containers, by others
 NEIGHBOUR_SECONDS = 5
-STORM, POOL = 100, 20
+STORM, POOL, REFILL_RATE = 100, 20, 2
 DEATHS = 20
 RELEASES = 34
 LEAVE = "setsid sleep 1000 >/dev/null 2>&1 & echo x >/tmp/.x; mkdir /tmp/d; echo x >/tmp/d/f; echo x >/dev/shm/x"
@@ -36,6 +36,7 @@ TARGETS = {
     "claims_45": ("p99_ms", " ms", PUBLISHED["p99_ms"], True),
     "claims_300": ("p99_ms", " ms", PUBLISHED["p99_ms"], True),
     "neighbour": ("ratio", "", 2, True),
+    "beside_refill": ("ratio", "", 2, True),
     "refill": ("ratio", "", 0.9, False),
     "refill_after_burst": ("ratio", "", 1.15, True),
     "release": ("ratio", "", 1, True),
@@ -52,6 +53,8 @@ MEANS = {
     "claims_45": f"{PUBLISHED['per_second']} a second: {CLAIMED}",
     "claims_300": f"300 a second: {CLAIMED}",
     "neighbour": f"p99 of a warm pool while {STORM} acquires meet an empty pool of {POOL}, over the same beside bare creates at the engine",
+    "beside_refill": f"p99 of a warm pool at {PUBLISHED['per_second']} a second, arriving as in claims_45 and released at once, while {POOL} containers of another are taken and made anew at "
+                     f"{REFILL_RATE} a second (pool.refill_rate), over the same with nothing else to do; unbounded_ratio: without that bound",
     "refill": f"containers a second that become idle after a pre-warm, over create + start at the engine, {CREATES} at a time in both",
     "refill_after_burst": f"seconds from {POOL} acquires that take all that is kept ready (pool.min_idle) until as many are ready again, over create + start "
                           f"of as many at the engine, {CREATES} at a time in both",
@@ -197,27 +200,45 @@ class Containers(Bench):
     def claims_300(self, _):
         return self.claims(300)
 
+    def load_beside(self, system, seconds, rate, disturb, *more):
+        """What an open loop of acquires of a warm pool saw, while `disturb` was done."""
+        load = self.client_start(system.prefix, "paced", rate * seconds, rate, system.prefix + OUTPUT, *more)
+        time.sleep(1)  # the load is under way, and goes on afterwards
+        disturb()
+        return self.client_result(load)
+
     def neighbour(self, first):
         def beside(disturb):
             system = System(self, 2 * HELD, f"pool.size.storm={POOL}", f"pool.max_containers.storm={POOL}")
             body = self.bare_body(system.body_of(engine.labelled(system.label)[0]["Id"]))
-            result = {}
-            load = threading.Thread(target=lambda: result.update(
-                self.client(system.prefix, "paced", RATE * NEIGHBOUR_SECONDS, RATE, system.prefix + OUTPUT)))
-            load.start()
-            time.sleep(NEIGHBOUR_SECONDS / 5)  # the load is under way, and goes on after the storm
-            disturb(system, body)
-            load.join()
+            result = self.load_beside(system, NEIGHBOUR_SECONDS, RATE, lambda: disturb(system, body))
             system.close()
-            if not result:
-                raise NotMeasured("the load failed")
             return result["p99_ms"]
 
         def storm(system, _):
-            system.send("container-acquire", *({"request_id": f"s-{i}", "philosophy": "storm", "agent_id": "a"} for i in range(STORM)))
+            system.burst("storm", STORM)
 
         result = both(first, lambda: beside(storm), lambda: beside(lambda _, body: self.make_many(POOL, body)))
         return figures(result["warmpool"], result["copy_loop"])
+
+    def beside_refill(self, first):
+        def beside(count, rate):
+            """The burst's pool is there whether it is taken or not. A pre-warm fills it, which the bound does not slow down."""
+            system = System(self, 2 * HELD, f"pool.prewarm=p0:{2 * HELD},burst:{POOL}", f"pool.min_idle.burst={POOL}",
+                            f"pool.max_containers.burst={2 * POOL}", f"pool.refill_rate={rate}")
+            self.wait(lambda: system.is_ready("burst", POOL), "the pool")
+            result = self.load_beside(system, 1 + POOL // REFILL_RATE, PUBLISHED["per_second"], lambda: system.burst("burst", count), 0, CLAIM_SEED)
+            self.wait(lambda: system.is_ready("burst", POOL, count), "what was taken")
+            if self.pool_stats(system.prefix)["pools"]["p0"]["peak_leased"] >= 2 * HELD:
+                raise NotMeasured("all containers were in use: claims waited for releases, on a machine that is too busy")
+            system.close()
+            return result
+
+        conditions = {"alone": (0, 0), "unbounded": (POOL, 0), "bounded": (POOL, REFILL_RATE)}
+        seen = in_turn(list(conditions), int(first), lambda name: beside(*conditions[name]))
+        one = {f"{name}_{figure}": seen[name][figure] for name in conditions for figure in ("p50_ms", "p99_ms")}
+        return {**one, "unbounded_ratio": ratio(seen["unbounded"]["p99_ms"], seen["alone"]["p99_ms"]),
+                "ratio": ratio(seen["bounded"]["p99_ms"], seen["alone"]["p99_ms"])}
 
     def make_many(self, count, body):
         """Creates and starts, CREATES at a time; the seconds that it took."""
@@ -258,19 +279,14 @@ class Containers(Bench):
 
     def refill_after_burst(self, first):
         system = System(self, 0, f"pool.min_idle.burst={POOL}")
-
-        def ready(leased):
-            pool = self.pool_stats(system.prefix)["pools"].get("burst", {})
-            return (pool.get("available", 0), pool.get("leased", 0)) >= (POOL, leased)
-
-        self.wait(lambda: ready(0), "the pool")
+        self.wait(lambda: system.is_ready("burst", POOL), "the pool")
         request, answer = system.acquire("seed")
         body = self.bare_body(system.body_of(answer["container_id"]))
 
         def ours():
             began = time.monotonic()
-            system.send("container-acquire", *({"request_id": f"b-{i}", "philosophy": "burst", "agent_id": "a"} for i in range(POOL)))
-            self.wait(lambda: ready(POOL), "what was taken")
+            system.burst("burst", POOL)
+            self.wait(lambda: system.is_ready("burst", POOL, POOL), "what was taken")
             return time.monotonic() - began
 
         result = both(first, ours, lambda: self.make_many(POOL, body))
@@ -382,6 +398,10 @@ def table(results):
     for name, result in results.items():
         if name.startswith("claims") and result["counted_rounds"]:
             print(f"{name}: p50 / p90 / p99 {percentiles(result)} ms; published elsewhere, at {PUBLISHED['per_second']} a second: {percentiles(PUBLISHED)} ms")
+    if "beside_refill" in results and results["beside_refill"]["counted_rounds"]:
+        seen = results["beside_refill"]
+        print(f"beside_refill: p99 alone {seen['alone_p99_ms']}, unbounded {seen['unbounded_p99_ms']} ({seen['unbounded_ratio']} of it), "
+              f"at {REFILL_RATE} a second {seen['bounded_p99_ms']} ms ({seen['ratio']})")
 
 
 def percentiles(result):

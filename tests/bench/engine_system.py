@@ -88,6 +88,13 @@ class System:
     def release(self, request, reuse):
         self.send("container-release", {**request, "reuse": reuse})
 
+    def burst(self, philosophy, count):
+        self.send("container-acquire", *({"request_id": f"b-{i}", "philosophy": philosophy, "agent_id": "a"} for i in range(count)))
+
+    def is_ready(self, philosophy, ready, leased=0):
+        pool = self.bench.pool_stats(self.prefix)["pools"].get(philosophy, {})
+        return pool.get("ready", 0) >= ready and pool.get("leased", 0) >= leased
+
     def body_of(self, container):
         """What warmpool sent to make it, but for its init, which would wait for its host."""
         seen = json.loads(Bare().ask("GET", f"/containers/{container}/json"))

@@ -45,6 +45,7 @@ static int check_as_user(const char *setuser) {
 
 Test(check_redis, one_that_is_set_up_well_passes) {
     freeReplyObject(test_redis_command(&redis, "CONFIG SET appendfsync always"));
+    freeReplyObject(test_redis_command(&redis, "CONFIG SET slowlog-log-slower-than -1"));
     cr_assert_eq(check(redis.url), 0, "%s", said);
     cr_assert(strstr(said, "ok   redis.url"), "%s", said);
     cr_assert(strstr(said, "may load and call functions"), "%s", said);
@@ -65,6 +66,12 @@ Test(check_redis, advises_when_it_may_forget) {
     freeReplyObject(test_redis_command(&redis, "CONFIG SET appendonly no"));
     cr_assert_eq(check(redis.url), 0);
     cr_assert(strstr(said, "appendonly is no"), "%s", said);
+}
+
+Test(check_redis, advises_when_it_may_keep_claims) {
+    freeReplyObject(test_redis_command(&redis, "CONFIG SET slowlog-log-slower-than 10000"));
+    cr_assert_eq(check(redis.url), 0);
+    cr_assert(strstr(said, "slowlog-log-slower-than is not -1"), "%s", said);
 }
 
 Test(check_redis, refuses_eviction_of_leases) {

@@ -38,6 +38,11 @@ class Claims(unittest.TestCase):
         self.client.wait("container-assignment", lambda r: r["request_id"] == "r-2")
         self.assertEqual(self.keys_with(SECRET), [], "bound or rejected")
 
+    def test_the_shipped_redis_keeps_no_arguments_of_calls_that_were_slow(self):
+        slow = "local i = 0; while i < 3000000 do i = i + 1 end"
+        self.assertEqual(self.system.redis.client.eval(slow, 0, SECRET), None)
+        self.assertEqual([entry for entry in self.system.redis.client.slowlog_get(1000) if SECRET.encode() in entry["command"]], [])
+
     def test_the_file_is_gone_with_a_release_that_destroys_with_a_death_and_with_an_expiry(self):
         for number, end in enumerate(("release", "death", "expiry")):
             given = self.bind(f"e-{number}", SECRET, **({"lease_ms": 1000} if end == "expiry" else {}))

@@ -83,6 +83,10 @@ static void check_settings(struct probe *p) {
         wp_check_say(p->check, WP_CHECK_ADVICE, "redis memory",
                      "appendfsync is not always: the last second can be forgotten when its "
                      "machine dies; use redis/redis.conf");
+    if (!config_is(p, "slowlog-log-slower-than", "-1"))
+        wp_check_say(p->check, WP_CHECK_ADVICE, "redis memory",
+                     "slowlog-log-slower-than is not -1: SLOWLOG keeps how slow calls begin, and a claim "
+                     "may be in that; use redis/redis.conf where acquires have claims");
     struct wp_str policy = info_of(p, "maxmemory_policy");
     if (policy.len && !wp_str_is(policy, "noeviction"))
         wp_check_say(p->check, WP_CHECK_FAILED, "redis memory",

@@ -174,7 +174,7 @@ class StatusAndCheck(WithSystem):
         self.assertEqual(state["pool"]["pools"]["status_pool"]["leased"], 1)
         self.assertEqual(state["cache"]["size"], 1)
         text = self.system.cli("status").stdout
-        self.assertRegex(text, r"status_pool +\d+ +\d+ +1 ")
+        self.assertRegex(text, r"status_pool +\d+ +\d+ +\d+ +1 ")
         self.assertRegex(text, r"w1 +up ")
         self.assertRegex(text, r"tool +1 ")
 

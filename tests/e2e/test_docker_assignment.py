@@ -150,6 +150,7 @@ class Pauses(WithDocker):
         worker.start().wait_ready()
         third = self.acquire("p-3")
         self.assertEqual((third["tier"], third["container_id"] in names), ("paused", True))
+        self.assertFalse(inspect(third["container_id"])["State"]["Paused"])
         self.release("p-2")
         self.release("p-3")
 

@@ -79,11 +79,11 @@ void wp_held_reset(struct held_table *table, struct held *held, struct wp_str nu
 }
 
 bool wp_held_step_over(struct held_table *table, struct held *held, enum wp_container_state state) {
+    if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING)
+        held->paused = state == WP_CONTAINER_PAUSED;
     if (held->state != HELD_BUSY && held->state != HELD_READY) return false;
     bool by_hand = held->state == HELD_READY;
     wp_held_set(table, held, HELD_READY);
-    if (state == WP_CONTAINER_PAUSED || state == WP_CONTAINER_RUNNING)
-        held->paused = state == WP_CONTAINER_PAUSED;
     if (by_hand) return true;
     if (held->step == STEP_CLEAN) {
         run_reset_command(table, held);

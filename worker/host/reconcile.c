@@ -288,9 +288,10 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
         wp_held_over(table, held, state, detail);
     }
     log_state(held, state);
-    bool ask_again = held->ask_again;
+    bool ask_again = held->ask_again || held->paused;
     held->ask_again = false;
     if (ask_again && state == WP_CONTAINER_READY) read_again(reconcile, id);
+    if (held->paused && state == WP_CONTAINER_READY) return; /* what Redis wants it for decides */
     if (held->unowned && held->state == HELD_OVER)
         wp_held_drop(table, held);
     else

@@ -20,8 +20,7 @@ enum wp_container_state { /* as the driver saw it, in the order of a container's
                           WP_CONTAINER_GONE,   /* destroyed as asked */
                           /* The ends of the other verbs. When resume, clean or a command fails the container
                              ends (DIED). PAUSED and RUNNING also come when somebody else has paused or
-                             resumed it.
-                           */
+                             resumed it, PAUSED before READY when it is adopted paused. */
                           WP_CONTAINER_PAUSED,
                           WP_CONTAINER_RUNNING, /* not paused: after resume, or after a pause that failed */
                           WP_CONTAINER_RAN,     /* the command has succeeded */

@@ -42,6 +42,8 @@ static void after_keep(struct docker_container *container) {
     if (container->end.waiting) return; /* it has ended since it was probed */
     if (container->start.started_us) container->start.ready_us = wp_clock_us();
     wp_docker_set_phase(container, RUNNING);
+    if (container->paused)
+        wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_PAUSED, "", "");
     wp_deferred_add(&container->runtime->deferred, wp_str(container->id), WP_CONTAINER_READY,
                     container->address, "");
     wp_docker_made_check(container);

@@ -68,7 +68,8 @@ const struct wp_param wp_params[] = {
     INT("worker.window_bytes", worker.window_bytes, "67108864", 1048576, 17179869184, "bytes", "of all partitions together taken and not yet finished; then those that hold most are paused"),
     INT("worker.calls", worker.calls, "4", 1, 64, "calls", "of a topic in flight to Redis, each with batches of several partitions"),
     INT("worker.sweep_interval_ms", worker.sweep_ms, "100", 10, 60000, "ms", "between two looks for what is due: timeouts, leases, hosts; five times as long while nothing is due soon"),
-    INT("worker.stop_timeout_ms", worker.stop_ms, "10000", 0, 600000, "ms", "to finish what is under way after SIGTERM"),
+    INT("worker.stop_timeout_ms", worker.stop_ms, "10000", 0, 600000, "ms",
+        "to finish what is under way after SIGTERM; with `host.on_exit = destroy` and the `docker` runtime also to remove the containers, of which an engine removes some ten a second: what is left then stays until the next worker with this `host.name`"),
 
     FLAG("pool.enabled", pool.enabled, "true", "keep containers warm; false = every acquire is a cold start"),
     FLAG("pool.warm_start", pool.warm_start, "true", "hand out containers that were ready before; false = always a fresh one"),

@@ -252,6 +252,19 @@ Test(docker_clean, one_that_stands_still_is_given_up) {
     bench_close(bench);
 }
 
+Test(docker_clean, one_that_is_killed_meanwhile_was_killed) {
+    struct bench *bench = open_ready(PLAIN);
+    bench_engine("post /containers/%s/pause", id); /* so that it is being cleaned for a while */
+    while (bench_last(bench)->state != WP_CONTAINER_PAUSED) bench_wait(bench, bench->count + 1);
+    bench->in_verb++;
+    bench->driver->clean(bench->runtime, wp_str(id));
+    bench->in_verb--;
+    bench_engine("post /containers/%s/kill", id);
+    while (bench_last(bench)->state != WP_CONTAINER_DIED) bench_wait(bench, bench->count + 1);
+    cr_expect(strncmp(bench_last(bench)->detail, "killed: ", 8) == 0, "%s", bench_last(bench)->detail);
+    bench_close(bench);
+}
+
 Test(docker_clean, one_that_was_made_without_an_init_is_given_up) {
     struct bench *bench = bench_with(PLAIN);
     bench_set(bench, "pool.clean", "false");

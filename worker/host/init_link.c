@@ -19,6 +19,7 @@ struct wp_init_link {
     char key[WP_INIT_KEY + 1];
     bool is_new;        /* the init has no key yet */
     bool greeted, kept; /* it has said hello; and that it keeps what was there */
+    bool ended;         /* the init has closed the socket */
     bool closed;
     int listening, connected; /* sockets; -1: none */
     uv_poll_t listener, connection;
@@ -105,8 +106,8 @@ static void put(struct wp_init_link *link, const char *word, const char *more) {
     char text[WP_INIT_LINE];
     int count = snprintf(text, sizeof text, "%s%s\n", word, more);
     if (send(link->connected, text, (size_t)count, MSG_NOSIGNAL | MSG_DONTWAIT) == count) return;
+    link->ended = true;
     give_up(link, CLOSED);
-    if (link->asked) uv_timer_start(&link->timer, on_late, 0, 0);
 }
 
 static void ask_now(struct wp_init_link *link) {
@@ -159,10 +160,11 @@ static void hear(struct wp_init_link *link, char *line) {
     }
 }
 
-/* When a container ends its init closes the socket: the engine says more about it. */
+/* When a container ends its init closes the socket. The engine says why it ended, within the time of an
+ * answer: until then what was asked is not over. */
 static void on_end(struct wp_init_link *link) {
+    link->ended = true;
     give_up(link, CLOSED);
-    if (link->asked) finish(link, link->why);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
@@ -293,7 +295,7 @@ static void ask(struct wp_init_link *link, const char *what, wp_init_link_over o
     link->asked = what;
     link->over = over;
     link->sent = false;
-    bool now = *link->why || is_kept_already(link);
+    bool now = (*link->why && !link->ended) || is_kept_already(link);
     uv_update_time(link->timer.loop); /* its time is that of the turn's beginning */
     uv_timer_start(&link->timer, on_late, now ? 0 : WP_INIT_ANSWER, 0);
     if (!now) ask_now(link);

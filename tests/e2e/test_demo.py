@@ -38,7 +38,7 @@ class Demo(unittest.TestCase):
     def test_an_engine_that_is_not_there_is_named_with_what_to_do(self):
         ended = demo("--docker", DOCKER_HOST="unix:///nowhere.sock")
         self.assertEqual(ended.returncode, 1, ended.stderr)
-        self.assertRegex(ended.stderr, r"FAIL docker +the Docker engine at unix:///nowhere.sock does not answer: .*; start it, set docker.url")
+        self.assertRegex(ended.stderr, r"FAIL docker +the Docker engine at unix:///nowhere.sock does not answer: .*; start it, or set docker.url")
         self.assertNotIn("Traceback", ended.stderr)
 
 

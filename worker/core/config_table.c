@@ -87,7 +87,7 @@ const struct wp_param wp_params[] = {
         "of a philosophy kept idle at all times for whoever comes: never used ones, and used ones where `pool.reuse` lets everybody have them or one tenant alone uses the pool; at most its `pool.size`; -1 = what `pool.prewarm` names, which leaves used ones half of `pool.size` where several tenants use the pool"),
     INTS("pool.min_idle.PHILOSOPHY", pool.min_idle_of, "", 0, 100000, "containers", "`pool.min_idle` of one philosophy"),
     NUMBER("pool.refill_rate", pool.refill_rate, "0", 0, 100000, "creates a second",
-        "of a philosophy for `pool.min_idle`, at most; requests that wait are not bounded by it; 0 = as many as the hosts can"),
+        "of a philosophy for `pool.min_idle`, at most; requests that wait are not bounded by it; it spares others only where it is well below what an engine makes a second (`docs/performance.md`: `refill`); 0 = as many as the hosts can"),
     INT("pool.prewarm_interval", pool.prewarm_interval, "60", 0, YEAR, "s", "between two rounds of dynamic pre-warming; 0 = off"),
     NUMBER("pool.prewarm_below_percent", pool.prewarm_below, "20", 0, 100, "%", "utilization below which a round adds containers"),
     INT("pool.prewarm_count", pool.prewarm_count, "3", 0, 100000, "containers", "that a round adds to such a pool"),

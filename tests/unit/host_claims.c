@@ -55,6 +55,27 @@ Test(claims, others_of_this_machine_cannot_come_near_and_every_user_of_the_conta
     wp_claims_remove(folder, "wp-react-2");
 }
 
+/* A folder is where the claim should be; the other name of the file shows what becomes of its bytes. */
+Test(claims, what_was_written_of_one_that_could_not_be_put_in_place_is_overwritten) {
+    char *place = wp_format("%s/wp-react-1/claim.json", folder),
+         *fresh = wp_format("%s/wp-react-1/.claim.json.new", folder), *other = wp_format("%s/other", root),
+         text[64] = "";
+    cr_assert_eq(mkdir(place, 0700), 0);
+    FILE *file = fopen(fresh, "w");
+    cr_assert(file && fclose(file) == 0 && link(fresh, other) == 0);
+    cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{\"a\":\"secret\"}"), &error), WP_ERR_SYSTEM);
+    cr_expect_not(is_there("/wp-react-1/.claim.json.new"));
+    file = fopen(other, "r");
+    cr_assert(file && fread(text, 1, sizeof text, file) > 0);
+    fclose(file);
+    cr_expect_str_eq(text, "");
+    unlink(other);
+    rmdir(place);
+    free(other);
+    free(fresh);
+    free(place);
+}
+
 Test(claims, a_second_claim_replaces_the_first_whole) {
     char *path = wp_format("%s/wp-react-1/claim.json", folder), text[64] = "";
     cr_assert_eq(wp_claims_write(folder, "wp-react-1", WP_STR("{\"a\":\"longer than the next\"}"), &error),

@@ -86,6 +86,19 @@ static bool write_all(int fd, struct wp_str text) {
     return true;
 }
 
+/* A file system may keep what was only unlinked. */
+static bool overwrite(const char *path) {
+    static const char nothing[4096];
+    struct stat file;
+    int fd = chmod(path, 0600) == 0 ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    bool good = fd >= 0 && fstat(fd, &file) == 0;
+    for (off_t left = good ? file.st_size : 0; good && left > 0; left -= (off_t)sizeof nothing)
+        good = write_all(
+            fd, (struct wp_str){nothing, left < (off_t)sizeof nothing ? (size_t)left : sizeof nothing});
+    if (fd >= 0) close(fd);
+    return good;
+}
+
 enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str claim, struct wp_error *error) {
     if (!*folder) return wp_fail(error, WP_ERR_CONFIG, "host.claims is empty: this host takes no claims");
     char *fresh = wp_format("%s/%s/" NEW_FILE, folder, id),
@@ -97,6 +110,7 @@ enum wp_err wp_claims_write(const char *folder, const char *id, struct wp_str cl
     enum wp_err err = WP_OK;
     if (!good) {
         err = wp_fail(error, WP_ERR_SYSTEM, "%s cannot be written: %s", path, strerror(errno));
+        (void)overwrite(fresh); /* a part of it may be there */
         unlink(fresh);
     }
     free(fresh);
@@ -117,19 +131,6 @@ char *wp_claims_changed(const char *folder, const char *id) {
     bool found = stat(path, &seen) == 0;
     free(path);
     return found ? wp_format("%lld.%09ld", (long long)seen.st_mtim.tv_sec, seen.st_mtim.tv_nsec) : NULL;
-}
-
-/* A file system may keep what was only unlinked. */
-static bool overwrite(const char *path) {
-    static const char nothing[4096];
-    struct stat file;
-    int fd = chmod(path, 0600) == 0 ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-    bool good = fd >= 0 && fstat(fd, &file) == 0;
-    for (off_t left = good ? file.st_size : 0; good && left > 0; left -= (off_t)sizeof nothing)
-        good = write_all(
-            fd, (struct wp_str){nothing, left < (off_t)sizeof nothing ? (size_t)left : sizeof nothing});
-    if (fd >= 0) close(fd);
-    return good;
 }
 
 static bool remove_files(const char *folder, const char *id, const char *const names[], size_t count) {

@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
+#include "cli/kafka.h"
 #include "kafka/health.h"
 #include "kafka/producer.h"
 #include "support/kafka_reader.h"
@@ -12,7 +13,7 @@ TestSuite(kafka_faults, .timeout = TEST_LIMIT_S);
 
 #define PARTS (3 * WP_TOPICS_IN)
 
-enum { PRODUCE = 0, OFFSET_COMMIT = 8 }; /* the numbers of requests in Kafka's protocol */
+enum { PRODUCE = 0, LIST_OFFSETS = 2, OFFSET_COMMIT = 8 }; /* the numbers of requests in Kafka's protocol */
 
 static const struct wp_tp first = {WP_TOPIC_ACQUIRE, 0}, second = {WP_TOPIC_ACQUIRE, 1};
 
@@ -135,6 +136,24 @@ static void end_with(struct world *world, struct wp_producer *producer) {
     cr_expect_eq(uv_loop_close(&world->loop), 0);
     rd_kafka_destroy(world->owner);
     wp_config_done(&world->reader.config);
+}
+
+/* As a broker that is busy, of a topic that was just made: for longer than two seconds. */
+Test(kafka_faults, a_reader_waits_until_its_partitions_have_a_leader) {
+    enum { REFUSALS = 60 };
+    struct world world;
+    begin(&world, "no-leader");
+    rd_kafka_resp_err_t errors[REFUSALS];
+    for (int i = 0; i < REFUSALS; i++) errors[i] = RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    rd_kafka_mock_push_request_errors_array(world.mock, LIST_OFFSETS, REFUSALS, errors);
+    const enum wp_topic topic = WP_TOPIC_EVENT;
+    struct wp_reader tool = {0};
+    struct wp_error error;
+    cr_expect_eq(
+        wp_reader_open(&tool, &world.reader.config, &topic, 1, WP_READ_FROM_END, WAIT_LIMIT_MS, &error),
+        WP_OK, "%s", error.text);
+    wp_reader_close(&tool);
+    end_with(&world, NULL);
 }
 
 /* As `warmpool broker`: all its append times are 1234. */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { JUST_MADE_MS = 2000, ASK_AGAIN_MS = 100 };
+enum { JUST_MADE_MS = 2000, LEADER_MS = 10000, ASK_AGAIN_MS = 100 };
 
 static const char *brokers(const struct wp_config *config) {
     const char *list = wp_settings_get(&config->kafka, "bootstrap.servers");
@@ -127,6 +127,14 @@ void wp_cli_producer_close(struct wp_cli_producer *producer) {
 
 /* --- reader --- */
 
+/* How long it is asked again after this error. A busy broker takes its time to become the leader of a topic
+ * that was just made. */
+static int patience_ms(rd_kafka_resp_err_t err) {
+    bool without_leader =
+        err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    return without_leader ? LEADER_MS : JUST_MADE_MS;
+}
+
 static enum wp_err read_partition(struct wp_reader *reader, const struct wp_config *config, const char *name,
                                   int32_t partition, enum wp_reader_start start,
                                   rd_kafka_topic_partition_list_t *starts, int timeout_ms,
@@ -134,11 +142,11 @@ static enum wp_err read_partition(struct wp_reader *reader, const struct wp_conf
     int64_t low, high;
     rd_kafka_resp_err_t err;
     int waited = 0;
-    do { /* a topic that was just made may have no leader yet */
+    do {
         if (waited > 0) rd_kafka_poll(reader->rk, ASK_AGAIN_MS);
         err = rd_kafka_query_watermark_offsets(reader->rk, name, partition, &low, &high, timeout_ms);
         waited += ASK_AGAIN_MS;
-    } while (err && err != RD_KAFKA_RESP_ERR__TIMED_OUT && waited <= JUST_MADE_MS);
+    } while (err && err != RD_KAFKA_RESP_ERR__TIMED_OUT && waited <= patience_ms(err));
     if (err)
         return wp_fail(error, WP_ERR_KAFKA, "Kafka at %s does not say where %s [%d] ends: %s",
                        brokers(config), name, partition, rd_kafka_err2str(err));

@@ -36,7 +36,7 @@ BLOCKED = BLIND + ("image",)                # and of those during which none can
 def check_containers(story):
     seen = Containers(story)
     for lease in story.leases:
-        story.judgement.counts["leases of containers that were seen"] += lease.container in seen.started
+        story.judgement.counts["leases of containers that were seen"] += bool(seen.lives[lease.container])
         check_dead(story, seen, lease)
         check_told(story, seen, lease)
         check_paused(story, seen, lease)
@@ -44,28 +44,37 @@ def check_containers(story):
     check_traces(story)
     check_ready(story, seen)
     check_newcomers(story)
-    story.judgement.counts["deaths"] = len(seen.died)
+    story.judgement.counts["deaths"] = seen.deaths()
     for line in story.others["whole"]:
         if line["difference"]:
             story.judgement.violation("engine differs", str(line["difference"]))
+
+
+class Life:
+    """From the start of a container's first process to its end. A create that is tried again gives its container the name of before."""
+
+    def __init__(self, line):
+        self.start, self.host, self.generation, self.philosophy = line["time"], line["host"], line.get("generation"), line["philosophy"]
+        self.died = self.ended = None  # when the engine said so, and when the process was gone
+
+    def over(self):
+        return self.died or self.ended
 
 
 class Containers:
     """What was seen of them; times in ms."""
 
     def __init__(self, story):
-        self.started, self.died, self.ended, self.pauses, self.creates = {}, {}, {}, defaultdict(list), []
+        self.lives, self.pauses, self.creates = defaultdict(list), defaultdict(list), []
         created = {}
-        for line in story.others["container"]:
+        for line in sorted(story.others["container"], key=lambda line: line["time"]):
             what, name, time = line["what"], line["name"], line["time"]
             if what == "create":
                 created[name] = time
-            elif what == "start" and name not in self.started:
-                self.started[name] = line
-                if name in created:
-                    self.creates.append((time, time - created[name]))
-            elif what in ("die", "ended"):
-                (self.died if what == "die" else self.ended).setdefault(name, time)
+            elif what == "start":
+                self.begin(line, created.pop(name, None))
+            elif what in ("die", "ended") and self.lives[name]:
+                self.end(self.lives[name], "died" if what == "die" else "ended", time)
             elif what == "pause":
                 self.pauses[name].append([time, float("inf")])
             elif what == "unpause" and self.pauses[name]:
@@ -74,13 +83,34 @@ class Containers:
         self.reads = sorted((read.t, read.t - read.time) for read in story.reads["container-assignment"])
         self.faults = list(faults_of(story))
 
+    def begin(self, line, created):
+        lives = self.lives[line["name"]]
+        if not lives or lives[-1].over():
+            lives.append(Life(line))
+            if created:
+                self.creates.append((line["time"], line["time"] - created))
+
+    @staticmethod
+    def end(lives, how, time):
+        """Of the first life whose end was not said so: the process of one may be seen to be gone after the next has begun."""
+        for life in lives:
+            if getattr(life, how) is None:
+                setattr(life, how, time)
+                return
+
+    def life(self, name, at):
+        """The one in which the container was handed out; None: it was not seen."""
+        return next((life for life in reversed(self.lives[name]) if life.start <= at), None)
+
+    def deaths(self):
+        return sum(1 for lives in self.lives.values() for life in lives if life.died)
+
     def silences(self, host):
         """When nobody could say what became of a container of that host."""
         return [(begin, end) for what, on, begin, end in self.faults if what in BLIND and (what != "worker" or on == host)]
 
-    def may_be_unknown_ms(self, name, since, until):
-        host = self.started.get(name, {}).get("host")
-        silent = any(begin <= until and end >= since for begin, end in self.silences(host))
+    def may_be_unknown_ms(self, life, since, until):
+        silent = any(begin <= until and end >= since for begin, end in self.silences(life.host if life else None))
         return (SILENT_MS if silent else DEAD_MS) + 2 * self.delay_ms(since, until)
 
     def delay_ms(self, since, until):
@@ -89,11 +119,12 @@ class Containers:
         last = bisect_right(self.reads, (min(until, since + SILENT_MS) + DEAD_MS, float("inf")))
         return max((took for _, took in self.reads[first:last]), default=0)
 
-    def known_by(self, name, until):
+    def known_by(self, life, until):
         """When its death must have been known, None while it need not be: what happens until then is looked at."""
-        died, ended = self.died.get(name), self.ended.get(name)
-        times = [died + self.may_be_unknown_ms(name, died, until)] if died else []
-        return min(times + ([ended + SILENT_MS + 2 * self.delay_ms(ended, until)] if ended else []), default=None)
+        if not life:
+            return None
+        times = [life.died + self.may_be_unknown_ms(life, life.died, until)] if life.died else []
+        return min(times + ([life.ended + SILENT_MS + 2 * self.delay_ms(life.ended, until)] if life.ended else []), default=None)
 
     def create_ms(self, at):
         """How long a create took around that time: the longest of the last ten."""
@@ -123,8 +154,9 @@ def decided_ms(story, lease):
 
 def check_dead(story, seen, lease):
     decided = decided_ms(story, lease)
-    death, known_by = seen.died.get(lease.container), seen.known_by(lease.container, decided)
-    if death and decided > death:
+    life = seen.life(lease.container, decided)
+    known_by = seen.known_by(life, decided)
+    if life and life.died and decided > life.died:
         story.judgement.counts["handed out after the engine's event"] += 1
     if known_by and decided > known_by:
         story.judgement.violation("dead", f"{lease} got {lease.container} {decided - known_by:.0f} ms after its death had to be known")
@@ -133,7 +165,7 @@ def check_dead(story, seen, lease):
 def check_told(story, seen, lease):
     """Whoever has given it back need not be told any more, nor one whose lease was over."""
     given_back = min((send.t for send in lease.releases), default=float("inf"))
-    known_by = seen.known_by(lease.container, given_back)
+    known_by = seen.known_by(seen.life(lease.container, decided_ms(story, lease)), given_back)
     if known_by and not lease.lost and given_back > known_by:
         story.judgement.violation("death not told", f"{lease} gave {lease.container} back {given_back - known_by:.0f} ms after its death had "
                                                     f"to be known, and was never told")
@@ -142,18 +174,18 @@ def check_told(story, seen, lease):
 def check_paused(story, seen, lease):
     for begin, end in seen.pauses[lease.container]:
         decided = decided_ms(story, lease)
-        allowed = seen.may_be_unknown_ms(lease.container, begin, decided)
+        allowed = seen.may_be_unknown_ms(seen.life(lease.container, decided), begin, decided)
         if begin < decided - allowed and end > lease.time + allowed:
             story.judgement.violation("paused", f"{lease.container} had been paused for {decided - begin:.0f} ms when {lease} got it")
 
 
 def check_outdated(story, seen, lease):
-    started = seen.started.get(lease.container)
+    life = seen.life(lease.container, decided_ms(story, lease))
     for line in story.others["rolled_out"]:
-        if started and line["philosophy"] == started["philosophy"] and decided_ms(story, lease) > line["t"]:
+        if life and line["philosophy"] == life.philosophy and decided_ms(story, lease) > line["t"]:
             story.judgement.counts["leases after a definition was rolled out"] += 1
-            if started.get("generation", line["generation"]) < line["generation"]:
-                story.judgement.violation("outdated", f"{lease.container} is of generation {started['generation']}, of which none was left at "
+            if life.generation is not None and life.generation < line["generation"]:
+                story.judgement.violation("outdated", f"{lease.container} is of generation {life.generation}, of which none was left at "
                                                       f"line {line['at']} ({line['generation']}), and {lease} got it")
 
 

@@ -95,6 +95,15 @@ def good():
     story.write("rolled_out", philosophy="react", generation=1)
     story.handed_out("r7", "c6")
     story.release("r7")
+    # c8 ends before it is ready, and is made again with its name.
+    story.starts("c8", generation=1)
+    story.seen("die", "c8")
+    story.seen("ended", "c8")
+    story.time += 2 * SILENT_MS
+    story.starts("c8", generation=1)
+    story.time += 5000
+    story.handed_out("r9", "c8")
+    story.release("r9")
     # At the end somebody comes who was never there.
     story.starts("c7", generation=1)
     story.handed_out("r8", "c7", tenant="newcomer")
@@ -105,7 +114,9 @@ def good():
 
 
 def earlier(lines, ms, **line):
-    lines[find(lines, "container", **line)]["time"] -= ms
+    """So was the container's start."""
+    for what in {line["what"], "create", "start"}:
+        lines[find(lines, "container", what=what, name=line["name"])]["time"] -= ms
 
 
 def without_fault(lines, what):
@@ -126,6 +137,8 @@ PLANTS = [
     ("dead", "the engine said so late", lambda lines: earlier(lines, SILENT_MS, what="ended", name="c3")),
     ("dead", "the engine was silent, but not for so long", lambda lines: earlier(lines, 2 * SILENT_MS, what="die", name="c3")),
     ("dead", "the engine was not silent", lambda lines: (earlier(lines, 5000, what="die", name="c3"), without_fault(lines, "engine frozen"))),
+    ("dead", "its second life was over, too", lambda lines: lines.insert(find(lines, "load_ended"), {
+        **lines[find(lines, "container", what="start", name="c8")], "what": "die", "time": read_of(lines, request_id="r9")["lease_epoch"] / 1000 - 4000})),
     ("death not told", "nobody said that it was lost", lambda lines: without(lines, "read", request_id="r2", status="lost")),
     ("paused", "it stays paused", lambda lines: without(lines, "container", what="unpause")),
     ("outdated", "an old one after all were new", lambda lines: lines[find(lines, "container", what="start", name="c6")].update(generation=0)),
@@ -144,7 +157,7 @@ class Checks(unittest.TestCase):
         self.assertEqual((judgement.violations, judgement.unproven), ([], []))
         counts = ("deaths", "handed out after the engine's event", "leases of containers that were seen", "visits", "newcomers", "times a pool was short",
                   "leases after a definition was rolled out")
-        self.assertEqual([judgement.counts[name] for name in counts], [3, 1, 8, 2, 1, 1, 2])
+        self.assertEqual([judgement.counts[name] for name in counts], [4, 1, 9, 2, 1, 1, 3])
 
     def test_each_planted_violation_is_named(self):
         expect_each_is_named(self, good, PLANTS)

@@ -102,12 +102,13 @@ function pool.hold(keys, args)
     return {}
 end
 
--- What the host is to do with the container: the wanted state, the number of a binding or reset (else `outdated` when Redis knows that it is), and
--- the claim to be bound.
+-- What the host is to do with the container: the wanted state, the number of a binding or reset, `spare` of one that is being made while no request
+-- of its pool waits (else `outdated` when Redis knows that it is), and the claim to be bound.
 local function wanted(slot, id, c)
     local is, known = c[STATE], state.is_outdated(id, c) and 'outdated' or ''
     if (is == 'idle' or is == 'away') and state.is_paused(c) then return 'paused', known, '' end
     if is == 'away' then return 'idle', known, '' end
+    if is == 'creating' and state.known_pool(c[POOL]).waiting == 0 then return is, 'spare', '' end
     if is == 'resetting' then return is, state.number_text(c[CREATED]), '' end
     local r = is == 'leased' and state.request(c[REQUEST])
     if not r or r[STATE] ~= 'b' then return is, known, '' end

@@ -369,6 +369,26 @@ Test(pool_hosts, one_that_stops_is_dropped_at_once_and_others_take_over) {
     cr_assert_str_eq(record_str(&slot.answer, 0, "host"), "h2");
 }
 
+/* Of the container that was told to be made last. */
+static void expect_spare(const char *wanted) {
+    char id[96];
+    snprintf(id, sizeof id, "%s", record_str(&slot.answer, 0, "container_id"));
+    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "desired", "h1", id, NULL);
+    json_t *desired = calls_unpack(reply);
+    freeReplyObject(reply);
+    cr_expect_str_eq(json_string_value(json_array_get(json_array_get(desired, 0), 1)), "creating");
+    cr_expect_str_eq(json_string_value(json_array_get(json_array_get(desired, 0), 5)), wanted);
+    json_decref(desired);
+}
+
+Test(pool_hosts, what_no_request_waits_for_is_made_last) {
+    pool_host(&slot, "h1", 5, 0);
+    pool_control(&slot, "react", "pre_warm", 1);
+    expect_spare("spare");
+    pool_acquire(&slot, .id = "r1", .philosophy = "planning");
+    expect_spare("");
+}
+
 Test(pool_hosts, desired_and_owned_say_what_is_to_be) {
     pool_host(&slot, "h1", 5, 0);
     pool_warm(&slot, "react", 1);

@@ -262,6 +262,18 @@ Test(docker_runtime, destroying_one_that_starts_or_waits_to_start) {
     bench_close(bench);
 }
 
+Test(docker_runtime, those_that_no_request_waits_for_are_made_last) {
+    struct bench *bench = bench_new_docker(FOREVER);
+    bench_set(bench, "host.creates", "1");
+    bench_open_runtime(bench);
+    char ids[4][96];
+    for (int i = 0; i < 4; i++)
+        snprintf(ids[i], sizeof ids[i], "%s",
+                 name(bench, (const char *[]){"first", "spare-1", "spare-2", "asked-for"}[i]));
+    bench_expect_spares_last(bench, (const char *[]){ids[0], ids[1], ids[2], ids[3]});
+    bench_close(bench);
+}
+
 Test(docker_runtime, many_creates_are_all_answered) {
     struct bench *bench = open_bench(FOREVER);
     char id[16];

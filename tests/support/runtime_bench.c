@@ -142,13 +142,22 @@ void bench_close(struct bench *bench) {
     free(bench);
 }
 
-void bench_create_sized(struct bench *bench, const char *id, double memory_mb) {
+static void create(struct bench *bench, const char *id, double memory_mb, bool spare) {
     struct wp_container_spec spec = {
-        .id = wp_str(id), .philosophy = WP_STR("react"), .limits = {50, memory_mb}};
+        .id = wp_str(id), .philosophy = WP_STR("react"), .limits = {50, memory_mb}, .spare = spare};
     bench->in_verb++;
     bench->driver->create(bench->runtime, &spec);
     bench->in_verb--;
 }
+
+void bench_create_sized(struct bench *bench, const char *id, double memory_mb) {
+    create(bench, id, memory_mb, false);
+}
+
+void bench_create_spare(struct bench *bench, const char *id) {
+    create(bench, id, 256, true);
+}
+
 void bench_create(struct bench *bench, const char *id) {
     bench_create_sized(bench, id, 256);
 }
@@ -192,6 +201,18 @@ const struct told *bench_destroy_until_gone(struct bench *bench, const char *id)
     int before = bench->count;
     bench_destroy(bench, id);
     return wait_for(bench, before + 1, id, WP_CONTAINER_GONE);
+}
+
+void bench_expect_spares_last(struct bench *bench, const char *const ids[4]) {
+    static const int order[] = {0, 3, 1, 2};
+    int before = bench->count;
+    for (int i = 0; i < 4; i++)
+        if (i == 1 || i == 2)
+            bench_create_spare(bench, ids[i]);
+        else
+            bench_create(bench, ids[i]);
+    bench_wait(bench, before + 4);
+    for (int i = 0; i < 4; i++) cr_assert_str_eq(bench->told[before + i].id, ids[order[i]]);
 }
 
 /* Runs the loop for a while in which nothing is to be told. */

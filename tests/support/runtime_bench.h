@@ -43,6 +43,9 @@ struct bench *bench_open(const char *command);        /* both */
 struct bench *bench_open_notify(const char *command); /* one that says itself when it is ready */
 void bench_close(struct bench *bench);
 void bench_create_sized(struct bench *bench, const char *id, double memory_mb);
+void bench_create_spare(struct bench *bench, const char *id); /* no request waits for it */
+/* Creates, one at a time: one, two spares and one more. It is ready before the spares. */
+void bench_expect_spares_last(struct bench *bench, const char *const ids[4]);
 void bench_create(struct bench *bench, const char *id);
 void bench_destroy(struct bench *bench, const char *id);
 /* Creates or destroys one, waits until one thing more is told, and expects it to be that (gone, when

@@ -22,7 +22,8 @@ static void set(const char *key, const char *value) {
 }
 
 static json_t *body_of(double memory_mb) {
-    struct wp_container_spec spec = {WP_STR("wp-react-1"), WP_STR("react"), {150, memory_mb}};
+    struct wp_container_spec spec = {
+        .id = WP_STR("wp-react-1"), .philosophy = WP_STR("react"), .limits = {150, memory_mb}};
     return wp_definition_body(&config, &spec, "");
 }
 
@@ -164,7 +165,8 @@ Test(definition, when_one_is_ready) {
 }
 
 Test(definition, the_folder_of_its_claims_is_mounted_to_be_read) {
-    struct wp_container_spec spec = {WP_STR("wp-react-1"), WP_STR("react"), {150, 64}};
+    struct wp_container_spec spec = {
+        .id = WP_STR("wp-react-1"), .philosophy = WP_STR("react"), .limits = {150, 64}};
     set("docker.mounts", "/srv:/work");
     json_t *body = wp_definition_body(&config, &spec, "/run/claims/h1");
     expect_host(body, "Binds", "[\"/srv:/work\",\"/run/claims/h1/wp-react-1:/run/warmpool:ro\"]");
@@ -269,8 +271,9 @@ Test(definition, every_setting_of_the_runtime_is_of_it_or_is_known_not_to_be) {
 }
 
 Test(definition, what_differs_from_container_to_container_leaves_the_fingerprint) {
-    struct wp_container_spec specs[] = {{WP_STR("wp-react-1"), WP_STR("react"), {150, 64}},
-                                        {WP_STR("wp-react-2"), WP_STR("react"), {70, 300}}};
+    struct wp_container_spec specs[] = {
+        {.id = WP_STR("wp-react-1"), .philosophy = WP_STR("react"), .limits = {150, 64}},
+        {.id = WP_STR("wp-react-2"), .philosophy = WP_STR("react"), .limits = {70, 300}}};
     json_t *bodies[2];
     for (int i = 0; i < 2; i++) bodies[i] = wp_definition_body(&config, &specs[i], i ? "/elsewhere" : "");
     cr_expect(json_equal(json_object_get(bodies[0], "Labels"), json_object_get(bodies[1], "Labels")));

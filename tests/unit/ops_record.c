@@ -37,14 +37,15 @@ static double at(const char *name, ...) {
 #define IS(expected, ...) cr_assert(fabs(at(__VA_ARGS__, NULL) - (expected)) < 1e-9)
 
 Test(ops_metrics_record, sums_up_the_pools) {
-    ops_parts_pool(&parts,
-                   "{'pool_size': 10, 'warm_start_enabled': false, 'tracked_agents': 17,"
-                   " 'total': {'available': 7, 'leased': 3, 'warm_starts': 150, 'cold_starts': 10,"
-                   " 'rejected': 2, 'lost': 1, 'warm_start_rate_percent': 93.75},"
-                   " 'pools': {'react': {'available': 6, 'ready': 4, 'pool_size': 10, 'utilization_percent': 60.0,"
-                   " 'peak_leased': 4, 'active': true, 'confidence': 0.25},"
-                   " 'multi_agent': {'available': 1, 'pool_size': 5, 'utilization_percent': 20.0,"
-                   " 'peak_leased': 8, 'draining': true}}}");
+    ops_parts_pool(
+        &parts,
+        "{'pool_size': 10, 'warm_start_enabled': false, 'tracked_agents': 17,"
+        " 'total': {'available': 7, 'leased': 3, 'warm_starts': 150, 'cold_starts': 10,"
+        " 'rejected': 2, 'lost': 1, 'warm_start_rate_percent': 93.75},"
+        " 'pools': {'react': {'available': 6, 'ready': 4, 'pool_size': 10, 'utilization_percent': 60.0,"
+        " 'peak_leased': 4, 'active': true, 'confidence': 0.25},"
+        " 'multi_agent': {'available': 1, 'pool_size': 5, 'utilization_percent': 20.0,"
+        " 'peak_leased': 8, 'draining': true}}}");
     record = metrics_record(ops_parts_snapshot(&parts));
     IS(93.75, "warm_start_rate_percent");
     IS(17, "tracked_agents");

@@ -183,6 +183,14 @@ Test(process_start, no_more_creates_at_once_than_allowed_and_the_rest_follows) {
 }
 
 /* How many seconds so many took, each with one between its start and its ready line. */
+Test(process_start, those_that_no_request_waits_for_are_made_last) {
+    struct bench *bench = bench_new(FOREVER);
+    bench_set(bench, "host.creates", "1");
+    bench_open_runtime(bench);
+    bench_expect_spares_last(bench, (const char *[]){"first", "spare-1", "spare-2", "asked-for"});
+    bench_close(bench);
+}
+
 static double creates_take(int count) {
     struct bench *bench = bench_open_notify("sleep 1; echo >&3; " FOREVER);
     char id[16];

@@ -9,7 +9,8 @@
 struct wanted { /* one row of an answer; borrowed from it */
     struct wp_str id, state, philosophy;
     struct wp_limits limits;
-    /* the number of a bind or reset, else "outdated" of one that Redis knows as that; the claim of a bind */
+    /* the number of a bind or reset; "spare" of one that is being made, for which no request waits; else
+     * "outdated" of one that Redis knows as that. The claim of a bind. */
     struct wp_str number, claim;
 };
 

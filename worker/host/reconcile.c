@@ -20,8 +20,10 @@ static void create(struct held_table *table, const struct wanted *wanted) {
         wp_held_publish(table, held);
         return;
     }
-    struct wp_container_spec spec = {
-        .id = wanted->id, .philosophy = wanted->philosophy, .limits = wanted->limits};
+    struct wp_container_spec spec = {.id = wanted->id,
+                                     .philosophy = wanted->philosophy,
+                                     .limits = wanted->limits,
+                                     .spare = wp_str_is(wanted->number, "spare")};
     table->driver->create(table->runtime, &spec);
 }
 
@@ -76,7 +78,9 @@ static void reconcile_over(struct held_table *table, struct held *held, const st
 /* Publishes that it is outdated, where Redis does not know. */
 static void publish_outdated(struct held_table *table, struct held *held, const struct wanted *wanted) {
     struct wp_container_facts facts;
-    if (wanted->number.len > 0 || !table->driver->facts(table->runtime, wp_str(held->id), &facts)) return;
+    if (wp_str_is(wanted->number, "outdated") ||
+        !table->driver->facts(table->runtime, wp_str(held->id), &facts))
+        return;
     if (facts.outdated) wp_held_publish_outdated(table, held, facts.outdated);
 }
 

@@ -42,6 +42,7 @@ struct wp_container_spec {
     struct wp_str id; /* the container's name: derives from the create's identity */
     struct wp_str philosophy;
     struct wp_limits limits;
+    bool spare; /* no request waits for it */
 };
 
 /* address: how an agent reaches it, only with READY ("pid:1234" for a process); detail: a sentence, may be
@@ -101,6 +102,10 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
 const struct wp_runtime_driver *wp_runtime_driver_find(const char *name); /* NULL: no such driver */
 /* How many creates may be under way at once: host.creates, or the driver's own number. */
 int wp_runtime_creates(const struct wp_runtime_driver *driver, const struct wp_config *config);
+/* When it is a container's turn to be made, of those that wait: a time (us). One that no request
+ * waits for comes as if it had been asked for 10 s later, so that those of a refill hold up no request, and a
+ * request that comes to wait for one of these gets it before its usual time (30 s) is over. */
+int64_t wp_runtime_turn_us(const struct wp_container_spec *spec);
 extern const struct wp_runtime_driver wp_runtime_process, wp_runtime_docker;
 
 #endif

@@ -212,7 +212,8 @@ void warnings_find_differences(struct warnings *ret, const struct wp_stats *stat
     if (!stats->settings_differ) return;
     struct warning *warning = add(ret, "settings_differ", "worker");
     SAY(warning->message,
-        "worker %s has another configuration, and Redis uses that one, because it was read later than this worker's",
+        "worker %s has another configuration, and Redis uses that one, because it was read later than this "
+        "worker's",
         stats->settings_owner);
     SAY(warning->advice, "Give all workers the same configuration and restart those that have an older one.");
 }

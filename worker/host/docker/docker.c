@@ -39,7 +39,7 @@ static void docker_destroy(struct wp_runtime *runtime, struct wp_str id) {
         return;
     }
     /* Unknown here: the engine knows whether it exists. */
-    if (!container) container = wp_docker_add(runtime, id, WP_STR(""), MAKING);
+    if (!container) container = wp_docker_add(runtime, id, WP_STR(""), MAKING, 0);
     wp_docker_remove(container);
 }
 

@@ -250,8 +250,9 @@ static void after_create(struct docker_container *container, const struct wp_doc
 /* image: as wp_docker_init_add has it. */
 static void create_of(struct docker_container *container, const json_t *image) {
     struct wp_runtime *runtime = container->runtime;
-    struct wp_container_spec spec = {wp_str(container->id), wp_str(container->philosophy),
-                                     container->start.limits};
+    struct wp_container_spec spec = {.id = wp_str(container->id),
+                                     .philosophy = wp_str(container->philosophy),
+                                     .limits = container->start.limits};
     json_t *body = wp_definition_body(runtime->config, &spec, runtime->claims_source);
     bool runs = wp_docker_init_add(container, body, image);
     char *text = json_dumps(body, JSON_COMPACT);
@@ -346,7 +347,8 @@ void wp_docker_start_queued(struct wp_runtime *runtime) {
 }
 
 void wp_docker_start(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
-    struct docker_container *container = wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED);
+    struct docker_container *container =
+        wp_docker_add(runtime, spec->id, spec->philosophy, QUEUED, wp_runtime_turn_us(spec));
     container->start.limits = spec->limits;
     container->start.asked_us = wp_clock_us();
     wp_docker_start_queued(runtime);

@@ -49,9 +49,17 @@ void wp_docker_set_phase(struct docker_container *container, enum docker_phase p
     if (phase == REMOVING) close_init(container);
 }
 
+static int by_turn(const struct docker_container *a, const struct docker_container *b) {
+    return a->turn_us <= b->turn_us ? -1 : 1;
+}
+
+static void enqueue(struct docker_container *container) {
+    DL_INSERT_INORDER(container->runtime->queue, container, by_turn);
+}
+
 void wp_docker_requeue(struct docker_container *container) {
     wp_docker_set_phase(container, QUEUED);
-    DL_APPEND(container->runtime->queue, container);
+    enqueue(container);
 }
 
 void wp_docker_end_queued(struct docker_container *container, enum wp_container_state over,
@@ -79,17 +87,18 @@ void wp_docker_forget(struct docker_container *container) {
 }
 
 struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
-                                       enum docker_phase phase) {
+                                       enum docker_phase phase, int64_t turn_us) {
     struct docker_container *container = wp_calloc(1, sizeof *container);
     container->runtime = runtime;
     container->id = wp_strndup(id);
     container->philosophy = wp_strndup(philosophy);
     container->phase = QUEUED;
+    container->turn_us = turn_us;
     container->end.status = -1;
     uv_timer_init(runtime->loop, &container->timer);
     container->timer.data = container;
     HASH_ADD_KEYPTR(hh, runtime->containers, container->id, id.len, container);
-    DL_APPEND(runtime->queue, container);
+    enqueue(container);
     if (phase != QUEUED) wp_docker_set_phase(container, phase);
     return container;
 }

@@ -95,6 +95,7 @@ struct docker_container {
     uv_timer_t timer; /* the next probe, or the next try */
     int handles;
     struct docker_container *prev, *next; /* in the queue */
+    int64_t turn_us;                      /* its order there: wp_runtime_turn_us */
     UT_hash_handle hh;
 };
 
@@ -150,12 +151,13 @@ struct wp_runtime {
 
 struct docker_container *wp_docker_find(struct wp_runtime *runtime, struct wp_str id);
 const char *wp_docker_text(const json_t *json, const char *key); /* empty when there is none */
+/* turn_us: wp_runtime_turn_us of one that is QUEUED, else 0. */
 struct docker_container *wp_docker_add(struct wp_runtime *runtime, struct wp_str id, struct wp_str philosophy,
-                                       enum docker_phase phase);
+                                       enum docker_phase phase, int64_t turn_us);
 /* The only function that changes a phase: counts those being made, takes it out of the queue, stops its
  * timer. */
 void wp_docker_set_phase(struct docker_container *container, enum docker_phase phase);
-/* The engine has nothing of the container that is being made: back to the end of the queue. */
+/* The engine has nothing of the container that is being made: back to its place in the queue. */
 void wp_docker_requeue(struct docker_container *container);
 /* Reports the end of one that is QUEUED, and forgets it. */
 void wp_docker_end_queued(struct docker_container *container, enum wp_container_state over,

@@ -137,7 +137,7 @@ static void read_events(struct wp_runtime *runtime) {
 static struct docker_container *adopt(struct wp_runtime *runtime, const char *id, const json_t *row) {
     const char *philosophy = wp_docker_text(json_object_get(row, "Labels"), WP_LABEL_POOL),
                *state = wp_docker_text(row, "State");
-    struct docker_container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING);
+    struct docker_container *container = wp_docker_add(runtime, wp_str(id), wp_str(philosophy), MAKING, 0);
     wp_docker_own(container); /* the list holds only containers with our labels */
     if (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0) {
         wp_docker_init_adopt(container, json_object_get(row, "Labels"));

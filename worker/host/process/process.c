@@ -48,6 +48,7 @@ struct process_container {
     uv_timer_t timer; /* the deadline of its start, the next look of clean, that of its end */
     int handles;      /* not yet closed by the loop */
     struct process_container *prev, *next; /* in the queue */
+    int64_t turn_us;                       /* its order there: wp_runtime_turn_us */
     UT_hash_handle hh;
 };
 
@@ -298,6 +299,10 @@ static struct process_container *find(struct wp_runtime *runtime, struct wp_str 
     return container;
 }
 
+static int by_turn(const struct process_container *a, const struct process_container *b) {
+    return a->turn_us <= b->turn_us ? -1 : 1;
+}
+
 static void process_create(struct wp_runtime *runtime, const struct wp_container_spec *spec) {
     struct process_container *container = find(runtime, spec->id);
     if (container) { /* adopted; READY follows by itself when it is not ready yet */
@@ -317,7 +322,8 @@ static void process_create(struct wp_runtime *runtime, const struct wp_container
     container->timer.data = container;
     container->handles = 1;
     HASH_ADD_KEYPTR(hh, runtime->containers, container->id, spec->id.len, container);
-    DL_APPEND(runtime->queue, container);
+    container->turn_us = wp_runtime_turn_us(spec);
+    DL_INSERT_INORDER(runtime->queue, container, by_turn);
     start_queued(runtime);
 }
 

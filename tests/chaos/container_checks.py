@@ -6,8 +6,9 @@ is not believed; then it is the time of the answer's record.) What a worker does
 hands out nothing.
 
 How long a dead one may be handed out: DEAD_MS after the engine's `die` event, and SILENT_MS after the end of its first process, of which
-an engine may say nothing for a while. SILENT_MS after the event, too, where in between the engine was frozen or away, or the worker that
-drives it. On a machine that is too busy longer: twice what the records of that time took from Kafka to the client.
+an engine may say nothing for a while. SILENT_MS after the event, too, where in between the engine was frozen or away, or a worker: the one that
+drives the container, or one whose partitions nobody reads until its session is over. On a machine that is too busy longer: twice what the records of
+that time took from Kafka to the client. The holder of a lease is told so soon, too, but of what ends while the engine says nothing, after that.
 
 How soon containers are ready again: while the engine answers and has the image, all workers run and no request waits for any pool, a
 pool has less than `pool.min_idle` for at most READY_MS, or as long as READY_CREATES creates took the engine then.
@@ -54,7 +55,7 @@ class Life:
     """From the start of a container's first process to its end. A create that is tried again gives its container the name of before."""
 
     def __init__(self, line):
-        self.start, self.host, self.generation, self.philosophy = line["time"], line["host"], line.get("generation"), line["philosophy"]
+        self.start, self.generation, self.philosophy = line["time"], line.get("generation"), line["philosophy"]
         self.died = self.ended = None  # when the engine said so, and when the process was gone
 
     def over(self):
@@ -105,12 +106,12 @@ class Containers:
     def deaths(self):
         return sum(1 for lives in self.lives.values() for life in lives if life.died)
 
-    def silences(self, host):
-        """When nobody could say what became of a container of that host."""
-        return [(begin, end) for what, on, begin, end in self.faults if what in BLIND and (what != "worker" or on == host)]
+    def silences(self):
+        """When nobody could say what became of a container, or nobody hear it."""
+        return [(begin, end) for what, _, begin, end in self.faults if what in BLIND]
 
-    def may_be_unknown_ms(self, life, since, until):
-        silent = any(begin <= until and end >= since for begin, end in self.silences(life.host if life else None))
+    def may_be_unknown_ms(self, since, until):
+        silent = any(begin <= until and end >= since for begin, end in self.silences())
         return (SILENT_MS if silent else DEAD_MS) + 2 * self.delay_ms(since, until)
 
     def delay_ms(self, since, until):
@@ -123,8 +124,14 @@ class Containers:
         """When its death must have been known, None while it need not be: what happens until then is looked at."""
         if not life:
             return None
-        times = [life.died + self.may_be_unknown_ms(life, life.died, until)] if life.died else []
+        times = [life.died + self.may_be_unknown_ms(life.died, until)] if life.died else []
         return min(times + ([life.ended + SILENT_MS + 2 * self.delay_ms(life.ended, until)] if life.ended else []), default=None)
+
+    def told_by(self, life, until):
+        """When its holder must have been told."""
+        known_by = self.known_by(life, until)
+        spans = merged(self.silences())
+        return known_by and known_by + sum(max(0, min(end, until) - max(begin, life.ended or life.died)) for begin, end in spans)
 
     def create_ms(self, at):
         """How long a create took around that time: the longest of the last ten."""
@@ -165,16 +172,16 @@ def check_dead(story, seen, lease):
 def check_told(story, seen, lease):
     """Whoever has given it back need not be told any more, nor one whose lease was over."""
     given_back = min((send.t for send in lease.releases), default=float("inf"))
-    known_by = seen.known_by(seen.life(lease.container, decided_ms(story, lease)), given_back)
-    if known_by and not lease.lost and given_back > known_by:
-        story.judgement.violation("death not told", f"{lease} gave {lease.container} back {given_back - known_by:.0f} ms after its death had "
-                                                    f"to be known, and was never told")
+    told_by = seen.told_by(seen.life(lease.container, decided_ms(story, lease)), given_back)
+    if told_by and not lease.lost and given_back > told_by:
+        story.judgement.violation("death not told", f"{lease} gave {lease.container} back {given_back - told_by:.0f} ms after its death had "
+                                                    f"to be told, and was never told")
 
 
 def check_paused(story, seen, lease):
     for begin, end in seen.pauses[lease.container]:
         decided = decided_ms(story, lease)
-        allowed = seen.may_be_unknown_ms(seen.life(lease.container, decided), begin, decided)
+        allowed = seen.may_be_unknown_ms(begin, decided)
         if begin < decided - allowed and end > lease.time + allowed:
             story.judgement.violation("paused", f"{lease.container} had been paused for {decided - begin:.0f} ms when {lease} got it")
 
@@ -225,13 +232,18 @@ def blocked_spans(story, seen):
             waiting = None
     if waiting is not None:
         spans.append([waiting, float("inf")])
-    merged = []
+    return merged(spans)
+
+
+def merged(spans):
+    """Without overlaps, in their order."""
+    found = []
     for begin, end in sorted(spans):
-        if merged and begin <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
+        if found and begin <= found[-1][1]:
+            found[-1][1] = max(found[-1][1], end)
         else:
-            merged.append([begin, end])
-    return merged
+            found.append([begin, end])
+    return found
 
 
 def free_ms(spans, begin, end):

@@ -26,7 +26,7 @@ class Missing(WithRegistry):
         self.line("image_pull_started")
         late = self.acquire("late", timeout_ms=6000)
         self.assertEqual(late["status"], "rejected")
-        self.assertRegex(late["reason"], rf"^timeout: no host has the image of its containers; of w1: the image {self.image} is being pulled \(\d+ %\); 0 ")
+        self.assertRegex(late["reason"], rf"^timeout: no host has the image of its containers; of w1: the image {self.image} is being pulled \(\d+ %\); requests that waited before it: 0$")
         record = self.client.wait("metrics", lambda r: any(w["code"] == "image_missing" for w in r["warnings"]))
         warning = next(w for w in record["warnings"] if w["code"] == "image_missing")
         self.assertEqual(warning["subject"], "react")
@@ -48,7 +48,6 @@ class Missing(WithRegistry):
         self.assertEqual((self.figure("warmpool_images_missing"), self.figure("warmpool_images_pulling")), (0, 0))
         self.assertEqual(len(self.lines("image_pull_started")), 1, "once for all that waited")
         self.assertEqual(self.lines("container_failed"), [])
-
 
     def test_when_it_is_removed_it_is_pulled_again(self):
         wait_until(lambda: is_there(self.image), "it was pulled")

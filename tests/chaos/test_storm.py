@@ -16,12 +16,13 @@ LONG_MS = 60000  # beyond what may be, on however slow a machine
 
 
 def a_death_before_the_lease(lines):
-    """The engine told of the end of a container long before somebody got it."""
+    """A container had been started, and the engine had told of its end, long before somebody got it."""
     lease = next(line for line in lines if line["is"] == "read" and line["record"].get("status") == "assigned")
     name = lease["record"]["container_id"]
     started = next(line for line in lines if line["is"] == "container" and line["what"] == "start" and line["name"] == name)
     lines[:] = [line for line in lines if line["is"] != "fault" and (line["is"], line.get("name")) != ("container", name)]
-    lines += [started, {**started, "what": "die", "time": lease["record"]["lease_epoch"] / 1000 - LONG_MS}]
+    ended = lease["record"]["lease_epoch"] / 1000 - LONG_MS
+    lines += [{**started, "time": ended - LONG_MS}, {**started, "what": "die", "time": ended}]
 
 
 def a_container_that_stays(lines):

@@ -202,8 +202,9 @@ class Containers(Bench):
 
     def load_beside(self, system, seconds, rate, disturb, *more):
         """What an open loop of acquires of a warm pool saw, while `disturb` was done."""
+        begun = self.pool(system.prefix)["warm_starts"]
         load = self.client_start(system.prefix, "paced", rate * seconds, rate, system.prefix + OUTPUT, *more)
-        time.sleep(1)  # the load is under way, and goes on afterwards
+        self.wait(lambda: self.pool(system.prefix)["warm_starts"] >= begun + rate, "the load's first second")  # it goes on afterwards
         disturb()
         return self.client_result(load)
 

@@ -24,6 +24,14 @@ static const char *made_on(const char *request, const char *philosophy) {
     return record_str(&slot.answer, record_find(&slot.answer, 2, 0), "host");
 }
 
+/* Two hosts say that of themselves; the first container of the philosophy, which is made on h1. Copied. */
+static void first_on_h1(const char *h1, const char *h2, const char *philosophy, char ret_id[100]) {
+    pool_beat_with(&slot, "h1", h1);
+    pool_beat_with(&slot, "h2", h2);
+    cr_expect_str_eq(made_on("r1", philosophy), "h1");
+    snprintf(ret_id, 100, "%s", pool_commanded(&slot, "create", 0));
+}
+
 Test(pool_makers, a_host_that_lacks_the_image_is_passed_over_for_that_philosophy_alone) {
     pool_beat_with(&slot, "h1", "{'capacity': 100, 'image': true, 'images': {'special': false}, " BEAT "}");
     pool_beat_with(&slot, "h2", "{'capacity': 5, 'image': true, 'images': {}, " BEAT "}");
@@ -53,10 +61,8 @@ Test(pool_makers, where_none_has_the_image_one_is_asked_so_that_its_error_is_see
 
 Test(pool_makers, a_create_that_waits_for_an_image_goes_to_the_host_that_has_it_first) {
     char id[100];
-    pool_beat_with(&slot, "h1", "{'capacity': 9, 'image': true, 'images': {'special': false}, " BEAT "}");
-    pool_beat_with(&slot, "h2", "{'capacity': 5, 'image': true, 'images': {'special': false}, " BEAT "}");
-    cr_expect_str_eq(made_on("r1", "special"), "h1");
-    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    first_on_h1("{'capacity': 9, 'image': true, 'images': {'special': false}, " BEAT "}",
+                "{'capacity': 5, 'image': true, 'images': {'special': false}, " BEAT "}", "special", id);
     cr_expect_str_eq(made_on("r2", "react"), "h1");
     pool_host_event(&slot, "h1", "host_up", "late 1");
     cr_expect_eq(pool_commands(&slot, "destroy"), 0, "nobody has it");
@@ -98,10 +104,7 @@ Test(pool_makers, an_image_that_comes_has_failed_creates_tried_again_at_once) {
 
 Test(pool_makers, one_whose_creates_fail_is_passed_over_while_another_has_room) {
     char id[100];
-    pool_beat_with(&slot, "h1", "{'capacity': 100, " BEAT "}");
-    pool_beat_with(&slot, "h2", "{'capacity': 5, " BEAT "}");
-    cr_expect_str_eq(made_on("r1", "react"), "h1");
-    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "create", 0));
+    first_on_h1("{'capacity': 100, " BEAT "}", "{'capacity': 5, " BEAT "}", "react", id);
     pool_event(&slot, id, "failed", "no space left on device");
     cr_expect_str_eq(made_on("r2", "other"), "h2");
     pool_advance_time(&slot, 2);

@@ -140,7 +140,7 @@ static pid_t start_broker(const char *file, const char *prefix) {
     snprintf(key, sizeof(key), "topics.prefix=%s", prefix);
     char name[] = "broker", option[] = "-o", parts[] = "topics.partitions=3", flag[] = "--listen-file";
     char *argv[] = {name, option, key, option, parts, flag, (char *)(uintptr_t)file, NULL};
-    exit(wp_cli_broker(7, argv));
+    exit(wp_cli_broker.run(7, argv));
 }
 
 static void delivered(void *ctx, void *token, const struct wp_report *report) {
@@ -198,7 +198,7 @@ Test(broker, an_address_file_that_cannot_be_written_is_said) {
     char name[] = "broker", flag[] = "--listen-file", file[] = "/nonexistent/address",
          unknown[] = "--unknown";
     char *argv[] = {name, flag, file, NULL};
-    cr_expect_eq(wp_cli_broker(3, argv), WP_EXIT_FAILED);
+    cr_expect_eq(wp_cli_broker.run(3, argv), WP_EXIT_FAILED);
     char *wrong[] = {name, unknown, NULL};
-    cr_expect_eq(wp_cli_broker(2, wrong), WP_EXIT_USAGE);
+    cr_expect_eq(wp_cli_broker.run(2, wrong), WP_EXIT_USAGE);
 }

@@ -14,14 +14,19 @@
 
 enum { KAFKA_MS = 10000 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_accept = {
     .name = "accept",
+    .summary = "begin anew with a topic that was made anew",
     .arguments = "TOPIC",
     .text = "Lets the partitions of an input topic begin again that stopped because the topic was made anew, "
             "or because Redis has "
             "forgotten what it knew of them. Partitions that are well are left alone.",
     .min_args = 1,
     .max_args = 1,
+    .values = "TOPIC",
+    .run = run_subcommand,
 };
 
 struct accept {
@@ -154,11 +159,11 @@ static int run(const struct wp_config *config, const char *topic) {
     struct accept a = {.config = config, .topic = wp_topic_by_name(config, topic)};
     if (a.topic >= WP_TOPICS_IN) {
         wp_fail(&error, WP_ERR_CONFIG, "%s is no input topic; one is %s", topic, wp_topics[0].name);
-        return wp_options_fail(&command, WP_EXIT_USAGE, &error);
+        return wp_options_fail(&wp_cli_accept, WP_EXIT_USAGE, &error);
     }
     a.slot = topic_table[a.topic].slot;
     a.name = wp_topic_full_name(config, a.topic);
-    int code = accept_all(&a, &error) ? wp_options_fail(&command, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
+    int code = accept_all(&a, &error) ? wp_options_fail(&wp_cli_accept, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
     if (a.cluster) rd_kafka_mem_free(a.kafka, a.cluster);
     if (a.kafka) rd_kafka_destroy(a.kafka);
     if (a.redis) redisFree(a.redis);
@@ -166,11 +171,11 @@ static int run(const struct wp_config *config, const char *topic) {
     return code;
 }
 
-int wp_cli_accept(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_accept, argc, argv, &config, &parsed, &code)) return code;
     code = run(&config, parsed.args[0]);
     wp_config_done(&config);
     return code;

@@ -19,13 +19,17 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_broker = {
     .name = "broker",
+    .summary = "run an embedded Kafka broker for trying things out",
     .arguments = "",
     .text = "Runs an embedded Kafka broker with all topics made, prints its address for "
             "kafka.bootstrap.servers, and ends "
             "at SIGTERM or SIGINT. In memory and small: for a demo, not for data.",
     .options = options,
+    .run = run_subcommand,
 };
 
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
@@ -96,12 +100,12 @@ static enum wp_err run(const struct wp_config *config, const sigset_t *stops, st
     return err;
 }
 
-int wp_cli_broker(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_error error;
     int code;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_broker, argc, argv, &config, &parsed, &code)) return code;
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
@@ -109,5 +113,5 @@ int wp_cli_broker(int argc, char **argv) {
     pthread_sigmask(SIG_BLOCK, &stops, NULL); /* before any thread is made: they inherit it */
     enum wp_err err = run(&config, &stops, &error);
     wp_config_done(&config);
-    return err ? wp_options_fail(&command, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
+    return err ? wp_options_fail(&wp_cli_broker, WP_EXIT_FAILED, &error) : WP_EXIT_OK;
 }

@@ -18,12 +18,16 @@
 
 enum { KAFKA_MS = 10000 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_check = {
     .name = "check",
+    .summary = "try the configuration and every connection",
     .arguments = "",
     .text = "Tries the configuration and every connection and says what is wrong and how to mend it. Changes "
             "nothing. Exit code 1 "
             "when a worker could not work.",
+    .run = run_subcommand,
 };
 
 static void check_wire(struct wp_check *check) {
@@ -149,11 +153,11 @@ static void check_host(struct wp_check *check) {
     }
 }
 
-int wp_cli_check(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_check, argc, argv, &config, &parsed, &code)) return code;
     struct wp_check check = {.config = &config, .out = stdout};
     wp_check_say(&check, WP_CHECK_OK, "configuration", "read");
     check_wire(&check);

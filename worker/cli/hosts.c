@@ -18,8 +18,11 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_hosts = {
     .name = "hosts",
+    .summary = "list the hosts, and forget one that never returns",
     .arguments = "[show NAME | forget NAME]",
     .text =
         "Lists the hosts as Redis knows them. show: the containers of one. forget: gives up a host that "
@@ -28,6 +31,8 @@ static const struct wp_subcommand command = {
         "other hosts make up for its containers. A host whose worker is alive is not forgotten.",
     .options = options,
     .max_args = 2,
+    .values = "show,forget",
+    .run = run_subcommand,
 };
 
 /* "3 s", "12 min", "5 h": long for a column is enough. */
@@ -172,16 +177,16 @@ static enum wp_err run(const struct wp_config *config, const struct wp_parsed *p
     return err;
 }
 
-int wp_cli_hosts(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_hosts, argc, argv, &config, &parsed, &code)) return code;
     if (check_arguments(&parsed, &error))
-        code = wp_options_fail(&command, WP_EXIT_USAGE, &error);
+        code = wp_options_fail(&wp_cli_hosts, WP_EXIT_USAGE, &error);
     else if (run(&config, &parsed, &error))
-        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        code = wp_options_fail(&wp_cli_hosts, WP_EXIT_FAILED, &error);
     wp_config_done(&config);
     return code;
 }

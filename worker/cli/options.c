@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "cli/command.h"
+#include "cli/usage.h"
 #include "core/log.h"
 
 #define OPTIONS_MAX 24
 #define OWN 1000 /* getopt's value for the subcommand's own option number 0 */
 
-enum { HELP = OWN - 2, REFERENCE };
+enum { REFERENCE = OWN - 1 };
 
 struct parser {
     const struct wp_subcommand *command;
@@ -20,59 +20,26 @@ struct parser {
     struct wp_error error;
 };
 
-static size_t count_options(const struct wp_option *options) {
-    size_t count = 0;
-    while (options && options[count].name) count++;
-    return count;
-}
-
 int wp_options_fail(const struct wp_subcommand *command, int code, const struct wp_error *error) {
     fprintf(stderr, "warmpool %s: %s\n", command->name, error->text);
     return code;
 }
 
-/* ---- --help ---- */
-
-static void print_option(const char *name, const char *argument, const char *text) {
-    char left[64];
-    snprintf(left, sizeof(left), "%s%s%s", name, argument ? " " : "", argument ? argument : "");
-    printf("  %-26s %s\n", left, text);
-}
-
-static void print_help(const struct wp_subcommand *command) {
-    printf("Usage: warmpool %s [OPTION]...%s%s\n\n%s\n\nOptions:\n", command->name,
-           *command->arguments ? " " : "", command->arguments, command->text);
-    for (size_t i = 0; i < count_options(command->options); i++) {
-        const struct wp_option *option = &command->options[i];
-        char name[40];
-        snprintf(name, sizeof(name), "--%s", option->name);
-        print_option(name, option->argument, option->text);
-    }
-    print_option("-c", "FILE", "read this configuration file (INI)");
-    print_option("-o", "SECTION.KEY=VALUE",
-                 "set one key; may be repeated, and wins over file and environment");
-    if (command->lists_keys) print_option("--reference", NULL, "print the reference of all keys as Markdown");
-    print_option("-h, --help", NULL, "print this");
-    putchar('\n');
-    if (command->lists_keys)
-        wp_config_print_help(stdout);
-    else
-        puts("All keys are listed by `warmpool worker --help`.");
-}
-
-/* ---- parsing ---- */
-
+/* getopt's value of a shared option is its letter, or REFERENCE. */
 static void fill_long_options(const struct wp_subcommand *command, struct option *ret) {
-    size_t own = count_options(command->options);
+    size_t own = wp_option_count(command->options), n = 0;
     wp_assert(own + 3 <= OPTIONS_MAX);
-    size_t n = 0;
     for (size_t i = 0; i < own; i++) {
         const struct wp_option *option = &command->options[i];
         int kind = option->argument ? required_argument : no_argument;
         ret[n++] = (struct option){option->name, kind, NULL, OWN + (int)i};
     }
-    ret[n++] = (struct option){"help", no_argument, NULL, HELP};
-    if (command->lists_keys) ret[n++] = (struct option){"reference", no_argument, NULL, REFERENCE};
+    const struct wp_shared_option *shared;
+    for (size_t at = 0; (shared = wp_shared_option_next(command, &at));) {
+        if (!shared->name) continue;
+        ret[n++] =
+            (struct option){shared->name, no_argument, NULL, shared->letter ? shared->letter : REFERENCE};
+    }
     ret[n] = (struct option){0};
 }
 
@@ -110,9 +77,10 @@ enum outcome { RUN, DONE, REFUSED };
 static enum outcome take_options(struct parser *parser, int argc, char **argv) {
     struct option long_options[OPTIONS_MAX + 1];
     fill_long_options(parser->command, long_options);
+    const char *letters = parser->command->no_configuration ? ":h" : ":c:o:h";
     opterr = 0;
     optind = 0; /* glibc: start anew, whatever was parsed before */
-    for (int found; (found = getopt_long(argc, argv, ":c:o:h", long_options, NULL)) != -1;) {
+    for (int found; (found = getopt_long(argc, argv, letters, long_options, NULL)) != -1;) {
         switch (found) {
         case 'c':
             parser->file = optarg;
@@ -121,8 +89,7 @@ static enum outcome take_options(struct parser *parser, int argc, char **argv) {
             take_override(parser, optarg);
             break;
         case 'h':
-        case HELP:
-            print_help(parser->command);
+            wp_usage_print(stdout, parser->command);
             return DONE;
         case REFERENCE:
             wp_config_print_reference(stdout);
@@ -188,6 +155,8 @@ static enum outcome parse(struct parser *parser, int argc, char **argv, struct w
     enum outcome outcome = take_options(parser, argc, argv);
     if (outcome != RUN) return outcome;
     if (check_count(parser, argc - optind) != WP_OK) return REFUSED;
+    wp_assert(!config == parser->command->no_configuration);
+    if (!config) return RUN;
     wp_config_init(config);
     if (load(parser, config) != WP_OK) {
         wp_config_done(config);

@@ -23,8 +23,11 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_replay = {
     .name = "replay",
+    .summary = "publish a recorded trace and measure the answers",
     .arguments = "TRACE",
     .text = "Publishes a recorded trace: each run acquires a container, holds it as long as recorded, "
             "releases it and records "
@@ -34,6 +37,8 @@ static const struct wp_subcommand command = {
     .options = options,
     .min_args = 1,
     .max_args = 1,
+    .values = "FILE",
+    .run = run_subcommand,
 };
 
 static void on_signal(int number) {
@@ -75,27 +80,27 @@ static int replay(const struct wp_config *config, const struct wp_trace *trace) 
     struct wp_replay_result result;
     struct wp_replay_options how = {
         .live_line = true, .wait_ms = config->pool.timeout_ms + ANSWER_SLACK_MS, .stop = &stopped};
-    if (read_speed(trace, &how.speed, &error)) return wp_options_fail(&command, WP_EXIT_USAGE, &error);
+    if (read_speed(trace, &how.speed, &error)) return wp_options_fail(&wp_cli_replay, WP_EXIT_USAGE, &error);
     if (wp_replay_run(config, trace, &how, &result, &error))
-        return wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        return wp_options_fail(&wp_cli_replay, WP_EXIT_FAILED, &error);
     print_result(&result);
     if (!result.unanswered && !result.cache_unanswered) return WP_EXIT_OK;
     wp_fail(&error, WP_ERR_KAFKA,
             "%llu acquires and %llu cache events were not answered; is a worker running, and ready?",
             (unsigned long long)result.unanswered, (unsigned long long)result.cache_unanswered);
-    return wp_options_fail(&command, WP_EXIT_FAILED, &error);
+    return wp_options_fail(&wp_cli_replay, WP_EXIT_FAILED, &error);
 }
 
-int wp_cli_replay(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_trace trace;
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_replay, argc, argv, &config, &parsed, &code)) return code;
     wp_catch_interrupt(on_signal);
     if (wp_trace_load(&trace, parsed.args[0], &error)) {
-        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        code = wp_options_fail(&wp_cli_replay, WP_EXIT_FAILED, &error);
     } else {
         code = replay(&config, &trace);
         wp_trace_done(&trace);

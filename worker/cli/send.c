@@ -23,8 +23,11 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_send = {
     .name = "send",
+    .summary = "publish JSON lines from standard input",
     .arguments = "TOPIC",
     .text = "Publishes JSON lines from standard input, one object a line, in the configured wire format "
             "(wire.write). Waits "
@@ -32,6 +35,8 @@ static const struct wp_subcommand command = {
     .options = options,
     .min_args = 1,
     .max_args = 1,
+    .values = "TOPIC",
+    .run = run_subcommand,
 };
 
 static const char *const default_keys[WP_TOPICS] = {
@@ -128,20 +133,20 @@ static void on_signal(int number) {
 }
 
 /* The first signal ends the reading, the second one the process. */
-int wp_cli_send(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_error error = {0};
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_send, argc, argv, &config, &parsed, &code)) return code;
     wp_catch_interrupt(on_signal);
     struct sender sender = {.topic = wp_topic_by_name(&config, parsed.args[0])};
     if (sender.topic == WP_TOPICS || sender.topic == WP_TOPIC_DEAD_LETTER) {
         wp_fail(&error, WP_ERR_CONFIG, "%s is no topic that can be sent to; one is %s", parsed.args[0],
                 wp_topics[0].name);
-        code = wp_options_fail(&command, WP_EXIT_USAGE, &error);
+        code = wp_options_fail(&wp_cli_send, WP_EXIT_USAGE, &error);
     } else if (send_all(&sender, &config, &error)) {
-        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        code = wp_options_fail(&wp_cli_send, WP_EXIT_FAILED, &error);
     } else {
         fprintf(stderr, "warmpool send: %zu sent, %zu refused\n", sender.sent, sender.bad);
         code = sender.bad ? WP_EXIT_FAILED : WP_EXIT_OK;

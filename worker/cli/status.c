@@ -14,11 +14,15 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_status = {
     .name = "status",
+    .summary = "print the state of pools, cache, hosts and leases",
     .arguments = "",
     .text = "Prints the shared state as Redis has it: pools, hosts, leases, cache.",
     .options = options,
+    .run = run_subcommand,
 };
 
 static long long whole(const json_t *object, const char *name) {
@@ -149,16 +153,16 @@ static void print_json(json_t *pool, json_t *cache) {
     json_decref(both);
 }
 
-int wp_cli_status(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     struct wp_error error = {0};
     json_t *pool = NULL, *cache = NULL;
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_status, argc, argv, &config, &parsed, &code)) return code;
     if (read_slot(&pool, &config, WP_SLOT_POOL, &error) ||
         read_slot(&cache, &config, WP_SLOT_CACHE, &error)) {
-        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        code = wp_options_fail(&wp_cli_status, WP_EXIT_FAILED, &error);
     } else if (as_json) {
         print_json(pool, cache);
     } else {

@@ -35,14 +35,19 @@ static const struct wp_option options[] = {
     {0},
 };
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_tail = {
     .name = "tail",
+    .summary = "print records as JSON lines",
     .arguments = "TOPIC...",
     .text = "Prints records as JSON lines: topic, partition, offset, timestamp, key, headers, and the "
             "decoded value.",
     .options = options,
     .min_args = 1,
     .max_args = WP_TOPICS,
+    .values = "TOPIC",
+    .run = run_subcommand,
 };
 
 static void on_signal(int number) {
@@ -115,14 +120,14 @@ static int tail(const struct wp_config *config, const struct wp_parsed *parsed) 
     if (read_number(limits.count_text, "count", &limits.count, &error) ||
         read_number(limits.timeout_text, "timeout", &limits.timeout_seconds, &error) ||
         read_topics(config, parsed, topics, &count, &error))
-        return wp_options_fail(&command, WP_EXIT_USAGE, &error);
+        return wp_options_fail(&wp_cli_tail, WP_EXIT_USAGE, &error);
     struct wp_wire *wire = NULL;
     struct wp_reader reader = {0};
     enum wp_reader_start start = limits.from_beginning ? WP_READ_FROM_BEGINNING : WP_READ_FROM_END;
     int code = WP_EXIT_OK;
     if (wp_wire_new(&wire, config, &error) ||
         wp_reader_open(&reader, config, topics, count, start, CONNECT_MS, &error))
-        code = wp_options_fail(&command, WP_EXIT_FAILED, &error);
+        code = wp_options_fail(&wp_cli_tail, WP_EXIT_FAILED, &error);
     else if (!print_records(&reader, wire))
         code = WP_EXIT_FAILED;
     wp_reader_close(&reader);
@@ -130,11 +135,11 @@ static int tail(const struct wp_config *config, const struct wp_parsed *parsed) 
     return code;
 }
 
-int wp_cli_tail(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
-    if (!wp_options_parse(&command, argc, argv, &config, &parsed, &code)) return code;
+    if (!wp_options_parse(&wp_cli_tail, argc, argv, &config, &parsed, &code)) return code;
     wp_catch_interrupt(on_signal);
     code = tail(&config, &parsed);
     wp_config_done(&config);

@@ -385,19 +385,23 @@ static int run(struct worker *w) {
     return w->exit_code;
 }
 
-static const struct wp_subcommand command = {
+static int run_subcommand(int argc, char **argv);
+
+const struct wp_subcommand wp_cli_worker = {
     .name = "worker",
+    .summary = "handle events",
     .arguments = "",
     .text = "Handles events until SIGTERM: finishes what it took, commits, and ends with 0. With host.name "
             "set it also drives containers.",
     .lists_keys = true,
+    .run = run_subcommand,
 };
 
-int wp_cli_worker(int argc, char **argv) {
+static int run_subcommand(int argc, char **argv) {
     struct worker *w = wp_calloc(1, sizeof *w);
     struct wp_parsed parsed;
     int code = 0;
-    if (wp_options_parse(&command, argc, argv, &w->config, &parsed, &code)) {
+    if (wp_options_parse(&wp_cli_worker, argc, argv, &w->config, &parsed, &code)) {
         code = run(w);
         wp_config_done(&w->config);
     }

@@ -20,12 +20,14 @@ ALLOWED = {
     "pool": {"core", "wire", "store", "kafka"},
     "cache": {"core", "wire", "store", "kafka"},
     "predictor": {"core", "wire", "store", "kafka"},
-    "pipeline": {"core", "wire", "kafka", "store", "delivery", "pool", "cache", "predictor"},
+    "pipeline": {"core", "wire", "kafka", "store", "delivery", "pool", "cache", "predictor", "trace"},
     "init": set(),
-    "host": {"core", "wire", "kafka", "store", "pool", "init"},
-    "host/docker": {"core", "host", "init"},
+    "http": {"core"},
+    "trace": {"core", "http"},
+    "host": {"core", "wire", "kafka", "store", "pool", "init", "trace"},
+    "host/docker": {"core", "host", "init", "http"},
     "host/process": {"core", "host", "init"},
-    "host/kubernetes": {"core", "host"},
+    "host/kubernetes": {"core", "host", "http"},
     "ops": {"core", "wire", "kafka", "store", "sizing", "pool", "cache", "predictor"},
 }
 KNOWS_ALL = {"cli", ""}  # "": main.c

@@ -1,8 +1,7 @@
-/* The docker client: owns the calls (waiting for the API version, or under way as transfers of libcurl), and
- * the sockets and the timer that libcurl wants watched. One thread: the loop's. */
+/* The docker client: owns the calls (waiting for the API version, or under way as transfers of libcurl). One
+ * thread: the loop's. */
 #include "host/docker/client.h"
 #include <ctype.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <utlist.h>
 #include "core/buf.h"
 #include "core/clock.h"
+#include "http/transfers.h"
 
 #define ANSWER_MAX (64 << 20) /* bytes of one answer, or of one line of a stream */
 
@@ -29,25 +29,15 @@ struct docker_call {
     struct docker_call *prev, *next;
 };
 
-struct watched { /* a socket of libcurl's */
-    struct wp_docker_client *engine;
-    uv_poll_t poll;
-    curl_socket_t socket;
-};
-
 struct wp_docker_client {
-    uv_loop_t *loop;
     const struct wp_config *config; /* borrowed */
     char *socket_path;              /* owned; NULL: TCP */
     char *base;                     /* owned: "http://docker", "https://host:2376" */
     char version[16];               /* empty: not known */
-    CURLM *multi;
-    uv_timer_t timer;  /* libcurl's */
+    struct wp_transfers *transfers;
     uv_timer_t failer; /* ends the calls in `failed` on the loop's next turn */
     struct docker_call *active, *waiting, *failed;
     bool asking_version, closed;
-    bool inside; /* a libcurl function is running, which allows no other: new calls wait */
-    int handles;
 };
 
 static void start_call(struct docker_call *call);
@@ -56,7 +46,7 @@ static void start_call(struct docker_call *call);
 
 static void free_call(struct docker_call *call) {
     if (call->curl) {
-        curl_multi_remove_handle(call->engine->multi, call->curl);
+        wp_transfers_remove(call->engine->transfers, call->curl);
         curl_easy_cleanup(call->curl);
     }
     for (struct curl_slist *header = call->headers; header; header = header->next)
@@ -194,7 +184,7 @@ static void start_call(struct docker_call *call) {
     curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
     free(url);
     DL_APPEND(engine->active, call);
-    curl_multi_add_handle(engine->multi, curl);
+    wp_transfers_add(engine->transfers, curl);
 }
 
 /* --- the version -----------------------------------------------------------------------------------------
@@ -269,7 +259,7 @@ static void ask_version(struct wp_docker_client *engine) {
 
 static void begin(struct docker_call *call) {
     DL_APPEND(call->engine->waiting, call);
-    if (!call->engine->inside) start_waiting(call->engine);
+    if (!call->engine->closed && !wp_transfers_inside(call->engine->transfers)) start_waiting(call->engine);
 }
 
 void wp_docker_client_call(struct wp_docker_client *engine, const char *method, const char *path,
@@ -369,85 +359,15 @@ static void end_call(struct docker_call *call, CURLcode code) {
         on_version(call, status);
 }
 
-static void end_finished(struct wp_docker_client *engine) {
-    CURLMsg *message;
-    int left;
-    while (!engine->closed && (message = curl_multi_info_read(engine->multi, &left))) {
-        struct docker_call *call;
-        if (message->msg != CURLMSG_DONE) continue;
-        CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        end_call(call, code);
-    }
+static void on_ended(void *ctx, CURL *curl, CURLcode code) {
+    struct docker_call *call;
+    (void)ctx;
+    curl_easy_getinfo(curl, CURLINFO_PRIVATE, &call);
+    end_call(call, code);
 }
 
-static void act(struct wp_docker_client *engine, curl_socket_t socket, int events) {
-    int running;
-    engine->inside = true;
-    curl_multi_socket_action(engine->multi, socket, events, &running);
-    engine->inside = false;
-    end_finished(engine);
-    start_waiting(engine);
-}
-
-static void on_timer(uv_timer_t *timer) {
-    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_timer_wanted(CURLM *multi, long ms, void *ctx) {
-    struct wp_docker_client *engine = ctx;
-    (void)multi;
-    if (engine->closed) return 0;
-    if (ms < 0)
-        uv_timer_stop(&engine->timer);
-    else { /* A timer, so that libcurl is not called from inside itself. It must not be early, because libcurl
-              does not ask again: hence a fresh loop time, and a millisecond more. */
-        uv_update_time(engine->loop);
-        uv_timer_start(&engine->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 0, 0);
-    }
-    return 0;
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    struct watched *watched = poll->data;
-    int what = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
-               (status < 0 ? CURL_CSELECT_ERR : 0);
-    act(watched->engine, watched->socket, what);
-}
-
-static void unhandle(struct wp_docker_client *engine) {
-    if (--engine->handles > 0) return;
-    free(engine->socket_path);
-    free(engine->base);
-    free(engine);
-}
-
-static void on_poll_closed(uv_handle_t *handle) {
-    struct watched *watched = handle->data;
-    unhandle(watched->engine);
-    free(watched);
-}
-
-static int on_socket_wanted(CURL *curl, curl_socket_t socket, int what, void *ctx, void *socket_ctx) {
-    struct wp_docker_client *engine = ctx;
-    struct watched *watched = socket_ctx;
-    (void)curl;
-    if (what == CURL_POLL_REMOVE) {
-        if (watched) uv_close((uv_handle_t *)&watched->poll, on_poll_closed);
-        curl_multi_assign(engine->multi, socket, NULL);
-        return 0;
-    }
-    if (!watched) {
-        watched = wp_calloc(1, sizeof *watched);
-        *watched = (struct watched){.engine = engine, .socket = socket};
-        uv_poll_init_socket(engine->loop, &watched->poll, socket);
-        watched->poll.data = watched;
-        engine->handles++;
-        curl_multi_assign(engine->multi, socket, watched);
-    }
-    int events = (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0);
-    uv_poll_start(&watched->poll, events, on_poll);
-    return 0;
+static void on_settled(void *ctx) {
+    start_waiting(ctx);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------
@@ -469,22 +389,14 @@ static enum wp_err parse_url(struct wp_docker_client *engine, const char *url, s
 enum wp_err wp_docker_client_open(struct wp_docker_client **ret_engine, uv_loop_t *loop,
                                   const struct wp_config *config, struct wp_error *error) {
     struct wp_docker_client *engine = wp_calloc(1, sizeof *engine);
-    *engine = (struct wp_docker_client){.loop = loop, .config = config};
+    *engine = (struct wp_docker_client){.config = config};
     if (parse_url(engine, config->docker.url, error) != WP_OK) {
         free(engine);
         return error->code;
     }
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    engine->multi = curl_multi_init();
-    wp_assert(engine->multi);
-    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
-    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
-    curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
-    uv_timer_init(loop, &engine->timer);
+    engine->transfers = wp_transfers_new(loop, &(struct wp_transfers_handler){on_ended, on_settled}, engine);
     uv_timer_init(loop, &engine->failer);
-    engine->timer.data = engine->failer.data = engine;
-    engine->handles = 2;
+    engine->failer.data = engine;
     *ret_engine = engine;
     return WP_OK;
 }
@@ -498,19 +410,16 @@ static bool is_busy(const struct wp_docker_client *engine) {
 void wp_docker_client_drain(struct wp_docker_client *engine, int64_t max_ms) {
     int64_t end = wp_clock_us() + max_ms * 1000;
     while (is_busy(engine) && wp_clock_us() < end) {
-        int running;
-        curl_multi_poll(engine->multi, NULL, 0, 20, NULL);
-        engine->inside = true;
-        curl_multi_perform(engine->multi, &running);
-        engine->inside = false;
-        end_finished(engine);
-        start_waiting(engine);
+        wp_transfers_step(engine->transfers, 20);
         on_failed(&engine->failer);
     }
 }
 
-static void on_handle_closed(uv_handle_t *handle) {
-    unhandle(handle->data);
+static void on_failer_closed(uv_handle_t *handle) {
+    struct wp_docker_client *engine = handle->data;
+    free(engine->socket_path);
+    free(engine->base);
+    free(engine);
 }
 
 static void end_all(struct docker_call *calls) {
@@ -526,11 +435,10 @@ static void end_all(struct docker_call *calls) {
 
 void wp_docker_client_close(struct wp_docker_client *engine) {
     if (!engine) return;
-    engine->closed = engine->inside = true; /* no call is started any more */
+    engine->closed = true; /* no call is started any more */
     end_all(engine->active);
     end_all(engine->waiting);
     end_all(engine->failed);
-    curl_multi_cleanup(engine->multi); /* gives its sockets back through on_socket_wanted */
-    uv_close((uv_handle_t *)&engine->timer, on_handle_closed);
-    uv_close((uv_handle_t *)&engine->failer, on_handle_closed);
+    wp_transfers_free(engine->transfers);
+    uv_close((uv_handle_t *)&engine->failer, on_failer_closed);
 }

@@ -18,13 +18,33 @@ local function unavailable(p, map, now)
     return is and p.why or ''
 end
 
-local function pool_of(name, p, map, samples, now)
+-- How many containers the pool may have; 0: no limit.
+local function max_of(name, map) return map.max_containers_of and map.max_containers_of[name] or map.max_containers or 0 end
+
+-- When the request came that has waited longest, of each pool that has any (us): a command for each of these pools, and one for their requests.
+local function oldest_waiting(slot, names, parsed)
+    local ids, of, oldest = {}, {}, {}
+    for i, name in ipairs(names) do
+        local id = parsed[i].waiting > 0 and redis.call('ZRANGE', slot .. ':wait:' .. name, 0, 0)[1]
+        if id then ids[#ids + 1], of[#of + 1] = id, name end
+    end
+    state.load_requests(ids)
+    for i, id in ipairs(ids) do
+        local r = state.request(id)
+        if r and r[state.STATE] == 'w' then oldest[of[i]] = r[state.ARRIVED] end
+    end
+    return oldest
+end
+
+local function pool_of(name, p, map, samples, now, oldest)
     local size = p.size >= 0 and p.size or map.sizes[name] or map.size
     local ready = p.fresh and state.ready_of(p) or p.idle -- a row of the version before does not count fresh ones
     return {available = p.idle, ready = ready, utilization_percent = rate(p.idle, size), leased = p.leased, creating = p.creating, waiting = p.waiting, paused = p.paused, resetting = p.resetting,
         outdated = p.outdated,
         pool_size = size, warm_starts = p.warm, cold_starts = p.cold, warm_start_rate_percent = rate(p.warm, p.warm + p.cold),
         peak_leased = p.peak, draining = p.draining, unavailable = unavailable(p, map, now), active = p.leased + p.waiting > 0 or (p.warm + p.cold > 0 and now - p.active < ACTIVE),
+        rejected = p.rejected, lost = p.lost, max_containers = max_of(name, map),
+        oldest_waiting_ms = oldest and math.max(0, math.floor((now - oldest) / 1000)) or 0,
         confidence = map.history_size > 0 and math.min(1, samples / map.history_size) or 0}
 end
 
@@ -69,13 +89,13 @@ function pool_stats.all(keys, args)
     state.begin(keys[1], now, map)
     local cursor = (args[1] or ''):match('^%d+$') or '0'
     local rows, next_cursor = page_of(keys[1], cursor, math.max(1, math.min(PAGE_MOST, tonumber(args[2]) or PAGE)))
-    local total, pools, names = {rejected = 0, lost = 0}, {}, {}
+    local total, pools, names, parsed = {rejected = 0, lost = 0}, {}, {}, {}
     for _, name in ipairs(SUMMED) do total[name] = 0 end
-    for i = 1, #rows, 2 do names[#names + 1] = rows[i] end
-    local samples = sample_counts(keys[1], names)
+    for i = 1, #rows, 2 do names[#names + 1], parsed[#parsed + 1] = rows[i], state.parse_pool(rows[i + 1]) end
+    local samples, oldest = sample_counts(keys[1], names), oldest_waiting(keys[1], names, parsed)
     for i, philosophy in ipairs(names) do
-        local p = state.parse_pool(rows[2 * i])
-        local s = pool_of(philosophy, p, map, samples[i], now)
+        local p = parsed[i]
+        local s = pool_of(philosophy, p, map, samples[i], now, oldest[philosophy])
         pools[philosophy] = s
         for _, name in ipairs(SUMMED) do total[name] = total[name] + s[name] end
         total.rejected, total.lost = total.rejected + p.rejected, total.lost + p.lost

@@ -32,6 +32,8 @@ static const struct wp_function functions[] = {
     {"agents", WP_SLOT_POOL, "wp_agents", .read_only = true},
     {"hosts", WP_SLOT_POOL, "wp_hosts", .read_only = true},
     {"host", WP_SLOT_POOL, "wp_host", .read_only = true},
+    {"pool_containers", WP_SLOT_POOL, "wp_pool_containers", .read_only = true},
+    {"waiting", WP_SLOT_POOL, "wp_waiting", .read_only = true},
     {"cache", WP_SLOT_CACHE, "wp_cache_v2", .timed = true, .events = true},
     {"positions", WP_SLOT_CACHE, "wp_cache_positions_v2", .timed = true},
     {"begin", WP_SLOT_CACHE, "wp_cache_begin_v2", .timed = true},

@@ -4,7 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
-#include "cli/kafka.h"
+#include "kafka/reader.h"
 #include "kafka/health.h"
 #include "kafka/producer.h"
 #include "support/kafka_reader.h"

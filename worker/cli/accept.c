@@ -4,7 +4,7 @@
 #include "kafka/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
-#include "cli/redis.h"
+#include "store/sync_call.h"
 #include "delivery/begin.h"
 #include "pipeline/topic_table.h"
 

@@ -1,7 +1,7 @@
 /* What Redis knows of hosts and their containers, for `warmpool hosts`. The caller owns what is returned. */
 #ifndef WP_CLI_HOSTS_READ_H
 #define WP_CLI_HOSTS_READ_H
-#include "cli/redis.h"
+#include "store/sync_call.h"
 
 /* The answer of wp_hosts: {"hosts": {NAME: {...}}, "gone": {NAME: {...}}}. */
 enum wp_err wp_hosts_read(json_t **ret, redisContext *redis, const struct wp_config *config,

@@ -1,6 +1,7 @@
 /* The replay's loop: owns the clients, the state of every run and the times of the releases. */
 #include "cli/due.h"
 #include "cli/kafka.h"
+#include "kafka/reader.h"
 #include "cli/replay_run.h"
 #include "cli/replay_report.h"
 #include "core/clock.h"

@@ -1,7 +1,7 @@
 /* `warmpool status`: prints what the public read functions return about pools, hosts and cache. */
 #include "cli/command.h"
 #include "cli/options.h"
-#include "cli/redis.h"
+#include "store/sync_call.h"
 #include "pool/pool_pages.h"
 #include "wire/text.h"
 

@@ -1,7 +1,7 @@
 /* `warmpool tail TOPIC...`: prints records as JSON lines, as they come. */
 #include "cli/command.h"
 #include "cli/inherited.h"
-#include "cli/kafka.h"
+#include "kafka/reader.h"
 #include "cli/options.h"
 #include "cli/record_json.h"
 #include "wire/text.h"

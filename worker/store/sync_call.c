@@ -1,5 +1,5 @@
 /* Synchronous calls of Redis functions. */
-#include "cli/redis.h"
+#include "store/sync_call.h"
 #include "store/functions.h"
 
 #include <stdlib.h>

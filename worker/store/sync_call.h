@@ -1,6 +1,7 @@
-/* One function call on a synchronous connection, for the subcommands. */
-#ifndef WP_CLI_REDIS_H
-#define WP_CLI_REDIS_H
+/* One function call on a synchronous connection (store/connect.h), for the subcommands. Blocks; one thread a
+ * connection. */
+#ifndef WP_STORE_SYNC_CALL_H
+#define WP_STORE_SYNC_CALL_H
 #include <jansson.h>
 #include "store/connect.h"
 

@@ -37,6 +37,29 @@ local function set_all_aside(name, after)
     return #ids == 2 * STEP and ids[#ids] or nil
 end
 
+-- ended: args = containers that have ended, as their host sees it. Nobody gets them any more: idle ones are set aside, leased ones do not become idle
+-- again. Their host's events (died, with the reason) end them; these wait in Kafka for as long as their partition has no worker. Reply: how many
+-- were set aside.
+function pool.ended(keys, args)
+    begin(keys[1], frame.now, frame.settings)
+    state.load_containers(args)
+    local aside = 0
+    for _, id in ipairs(args) do
+        local c = state.known_container(id)
+        if c and (c[STATE] == 'idle' or c[STATE] == 'leased') then
+            repair.pool(c[POOL])
+            if c[STATE] == 'idle' then
+                set_aside(id, c)
+                aside = aside + 1
+            else
+                rollout.mark(id, c)
+            end
+        end
+    end
+    state.flush()
+    return aside
+end
+
 -- True when Redis may have lost what it knew of the host's containers. A container's name ends in the number that was drawn for it, which is a
 -- time in us or larger: one from before :meta was made, or beyond the last number, is not from these data. A host that was down and dropped comes
 -- back with containers of these data, and nothing has to be recovered.

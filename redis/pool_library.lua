@@ -1,5 +1,5 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 58
+-- revision 59
 -- allow-oom: functions that free memory must run when Redis is full, and so must those that they need: a partition's begin, the skip of an event,
 -- and heartbeats, without which all hosts would count as dead and the names of workers as free.
 frame.register_slot('')
@@ -11,6 +11,7 @@ delivery.register_topic('control', {apply = pool.control})
 delivery.register_topic('event', {apply = pool.event}, {'allow-oom'})
 frame.register('replay', function(keys, args) return delivery.replay(keys, args, {}) end, {'no-writes', 'allow-oom'})
 frame.register('beat', pool.beat, {'allow-oom'})
+frame.register('ended', pool.ended, {'allow-oom'})
 frame.register('hold', pool.hold, {'allow-oom'})
 frame.register('desired', pool.desired, {'no-writes'})
 frame.register('owned', pool.owned, {'no-writes'})

@@ -6,9 +6,9 @@ is not believed; then it is the time of the answer's record.) What a worker does
 hands out nothing.
 
 How long a dead one may be handed out: DEAD_MS after the engine's `die` event, and SILENT_MS after the end of its first process, of which
-an engine may say nothing for a while. SILENT_MS after the event, too, where in between the engine was frozen or away, or a worker: the one that
-drives the container, or one whose partitions nobody reads until its session is over. On a machine that is too busy longer: twice what the records of
-that time took from Kafka to the client. The holder of a lease is told so soon, too, but of what ends while the engine says nothing, after that.
+an engine may say nothing for a while. SILENT_MS after the event, too, where in between the engine was frozen or away, or the worker that drives the
+container. On a machine that is too busy longer: twice what the records of that time took from Kafka to the client. The holder of a lease is told so
+soon, too, but later of what ends while the engine says nothing, or while nobody reads the partition of another worker until its session is over.
 
 How soon containers are ready again: while the engine answers and has the image, all workers run and no request waits for any pool, a
 pool has less than `pool.min_idle` for at most READY_MS, or as long as READY_CREATES creates took the engine then.
@@ -56,6 +56,7 @@ class Life:
 
     def __init__(self, line):
         self.start, self.generation, self.philosophy = line["time"], line.get("generation"), line["philosophy"]
+        self.host = line["host"]
         self.died = self.ended = None  # when the engine said so, and when the process was gone
 
     def over(self):
@@ -106,12 +107,13 @@ class Containers:
     def deaths(self):
         return sum(1 for lives in self.lives.values() for life in lives if life.died)
 
-    def silences(self):
-        """When nobody could say what became of a container, or nobody hear it."""
-        return [(begin, end) for what, _, begin, end in self.faults if what in BLIND]
+    def silences(self, host=None):
+        """When nobody could say what became of a container of that host; without one: or somebody not hear it."""
+        return [(begin, end) for what, on, begin, end in self.faults
+                if what in BLIND and not (what == "worker" and host and on != host)]
 
-    def may_be_unknown_ms(self, since, until):
-        silent = any(begin <= until and end >= since for begin, end in self.silences())
+    def may_be_unknown_ms(self, since, until, host=None):
+        silent = any(begin <= until and end >= since for begin, end in self.silences(host))
         return (SILENT_MS if silent else DEAD_MS) + 2 * self.delay_ms(since, until)
 
     def delay_ms(self, since, until):
@@ -120,11 +122,12 @@ class Containers:
         last = bisect_right(self.reads, (min(until, since + SILENT_MS) + DEAD_MS, float("inf")))
         return max((took for _, took in self.reads[first:last]), default=0)
 
-    def known_by(self, life, until):
-        """When its death must have been known, None while it need not be: what happens until then is looked at."""
+    def known_by(self, life, until, host=None):
+        """When its death must have been known, None while it need not be: what happens until then is looked at. host: to whoever hands
+        containers out; without one: to everybody."""
         if not life:
             return None
-        times = [life.died + self.may_be_unknown_ms(life.died, until)] if life.died else []
+        times = [life.died + self.may_be_unknown_ms(life.died, until, host)] if life.died else []
         return min(times + ([life.ended + SILENT_MS + 2 * self.delay_ms(life.ended, until)] if life.ended else []), default=None)
 
     def told_by(self, life, until):
@@ -162,7 +165,7 @@ def decided_ms(story, lease):
 def check_dead(story, seen, lease):
     decided = decided_ms(story, lease)
     life = seen.life(lease.container, decided)
-    known_by = seen.known_by(life, decided)
+    known_by = seen.known_by(life, decided, life and life.host)
     if life and life.died and decided > life.died:
         story.judgement.counts["handed out after the engine's event"] += 1
     if known_by and decided > known_by:

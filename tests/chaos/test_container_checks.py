@@ -123,6 +123,13 @@ def without_fault(lines, what):
     lines[:] = [line for line in lines if line["is"] != "fault" or line["what"] != what]
 
 
+def other_worker(lines, name):
+    """The fault was a worker's, not the engine's."""
+    for line in lines:
+        if line["is"] == "fault" and line["what"] == "engine frozen":
+            line.update(what="worker killed", on=name)
+
+
 def short_for(lines, ms):
     """The pool's last shortage lasts so much longer."""
     last = max(index for index, line in enumerate(lines) if line["is"] == "pools")
@@ -137,6 +144,7 @@ PLANTS = [
     ("dead", "the engine said so late", lambda lines: earlier(lines, SILENT_MS, what="ended", name="c3")),
     ("dead", "the engine was silent, but not for so long", lambda lines: earlier(lines, 2 * SILENT_MS, what="die", name="c3")),
     ("dead", "the engine was not silent", lambda lines: (earlier(lines, 5000, what="die", name="c3"), without_fault(lines, "engine frozen"))),
+    ("dead", "the worker of another host was away", lambda lines: (earlier(lines, 5000, what="die", name="c3"), other_worker(lines, "w2"))),
     ("dead", "its second life was over, too", lambda lines: lines.insert(find(lines, "load_ended"), {
         **lines[find(lines, "container", what="start", name="c8")], "what": "die", "time": read_of(lines, request_id="r9")["lease_epoch"] / 1000 - 4000})),
     ("death not told", "nobody said that it was lost", lambda lines: without(lines, "read", request_id="r2", status="lost")),

@@ -31,6 +31,7 @@ struct world {
     struct wp_wire *wire;
     struct wp_host *host;
     bool drop_commands;
+    bool leave_events;  /* nobody reads container-event now */
     int stopped;        /* how often the host has said so */
     int64_t offsets[2]; /* of container-event and pool-control in Redis */
     struct seen seen[256];
@@ -231,6 +232,7 @@ static void apply(struct world *world, const rd_kafka_message_t *message) {
 static void turn(struct world *world) {
     rd_kafka_message_t *message;
     loop_turn(&world->loop);
+    if (world->leave_events) return;
     while ((message = rd_kafka_consumer_poll(world->reader, 0)) != NULL) {
         if (!message->err) apply(world, message);
         rd_kafka_message_destroy(message);
@@ -321,6 +323,18 @@ Test(host_drive, commands_become_processes_and_their_end_is_told) {
     control(world, "drain", 0);
     WAIT(world, times(world, "gone") >= 2);
     for (int i = 0; i < times(world, "ready"); i++) cr_assert(is_dead(pid_of(nth(world, "ready", i))));
+    free_world(world);
+}
+
+Test(host_drive, one_that_ended_is_given_to_nobody_while_its_event_is_not_read) {
+    struct world *world = world_with(3);
+    world->leave_events = true;
+    kill(pid_of(nth(world, "ready", 1)), SIGKILL);
+    WAIT(world, stat_of(world, "available") == 2);
+    world->leave_events = false;
+    WAIT(world, times(world, "died") == 1);
+    cr_assert_str_eq(nth(world, "died", 0)->id, nth(world, "ready", 1)->id);
+    WAIT(world, stat_of(world, "available") == 2);
     free_world(world);
 }
 

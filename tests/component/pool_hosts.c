@@ -281,6 +281,39 @@ Test(pool_hosts, one_that_is_dying_is_gone_at_once_unless_it_is_leased) {
                      "container_died: exited: it exited with status 1");
 }
 
+/* Says that the container has ended, as its host does before its event is read. */
+static int64_t ended(const char *id) {
+    redisReply *reply = calls_function(&slot.redis, WP_SLOT_POOL, "ended", id, NULL);
+    cr_assert(reply->type == REDIS_REPLY_INTEGER, "ended: %s", reply->str);
+    int64_t aside = reply->integer;
+    freeReplyObject(reply);
+    return aside;
+}
+
+Test(pool_hosts, one_that_ended_is_given_to_nobody_before_its_event_is_read) {
+    pool_settings(&slot, "{'min_idle': 0, 'clean': false}");
+    pool_host(&slot, "h1", 5, 0);
+    pool_warm(&slot, "react", 2);
+    pool_acquire(&slot, .id = "r1");
+    const char *leased = keep(pool_answer_str(&slot, "r1", "container_id"));
+    pool_acquire(&slot, .id = "r2");
+    const char *idle = keep(pool_answer_str(&slot, "r2", "container_id"));
+    pool_release(&slot, "r2");
+    cr_assert_eq(ended(idle), 1);
+    cr_assert_eq(ended(idle), 0, "said twice");
+    cr_assert_eq(ended("wp-react-unknown-1"), 0);
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r3"), "", "it waits for another one");
+    pool_ready_created(&slot);
+    cr_assert_str_neq(pool_answer_str(&slot, "r3", "container_id"), idle);
+    pool_event(&slot, idle, "died", "exited: it exited with status 1");
+    cr_assert_str_eq(pool_state(&slot, idle), "");
+    cr_assert_eq(ended(leased), 0, "its holder keeps it until the event is read");
+    pool_release(&slot, "r1");
+    cr_assert_eq(pool_commands(&slot, "destroy"), 1, "it does not become idle again");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 0);
+}
+
 /* One container on a host that drains, and the pool may have no other: then it ends. */
 static void let_one_wait_for(void (*end)(void)) {
     pool_settings(&slot, "{'max_containers': 1, 'lease_ms': 5000}");

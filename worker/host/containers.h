@@ -35,6 +35,7 @@ struct held { /* a container that this host knows of */
     bool ask_again;   /* Redis may want something else since the step began: read its row again */
     bool unowned;     /* Redis does not know it: its exit is not published */
     bool left_alone;  /* container_left_alone was logged */
+    bool told;        /* Redis was told at once that it has ended */
     bool outdated;    /* container_outdated was logged */
     bool unpublished; /* the producer has not taken its state yet */
     bool seen;        /* in the reconcile under way: by the runtime's list, later by Redis' list */

@@ -27,10 +27,26 @@ static void create(struct held_table *table, const struct wanted *wanted) {
     table->driver->create(table->runtime, &spec);
 }
 
+/* Nothing to do after an error: the event that is published beside it says the same. */
+static void on_told(void *ctx, const redisReply *reply, const char *error) {
+    (void)reply;
+    (void)error;
+    wp_host_unpin(((struct host_reconcile *)ctx)->desired.pins);
+}
+
+/* Tells Redis at once, so that nobody gets it: its event may wait for a worker to take over its partition. */
+static void tell_ended(struct host_reconcile *reconcile, struct held *held) {
+    struct wp_str id = wp_str(held->id);
+    if (held->told || !wp_link_ready(reconcile->desired.link)) return;
+    held->told = wp_link_call(reconcile->desired.link, "ended", &id, 1, on_told, reconcile) == WP_OK;
+    if (held->told) wp_host_pin(reconcile->desired.pins);
+}
+
 /* One that was ready has ended. */
-static void die(struct held_table *table, struct held *held, struct wp_str detail) {
-    table->stats->ended[wp_end_of(detail)]++;
-    wp_held_over(table, held, WP_CONTAINER_DIED, detail);
+static void die(struct host_reconcile *reconcile, struct held *held, struct wp_str detail) {
+    reconcile->table->stats->ended[wp_end_of(detail)]++;
+    tell_ended(reconcile, held);
+    wp_held_over(reconcile->table, held, WP_CONTAINER_DIED, detail);
 }
 
 /* The children of a worker end with it; others were removed. */
@@ -40,7 +56,8 @@ static struct wp_str not_found(const struct held_table *table) {
 }
 
 /* Redis names a container that this host does not have: publishes its end. */
-static void report_missing(struct held_table *table, const struct wanted *wanted) {
+static void report_missing(struct host_reconcile *reconcile, const struct wanted *wanted) {
+    struct held_table *table = reconcile->table;
     bool ending = wp_str_is(wanted->state, "ending");
     struct held *held = wp_held_add(table, wanted->id, HELD_OVER);
     snprintf(held->philosophy, sizeof held->philosophy, "%.*s", (int)wanted->philosophy.len,
@@ -48,7 +65,7 @@ static void report_missing(struct held_table *table, const struct wanted *wanted
     if (ending)
         wp_held_over(table, held, WP_CONTAINER_GONE, WP_STR(""));
     else
-        die(table, held, not_found(table));
+        die(reconcile, held, not_found(table));
     wp_held_publish(table, held);
 }
 
@@ -110,7 +127,7 @@ static void reconcile_row(void *ctx, const struct wanted *wanted, uint64_t asked
         if (wp_str_is(wanted->state, "creating"))
             create(table, wanted);
         else if (wanted->state.len > 0 && !wp_str_is(wanted->state, "unknown"))
-            report_missing(table, wanted);
+            report_missing(reconcile, wanted);
         return;
     }
     held->seen = true;
@@ -156,15 +173,18 @@ static void on_read(void *ctx, bool all, bool ok, uint64_t since) {
 
 /* A container that this worker does not know yet: an earlier worker made it, or it has died, was published
  * and forgotten, and cannot be removed. The rows of Redis decide about it. */
-static struct held *adopt(struct held_table *table, struct wp_str id, enum wp_container_state state,
+static struct held *adopt(struct host_reconcile *reconcile, struct wp_str id, enum wp_container_state state,
                           struct wp_str detail) {
     bool paused = state == WP_CONTAINER_PAUSED;
     enum held_state known = state == WP_CONTAINER_READY || paused ? HELD_READY
                             : state == WP_CONTAINER_STARTING      ? HELD_CREATING
                                                                   : HELD_ENDING;
-    struct held *held = wp_held_add(table, id, known);
+    struct held *held = wp_held_add(reconcile->table, id, known);
     held->paused = paused;
-    if (state == WP_CONTAINER_DIED || state == WP_CONTAINER_FAILED) wp_held_over(table, held, state, detail);
+    if (state == WP_CONTAINER_DIED || state == WP_CONTAINER_FAILED) {
+        tell_ended(reconcile, held);
+        wp_held_over(reconcile->table, held, state, detail);
+    }
     return held;
 }
 
@@ -172,7 +192,7 @@ static void on_listed(void *ctx, struct wp_str id, enum wp_container_state state
                       struct wp_str detail) {
     struct host_reconcile *reconcile = ctx;
     struct held *held = wp_held_find(reconcile->table, id);
-    if (!held) held = adopt(reconcile->table, id, state, detail);
+    if (!held) held = adopt(reconcile, id, state, detail);
     held->seen = true;
     if (state == WP_CONTAINER_READY || state == WP_CONTAINER_PAUSED)
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);
@@ -187,7 +207,7 @@ static void on_list_end(void *ctx, bool ok) {
     struct held_table *table = reconcile->table;
     for (struct held *held = table->list; held; held = held->hh.next) {
         if (ok && held->state == HELD_READY && !held->seen && held->changed <= reconcile->listed_at)
-            die(table, held, not_found(table));
+            die(reconcile, held, not_found(table));
         held->seen = false; /* from here on: listed by Redis */
     }
     if (ok) wp_claims_keep(table->claims, is_held, table);
@@ -267,6 +287,7 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
     struct held *held = wp_held_find(table, id);
     if (!held || reconcile->stopped) return; /* during a stop host_down is published instead */
     if (state == WP_CONTAINER_DYING) {
+        tell_ended(reconcile, held);
         wp_held_publish_dying(table, held);
         return;
     }
@@ -287,7 +308,7 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);
         wp_held_set(table, held, HELD_READY);
     } else if (state == WP_CONTAINER_DIED) {
-        die(table, held, detail);
+        die(reconcile, held, detail);
     } else {
         wp_held_over(table, held, state, detail);
     }

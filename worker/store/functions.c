@@ -17,6 +17,7 @@ static const struct wp_function functions[] = {
     {"settings", WP_SLOT_POOL, "wp_settings_v2", .timed = true},
     {"tick", WP_SLOT_POOL, "wp_tick_v2", .timed = true},
     {"beat", WP_SLOT_POOL, "wp_beat_v2", .timed = true},
+    {"ended", WP_SLOT_POOL, "wp_ended_v2", .timed = true},
     {"hold", WP_SLOT_POOL, "wp_hold_v2", .timed = true},
     {"sweep", WP_SLOT_POOL, "wp_sweep_v2", .timed = true},
     {"recover", WP_SLOT_POOL, "wp_recover_v2", .timed = true},

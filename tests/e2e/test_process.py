@@ -1,9 +1,12 @@
 """What the process inherits from the one that starts it, and what becomes of its output."""
+import fcntl
 import os
+import pty
 import signal
 import socket
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -98,16 +101,26 @@ class Inherited(unittest.TestCase):
 
     def test_a_terminal_that_goes_away_is_a_stop(self):
         for ignored in False, True:  # as nohup does
+            master, slave = pty.openpty()
+
+            def begin_session():
+                die_with_parent()
+                os.setsid()
+                fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+                if ignored:
+                    signal.signal(signal.SIGHUP, signal.SIG_IGN)
             with tempfile.TemporaryFile("w+") as log:
-                worker = subprocess.Popen(
-                    [WARMPOOL, "worker", *NOBODY, "-o", "http.listen="], stderr=log,
-                    preexec_fn=lambda: (die_with_parent(), ignored and signal.signal(signal.SIGHUP, signal.SIG_IGN)))
+                worker = subprocess.Popen([WARMPOOL, "worker", *NOBODY, "-o", "http.listen="], stderr=log, stdin=slave,
+                                          pass_fds=[slave], preexec_fn=begin_session)
+                os.close(slave)
 
                 def said(event):
                     log.seek(0)
                     return f"event={event}" in log.read()
                 wait_until(lambda: said("started"), "it starts")
-                worker.send_signal(signal.SIGHUP)
+                worker.send_signal(signal.SIGHUP)  # while the terminal is there
+                wait_until(lambda: said("reloaded"), "it reads its configuration again")
+                os.close(master)  # the kernel sends SIGHUP
                 if ignored:
                     worker.terminate()
                 self.assertEqual(worker.wait(WAIT_LIMIT), 0)

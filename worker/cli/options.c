@@ -14,9 +14,7 @@ enum { REFERENCE = OWN - 1 };
 
 struct parser {
     const struct wp_subcommand *command;
-    const char *file;       /* of -c; borrowed */
-    const char **overrides; /* of -o; owned list of borrowed texts */
-    size_t override_count;
+    struct wp_config_sources sources; /* of -c and -o */
     struct wp_error error;
 };
 
@@ -50,12 +48,6 @@ static void take_own(const struct wp_option *option, const char *value) {
         *(bool *)option->target = true;
 }
 
-static void take_override(struct parser *parser, const char *text) {
-    size_t size = (parser->override_count + 1) * sizeof(*parser->overrides);
-    parser->overrides = wp_realloc(parser->overrides, size);
-    parser->overrides[parser->override_count++] = text;
-}
-
 static enum wp_err refuse_option(struct parser *parser, int found, char **argv) {
     const char *hint = "see --help";
     if (found == ':') {
@@ -83,10 +75,10 @@ static enum outcome take_options(struct parser *parser, int argc, char **argv) {
     for (int found; (found = getopt_long(argc, argv, letters, long_options, NULL)) != -1;) {
         switch (found) {
         case 'c':
-            parser->file = optarg;
+            parser->sources.file = optarg;
             break;
         case 'o':
-            take_override(parser, optarg);
+            wp_config_sources_override(&parser->sources, optarg);
             break;
         case 'h':
             wp_usage_print(stdout, parser->command);
@@ -120,31 +112,7 @@ static enum wp_err check_count(struct parser *parser, int count) {
     return WP_OK;
 }
 
-static enum wp_err apply_override(struct parser *parser, struct wp_config *config, const char *text) {
-    const char *equals = strchr(text, '=');
-    if (!equals) {
-        return wp_fail(&parser->error, WP_ERR_CONFIG, "configuration: -o %.100s: section.key=value is wanted",
-                       text);
-    }
-    char *key = wp_strndup((struct wp_str){text, (size_t)(equals - text)});
-    enum wp_err err = wp_config_set(config, key, equals + 1, &parser->error);
-    free(key);
-    if (err != WP_OK) wp_fail(&parser->error, err, "%s (option -o)", parser->error.text);
-    return err;
-}
-
-static enum wp_err load(struct parser *parser, struct wp_config *config) {
-    enum wp_err err = WP_OK;
-    if (parser->file) err = wp_config_load_file(config, parser->file, &parser->error);
-    if (err == WP_OK) err = wp_config_load_environment(config, environ, &parser->error);
-    for (size_t i = 0; err == WP_OK && i < parser->override_count; i++) {
-        err = apply_override(parser, config, parser->overrides[i]);
-    }
-    if (err == WP_OK) err = wp_config_check(config, &parser->error);
-    return err;
-}
-
-static void apply_log_level(const struct wp_config *config) {
+void wp_options_apply_log(const struct wp_config *config) {
     enum wp_log_level level;
     enum wp_err err = wp_log_parse_level(config->log.level, &level);
     wp_assert(err == WP_OK); /* the table has the same words */
@@ -157,21 +125,27 @@ static enum outcome parse(struct parser *parser, int argc, char **argv, struct w
     if (check_count(parser, argc - optind) != WP_OK) return REFUSED;
     wp_assert(!config == parser->command->no_configuration);
     if (!config) return RUN;
-    wp_config_init(config);
-    if (load(parser, config) != WP_OK) {
-        wp_config_done(config);
-        return REFUSED;
-    }
-    apply_log_level(config);
+    if (wp_config_sources_load(&parser->sources, config, &parser->error) != WP_OK) return REFUSED;
+    wp_options_apply_log(config);
     return RUN;
+}
+
+bool wp_options_parse_sources(const struct wp_subcommand *command, int argc, char **argv,
+                              struct wp_config *config, struct wp_parsed *ret,
+                              struct wp_config_sources *ret_sources, int *ret_exit) {
+    struct parser parser = {.command = command};
+    enum outcome outcome = parse(&parser, argc, argv, config);
+    *ret = (struct wp_parsed){argv + optind, argc - optind};
+    *ret_exit = outcome == REFUSED ? wp_options_fail(command, WP_EXIT_USAGE, &parser.error) : WP_EXIT_OK;
+    if (outcome != RUN) wp_config_sources_done(&parser.sources);
+    *ret_sources = parser.sources;
+    return outcome == RUN;
 }
 
 bool wp_options_parse(const struct wp_subcommand *command, int argc, char **argv, struct wp_config *config,
                       struct wp_parsed *ret, int *ret_exit) {
-    struct parser parser = {.command = command};
-    enum outcome outcome = parse(&parser, argc, argv, config);
-    free(parser.overrides);
-    *ret = (struct wp_parsed){argv + optind, argc - optind};
-    *ret_exit = outcome == REFUSED ? wp_options_fail(command, WP_EXIT_USAGE, &parser.error) : WP_EXIT_OK;
-    return outcome == RUN;
+    struct wp_config_sources sources;
+    bool runs = wp_options_parse_sources(command, argc, argv, config, ret, &sources, ret_exit);
+    wp_config_sources_done(&sources);
+    return runs;
 }

@@ -3,7 +3,7 @@
 #ifndef WP_CLI_OPTIONS_H
 #define WP_CLI_OPTIONS_H
 #include "cli/subcommand.h"
-#include "core/config.h"
+#include "core/config_sources.h"
 
 struct wp_parsed {
     char **args; /* positional arguments, borrowed from argv */
@@ -16,6 +16,12 @@ struct wp_parsed {
  * is NULL of a subcommand without configuration, and of no other. */
 bool wp_options_parse(const struct wp_subcommand *command, int argc, char **argv, struct wp_config *config,
                       struct wp_parsed *ret, int *ret_exit);
+
+/* The same; the caller then owns *ret_sources, too (wp_config_sources_done), which borrow from argv. */
+bool wp_options_parse_sources(const struct wp_subcommand *command, int argc, char **argv,
+                              struct wp_config *config, struct wp_parsed *ret,
+                              struct wp_config_sources *ret_sources, int *ret_exit);
+void wp_options_apply_log(const struct wp_config *config); /* puts log.* in force */
 
 /* Prints "warmpool COMMAND: sentence" on stderr and returns code, for `return wp_options_fail(...)`. */
 int wp_options_fail(const struct wp_subcommand *command, int code, const struct wp_error *error);

@@ -6,6 +6,8 @@
 #include "cli/command.h"
 #include "cli/keep_secrets.h"
 #include "cli/options.h"
+#include "cli/reloading.h"
+#include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "pipeline/pipeline.h"
@@ -26,12 +28,14 @@ enum {
     WATCH_MS = 250,
     MESSAGE_BYTES_MIN = 1000, /* librdkafka's minimum of message.max.bytes */
     SWEEP_PARTITION = 0,
-    STOP_SIGNALS = 3
+    STOP_SIGNALS = 2
 };
 
 struct worker {
     uv_loop_t loop;
-    struct wp_config config;
+    struct wp_config config; /* in force */
+    struct wp_config_sources sources;
+    struct wp_reloading *reloading;
     struct wp_stats stats;
     struct wp_wire *wire;
     struct wp_link *links[WP_SLOTS];
@@ -41,7 +45,8 @@ struct worker {
     struct wp_producer *producer;
     struct wp_host *host;
     struct wp_ops *ops;
-    uv_signal_t signals[STOP_SIGNALS];
+    uv_signal_t signals[STOP_SIGNALS], hangup;
+    bool ends_with_terminal;
     uv_timer_t retry, deadline, watch;
     uv_work_t topics; /* makes missing topics, in the thread pool */
     enum wp_err topics_err;
@@ -249,6 +254,40 @@ static void on_signal(uv_signal_t *handle, int number) {
     wp_pipeline_stop(w->pipeline, on_idle, w);
 }
 
+/* ---- the configuration, read again ---- */
+
+static enum wp_err check_config(void *ctx, const struct wp_config *config, struct wp_error *error) {
+    const struct worker *w = ctx;
+    (void)error;
+    (void)config;
+    (void)w;
+    return WP_OK;
+}
+
+/* Each part renews what it has kept of the configuration; all else is read from it at each use. */
+static void apply_config(void *ctx) {
+    const struct worker *w = ctx;
+    wp_options_apply_log(&w->config);
+    wp_pipeline_configure(w->pipeline);
+}
+
+static void on_reloaded(void *ctx, unsigned round, const struct wp_reload_result *result) {
+    (void)ctx, (void)round, (void)result;
+}
+
+static const struct wp_reloading_handler reload_handler = {check_config, apply_config, on_reloaded};
+
+/* SIGHUP also comes when the terminal of a worker in the foreground goes away. */
+static void on_hangup(uv_signal_t *handle, int number) {
+    struct worker *w = handle->data;
+    if (w->stopping)
+        wp_log(WP_LOG_INFO, "reload_ignored", "reason=%s", "the worker is stopping");
+    else if (w->ends_with_terminal && wp_terminal_is_gone())
+        on_signal(handle, number);
+    else
+        (void)wp_reloading_ask(w->reloading);
+}
+
 static void on_forgotten(void *ctx) {
     wp_pipeline_recover(ctx);
 }
@@ -310,6 +349,8 @@ static void end(struct worker *w) {
 
 static void close_own(struct worker *w) {
     for (size_t i = 0; i < STOP_SIGNALS; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
+    uv_close((uv_handle_t *)&w->hangup, NULL);
+    wp_reloading_free(w->reloading);
     uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->watch, NULL);
 }
@@ -337,8 +378,30 @@ static bool is_ignored(int number) {
     return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
+/* A SIGHUP that comes before the loop is there is kept until then; without a handler it would end the
+ * process. */
+static void hold_hangup(int how) {
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    (void)sigprocmask(how, &hangup, NULL);
+}
+
+static void watch_signals(struct worker *w) {
+    static const int numbers[STOP_SIGNALS] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        uv_signal_init(&w->loop, &w->signals[i]);
+        w->signals[i].data = w;
+        uv_signal_start(&w->signals[i], on_signal, numbers[i]);
+    }
+    w->ends_with_terminal = !is_ignored(SIGHUP) && !wp_terminal_is_gone();
+    uv_signal_init(&w->loop, &w->hangup);
+    w->hangup.data = w;
+    uv_signal_start(&w->hangup, on_hangup, SIGHUP);
+    hold_hangup(SIG_UNBLOCK);
+}
+
 static bool init_own(struct worker *w) {
-    static const int numbers[STOP_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     wp_keep_secrets();
     int failed = uv_loop_init(&w->loop);
     if (failed) {
@@ -346,12 +409,8 @@ static bool init_own(struct worker *w) {
                 uv_strerror(failed));
         return false;
     }
-    for (size_t i = 0; i < STOP_SIGNALS; i++) {
-        uv_signal_init(&w->loop, &w->signals[i]);
-        w->signals[i].data = w;
-        if (numbers[i] != SIGHUP || !is_ignored(SIGHUP))
-            uv_signal_start(&w->signals[i], on_signal, numbers[i]);
-    }
+    watch_signals(w);
+    w->reloading = wp_reloading_new(&w->loop, &w->config, &w->sources, &reload_handler, w);
     uv_timer_init(&w->loop, &w->retry);
     uv_timer_init(&w->loop, &w->deadline);
     uv_timer_init(&w->loop, &w->watch);
@@ -401,9 +460,11 @@ static int run_subcommand(int argc, char **argv) {
     struct worker *w = wp_calloc(1, sizeof *w);
     struct wp_parsed parsed;
     int code = 0;
-    if (wp_options_parse(&wp_cli_worker, argc, argv, &w->config, &parsed, &code)) {
+    hold_hangup(SIG_BLOCK);
+    if (wp_options_parse_sources(&wp_cli_worker, argc, argv, &w->config, &parsed, &w->sources, &code)) {
         code = run(w);
         wp_config_done(&w->config);
+        wp_config_sources_done(&w->sources);
     }
     free(w);
     return code;

@@ -13,6 +13,12 @@
 
 enum wp_wire_format { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
 enum wp_tuning { WP_TUNING_OFF, WP_TUNING_ADVISE, WP_TUNING_APPLY };
+/* When a changed value applies to a worker that reads its configuration again (SIGHUP, `warmpool reload`). */
+enum wp_applies {
+    WP_APPLIES_AT_RESTART, /* the worker goes on with the old value */
+    WP_APPLIES_AT_ONCE,
+    WP_APPLIES_TO_NEW /* to containers that are made from then on */
+};
 enum wp_on_exit { WP_EXIT_AUTO, WP_EXIT_KEEP, WP_EXIT_DESTROY };
 
 struct wp_config {
@@ -222,6 +228,8 @@ enum wp_err wp_config_check(const struct wp_config *config, struct wp_error *err
 int64_t wp_config_max_containers(const struct wp_config *config, const char *philosophy);
 bool wp_config_cleans(const struct wp_config *config, const char *philosophy); /* pool.clean */
 bool wp_config_cleans_any(const struct wp_config *config);                     /* of some philosophy */
+
+const char *wp_applies_word(enum wp_applies applies); /* "restart", "at once", "new containers" */
 
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */

@@ -2,6 +2,7 @@
  * masked. */
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 #include "core/config_table.h"
 
 static size_t section_length(const char *key) {
@@ -87,15 +88,37 @@ static const char introduction[] =
     "are the names that Kubernetes makes of a Service `warmpool` or `warmpool-...`: "
     "`WARMPOOL_SERVICE_HOST`, `WARMPOOL_PORT` and the like.\n"
     "\n"
+    "## While a worker runs\n"
+    "\n"
+    "A worker reads its sources again at SIGHUP. It takes over all of it or, when something is wrong, "
+    "nothing: then it goes\n"
+    "on as before, and the log says why (`reload_failed`). Each key that has changed is logged with both "
+    "values (`config_changed`),\n"
+    "passwords and environments of containers without theirs. The column *changed by reload* says when a new "
+    "value applies:\n"
+    "\n"
+    "- *at once*;\n"
+    "- *new containers*: to those that are made from then on. Outdated containers of a Docker engine are "
+    "replaced, as after a restart;\n"
+    "- *restart*: the worker goes on with the old value until it is started anew, and the log names the key "
+    "(`config_needs_restart`).\n"
+    "\n"
+    "Environment and `-o` are those of the worker's start, and win over the file as they did then. All "
+    "workers of a deployment\n"
+    "need the same values of `[pool]`, `[tenant]`, `[cache]` and `[predictor]`: reload each of them.\n"
+    "\n"
+    "## Passwords\n"
+    "\n"
     "Give passwords by the file or the environment: every user of a machine can read command lines, and so "
     "`-o`.\n";
 
 static void print_row(FILE *out, const struct wp_param *param) {
     struct wp_buf values = {0};
     wp_param_describe(param, &values);
-    fprintf(out, "| `%s` | %s%s%s | %.*s | %s | %s |\n", param->key, *param->default_value ? "`" : "empty",
-            param->default_value, *param->default_value ? "`" : "", (int)values.len, values.data,
-            *param->unit ? param->unit : "-", param->text);
+    fprintf(out, "| `%s` | %s%s%s | %.*s | %s | %s | %s |\n", param->key,
+            *param->default_value ? "`" : "empty", param->default_value, *param->default_value ? "`" : "",
+            (int)values.len, values.data, *param->unit ? param->unit : "-",
+            wp_applies_word(wp_param_applies(param)), param->text);
     wp_buf_done(&values);
 }
 
@@ -103,7 +126,9 @@ void wp_config_print_reference(FILE *out) {
     fputs(introduction, out);
     for (const struct wp_param *param = wp_params; param->key; param++) {
         if (starts_section(param)) {
-            fprintf(out, "\n## %.*s\n\n| key | default | value | unit | meaning |\n|---|---|---|---|---|\n",
+            fprintf(out,
+                    "\n## %.*s\n\n| key | default | value | unit | changed by reload | meaning "
+                    "|\n|---|---|---|---|---|---|\n",
                     (int)section_length(param->key), param->key);
         }
         print_row(out, param);
@@ -139,9 +164,21 @@ static void add_masked_url(struct wp_buf *out, const char *url) {
         wp_buf_add_str(out, url);
 }
 
+/* NAME=value,NAME=value: what containers get may be credentials. */
+static void add_masked_environment(struct wp_buf *out, const char *list) {
+    for (const char *at = list; *at; at += *at == ',') {
+        size_t length = strcspn(at, ","), name = strcspn(at, "=");
+        if (at > list) wp_buf_add_str(out, ",");
+        wp_buf_printf(out, "%.*s=***", (int)(name < length ? name : 0), at);
+        at += length;
+    }
+}
+
 void wp_param_mask(struct wp_buf *out, const char *key, const char *value) {
     if (is_secret(key) && *value)
         wp_buf_add_str(out, "***");
+    else if (strncmp(key, "docker.environment", strlen("docker.environment")) == 0)
+        add_masked_environment(out, value);
     else
         add_masked_url(out, value);
 }
@@ -155,11 +192,11 @@ static void print_value(FILE *out, const char *key, const char *value) {
 
 static void print_family(const struct wp_config *config, const struct wp_param *param, FILE *out) {
     const struct wp_settings *family = wp_param_field(config, param);
-    const char *rest = param->key + section_length(param->key) + 1;
-    size_t fixed = (size_t)(param->key + wp_param_prefix(param) - rest);
     for (size_t i = 0; i < family->count; i++) {
-        fprintf(out, "%.*s%s = ", (int)fixed, rest, family->list[i].key);
-        print_value(out, family->list[i].key, family->list[i].value);
+        char *key = wp_format("%.*s%s", (int)wp_param_prefix(param), param->key, family->list[i].key);
+        fprintf(out, "%s = ", key + section_length(key) + 1);
+        print_value(out, key, family->list[i].value);
+        free(key);
     }
 }
 

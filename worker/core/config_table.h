@@ -40,6 +40,9 @@ const struct wp_param *wp_param_find(const char *key, const char **ret_member);
 /* The key that is spelled most alike. Never NULL. */
 const struct wp_param *wp_param_nearest(const char *key);
 
+/* When a changed value of the parameter applies to a worker that runs. */
+enum wp_applies wp_param_applies(const struct wp_param *param);
+
 /* Stores a value. The error says which values are accepted, without the key: "a whole number from 0 to 5". */
 enum wp_err wp_param_set(struct wp_config *config, const struct wp_param *param, const char *member,
                          const char *value, struct wp_error *error) WP_MUST_CHECK;

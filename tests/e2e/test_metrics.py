@@ -19,9 +19,10 @@ class Metrics(unittest.TestCase):
         with System(wire=wire, options=FAST) as system:
             client, worker = Client(system, wire), system.workers[0]
             client.acquire("r-1")
-            client.send("cache", {"event_id": "c-1", "op": "get", "namespace": "tool", "key": "none"})
+            for number in range(20):
+                client.send("cache", {"event_id": f"c-{number}", "op": "get", "namespace": "tool", "key": "none"})
             record = client.wait("metrics", lambda record: record["optimization_metrics"]["cold_starts"] == 1
-                                 and record["optimization_metrics"]["cache_misses"] == 1
+                                 and record["optimization_metrics"]["cache_misses"] == 20
                                  and record["optimization_metrics"]["gc_collections"] >= 1
                                  and record["worker"]["kafka"]["ready"] and record["worker"]["redis"]["ready"])
             self.assertEqual(record.wire, wire)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define LOW_HIT_RATE 80.0
+#define JUDGED_FROM                                                                                          \
+    20 /* lookups or starts: of fewer a share says nothing, and the first ones are always cold */
 
 static struct warning *add(struct warnings *all, const char *code, const char *subject) {
     if (all->count == all->cap) {
@@ -27,7 +29,7 @@ static void check_cache(struct warnings *all, const json_t *cache) {
     long long lookups = count_of(cache, "hits") + count_of(cache, "misses"),
               max = count_of(cache, "max_size");
     double rate = figure_of(cache, "hit_rate_percent");
-    if (lookups == 0 || rate >= LOW_HIT_RATE) return;
+    if (lookups < JUDGED_FROM || rate >= LOW_HIT_RATE) return;
     struct warning *warning = add(all, "cache_hit_rate_low", "cache");
     warning->figure = rate;
     warning->target = TARGET_HIT_RATE;
@@ -68,7 +70,7 @@ static void check_warm_rate(struct warnings *all, const struct wp_config *config
     const json_t *total = json_object_get(pool, "total");
     long long starts = count_of(total, "warm_starts") + count_of(total, "cold_starts");
     double rate = figure_of(total, "warm_start_rate_percent");
-    if (starts == 0 || philosophies == 0 || rate >= TARGET_WARM_RATE) return;
+    if (starts < JUDGED_FROM || philosophies == 0 || rate >= TARGET_WARM_RATE) return;
     struct warning *warning = add(all, "warm_start_rate_low", "pools");
     warning->figure = rate;
     warning->target = TARGET_WARM_RATE;
@@ -81,7 +83,7 @@ static void check_pool_warm_rate(struct warnings *all, const struct wp_config *c
                                  const json_t *pool) {
     long long starts = count_of(pool, "warm_starts") + count_of(pool, "cold_starts");
     double rate = figure_of(pool, "warm_start_rate_percent");
-    if (starts == 0 || rate >= TARGET_WARM_RATE) return;
+    if (starts < JUDGED_FROM || rate >= TARGET_WARM_RATE) return;
     struct warning *warning = add(all, "pool_warm_start_rate_low", philosophy);
     char key[96];
     SAY(key, "pool.size.%s", philosophy);

@@ -50,7 +50,7 @@ class Hosts(unittest.TestCase):
         wait_until(lambda: not self.hosts()["w1"]["alive"], "its name is held no more")
         given_up = self.give_up()
         self.assertEqual(given_up.returncode, 0, given_up.stderr)
-        self.assertIn("w1 is forgotten: 1 leases are lost", given_up.stdout)
+        self.assertIn("w1 is forgotten: leases lost: 1", given_up.stdout)
         lost = self.client.wait("container-assignment", lambda r: r["request_id"] == "r1" and r["status"] == "lost")
         self.assertRegex(lost["reason"], "^host_forgotten: the host w1 was given up")
         self.assertNotIn("w1", self.hosts())

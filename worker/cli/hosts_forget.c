@@ -76,10 +76,9 @@ static void tell(const char *name, const json_t *counts) {
     const char *state;
     json_t *count;
     json_object_foreach((json_t *)counts, state, count) all += json_integer_value(count);
-    printf(
-        "the host %s is forgotten: %lld leases are lost, %lld other containers are not known any more. What "
-        "still runs there is destroyed when the host comes back.\n",
-        name, (long long)leased, (long long)(all - leased));
+    printf("the host %s is forgotten: leases lost: %lld, other containers not known any more: %lld. What "
+           "still runs there is destroyed when the host comes back.\n",
+           name, (long long)leased, (long long)(all - leased));
 }
 
 enum wp_err wp_host_forget(redisContext *redis, const struct wp_config *config, const char *name,

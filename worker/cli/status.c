@@ -33,6 +33,11 @@ static double figure(const json_t *object, const char *name) {
     return json_number_value(json_object_get(object, name));
 }
 
+/* "1 lease", "2 leases" */
+static void print_count(long long count, const char *what, const char *after) {
+    printf("%lld %s%s%s", count, what, count == 1 ? "" : "s", after);
+}
+
 static void print_pool_row(const char *name, const json_t *pool) {
     printf("%-24s %9lld %6lld %7lld %7lld %9lld %8lld %8lld %6lld %12lld %12lld %7.1f\n", name,
            whole(pool, "available"), whole(pool, "ready"), whole(pool, "paused"), whole(pool, "leased"),
@@ -48,8 +53,9 @@ static void print_pools(json_t *stats) {
     json_object_foreach(json_object_get(stats, "pools"), name, pool) print_pool_row(name, pool);
     print_pool_row("all", json_object_get(stats, "total"));
     const json_t *total = json_object_get(stats, "total");
-    printf("%lld leases, %lld rejected, %lld lost, %lld agents tracked\n", whole(total, "leased"),
-           whole(total, "rejected"), whole(total, "lost"), whole(stats, "tracked_agents"));
+    print_count(whole(total, "leased"), "lease", ", ");
+    printf("%lld rejected, %lld lost, ", whole(total, "rejected"), whole(total, "lost"));
+    print_count(whole(stats, "tracked_agents"), "agent", " tracked\n");
 }
 
 static void print_hosts(json_t *stats) {
@@ -104,8 +110,11 @@ static void print_cache(json_t *stats) {
     json_object_foreach(json_object_get(stats, "namespaces"), name, namespace)
         print_cache_row(name, namespace);
     print_cache_row("all", stats);
-    printf("%lld of at most %lld entries, %lld of at most %lld bytes\n", whole(stats, "size"),
-           whole(stats, "max_size"), whole(stats, "bytes"), whole(stats, "max_bytes"));
+    if (whole(stats, "max_size") == 0)
+        printf("no worker has used the cache yet: its limits are not known\n");
+    else
+        printf("%lld of at most %lld entries, %lld of at most %lld bytes\n", whole(stats, "size"),
+               whole(stats, "max_size"), whole(stats, "bytes"), whole(stats, "max_bytes"));
 }
 
 /* slot_stats: the answer of wp_pool_stats or wp_cache_stats. */

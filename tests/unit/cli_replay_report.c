@@ -59,7 +59,11 @@ static char *printed(void (*print)(const struct wp_replay_result *, FILE *),
 }
 
 static void print_line(const struct wp_replay_result *r, FILE *out) {
-    wp_replay_print_line(r, 12, 3, out);
+    wp_replay_print_line(r, 12, 0, out);
+}
+
+static void print_narrow_line(const struct wp_replay_result *r, FILE *out) {
+    wp_replay_print_line(r, 12, 40, out);
 }
 
 Test(replay_report, table_and_line_say_what_happened) {
@@ -75,7 +79,20 @@ Test(replay_report, table_and_line_say_what_happened) {
     cr_assert(strstr(table, "NOT ANSWERED"));
     free(table);
     char *line = printed(print_line, &r);
-    cr_assert(strstr(line, "holding 3"), "%s", line);
     cr_assert_null(strchr(line, '\n'));
+    free(line);
+}
+
+Test(replay_report, the_live_line_has_the_last_second_beside_the_run_and_fits_the_terminal) {
+    struct wp_replay_result r = sample();
+    wp_histogram_add(&r.second, 500);
+    char *line = printed(print_line, &r);
+    cr_assert(
+        strstr(line,
+               "last second:     1 assigned, p50 0.5, p99 0.5 ms   run: 8 assigned, 75.0 % warm, p50 1.0"),
+        "%s", line);
+    free(line);
+    line = printed(print_narrow_line, &r);
+    cr_assert_eq(strlen(line), 40, "%s", line);
     free(line);
 }

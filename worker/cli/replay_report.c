@@ -11,15 +11,18 @@ static double round_to(double value, double steps) {
     return nearbyint(value * steps) / steps;
 }
 
-void wp_replay_print_line(const struct wp_replay_result *r, double seconds, uint64_t holding, FILE *out) {
-    fprintf(out,
-            "%5.0f s  acquires %-6llu assigned %-6llu warm %5.1f %%  rejected %llu  holding %-4llu p50 %.1f "
-            "ms  p99 %.1f ms  "
-            "cache hits %.1f %%",
-            seconds, (unsigned long long)r->acquires, (unsigned long long)r->assigned,
-            percent(r->warm, r->assigned), (unsigned long long)r->rejected, (unsigned long long)holding,
-            wp_histogram_percentile_ms(&r->acquire, 50), wp_histogram_percentile_ms(&r->acquire, 99),
-            percent(r->hits, r->lookups));
+void wp_replay_print_line(const struct wp_replay_result *r, double seconds, int columns, FILE *out) {
+    char line[256];
+    int len =
+        snprintf(line, sizeof line,
+                 "%4.0f s  last second: %5llu assigned, p50 %.1f, p99 %.1f ms   run: %llu assigned, "
+                 "%.1f %% warm, p50 %.1f, p99 %.1f ms, rejected %llu, cache hits %.1f %%",
+                 seconds, (unsigned long long)r->second.count, wp_histogram_percentile_ms(&r->second, 50),
+                 wp_histogram_percentile_ms(&r->second, 99), (unsigned long long)r->assigned,
+                 percent(r->warm, r->assigned), wp_histogram_percentile_ms(&r->acquire, 50),
+                 wp_histogram_percentile_ms(&r->acquire, 99), (unsigned long long)r->rejected,
+                 percent(r->hits, r->lookups));
+    fprintf(out, "%.*s", columns > 0 && columns < len ? columns : len, line);
 }
 
 static void count_row(FILE *out, const char *what, uint64_t count, const char *more) {

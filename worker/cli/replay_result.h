@@ -12,6 +12,7 @@ struct wp_replay_result {
     uint64_t unanswered;         /* acquires without an answer when the wait was over */
     uint64_t cache_unanswered;   /* cache events, likewise */
     struct wp_histogram acquire; /* send to assignment received */
+    struct wp_histogram second;  /* the same, of those answered in the last whole second */
     double duration_seconds;     /* first arrival to last answer */
     size_t philosophies;
     char rejected_reason[128], dead_letter_reason[256]; /* the first one of each */

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define BATCH 500         /* records handled before the clock is read again */
@@ -39,9 +40,11 @@ struct replay {
     struct run *runs; /* one for each of the trace's */
     size_t arrived;   /* runs[0 .. arrived) have asked */
     struct wp_due releases;
-    uint64_t open, holding, cache_open;
+    uint64_t open, cache_open;
     int64_t zero_us; /* when at_ms of the trace is 0 */
     int64_t began_us, last_answer_us, last_record_us;
+    struct wp_histogram second; /* the answers of the second that has begun */
+    int64_t second_ends_us;
     char prefix[40];  /* of all ids of this replay */
     char warm_id[80]; /* of the event that is answered before the first run begins */
     bool warm;
@@ -146,7 +149,6 @@ static enum wp_err leave(struct replay *r, size_t number) {
         .memory_usage_mb = run->memory_mb,
         .execution_time = (double)run->hold_ms / 1000.0,
     };
-    r->holding--;
     if (r->runs[number].state != RUN_HOLDING) return WP_OK; /* lost meanwhile */
     r->runs[number].state = RUN_RELEASED;
     enum wp_err err = publish(r, WP_TOPIC_RELEASE, release.request_id, &release);
@@ -168,10 +170,10 @@ static void on_first_answer(struct replay *r, size_t number, const json_t *answe
     r->last_answer_us = now;
     if (strcmp(text_of(answer, "status"), "assigned") == 0) {
         wp_histogram_add(&result->acquire, now - run->asked_us);
+        wp_histogram_add(&r->second, now - run->asked_us);
         result->assigned++;
         if (json_is_true(json_object_get(answer, "warm_start"))) result->warm++;
         run->state = RUN_HOLDING;
-        r->holding++;
         wp_due_add(&r->releases, now + scaled_us(r, r->trace->runs[number].hold_ms), number);
         return;
     }
@@ -323,13 +325,27 @@ static enum wp_err do_what_is_due(struct replay *r) {
     return err;
 }
 
+static void end_second(struct replay *r, int64_t now) {
+    if (now < r->second_ends_us) return;
+    r->result->second = r->second;
+    wp_histogram_reset(&r->second);
+    r->second_ends_us = now + 1000000;
+}
+
+/* The columns of the terminal that a line may fill, 0: it is none, or does not say. */
+static int columns(void) {
+    struct winsize size = {0};
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 0;
+}
+
 static void print_progress(struct replay *r, int64_t *next_us) {
     int64_t now = wp_clock_us();
+    end_second(r, now);
     if (!r->options->live_line || now < *next_us) return;
     bool terminal = isatty(STDERR_FILENO);
     *next_us = now + (terminal ? 200000 : 1000000);
     if (terminal) fputs("\r\033[K", stderr);
-    wp_replay_print_line(r->result, (double)(now - r->began_us) / 1e6, r->holding, stderr);
+    wp_replay_print_line(r->result, (double)(now - r->began_us) / 1e6, columns(), stderr);
     if (!terminal) fputc('\n', stderr);
     fflush(stderr);
 }
@@ -385,6 +401,7 @@ enum wp_err wp_replay_run(const struct wp_config *config, const struct wp_trace 
     if (!err) err = warm_up(&r);
     if (!err) {
         r.began_us = r.last_answer_us = wp_clock_us();
+        r.second_ends_us = r.began_us + 1000000;
         r.zero_us = r.began_us - scaled_us(&r, trace->runs[0].at_ms);
         err = run_all(&r);
     }

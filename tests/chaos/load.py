@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from client import Client, decode, encode  # noqa: E402
 from confluent_kafka import Consumer, TopicPartition  # noqa: E402
-from system import WAIT_LIMIT, System, wait_until  # noqa: E402
+from system import WAIT_LIMIT, Redis, System, wait_until  # noqa: E402
 
 POOL = "wp:{pool}"
 # A dead member is noticed as early as a broker allows; few containers, so that requests also wait.
@@ -17,8 +17,8 @@ OPTIONS = {"kafka.session.timeout.ms": 6000, "pool.size": 4, "pool.max_container
            "host.ttl_ms": 10000, "process.command": "exec sleep 86400"}
 
 
-def chaos_system(workers=1, start=True, **options):
-    return System(workers=workers, start=start, options={**OPTIONS, **{key.replace("__", "."): value for key, value in options.items()}})
+def chaos_system(workers=1, start=True, redis=Redis, **options):
+    return System(workers=workers, start=start, redis=redis, options={**OPTIONS, **{key.replace("__", "."): value for key, value in options.items()}})
 
 
 def stats(system):

@@ -104,6 +104,7 @@ class Redis:
     def __init__(self, folder):
         self.dir = folder
         self.socket = os.path.join(folder, "redis.sock")
+        self.url = f"unix://{self.socket}"
         self.client = redis.Redis(unix_socket_path=self.socket)
         self.process = None
         self.start()
@@ -123,6 +124,10 @@ class Redis:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.kill()
 
 
 class Worker:
@@ -192,15 +197,16 @@ class Worker:
 
 
 class System:
-    def __init__(self, workers=1, options=None, wire="avro", start=True, kafka=None):
+    def __init__(self, workers=1, options=None, wire="avro", start=True, kafka=None, redis=Redis):
+        """redis: makes the Redis, given a folder of its own."""
         self.prefix = f"t{uuid.uuid4().hex[:8]}."
         self.dir = tempfile.mkdtemp(prefix="warmpool-e2e-")
         self.kafka = kafka or Kafka.get()
-        self.redis = Redis(self.dir)
+        self.redis = redis(self.dir)
         self.options = {
             "kafka.bootstrap.servers": self.kafka.bootstrap,
             "kafka.group.id": self.prefix + "group",
-            "redis.url": f"unix://{self.redis.socket}",
+            "redis.url": self.redis.url,
             "topics.prefix": self.prefix,
             "topics.partitions": 2,
             "wire.write": wire,
@@ -252,8 +258,7 @@ class System:
         for worker in self.workers:
             if worker.process and worker.process.poll() is None:
                 worker.kill()
-        if self.redis.process.poll() is None:
-            self.redis.kill()
+        self.redis.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -65,6 +65,24 @@ Test(redis_url, a_unix_socket_has_a_path_and_perhaps_a_database) {
     wp_redis_url_done(&url);
 }
 
+Test(redis_url, sentinels_are_named_with_the_primary_that_they_watch) {
+    struct wp_redis_url url = parsed("redis-sentinel://w:s%2C@one,two:7000,[::1]:7001/my-primary.1/4");
+    cr_assert_null(url.host);
+    cr_assert_str_eq(url.primary, "my-primary.1");
+    cr_assert_eq(url.sentinel_count, 3);
+    cr_assert_str_eq(url.sentinels[0].host, "one");
+    cr_assert_eq(url.sentinels[0].port, 26379);
+    cr_assert_eq(url.sentinels[1].port, 7000);
+    cr_assert_str_eq(url.sentinels[2].host, "::1");
+    cr_assert_str_eq(url.password, "s,");
+    cr_assert_eq(url.db, 4);
+    cr_assert_str_eq(url.shown, "redis-sentinel://one:26379,two:7000,::1:7001/my-primary.1");
+    wp_redis_url_done(&url);
+    url = parsed("redis-sentinel://one/primary/");
+    cr_assert_eq(url.db, 0);
+    wp_redis_url_done(&url);
+}
+
 Test(redis_url, other_forms_are_refused_with_the_accepted_ones) {
     static const char *const wrong[] = {"",
                                         "localhost:6379",
@@ -83,7 +101,20 @@ Test(redis_url, other_forms_are_refused_with_the_accepted_ones) {
                                         "unix:///a?x=1",
                                         "redis://h:6379x",
                                         "redis://user@h",
-                                        "unix://user@/a"};
+                                        "unix://user@/a",
+                                        "redis://h,i",
+                                        "redis-sentinel://",
+                                        "redis-sentinel://h",
+                                        "redis-sentinel://h/",
+                                        "redis-sentinel:///name",
+                                        "redis-sentinel://h,/name",
+                                        "redis-sentinel://h,,i/name",
+                                        "redis-sentinel://h:0/name",
+                                        "redis-sentinel://h/na me",
+                                        "redis-sentinel://h/name/x",
+                                        "redis-sentinel://h/name/1/2",
+                                        "redis-sentinel://user@h/name",
+                                        "redis-sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/name"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct wp_redis_url url;
         struct wp_error error = {0};

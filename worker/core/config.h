@@ -25,10 +25,13 @@ struct wp_config {
     struct wp_settings kafka; /* kafka.*: handed to librdkafka untouched; bootstrap.servers is always there */
 
     struct {
-        char *url;       /* redis.url: redis://[user:password@]host[:port][/db], rediss://..., unix:///path */
+        char *url; /* redis.url: redis://[user:password@]host[:port][/db], rediss://..., unix:///path,
+                      redis-sentinel://[user:password@]host[:port],.../name[/db], rediss-sentinel://... */
         char *cache_url; /* redis.cache_url: another primary for the {cache} slot; empty = redis.url */
         char *prefix;    /* redis.prefix: wp */
         int64_t timeout_ms;    /* redis.timeout_ms: 5000, for a reply and for connecting */
+        char *sentinel_user;     /* redis.sentinel.user: at the sentinels; empty = the default user */
+        char *sentinel_password; /* redis.sentinel.password; empty = the sentinels want none */
         int64_t wait_replicas; /* redis.wait_replicas: 0; WAIT for that many before anything is published */
         char *tls_ca;          /* redis.tls_ca: file of CA certificates; empty = the system's */
         char *tls_cert;        /* redis.tls_cert: file of the worker's own certificate; empty = none */

@@ -38,9 +38,12 @@ const struct wp_param wp_params[] = {
         "any librdkafka property, handed on untouched: `kafka.bootstrap.servers`, `kafka.group.id`, `kafka.security.protocol`, ...; refused are other values than a worker needs of `enable.idempotence`, `enable.auto.commit`, `auto.offset.reset` and the like, and `group.instance.id`, which is `worker.id`"),
 
     TEXT("redis.url", redis.url, "redis://localhost:6379", 1, PATH,
-        "where the shared state lives: `redis://[user:password@]host[:port][/db]`, `rediss://...` (TLS) or `unix:///path`"),
+        "where the shared state lives: `redis://[user:password@]host[:port][/db]`, `rediss://...` (TLS), `unix:///path`, or `redis-sentinel://[user:password@]host[:port][,host[:port]...]/name[/db]` (`rediss-sentinel://...`: TLS), which names sentinels and the primary that they watch"),
     TEXT("redis.cache_url", redis.cache_url, "", 0, PATH,
         "another Redis primary for the cache; empty = the one of `redis.url`"),
+    TEXT("redis.sentinel.user", redis.sentinel_user, "", 0, 256, "user at the sentinels of `redis-sentinel://`; empty = their default user"),
+    TEXT("redis.sentinel.password", redis.sentinel_password, "", 0, 256,
+        "password at the sentinels; the one in the URL is for Redis itself; empty = they want none"),
     NAME("redis.prefix", redis.prefix, "wp", 1, "first part of every key"),
     INT("redis.timeout_ms", redis.timeout_ms, "5000", 10, 600000, "ms", "to connect, and for a reply"),
     INT("redis.wait_replicas", redis.wait_replicas, "0", 0, 100, "replicas",

@@ -1,12 +1,12 @@
 /* Makes synchronous connections to Redis. */
 #include "store/connect.h"
 #include "core/buf.h"
+#include "store/open.h"
 #include "store/refusal.h"
+#include "store/sentinel.h"
 #include "store/tls.h"
 #include "store/url.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,71 +23,91 @@ char *wp_redis_root(const struct wp_config *config, enum wp_slot slot) {
     return buf.data;
 }
 
-static bool is_late(const redisContext *c) {
-    return strcmp(c->errstr, strerror(EAGAIN)) == 0;
+/* Where a connection goes, and how messages name it. */
+struct target {
+    const struct wp_redis_url *url;
+    const char *key;
+    struct wp_redis_primary primary; /* found by sentinels */
+    char shown[600];
+};
+
+static enum wp_err no_answer(const redisContext *c, const struct target *target, struct wp_error *error) {
+    struct wp_error why;
+    (void)wp_redis_no_reply(c, target->url->tls, &why);
+    return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) does not answer: %s", target->shown, target->key,
+                   why.text);
 }
 
-const char *wp_redis_silence(const redisContext *c) {
-    return is_late(c) ? "nothing within redis.timeout_ms" : c->errstr;
-}
-
-static enum wp_err no_answer(const redisContext *c, const struct wp_redis_url *url, const char *key,
-                             struct wp_error *error) {
-    /* With TLS 1.3 it refuses a client's certificate after the handshake: by an alert, by closing or
-     * by a reset. */
-    bool refused = url->tls && !is_late(c);
-    return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) does not answer: %s%s", url->shown, key,
-                   wp_redis_silence(c),
-                   refused ? "; if it wants a client's certificate, name one in redis.tls_cert" : "");
-}
-
-static enum wp_err say_hello(redisContext *c, const struct wp_redis_url *url, const char *key,
-                             struct wp_error *error) {
-    redisReply *reply = NULL;
-    if (url->password) {
-        reply = url->user ? redisCommand(c, "AUTH %s %s", url->user, url->password)
-                          : redisCommand(c, "AUTH %s", url->password);
-        if (!reply) return no_answer(c, url, key, error);
-        if (reply->type == REDIS_REPLY_ERROR) {
-            wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses the user or password: %s", url->shown, key,
-                    reply->str);
-            freeReplyObject(reply);
-            return WP_ERR_REDIS;
-        }
-        freeReplyObject(reply);
-    }
-    reply = redisCommand(c, "SELECT %d", url->db);
-    if (!reply) return no_answer(c, url, key, error);
+static enum wp_err select_database(redisContext *c, const struct target *target, struct wp_error *error) {
+    redisReply *reply = redisCommand(c, "SELECT %d", target->url->db);
+    if (!reply) return no_answer(c, target, error);
     enum wp_err err = WP_OK;
     const struct wp_refusal_words *refusal =
         reply->type == REDIS_REPLY_ERROR ? wp_refusal_of(reply->str) : NULL;
     if (refusal)
-        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s): %s (%s)", url->shown, key, refusal->means,
-                      reply->str);
+        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s): %s (%s)", target->shown, target->key,
+                      refusal->means, reply->str);
     else if (reply->type == REDIS_REPLY_ERROR)
-        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", url->shown, key,
-                      url->db, reply->str);
+        err = wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses database %d: %s", target->shown,
+                      target->key, target->url->db, reply->str);
     freeReplyObject(reply);
     return err;
 }
 
-/* Tries each address of the name: hiredis gives up after the first, and takes IPv6 only where there is no
- * IPv4. */
-static redisContext *connect_tcp(const struct wp_redis_url *url, struct timeval timeout) {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    redisContext *c = NULL;
-    char address[INET6_ADDRSTRLEN];
-    if (getaddrinfo(url->host, NULL, &hints, &found) != 0)
-        return redisConnectWithTimeout(url->host, url->port, timeout); /* which says why */
-    for (const struct addrinfo *each = found; each && (!c || c->err); each = each->ai_next) {
-        if (getnameinfo(each->ai_addr, each->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST))
-            continue;
-        if (c) redisFree(c);
-        c = redisConnectWithTimeout(address, url->port, timeout);
+static enum wp_err not_opened(enum wp_redis_step failed, const char *why, const struct target *target,
+                              struct wp_error *error) {
+    switch (failed) {
+    case WP_REDIS_TLS:
+        return wp_fail(error, WP_ERR_REDIS, "%s", why);
+    case WP_REDIS_AUTH:
+        return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) refuses the user or password: %s",
+                       target->shown, target->key, why);
+    case WP_REDIS_REPLY:
+        return wp_fail(error, WP_ERR_REDIS, "Redis at %s (%s) does not answer: %s", target->shown,
+                       target->key, why);
+    default:
+        return wp_fail(error, WP_ERR_REDIS,
+                       "no Redis answers at %s (%s): %s; is it running, and is the address right?",
+                       target->shown, target->key, why);
     }
-    freeaddrinfo(found);
-    return c;
+}
+
+static enum wp_err find_primary(const struct wp_config *config, struct target *target,
+                                struct wp_error *error) {
+    struct wp_error why;
+    struct wp_sentinels *sentinels = wp_sentinels_new(config, target->url);
+    enum wp_err err = wp_sentinels_find(sentinels, &target->primary, &why);
+    wp_sentinels_free(sentinels);
+    if (err) return wp_fail(error, err, "Redis at %s (%s): %s", target->shown, target->key, why.text);
+    (void)snprintf(target->shown, sizeof target->shown, "%s:%d, the primary of %s", target->primary.host,
+                   target->primary.port, target->url->primary);
+    return WP_OK;
+}
+
+static enum wp_err open_target(redisContext **ret, const struct wp_config *config,
+                               const struct wp_redis_url *url, const char *key, struct wp_error *error) {
+    struct target target = {.url = url, .key = key};
+    enum wp_redis_step failed;
+    struct wp_error why;
+    (void)snprintf(target.shown, sizeof target.shown, "%s", url->shown);
+    enum wp_err err = url->tls ? wp_redis_tls_prepare(config, error) : WP_OK;
+    if (!err && url->primary) err = find_primary(config, &target, error);
+    if (err) return err;
+    const struct wp_redis_peer peer = {.host = url->primary ? target.primary.host : url->host,
+                                       .port = url->primary ? target.primary.port : url->port,
+                                       .path = url->path,
+                                       .tls = url->tls,
+                                       .user = url->user,
+                                       .password = url->password,
+                                       .timeout_ms = config->redis.timeout_ms};
+    redisContext *c = wp_redis_open(&peer, config, &failed, &why);
+    if (!c) return not_opened(failed, why.text, &target, error);
+    err = select_database(c, &target, error);
+    if (err)
+        redisFree(c);
+    else
+        *ret = c;
+    return err;
 }
 
 enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot,
@@ -97,23 +117,7 @@ enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config,
     struct wp_redis_url url;
     enum wp_err err = wp_redis_url_parse(&url, key, text, error);
     if (err) return err;
-    struct timeval timeout = {.tv_sec = config->redis.timeout_ms / 1000,
-                              .tv_usec = config->redis.timeout_ms % 1000 * 1000};
-    redisContext *c = url.path ? redisConnectUnixWithTimeout(url.path, timeout) : connect_tcp(&url, timeout);
-    if (!c || c->err) {
-        err = wp_fail(error, WP_ERR_REDIS,
-                      "no Redis answers at %s (%s): %s; is it running, and is the address right?", url.shown,
-                      key, c ? c->errstr : "out of memory");
-    } else {
-        redisSetTimeout(c, timeout);
-        if (url.tls) err = wp_redis_tls(c, config, url.host, error);
-        if (!err) err = say_hello(c, &url, key, error);
-    }
+    err = open_target(ret, config, &url, key, error);
     wp_redis_url_done(&url);
-    if (err) {
-        if (c) redisFree(c);
-        return err;
-    }
-    *ret = c;
-    return WP_OK;
+    return err;
 }

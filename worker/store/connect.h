@@ -6,12 +6,10 @@
 #include "core/str.h"
 #include "store/slot.h"
 
-/* Connects to the slot's primary within redis.timeout_ms, authenticates and selects. *ret is owned by the
- * caller (redisFree). */
+/* Connects to the slot's primary within redis.timeout_ms (sentinels are asked first, where the URL names
+ * them), authenticates and selects. *ret is owned by the caller (redisFree). */
 enum wp_err wp_redis_connect(redisContext **ret, const struct wp_config *config, enum wp_slot slot,
                              struct wp_error *error) WP_MUST_CHECK;
-/* Why there was no reply, for messages. */
-const char *wp_redis_silence(const redisContext *c);
 /* The option that holds the slot's address, and its value. */
 const char *wp_redis_url_key(const struct wp_config *config, enum wp_slot slot, const char **ret_value);
 /* "<redis.prefix>:{pool}": the key that every function of the slot takes. Owned by the caller. */

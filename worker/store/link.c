@@ -61,7 +61,7 @@ struct wp_link {
     int backoff_ms;
     int open_parts; /* the two timers and the dial */
     bool freed;
-    char reason[1024];
+    char reason[1600];
 };
 
 /* ---- the state ---- */
@@ -84,13 +84,13 @@ static void be_ready(struct wp_link *link) {
     link->refused.events_logged = false;
     link->reason[0] = '\0';
     wp_calls_open(&link->calls, link->redis);
-    wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", slot_name(link), link->url.shown);
+    wp_log(WP_LOG_INFO, "redis_ready", "slot=%s url=%s", slot_name(link), link->dial.shown);
     link->state_changed(link->ctx, link->slot, true);
 }
 
 static void be_lost(struct wp_link *link) {
     link->stats->redis_reconnects++;
-    wp_log(WP_LOG_WARN, "redis_lost", "slot=%s url=%s reason=%s", slot_name(link), link->url.shown,
+    wp_log(WP_LOG_WARN, "redis_lost", "slot=%s url=%s reason=%s", slot_name(link), link->dial.shown,
            link->reason);
     link->state_changed(link->ctx, link->slot, false);
 }
@@ -106,7 +106,8 @@ static void set_state(struct wp_link *link, enum link_state state) {
 }
 
 static void set_reason(struct wp_link *link, const char *what) {
-    snprintf(link->reason, sizeof link->reason, "Redis at %s (%s): %s", link->url.shown, link->url_key, what);
+    snprintf(link->reason, sizeof link->reason, "Redis at %s (%s): %s", link->dial.shown, link->url_key,
+             what);
 }
 
 /* ---- the connection ---- */
@@ -177,9 +178,14 @@ static void on_opened(void *ctx, redisAsyncContext *redis) {
     struct wp_link *link = ctx;
     redis->data = link;
     link->redis = redis;
+    set_state(link, LINK_CONNECTING); /* its time begins now, not when sentinels were asked */
     redisAsyncSetDisconnectCallback(redis, on_disconnected);
     /* Last, because hiredis calls it at once when there is an error. */
     redisAsyncSetConnectCallback(redis, on_connected);
+}
+
+static void on_moved(void *ctx, const char *why) {
+    drop(ctx, why);
 }
 
 static void on_not_opened(void *ctx, const char *why) {
@@ -217,7 +223,7 @@ static void log_refusal(struct wp_link *link, const struct wp_function *function
     refused->events_logged = refused->events_logged || function->events;
     refused->logged_us = now;
     (void)snprintf(refused->logged, sizeof refused->logged, "%s", text);
-    wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function->name, link->url.shown,
+    wp_log(WP_LOG_WARN, "redis_refuses", "function=%s url=%s reason=%s", function->name, link->dial.shown,
            text);
 }
 
@@ -310,6 +316,7 @@ static void on_watch(uv_timer_t *timer) {
     drop_silent(link, now - link->config->redis.timeout_ms * 1000);
     if (wp_slot_settings_exist(&link->settings)) wp_slot_clock_watch(&link->clock);
     wp_slot_settings_watch(&link->settings);
+    if (link->state == LINK_READY) wp_dial_watch(&link->dial);
 }
 
 /* ---- new and free ---- */
@@ -336,8 +343,10 @@ static void wire_parts(struct wp_link *link) {
                                   .url = &link->url,
                                   .opened = on_opened,
                                   .failed = on_not_opened,
+                                  .moved = on_moved,
                                   .closed = on_dial_closed,
                                   .ctx = link};
+    wp_dial_init(&link->dial);
     link->greeting = (struct wp_greeting){.config = link->config,
                                           .url = &link->url,
                                           .slot = link->slot,
@@ -387,8 +396,8 @@ enum wp_err wp_link_new(struct wp_link **ret_link, uv_loop_t *loop, const struct
                              .root = wp_redis_root(config, slot),
                              .backoff_ms = BACKOFF_FIRST_MS,
                              .open_parts = 3};
-    set_reason(link, "not connected yet");
     wire_parts(link);
+    set_reason(link, "not connected yet");
     start_timers(link);
     *ret_link = link;
     return WP_OK;

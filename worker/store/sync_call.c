@@ -1,6 +1,7 @@
 /* Synchronous calls of Redis functions. */
 #include "store/sync_call.h"
 #include "store/functions.h"
+#include "store/open.h"
 
 #include <stdlib.h>
 

@@ -39,6 +39,10 @@ static SSL_CTX *context_of(const struct wp_config *config, struct wp_error *erro
     return context;
 }
 
+enum wp_err wp_redis_tls_prepare(const struct wp_config *config, struct wp_error *error) {
+    return context_of(config, error) ? WP_OK : WP_ERR_CONFIG;
+}
+
 /* Requires a certificate for `host`, a name or an address. */
 static bool expect(SSL *ssl, const char *host) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1) return true;
@@ -61,6 +65,11 @@ enum wp_err wp_redis_tls(redisContext *connection, const struct wp_config *confi
                    connection->errstr, host);
 }
 #else
+enum wp_err wp_redis_tls_prepare(const struct wp_config *config, struct wp_error *error) {
+    (void)config;
+    return wp_fail(error, WP_ERR_CONFIG, "this build's hiredis has no TLS");
+}
+
 enum wp_err wp_redis_tls(redisContext *connection, const struct wp_config *config, const char *host,
                          struct wp_error *error) {
     (void)connection, (void)config, (void)host;

@@ -67,54 +67,120 @@ static bool parse_unix(struct wp_redis_url *url, const char *at) {
            parse_number(at + len + 4, strlen(at + len + 4), 65535, &url->db);
 }
 
-static bool parse_tcp(struct wp_redis_url *url, const char *at) {
-    at = take_credentials(url, at);
-    if (!at) return false;
+/* host[:port], an IPv6 address in brackets. Returns where it ends, NULL when it is none; *ret_host is owned
+ * by the caller. *port is left as it is where none is named. */
+static const char *take_host(const char *at, char **ret_host, int *port) {
     const char *host = at;
-    size_t host_len;
-    if (*at == '[') { /* IPv6 */
+    size_t len;
+    if (*at == '[') {
         const char *end = strchr(at, ']');
-        if (!end) return false;
+        if (!end) return NULL;
         host = at + 1;
-        host_len = (size_t)(end - host);
+        len = (size_t)(end - host);
         at = end + 1;
     } else {
-        host_len = strcspn(at, ":/");
-        at += host_len;
+        len = strcspn(at, ":/,");
+        at += len;
     }
-    url->port = 6379;
+    if (len == 0 || len > 200) return NULL;
     if (*at == ':') {
-        size_t len = strcspn(at + 1, "/");
-        if (!parse_number(at + 1, len, 65535, &url->port) || url->port == 0) return false;
-        at += 1 + len;
+        size_t digits = strcspn(at + 1, "/,");
+        if (!parse_number(at + 1, digits, 65535, port) || *port == 0) return NULL;
+        at += 1 + digits;
     }
-    if (*at == '/' && at[1] != '\0' && !parse_number(at + 1, strlen(at + 1), 65535, &url->db)) return false;
-    if (*at != '\0' && *at != '/') return false;
-    if (host_len == 0 || host_len > 200) return false;
-    url->host = wp_strndup((struct wp_str){host, host_len});
+    *ret_host = wp_strndup((struct wp_str){host, len});
+    return at;
+}
+
+/* [/db] up to the end. */
+static bool parse_database(struct wp_redis_url *url, const char *at) {
+    if (*at == '/' && at[1] != '\0') return parse_number(at + 1, strlen(at + 1), 65535, &url->db);
+    return *at == '\0' || *at == '/';
+}
+
+static bool parse_tcp(struct wp_redis_url *url, const char *at) {
+    url->port = 6379;
+    at = take_credentials(url, at);
+    if (at) at = take_host(at, &url->host, &url->port);
+    if (!at || !parse_database(url, at)) return false;
     snprintf(url->shown, sizeof url->shown, "%s://%s:%d", url->tls ? "rediss" : "redis", url->host,
              url->port);
     return true;
 }
 
+/* ---- sentinels ---- */
+
+static const char *take_sentinels(struct wp_redis_url *url, const char *at) {
+    do {
+        if (url->sentinel_count == WP_SENTINELS_MAX) return NULL;
+        struct wp_redis_sentinel *sentinel = &url->sentinels[url->sentinel_count];
+        sentinel->port = 26379;
+        at = take_host(at, &sentinel->host, &sentinel->port);
+        if (at) url->sentinel_count++;
+    } while (at && *at == ',' && *++at);
+    return at;
+}
+
+/* /name[/db]; Sentinel itself takes no other characters in a name. */
+static bool parse_primary(struct wp_redis_url *url, const char *at) {
+    if (*at != '/') return false;
+    size_t len = strcspn(at + 1, "/");
+    struct wp_str name = {at + 1, len};
+    if (!wp_str_is_name(name)) return false;
+    url->primary = wp_strndup(name);
+    return parse_database(url, at + 1 + len);
+}
+
+static void show_sentinels(struct wp_redis_url *url) {
+    size_t used = (size_t)snprintf(url->shown, sizeof url->shown, "%s://",
+                                   url->tls ? "rediss-sentinel" : "redis-sentinel");
+    for (size_t i = 0; i < url->sentinel_count && used < sizeof url->shown; i++)
+        used += (size_t)snprintf(url->shown + used, sizeof url->shown - used, "%s%s:%d", i ? "," : "",
+                                 url->sentinels[i].host, url->sentinels[i].port);
+    if (used < sizeof url->shown)
+        (void)snprintf(url->shown + used, sizeof url->shown - used, "/%s", url->primary);
+}
+
+static bool parse_sentinels(struct wp_redis_url *url, const char *at) {
+    at = take_credentials(url, at);
+    if (at) at = take_sentinels(url, at);
+    if (!at || !parse_primary(url, at)) return false;
+    show_sentinels(url);
+    return true;
+}
+
+/* ---- all forms ---- */
+
+static const struct form {
+    const char *scheme;
+    bool tls;
+    bool (*parse)(struct wp_redis_url *url, const char *at);
+} forms[] = {{"unix://", false, parse_unix},
+             {"redis://", false, parse_tcp},
+             {"rediss://", true, parse_tcp},
+             {"redis-sentinel://", false, parse_sentinels},
+             {"rediss-sentinel://", true, parse_sentinels}};
+
+static bool parse(struct wp_redis_url *url, const char *text) {
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        size_t len = strlen(forms[i].scheme);
+        if (strncmp(text, forms[i].scheme, len) != 0) continue;
+        url->tls = forms[i].tls;
+        return forms[i].parse(url, text + len);
+    }
+    return false;
+}
+
 enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, const char *text,
                                struct wp_error *error) {
     *ret_url = (struct wp_redis_url){0};
-    bool ok = false;
-    if (strncmp(text, "unix://", 7) == 0) {
-        ok = parse_unix(ret_url, text + 7);
-    } else if (strncmp(text, "redis://", 8) == 0) {
-        ok = parse_tcp(ret_url, text + 8);
-    } else if (strncmp(text, "rediss://", 9) == 0) {
-        ret_url->tls = true;
-        ok = parse_tcp(ret_url, text + 9);
-    }
-    if (!ok) {
+    if (!parse(ret_url, text)) {
         wp_redis_url_done(ret_url);
         return wp_fail(error, WP_ERR_CONFIG,
                        "%s is not a Redis address; wanted is redis://[user:password@]host[:port][/db], "
-                       "rediss://... for TLS, "
-                       "or unix:///path/to/socket",
+                       "rediss://... for TLS, unix:///path/to/socket, or "
+                       "redis-sentinel://[user:password@]host[:port][,host[:port]...]/name[/db] "
+                       "(rediss-sentinel://... for TLS)",
                        key);
     }
 #ifndef WP_HAVE_REDIS_TLS
@@ -123,7 +189,7 @@ enum wp_err wp_redis_url_parse(struct wp_redis_url *ret_url, const char *key, co
         return wp_fail(error, WP_ERR_CONFIG,
                        "%s asks for TLS (rediss://), but this build's hiredis has none (hiredis 1.0 or "
                        "newer, as in Debian 13, does): "
-                       "use redis:// or another build",
+                       "use redis:// (or redis-sentinel://) or another build",
                        key);
     }
 #endif
@@ -135,5 +201,7 @@ void wp_redis_url_done(struct wp_redis_url *url) {
     free(url->path);
     free(url->user);
     free(url->password);
+    free(url->primary);
+    for (size_t i = 0; i < url->sentinel_count; i++) free(url->sentinels[i].host);
     *url = (struct wp_redis_url){0};
 }

@@ -53,7 +53,8 @@ struct wp_stats {
     uint64_t out_of_memory;      /* processes in them that the kernel ended at a memory limit */
     struct wp_image_lack images_missing[WP_STATS_IMAGES]; /* of its host */
     uint64_t images_missing_count, images_pulling, image_pull_bytes, image_pull_failures;
-    char name_in_use[512]; /* which live worker has this one's worker.id or host.name; empty: none */
+    char name_in_use[512];   /* which live worker has this one's worker.id or host.name; empty: none */
+    unsigned kafka_starting; /* a bit for each of kafka_troubles: every worker waits for it at its start */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

@@ -72,9 +72,13 @@ static const struct client_default producer_defaults[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* librdkafka's levels are those of syslog: the smallest number is the worst. */
+/* librdkafka's levels are those of syslog: the smallest number is the worst. A producer's id that it asks for
+ * again it gets within a second of a cluster's first start; what lasts longer is told by the records that are
+ * not taken. */
 static void log_line(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
-    enum wp_log_level ours = level <= 3   ? WP_LOG_ERROR
+    bool id_again = strcmp(facility, "GETPID") == 0 && strstr(text, "retrying");
+    enum wp_log_level ours = id_again     ? WP_LOG_DEBUG
+                             : level <= 3 ? WP_LOG_ERROR
                              : level == 4 ? WP_LOG_WARN
                              : level <= 6 ? WP_LOG_INFO
                                           : WP_LOG_DEBUG;

@@ -5,17 +5,17 @@
 
 _Static_assert(WP_TROUBLES <= WP_STATS_TROUBLES, "core/stats.h has a text for every source");
 
-static const char *first_trouble(const struct wp_stats *stats) {
-    for (int i = 0; i < WP_TROUBLES; i++)
-        if (*stats->kafka_troubles[i]) return stats->kafka_troubles[i];
-    return "";
+/* The first source that has one; WP_TROUBLES: none. */
+static int first_source(const struct wp_stats *stats) {
+    int source = 0;
+    while (source < WP_TROUBLES && !*stats->kafka_troubles[source]) source++;
+    return source;
 }
 
-void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason) {
-    char *text = stats->kafka_troubles[source];
+static void update(struct wp_stats *stats) {
     struct wp_health *health = &stats->kafka;
-    (void)snprintf(text, sizeof(stats->kafka_troubles[source]), "%s", reason ? reason : "");
-    const char *first = first_trouble(stats);
+    int source = first_source(stats);
+    const char *first = source == WP_TROUBLES ? "" : stats->kafka_troubles[source];
     bool ready = *first == '\0', was_ready = health->ready;
     if (ready == was_ready && strcmp(first, health->reason) == 0) return;
     health->ready = ready;
@@ -23,7 +23,21 @@ void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char
     if (ready)
         wp_log(WP_LOG_INFO, "kafka_ready", "partitions=%d", stats->partitions);
     else
-        wp_log(WP_LOG_WARN, was_ready ? "kafka_away" : "kafka_not_ready", "reason=%s", first);
+        wp_log(stats->kafka_starting & 1U << source ? WP_LOG_INFO : WP_LOG_WARN,
+               was_ready ? "kafka_away" : "kafka_not_ready", "reason=%s", first);
+}
+
+void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason) {
+    char *text = stats->kafka_troubles[source];
+    (void)snprintf(text, sizeof(stats->kafka_troubles[source]), "%s", reason ? reason : "");
+    stats->kafka_starting &= ~(1U << source);
+    update(stats);
+}
+
+void wp_kafka_starts(struct wp_stats *stats, enum wp_trouble source, const char *what) {
+    (void)snprintf(stats->kafka_troubles[source], sizeof(stats->kafka_troubles[source]), "%s", what);
+    stats->kafka_starting |= 1U << source;
+    update(stats);
 }
 
 enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err) {

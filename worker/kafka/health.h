@@ -23,6 +23,9 @@ enum wp_trouble {
  * once. */
 void wp_kafka_trouble(struct wp_stats *stats, enum wp_trouble source, const char *reason);
 
+/* The same of what every worker waits for at its start, which is worth no warning. */
+void wp_kafka_starts(struct wp_stats *stats, enum wp_trouble source, const char *what);
+
 enum wp_fault {
     WP_FAULT_PASSING, /* ends by itself: brokers away, no leader for the moment */
     WP_FAULT_REFUSED, /* Kafka refuses until somebody changes something: rights, sizes */

@@ -16,24 +16,26 @@ static const char *setting(const struct wp_watch *watch, const char *key, const 
     return value ? value : otherwise;
 }
 
-static void brokers_trouble(struct wp_watch *watch, const char *reason) {
+typedef void (*trouble_report)(struct wp_stats *stats, enum wp_trouble source, const char *text);
+
+static void of_brokers(struct wp_watch *watch, const char *reason, trouble_report tell) {
     char text[REASON_MAX];
     (void)snprintf(text, sizeof(text), "Kafka at %s: %s", setting(watch, "bootstrap.servers", ""), reason);
-    wp_kafka_trouble(watch->stats, WP_TROUBLE_BROKERS, text);
+    tell(watch->stats, WP_TROUBLE_BROKERS, text);
 }
 
-static void not_joined(struct wp_watch *watch, const char *reason) {
+static void of_group(struct wp_watch *watch, const char *reason, trouble_report tell) {
     char text[REASON_MAX];
     (void)snprintf(text, sizeof(text), "group %s (kafka.group.id): %s",
                    setting(watch, "group.id", "warmpool"), reason);
-    wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
+    tell(watch->stats, WP_TROUBLE_GROUP, text);
 }
 
 void wp_watch_init(struct wp_watch *watch, struct wp_client *client, const struct wp_partitions *table,
                    struct wp_stats *stats, const struct wp_config *config) {
     *watch = (struct wp_watch){.client = client, .table = table, .stats = stats, .config = config};
-    brokers_trouble(watch, "connecting");
-    not_joined(watch, "not joined yet");
+    of_brokers(watch, "connecting", wp_kafka_starts);
+    of_group(watch, "not joined yet", wp_kafka_starts);
 }
 
 /* ---- the group ---- */
@@ -53,7 +55,7 @@ void wp_watch_left(struct wp_watch *watch) {
 static void check_joined(struct wp_watch *watch) {
     if (watch->joined || watch->left_ms == 0 || *watch->stats->kafka_troubles[WP_TROUBLE_GROUP]) return;
     if (uv_now(watch->client->loop) - watch->left_ms > REJOIN_MS)
-        not_joined(watch, "it was left for a rebalance and could not be joined again since");
+        of_group(watch, "it was left for a rebalance and could not be joined again since", wp_kafka_trouble);
 }
 
 struct rival { /* a request for the other member of the group that has our id */
@@ -150,7 +152,7 @@ void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char 
         wp_kafka_explain(text, sizeof(text), err, watch->config, NULL);
         wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        brokers_trouble(watch, *watch->trouble ? watch->trouble : reason);
+        of_brokers(watch, *watch->trouble ? watch->trouble : reason, wp_kafka_trouble);
     } else {
         (void)snprintf(watch->trouble, sizeof(watch->trouble), "%s", reason);
     }
@@ -210,7 +212,7 @@ static void probe_done(struct wp_client_work *work, bool wanted) {
     struct wp_watch *watch = probe->watch;
     watch->probing = false;
     if (wanted && probe->err) {
-        brokers_trouble(watch, *watch->trouble ? watch->trouble : rd_kafka_err2str(probe->err));
+        of_brokers(watch, *watch->trouble ? watch->trouble : rd_kafka_err2str(probe->err), wp_kafka_trouble);
     } else if (wanted) {
         *watch->trouble = '\0';
         wp_kafka_trouble(watch->stats, WP_TROUBLE_TOPICS, probe->topics);

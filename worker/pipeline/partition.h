@@ -15,6 +15,7 @@ struct partition {
         *delivery;     /* NULL: revoked; the partition is freed when the last reference is released */
     char *name;        /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
     int64_t accepted;  /* the slot's generation of it: the slot refuses calls that carry another one */
+    int unknown;       /* how often in a row Kafka did not tell where the log begins and ends */
     bool slot_is_full; /* the latest call was refused for want of memory in Redis */
     int64_t end;       /* the log's end when it was last reached; -1: not reached yet */
     int64_t commit_asked; /* the commit that has no answer yet; -1: none */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define UNKNOWN_FOR_LONG 6 /* in a row, half a second each: a topic that was just made has no leader yet */
+
 struct start_query { /* about a partition that begins; lives until the decision is reported */
     const struct starter *starter;
     struct partition *p;
@@ -168,11 +170,12 @@ void start_partition(const struct starter *starter, struct partition *p, const c
     unsigned generation = wp_delivery_generation(p->delivery);
     if (error || !name_partition(p)) {
         if (error)
-            wp_log(WP_LOG_WARN, "partition_not_known", "topic=%s partition=%d error=%s",
-                   wp_topics[p->row->topic].name, p->base.number, error);
+            wp_log(++p->unknown == UNKNOWN_FOR_LONG ? WP_LOG_WARN : WP_LOG_DEBUG, "partition_not_known",
+                   "topic=%s partition=%d error=%s", wp_topics[p->row->topic].name, p->base.number, error);
         wp_delivery_ask_again(p->delivery, generation, wp_clock_us());
         return;
     }
+    p->unknown = 0;
     struct start_query *q = wp_calloc(1, sizeof *q);
     *q = (struct start_query){.starter = starter,
                               .p = p,

@@ -76,7 +76,7 @@ Test(redis_url, sentinels_are_named_with_the_primary_that_they_watch) {
     cr_assert_str_eq(url.sentinels[2].host, "::1");
     cr_assert_str_eq(url.password, "s,");
     cr_assert_eq(url.db, 4);
-    cr_assert_str_eq(url.shown, "redis-sentinel://one:26379,two:7000,::1:7001/my-primary.1");
+    cr_assert_str_eq(url.shown, "redis-sentinel://one:26379,.../my-primary.1");
     wp_redis_url_done(&url);
     url = parsed("redis-sentinel://one/primary/");
     cr_assert_eq(url.db, 0);

@@ -1,5 +1,6 @@
 /* Checks, one by one, what a worker needs of a Redis server. */
 #include "cli/check_redis.h"
+#include "cli/check_sentinels.h"
 #include "store/connect.h"
 
 #include <stdio.h>
@@ -95,10 +96,23 @@ static void check_settings(struct probe *p) {
                      (int)policy.len, policy.ptr);
 }
 
+/* WAIT for more replicas than there are never succeeds. */
+static void check_replicas(struct probe *p) {
+    struct wp_str count = info_of(p, "connected_slaves");
+    int64_t wanted = p->check->config->redis.wait_replicas;
+    if (count.len && strtol(count.ptr, NULL, 10) < wanted)
+        wp_check_say(
+            p->check, WP_CHECK_FAILED, p->what,
+            "redis.wait_replicas is %lld, but only %.*s replicas follow it: no worker gets ready; lower "
+            "it, or see to the replicas",
+            (long long)wanted, (int)count.len, count.ptr);
+}
+
 void wp_check_redis(struct wp_check *check, enum wp_slot slot) {
     const char *url;
     struct wp_error error;
     struct probe p = {.check = check, .what = wp_redis_url_key(check->config, slot, &url)};
+    wp_check_sentinels(check, slot);
     if (wp_redis_connect(&p.redis, check->config, slot, &error)) {
         wp_check_say(check, WP_CHECK_FAILED, p.what, "%s", error.text);
         return;
@@ -106,6 +120,7 @@ void wp_check_redis(struct wp_check *check, enum wp_slot slot) {
     p.root = wp_redis_root(check->config, slot);
     p.info = redisCommand(p.redis, "INFO");
     check_version(&p);
+    check_replicas(&p);
     check_permissions(&p);
     check_settings(&p);
     freeReplyObject(p.info);

@@ -205,12 +205,16 @@ size_t wp_sentinels_failed(const struct wp_sentinels *sentinels) {
 
 static enum wp_err read_role(const redisReply *reply, struct wp_error *error) {
     if (!reply) return wp_fail(error, WP_ERR_REDIS, "does not answer");
-    if (reply->type == REDIS_REPLY_ERROR)
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOAUTH", 6) == 0)
         return wp_fail(error, WP_ERR_REDIS,
-                       strncmp(reply->str, "NOPERM", 6) == 0
-                           ? "does not let its user call ROLE: give it the rights of redis/users.acl (%s)"
-                           : "does not say its role: %s",
+                       "wants a user and a password: write them into the URL, "
+                       "redis-sentinel://USER:PASSWORD@... (redis.sentinel.* are for the sentinels)");
+    if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
+        return wp_fail(error, WP_ERR_REDIS,
+                       "does not let its user call ROLE: give it the rights of redis/users.acl (%s)",
                        reply->str);
+    if (reply->type == REDIS_REPLY_ERROR)
+        return wp_fail(error, WP_ERR_REDIS, "does not say its role: %s", reply->str);
     const char *role = reply->type == REDIS_REPLY_ARRAY && reply->elements ? reply->element[0]->str : NULL;
     if (role && strcmp(role, "master") == 0) return WP_OK;
     return wp_fail(error, WP_ERR_REDIS, "says of itself that it is a %s",
@@ -305,19 +309,24 @@ static bool choose_primary(struct wp_sentinels *sentinels, struct candidates *ca
     return false;
 }
 
-/* "host:port, host:port do not answer: Connection refused; ...": equal reasons together. */
+/* "sentinel host:port (likewise host:port) does not answer: Connection refused; ...": equal reasons together.
+ */
 static void add_reasons(const struct wp_sentinels *sentinels, struct wp_buf *text) {
     const struct wp_redis_url *url = sentinels->url;
     bool said[WP_SENTINELS_MAX] = {false};
     for (size_t i = 0; i < url->sentinel_count; i++) {
         const char *why = sentinels->asked[i].why.text;
         if (said[i] || !sentinels->asked[i].failed) continue;
-        wp_buf_printf(text, "%ssentinel ", text->len ? "; " : "");
-        for (size_t k = i; k < url->sentinel_count; k++) {
+        wp_buf_printf(text, "%ssentinel %s:%d", text->len ? "; " : "", url->sentinels[i].host,
+                      url->sentinels[i].port);
+        bool others = false;
+        for (size_t k = i + 1; k < url->sentinel_count; k++) {
             if (!sentinels->asked[k].failed || strcmp(sentinels->asked[k].why.text, why) != 0) continue;
-            said[k] = true;
-            wp_buf_printf(text, "%s%s:%d", k > i ? ", " : "", url->sentinels[k].host, url->sentinels[k].port);
+            wp_buf_printf(text, "%s%s:%d", others ? ", " : " (likewise ", url->sentinels[k].host,
+                          url->sentinels[k].port);
+            said[k] = others = true;
         }
+        if (others) wp_buf_add(text, ")", 1);
         wp_buf_printf(text, " %s", why);
     }
 }

@@ -131,14 +131,11 @@ static bool parse_primary(struct wp_redis_url *url, const char *at) {
     return parse_database(url, at + 1 + len);
 }
 
+/* The first one, since three long names would fill a message. */
 static void show_sentinels(struct wp_redis_url *url) {
-    size_t used = (size_t)snprintf(url->shown, sizeof url->shown, "%s://",
-                                   url->tls ? "rediss-sentinel" : "redis-sentinel");
-    for (size_t i = 0; i < url->sentinel_count && used < sizeof url->shown; i++)
-        used += (size_t)snprintf(url->shown + used, sizeof url->shown - used, "%s%s:%d", i ? "," : "",
-                                 url->sentinels[i].host, url->sentinels[i].port);
-    if (used < sizeof url->shown)
-        (void)snprintf(url->shown + used, sizeof url->shown - used, "/%s", url->primary);
+    (void)snprintf(url->shown, sizeof url->shown, "%s://%.80s:%d%s/%s",
+                   url->tls ? "rediss-sentinel" : "redis-sentinel", url->sentinels[0].host,
+                   url->sentinels[0].port, url->sentinel_count > 1 ? ",..." : "", url->primary);
 }
 
 static bool parse_sentinels(struct wp_redis_url *url, const char *at) {

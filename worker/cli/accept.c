@@ -26,6 +26,7 @@ const struct wp_subcommand wp_cli_accept = {
     .min_args = 1,
     .max_args = 1,
     .values = "TOPIC",
+    .examples = "warmpool accept container-acquire",
     .run = run_subcommand,
 };
 

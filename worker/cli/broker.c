@@ -29,6 +29,7 @@ const struct wp_subcommand wp_cli_broker = {
             "kafka.bootstrap.servers, and ends "
             "at SIGTERM or SIGINT. In memory and small: for a demo, not for data.",
     .options = options,
+    .examples = "warmpool broker --listen-file /tmp/broker",
     .run = run_subcommand,
 };
 

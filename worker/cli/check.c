@@ -27,6 +27,7 @@ const struct wp_subcommand wp_cli_check = {
     .text = "Tries the configuration and every connection and says what is wrong and how to mend it. Changes "
             "nothing. Exit code 1 "
             "when a worker could not work.",
+    .examples = "warmpool check -c /etc/warmpool/warmpool.ini",
     .run = run_subcommand,
 };
 

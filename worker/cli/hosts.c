@@ -32,6 +32,8 @@ const struct wp_subcommand wp_cli_hosts = {
     .options = options,
     .max_args = 2,
     .values = "show,forget",
+    .examples = "warmpool hosts show host-1\n"
+                "warmpool hosts forget host-2",
     .run = run_subcommand,
 };
 

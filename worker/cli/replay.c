@@ -38,6 +38,7 @@ const struct wp_subcommand wp_cli_replay = {
     .min_args = 1,
     .max_args = 1,
     .values = "FILE",
+    .examples = "warmpool replay --duration 60 trace.csv",
     .run = run_subcommand,
 };
 

@@ -36,6 +36,9 @@ const struct wp_subcommand wp_cli_send = {
     .min_args = 1,
     .max_args = 1,
     .values = "TOPIC",
+    .examples = "echo '{\"request_id\": \"r-1\", \"agent_id\": \"a-7\", \"philosophy\": \"react\"}' | "
+                "warmpool send container-acquire\n"
+                "warmpool send usage-record <usage.jsonl",
     .run = run_subcommand,
 };
 

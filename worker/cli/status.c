@@ -22,6 +22,7 @@ const struct wp_subcommand wp_cli_status = {
     .arguments = "",
     .text = "Prints the shared state as Redis has it: pools, hosts, leases, cache.",
     .options = options,
+    .examples = "warmpool status --json",
     .run = run_subcommand,
 };
 

@@ -47,6 +47,8 @@ const struct wp_subcommand wp_cli_tail = {
     .min_args = 1,
     .max_args = WP_TOPICS,
     .values = "TOPIC",
+    .examples = "warmpool tail container-assignment dead-letter\n"
+                "warmpool tail --from-beginning --until-end metrics",
     .run = run_subcommand,
 };
 

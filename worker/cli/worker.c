@@ -453,6 +453,7 @@ const struct wp_subcommand wp_cli_worker = {
     .text = "Handles events until SIGTERM: finishes what it took, commits, and ends with 0. With host.name "
             "set it also drives containers.",
     .lists_keys = true,
+    .examples = "warmpool worker -c /etc/warmpool/warmpool.ini",
     .run = run_subcommand,
 };
 

@@ -1,6 +1,7 @@
 /* Configuration: one table (core/config_table.c) of parameters — name, type, default, limits, text — feeds
  * the INI file, the environment (WARMPOOL_SECTION_KEY), `-o section.key=value`, `--help` and
- * docs/configuration.md. Later sources win: default, file, environment, -o. Strings are owned by the config.
+ * docs/configuration.md, the man page and completion. Later sources win: default, file, environment, -o.
+ * Strings are owned by the config.
  */
 #ifndef WP_CORE_CONFIG_H
 #define WP_CORE_CONFIG_H
@@ -10,6 +11,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/settings.h"
+#include "core/str.h"
 
 enum wp_wire_format { WP_WIRE_AVRO, WP_WIRE_CONFLUENT, WP_WIRE_JSON };
 enum wp_tuning { WP_TUNING_OFF, WP_TUNING_ADVISE, WP_TUNING_APPLY };
@@ -237,5 +239,16 @@ const char *wp_applies_word(enum wp_applies applies); /* "restart", "at once", "
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */
 void wp_config_print(const struct wp_config *config, FILE *out); /* the values in force, passwords masked */
+
+#define WP_CONFIG_PAGE "warmpool.ini"
+void wp_config_print_man(FILE *out); /* every key as the man page warmpool.ini(5) */
+
+struct wp_config_key {
+    struct wp_str name; /* "pool.size"; a family's ends with a dot: "pool.size." */
+    bool family;        /* more has to follow: kafka.PROPERTY */
+    const char *words;  /* the values that it takes, "avro,confluent,json"; NULL: others */
+    const char *text;   /* one phrase; Markdown */
+};
+void wp_config_each_key(void (*visit)(void *ctx, const struct wp_config_key *key), void *ctx);
 
 #endif

@@ -5,17 +5,6 @@
 #include <string.h>
 #include "core/config_table.h"
 
-static size_t section_length(const char *key) {
-    return strcspn(key, ".");
-}
-
-/* Is this the first parameter of its section? The table keeps sections together. */
-static bool starts_section(const struct wp_param *param) {
-    if (param == wp_params) return true;
-    size_t length = section_length(param->key);
-    return length != section_length(param[-1].key) || strncmp(param->key, param[-1].key, length) != 0;
-}
-
 /* ---- --help ---- */
 
 static void print_plain(FILE *out, const char *markdown) {
@@ -29,7 +18,7 @@ void wp_config_print_help(FILE *out) {
           "(WARMPOOL_SECTION_KEY) or by -o section.key=value; the last of these wins.\n",
           out);
     for (const struct wp_param *param = wp_params; param->key; param++) {
-        if (starts_section(param)) putc('\n', out);
+        if (wp_param_starts_section(param)) putc('\n', out);
         fprintf(out, "  %s = %s%s%s%s\n      ", param->key, param->default_value, *param->unit ? " (" : "",
                 param->unit, *param->unit ? ")" : "");
         print_plain(out, param->text);
@@ -39,7 +28,7 @@ void wp_config_print_help(FILE *out) {
 
 /* ---- docs/configuration.md ---- */
 
-static const char introduction[] =
+const char wp_config_introduction[] =
     "# Configuration\n"
     "\n"
     "<!-- Made by `build/warmpool worker --reference > docs/configuration.md`; change the table in\n"
@@ -123,13 +112,13 @@ static void print_row(FILE *out, const struct wp_param *param) {
 }
 
 void wp_config_print_reference(FILE *out) {
-    fputs(introduction, out);
+    fputs(wp_config_introduction, out);
     for (const struct wp_param *param = wp_params; param->key; param++) {
-        if (starts_section(param)) {
+        if (wp_param_starts_section(param)) {
             fprintf(out,
                     "\n## %.*s\n\n| key | default | value | unit | changed by reload | meaning "
                     "|\n|---|---|---|---|---|---|\n",
-                    (int)section_length(param->key), param->key);
+                    (int)wp_param_section(param), param->key);
         }
         print_row(out, param);
     }
@@ -194,7 +183,7 @@ static void print_family(const struct wp_config *config, const struct wp_param *
     const struct wp_settings *family = wp_param_field(config, param);
     for (size_t i = 0; i < family->count; i++) {
         char *key = wp_format("%.*s%s", (int)wp_param_prefix(param), param->key, family->list[i].key);
-        fprintf(out, "%s = ", key + section_length(key) + 1);
+        fprintf(out, "%s = ", key + wp_param_section(param) + 1);
         print_value(out, key, family->list[i].value);
         free(key);
     }
@@ -204,15 +193,15 @@ static void print_single(const struct wp_config *config, const struct wp_param *
     struct wp_buf value = {0};
     wp_param_format(config, param, &value);
     wp_buf_add(&value, "", 1);
-    fprintf(out, "%s = ", param->key + section_length(param->key) + 1);
+    fprintf(out, "%s = ", param->key + wp_param_section(param) + 1);
     print_value(out, param->key, value.data);
     wp_buf_done(&value);
 }
 
 void wp_config_print(const struct wp_config *config, FILE *out) {
     for (const struct wp_param *param = wp_params; param->key; param++) {
-        if (starts_section(param)) {
-            fprintf(out, "%s[%.*s]\n", param == wp_params ? "" : "\n", (int)section_length(param->key),
+        if (wp_param_starts_section(param)) {
+            fprintf(out, "%s[%.*s]\n", param == wp_params ? "" : "\n", (int)wp_param_section(param),
                     param->key);
         }
         if (wp_param_is_family(param))

@@ -257,6 +257,16 @@ size_t wp_param_prefix(const struct wp_param *param) {
     return (size_t)(strrchr(param->key, '.') - param->key) + 1;
 }
 
+size_t wp_param_section(const struct wp_param *param) {
+    return strcspn(param->key, ".");
+}
+
+bool wp_param_starts_section(const struct wp_param *param) {
+    if (param == wp_params) return true;
+    size_t length = wp_param_section(param);
+    return length != wp_param_section(param - 1) || strncmp(param->key, param[-1].key, length) != 0;
+}
+
 const struct wp_param *wp_param_find(const char *key, const char **ret_member) {
     *ret_member = NULL;
     for (const struct wp_param *param = wp_params; param->key; param++) {

@@ -29,11 +29,16 @@ struct wp_param {
     const char *text;    /* one phrase for --help and the reference; Markdown without line breaks */
 };
 
-extern const struct wp_param wp_params[]; /* sorted as printed; a key of NULL ends it */
+extern const char wp_config_introduction[]; /* the reference up to its first section; Markdown */
+extern const struct wp_param wp_params[];   /* sorted as printed; a key of NULL ends it */
 
 bool wp_param_is_family(const struct wp_param *param);
 /* Bytes of a family's fixed part: 10 of "cache.ttl.NAMESPACE". */
 size_t wp_param_prefix(const struct wp_param *param);
+/* Bytes of the section: 4 of "pool.size"; and is this the first parameter of its section? The table keeps
+ * sections together. */
+size_t wp_param_section(const struct wp_param *param);
+bool wp_param_starts_section(const struct wp_param *param);
 /* The parameter of a full key; NULL when there is none. *ret_member: with a family the rest of the key, else
  * NULL. */
 const struct wp_param *wp_param_find(const char *key, const char **ret_member);

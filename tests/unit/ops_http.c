@@ -65,7 +65,9 @@ Test(ops_http, answers_a_head_without_a_body) {
 }
 
 Test(ops_http, knows_no_other_path) {
-    cr_assert(answers("GET", "/", "HTTP/1.1 404 "));
+    cr_assert(answers("GET", "/page", "HTTP/1.1 404 "));
+    cr_assert(answers("GET", "/page.css/x", "HTTP/1.1 404 "));
+    cr_assert(answers("GET", "/../page.css", "HTTP/1.1 404 "));
     cr_assert(answers("GET", "/healthz/x", "HTTP/1.1 404 "));
 }
 

@@ -1,5 +1,5 @@
-/* Files compiled into the binary: the .avsc files of schemas/ and the .lua files of redis/ (see
- * cmake/embed.cmake). */
+/* Files compiled into the binary: the .avsc files of schemas/ and the .lua files of redis/, and
+ * the status page of worker/page/ (see cmake/embed.cmake). */
 #ifndef WP_CORE_EMBEDDED_H
 #define WP_CORE_EMBEDDED_H
 #include <stddef.h>
@@ -12,5 +12,6 @@ struct wp_embedded {
 
 extern const struct wp_embedded wp_embedded_schemas[];
 extern const struct wp_embedded wp_embedded_functions[];
+extern const struct wp_embedded wp_embedded_page[];
 
 #endif

@@ -1,9 +1,11 @@
-/* Owns the HTTP daemon. The loop polls libmicrohttpd's epoll descriptor, so requests are answered on the
- * loop's thread. */
+/* Owns the HTTP daemon and the status page. The loop polls libmicrohttpd's epoll descriptor, so requests are
+ * answered on the loop's thread. */
 #include "ops/http.h"
 #include "core/log.h"
 #include "ops/http_address.h"
+#include "ops/page.h"
 #include "ops/prometheus.h"
+#include "ops/readiness.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -19,6 +21,7 @@
 struct http {
     const struct ops_snapshot *snapshot;
     struct shared_reader *reader;
+    struct page *page;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -69,16 +72,8 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
 }
 
 static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *connection) {
-    const struct wp_stats *stats = http->snapshot->base->stats;
-    const struct wp_health *parts[] = {&stats->kafka, &stats->redis, &stats->state};
-    static const char *const names[] = {"kafka", "redis", "state"};
     wp_buf_reset(&http->body);
-    if (*stats->name_in_use) wp_buf_printf(&http->body, "name: %s\n", stats->name_in_use);
-    for (size_t i = 0; i < 3; i++)
-        if (!parts[i]->ready)
-            wp_buf_printf(&http->body, "%s: %s\n", names[i],
-                          parts[i]->reason[0] ? parts[i]->reason : "not connected yet");
-    if (*stats->host_not_ready) wp_buf_printf(&http->body, "host: %s\n", stats->host_not_ready);
+    readiness_write(http->snapshot->base->stats, &http->body);
     if (http->body.len == 0) return answer_text(connection, MHD_HTTP_OK, "ready\n");
     return answer(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8",
                   wp_buf_str(&http->body));
@@ -89,6 +84,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
                                   size_t *upload_size, void **request) {
     struct http *http = ctx;
     static int seen;
+    enum MHD_Result result;
     (void)version, (void)upload;
     if (!*request) { /* libmicrohttpd calls first with the headers alone: answer the next call */
         *request = &seen;
@@ -109,7 +105,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
                       wp_buf_str(&http->body));
     }
-    return answer_text(connection, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
+    if (page_answer(http->page, connection, url, strcmp(method, MHD_HTTP_METHOD_HEAD) == 0, &result))
+        return result;
+    return answer_text(connection, MHD_HTTP_NOT_FOUND,
+                       "there are /healthz, /readyz, /metrics and, at /, the status page\n");
 }
 
 static int listen_on(const struct addrinfo *address) {
@@ -153,8 +152,8 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     struct http *http = wp_calloc(1, sizeof *http);
     http->snapshot = snapshot;
     http->reader = reader;
-    http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET,
-                                    fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
+                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
                                     MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
     if (!http->daemon) {
         int saved = errno;
@@ -168,6 +167,7 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     uv_poll_init(base->loop, &http->poll, info->epoll_fd);
     uv_timer_init(base->loop, &http->timer);
     http->poll.data = http->timer.data = http;
+    http->page = page_new(snapshot, reader);
     http->open_handles = 2;
     uv_poll_start(&http->poll, UV_READABLE, on_readable);
     turn(http);
@@ -197,6 +197,9 @@ static void on_closed(uv_handle_t *handle) {
 void http_free(struct http *http) {
     if (!http) return;
     uv_close((uv_handle_t *)&http->poll, on_closed); /* before its descriptor */
+    page_end(http->page);
+    MHD_run(http->daemon); /* closes the streams */
     MHD_stop_daemon(http->daemon);
+    page_free(http->page);
     uv_close((uv_handle_t *)&http->timer, on_closed);
 }

@@ -290,3 +290,27 @@ Test(docker_pull, credentials_that_cannot_be_read_are_a_failure_that_names_the_f
     cr_expect_eq(http_script_count(world.engine, PULL), 0);
     docker_world_close(&world);
 }
+
+Test(docker_pull, an_image_that_the_configuration_names_when_it_is_read_again_is_pulled) {
+    struct docker_world world = docker_world_open_set(
+        (struct http_answer[]){EMPTY, {.request = FOUND, .status = 200, .body = "{}"}, PULL_OPEN, {0}},
+        (const char *const[]){"docker.pull", "missing", "docker.image.react", "warmpool-test:1", NULL});
+    struct bench *bench = world.bench;
+    wait_for(&world, FOUND, 1);
+    for (int round = 1; round <= 3; round++) {
+        bench_set(bench, "docker.image.react", "new:2");
+        bench->driver->configure(bench->runtime);
+        wait_for(&world, "GET /images/new:2/json", round);
+        wait_for(&world, PULL "new&tag=2", 1);
+        while (bench->driver->can_make(bench->runtime, "react")) loop_turn(&bench->loop);
+        expect_lacks(&world, "react", "the image new:2 is being pulled");
+        bench_set(bench, "docker.image.react", "warmpool-test:1");
+        bench->driver->configure(bench->runtime);
+        cr_expect(bench->driver->can_make(bench->runtime, "react"));
+    }
+    cr_expect_eq(http_script_count(world.engine, PULL), 1, "once, while it goes on");
+    struct wp_stats stats = {0};
+    bench->driver->report(bench->runtime, &stats);
+    cr_expect_eq(stats.images_missing_count, 0, "nothing lacks an image that is not named");
+    docker_world_close(&world);
+}

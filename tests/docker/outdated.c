@@ -109,6 +109,33 @@ Test(docker_outdated, one_that_was_made_before_the_name_moved_and_not_one_that_w
     close_bench(bench);
 }
 
+Test(docker_outdated, one_of_another_definition_when_the_configuration_is_read_again) {
+    struct bench *bench = open_bench();
+    bench_set(bench, "docker.environment", "A=1");
+    bench->driver->configure(bench->runtime);
+    bench_wait(bench, 2); /* without a look at the engine */
+    expect_outdated(bench, "the configuration of its philosophy has changed since it was made");
+    bench->driver->configure(bench->runtime);
+    bench_nothing_more(bench, 50);
+    close_bench(bench);
+}
+
+Test(docker_outdated, one_of_another_image_when_the_configuration_names_that) {
+    struct bench *bench = open_bench();
+    char other[sizeof image + 8];
+    snprintf(other, sizeof other, "%.*s:2", (int)strlen(image) - 2, image);
+    bench_engine("post '/commit?pause=0&container=%s&repo=%.*s&tag=2' '{\"Env\": [\"OTHER=1\"]}'", id,
+                 (int)strlen(image) - 2, image);
+    bench_set(bench, "docker.image.react", other);
+    bench->driver->configure(bench->runtime);
+    expect_outdated(bench, "the name of its image means another image by now");
+    bench_set(bench, "docker.image.react", image);
+    bench->driver->configure(bench->runtime);
+    cr_assert_null(facts(bench).outdated, "it is what is wanted again");
+    bench_engine("delete '/images/%s?force=1'", other);
+    close_bench(bench);
+}
+
 Test(docker_outdated, one_of_another_definition_when_the_next_worker_adopts_it) {
     struct bench *bench = open_bench();
     bench_close_runtime(bench);

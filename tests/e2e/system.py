@@ -135,11 +135,12 @@ class Worker:
         self.system, self.name = system, name
         self.options = {**system.options, "http.listen": "127.0.0.1:0", "host.name": name, **options}
         self.log_path = os.path.join(system.dir, f"{name}.log")
+        self.arguments = []  # before its options, such as -c FILE
         self.process = None
 
     def start(self, stderr=None, inherit=lambda: None):
         """stderr: a file descriptor instead of the log's file; inherit: called in the new process before the worker."""
-        command = [WARMPOOL, "worker"]
+        command = [WARMPOOL, "worker", *self.arguments]
         for key, value in self.options.items():
             command += ["-o", f"{key}={value}"]
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0

@@ -257,11 +257,8 @@ static void on_signal(uv_signal_t *handle, int number) {
 /* ---- the configuration, read again ---- */
 
 static enum wp_err check_config(void *ctx, const struct wp_config *config, struct wp_error *error) {
-    const struct worker *w = ctx;
-    (void)error;
-    (void)config;
-    (void)w;
-    return WP_OK;
+    (void)ctx;
+    return config->host.name[0] ? wp_host_check(config, error) : WP_OK;
 }
 
 /* Each part renews what it has kept of the configuration; all else is read from it at each use. */
@@ -269,6 +266,8 @@ static void apply_config(void *ctx) {
     const struct worker *w = ctx;
     wp_options_apply_log(&w->config);
     wp_pipeline_configure(w->pipeline);
+    if (w->host) wp_host_configure(w->host);
+    wp_ops_configure(w->ops);
 }
 
 static void on_reloaded(void *ctx, unsigned round, const struct wp_reload_result *result) {

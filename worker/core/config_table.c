@@ -80,7 +80,7 @@ const struct wp_param wp_params[] = {
         "idle ones that a philosophy may have: one given back beyond it is destroyed; `pool.min_idle` are kept ready"),
     INTS("pool.size.PHILOSOPHY", pool.sizes, "", 0, 100000, "containers", "`pool.size` of one philosophy"),
     COUNTS("pool.prewarm", pool.prewarm, "react:5,chain_of_thought:5", 0, 100000, "containers",
-        "made ready when workers start, `philosophy:count` each; never past the pool's size"),
+        "made ready when workers start, and when a reload names more, `philosophy:count` each; never past the pool's size"),
     INT("pool.max_containers", pool.max_containers, "100", 1, 100000, "containers", "of a philosophy in all, leased ones included"),
     INTS("pool.max_containers.PHILOSOPHY", pool.max_containers_of, "", 1, 100000, "containers", "`pool.max_containers` of one philosophy"),
     INT("pool.max_failures", pool.max_failures, "5", 0, 1000000, "creates",

@@ -243,13 +243,16 @@ static void init_timer(struct wp_host *host, uv_timer_t *timer) {
     wp_host_pin(&host->pins);
 }
 
+/* Starts a timer, or starts it anew with another interval. */
+static void start_timer(uv_timer_t *timer, uv_timer_cb then, uint64_t ms) {
+    if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_repeat(timer) != ms)
+        uv_timer_start(timer, then, ms, ms);
+}
+
 static void start_timers(struct wp_host *host) {
-    uint64_t beat_ms = (uint64_t)host->config->host.ttl_ms / 4;
-    uint64_t interval_ms = (uint64_t)host->config->host.reconcile * 1000;
-    if (uv_is_active((uv_handle_t *)&host->tick)) return;
-    uv_timer_start(&host->beat, on_beat, beat_ms, beat_ms);
-    uv_timer_start(&host->interval, on_interval, interval_ms, interval_ms);
-    uv_timer_start(&host->tick, on_tick, TICK_MS, TICK_MS);
+    start_timer(&host->beat, on_beat, (uint64_t)host->config->host.ttl_ms / 4);
+    start_timer(&host->interval, on_interval, (uint64_t)host->config->host.reconcile * 1000);
+    start_timer(&host->tick, on_tick, TICK_MS);
 }
 
 /* ---- life ---- */
@@ -284,6 +287,26 @@ static enum wp_err check_verbs(const struct wp_runtime_driver *driver, const str
                        "pool.hot: host.runtime = %s pauses no container; docker does, or leave it at -1",
                        driver->name);
     return WP_OK;
+}
+
+enum wp_err wp_host_check(const struct wp_config *config, struct wp_error *error) {
+    const struct wp_runtime_driver *driver = wp_runtime_driver_find(config->host.runtime);
+    if (!driver)
+        return wp_fail(error, WP_ERR_CONFIG,
+                       "host.runtime = %s: there is no such runtime; process and docker are",
+                       config->host.runtime);
+    enum wp_err err = check_verbs(driver, config, error);
+    if (err == WP_OK) err = wp_replaced_check(config, driver, error);
+    if (err == WP_OK && driver->check) err = driver->check(config, error);
+    return err;
+}
+
+void wp_host_configure(struct wp_host *host) {
+    if (host->stopping) return;
+    if (host->driver->configure) host->driver->configure(host->runtime);
+    if (!uv_is_active((uv_handle_t *)&host->tick)) return; /* it has not begun */
+    start_timers(host);
+    beat(host);
 }
 
 static void on_listed(void *ctx) {
@@ -341,17 +364,12 @@ static void open_parts(struct wp_host *host, struct wp_producer *producer, struc
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) {
+    enum wp_err err = wp_host_check(config, error);
+    if (err) return err;
     const struct wp_runtime_driver *driver = wp_runtime_driver_find(config->host.runtime);
-    if (!driver) {
-        return wp_fail(error, WP_ERR_CONFIG,
-                       "host.runtime = %s: there is no such runtime; process and docker are",
-                       config->host.runtime);
-    }
-    enum wp_err err = check_verbs(driver, config, error);
-    if (err == WP_OK) err = wp_replaced_check(config, driver, error);
     char *root = wp_claims_root(config, driver->has_folders && wp_config_cleans_any(config)),
          *claims = wp_claims_folder(root, config->host.name);
-    if (err == WP_OK) err = wp_claims_open(root, claims, error);
+    err = wp_claims_open(root, claims, error);
     if (err) {
         free(root);
         free(claims);

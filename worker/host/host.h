@@ -14,6 +14,11 @@ struct wp_host;
 enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct wp_config *config,
                         struct wp_stats *stats, struct wp_link *link, struct wp_producer *producer,
                         struct wp_wire *wire, struct wp_error *error) WP_MUST_CHECK;
+/* Whether a host could run with this configuration. WP_ERR_CONFIG: the error says what and how to mend it. */
+enum wp_err wp_host_check(const struct wp_config *config, struct wp_error *error) WP_MUST_CHECK;
+/* The configuration that was given to wp_host_new has changed in place: its timers, its next heartbeat and
+ * the runtime follow. */
+void wp_host_configure(struct wp_host *host);
 /* Sets a callback for the case that Redis does not know this host although it has containers: Redis has lost
  * its data, and leases must be recovered before anything is done with the containers. */
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);

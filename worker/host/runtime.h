@@ -61,8 +61,13 @@ struct wp_runtime_driver { /* all drivers are in the table of runtime.c */
     bool outlives;    /* its containers run on without their worker, so a stop keeps them unless host.on_exit
                          says otherwise */
     bool has_folders; /* pool.clean needs a folder for each container, as claims do */
+    /* What `open` would refuse of the configuration. NULL: nothing. */
+    enum wp_err (*check)(const struct wp_config *config, struct wp_error *error);
     enum wp_err (*open)(struct wp_runtime **ret_runtime, uv_loop_t *loop, const struct wp_config *config,
                         wp_runtime_notify notify, void *ctx, struct wp_error *error);
+    /* The configuration that was given to `open` has changed in place: renews what was kept of it. NULL:
+     * nothing was. */
+    void (*configure)(struct wp_runtime *runtime);
     void (*create)(struct wp_runtime *runtime, const struct wp_container_spec *spec);
     void (*destroy)(struct wp_runtime *runtime, struct wp_str id);
     /* For a ready container, one verb at a time. NULL: the runtime does not have the verb. */

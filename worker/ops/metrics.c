@@ -83,6 +83,12 @@ void metrics_start(struct metrics *metrics) {
     uv_timer_start(&metrics->timer, on_timer, first, interval);
 }
 
+void metrics_configure(struct metrics *metrics) {
+    uint64_t interval = (uint64_t)metrics->snapshot->base->config->metrics.interval * 1000;
+    if (uv_timer_get_repeat(&metrics->timer) != interval)
+        uv_timer_start(&metrics->timer, on_timer, interval, interval);
+}
+
 void metrics_stop(struct metrics *metrics) {
     uv_timer_stop(&metrics->timer);
     publish(metrics->snapshot);

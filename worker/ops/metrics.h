@@ -9,6 +9,7 @@
 struct metrics *metrics_new(const struct ops_snapshot *snapshot, struct shared_reader *reader,
                             struct warnings *warnings, struct tuning *tuning);
 void metrics_start(struct metrics *metrics);
+void metrics_configure(struct metrics *metrics); /* the interval may have changed */
 /* Publishes a last record with what is known. */
 void metrics_stop(struct metrics *metrics);
 void metrics_free(struct metrics *metrics); /* NULL is fine */

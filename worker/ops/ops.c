@@ -63,6 +63,14 @@ void wp_ops_start(struct wp_ops *ops) {
     ops->started = true;
 }
 
+void wp_ops_configure(struct wp_ops *ops) {
+    if (!ops->started) return;
+    sweeper_configure(ops->sweeper);
+    prewarm_configure(ops->prewarm);
+    optimizer_configure(ops->optimizer);
+    metrics_configure(ops->metrics);
+}
+
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner) {
     if (ops->sweeper) sweeper_set_owner(ops->sweeper, owner);
 }

@@ -15,6 +15,8 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
                        struct wp_producer *producer, struct wp_wire *wire,
                        struct wp_error *error) WP_MUST_CHECK;
 void wp_ops_start(struct wp_ops *ops);
+/* The configuration that was given to wp_ops_new has changed in place: timers and policies follow. */
+void wp_ops_configure(struct wp_ops *ops);
 /* Says whether this worker owns partition 0 of container-event, whose owner sweeps. */
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner);
 /* Publishes the last metrics record, to be flushed by the caller; health stays reachable. Idempotent, NULL is

@@ -43,7 +43,7 @@ static void end_round(struct optimizer *optimizer) {
     double after = rss_mb(), released = optimizer->before_mb - after;
     optimizer->step = STEP_IDLE;
     optimizer->result = (struct optimizer_result){
-        .enabled = true,
+        .enabled = optimizer->base->config->memory.enabled,
         .objects_collected = optimizer->collected,
         .memory_before_mb = optimizer->before_mb,
         .memory_after_mb = after,
@@ -150,6 +150,15 @@ void optimizer_start(struct optimizer *optimizer) {
     uint64_t interval = (uint64_t)config->memory.interval * 1000;
     if (config->memory.enabled && !optimizer_running(optimizer))
         uv_timer_start(&optimizer->timer, on_timer, interval, interval);
+}
+
+void optimizer_configure(struct optimizer *optimizer) {
+    const struct wp_config *config = optimizer->base->config;
+    optimizer->result.enabled = config->memory.enabled;
+    if (!config->memory.enabled ||
+        uv_timer_get_repeat(&optimizer->timer) != (uint64_t)config->memory.interval * 1000)
+        uv_timer_stop(&optimizer->timer);
+    optimizer_start(optimizer);
 }
 
 void optimizer_stop(struct optimizer *optimizer) {

@@ -11,6 +11,7 @@ struct optimizer_result { /* of the last round */
 };
 
 struct optimizer *optimizer_new(const struct ops_base *base);
+void optimizer_configure(struct optimizer *optimizer); /* memory.* may have changed */
 /* Both are idempotent. With memory.enabled = false nothing is started. A round under way ends after a stop.
  */
 void optimizer_start(struct optimizer *optimizer);

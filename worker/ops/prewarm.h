@@ -5,6 +5,8 @@
 #include "ops/base.h"
 
 struct prewarm *prewarm_new(const struct ops_base *base);
+/* pool.* may have changed: what is named anew, or with more containers, is made ready as at the start. */
+void prewarm_configure(struct prewarm *prewarm);
 void prewarm_stop(struct prewarm *prewarm);
 void prewarm_free(struct prewarm *prewarm); /* NULL is fine */
 

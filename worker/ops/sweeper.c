@@ -13,6 +13,7 @@ enum { LOST_US = 5000000 /* after this long under way a sweep counts as lost */ 
 struct sweeper {
     const struct ops_base *base;
     uv_timer_t timer;
+    int64_t interval_ms; /* worker.sweep_interval_ms, as the timer has it */
     bool owner, asking, freed, closed;
     int64_t sent_us;   /* when the last one was published; 0: never */
     uint64_t finished; /* finished() at that time */
@@ -75,13 +76,19 @@ static void on_timer(uv_timer_t *timer) {
         wp_link_call(sweeper->base->links[WP_SLOT_POOL], "due", NULL, 0, on_due, sweeper) == WP_OK;
 }
 
+void sweeper_configure(struct sweeper *sweeper) {
+    int64_t interval = sweeper->base->config->worker.sweep_ms;
+    if (sweeper->interval_ms == interval) return;
+    sweeper->interval_ms = interval;
+    uv_timer_start(&sweeper->timer, on_timer, (uint64_t)interval, (uint64_t)interval);
+}
+
 struct sweeper *sweeper_new(const struct ops_base *base) {
     struct sweeper *sweeper = wp_calloc(1, sizeof *sweeper);
     sweeper->base = base;
     uv_timer_init(base->loop, &sweeper->timer);
     sweeper->timer.data = sweeper;
-    uint64_t interval = (uint64_t)base->config->worker.sweep_ms;
-    uv_timer_start(&sweeper->timer, on_timer, interval, interval);
+    sweeper_configure(sweeper);
     return sweeper;
 }
 

@@ -5,6 +5,7 @@
 #include "ops/base.h"
 
 struct sweeper *sweeper_new(const struct ops_base *base);
+void sweeper_configure(struct sweeper *sweeper); /* the interval may have changed */
 /* Only the owner of partition 0 of container-event sweeps. */
 void sweeper_set_owner(struct sweeper *sweeper, bool owner);
 void sweeper_stop(struct sweeper *sweeper);

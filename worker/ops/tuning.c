@@ -13,7 +13,7 @@ enum { ENOUGH_LOOKUPS = 100, ENOUGH_STARTS = 20, POOL_STEP = 5 };
 
 struct earlier {    /* the figures of one slot, an interval ago */
     json_t *before; /* owned; NULL: none yet */
-    int64_t number; /* the number of their interval */
+    int64_t at_s;   /* Redis' time of them; a reload may change the interval meanwhile */
 };
 
 struct tuning {
@@ -22,17 +22,21 @@ struct tuning {
     json_t *applied; /* owned */
 };
 
-/* True for the first figures of an interval when there are earlier ones to compare with. */
-static bool is_due(struct tuning *tuning, const struct earlier *earlier, const json_t *stats) {
-    return earlier->before && stats &&
-           count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval > earlier->number;
+static int64_t seconds_of(const json_t *stats) {
+    return count_of(stats, "now") / 1000;
 }
 
-static void remember(struct tuning *tuning, struct earlier *earlier, json_t *stats, bool due) {
+/* True for the first figures of an interval when there are earlier ones to compare with. */
+static bool is_due(struct tuning *tuning, const struct earlier *earlier, const json_t *stats) {
+    int64_t interval = tuning->base->config->tuning.interval;
+    return earlier->before && stats && seconds_of(stats) / interval > earlier->at_s / interval;
+}
+
+static void remember(struct earlier *earlier, json_t *stats, bool due) {
     if (!stats || (earlier->before && !due)) return;
     json_decref(earlier->before);
     earlier->before = json_incref(stats);
-    earlier->number = count_of(stats, "now") / 1000 / tuning->base->config->tuning.interval;
+    earlier->at_s = seconds_of(stats);
 }
 
 static void note(struct tuning *tuning, const char *subject, const char *text) {
@@ -115,8 +119,8 @@ void tuning_consider(struct tuning *tuning, const struct shared *shared) {
                    count_of(cache, "now") / 1000 / config->tuning.interval);
     if (pool_due && config->pool.enabled && config->pool.warm_start)
         tune_pools(tuning, tuning->pool.before, pool, count_of(pool, "now") / 1000 / config->tuning.interval);
-    remember(tuning, &tuning->cache, cache, cache_due);
-    remember(tuning, &tuning->pool, pool, pool_due);
+    remember(&tuning->cache, cache, cache_due);
+    remember(&tuning->pool, pool, pool_due);
 }
 
 json_t *tuning_applied(const struct tuning *tuning) {

@@ -217,7 +217,7 @@ void warnings_find_differences(struct warnings *ret, const struct wp_stats *stat
         "worker %s has another configuration, and Redis uses that one, because it was read later than this "
         "worker's",
         stats->settings_owner);
-    SAY(warning->advice, "Give all workers the same configuration and restart those that have an older one.");
+    SAY(warning->advice, "Give all workers the same configuration and reload those that have an older one (SIGHUP), or restart them.");
 }
 
 void warnings_log(const struct warnings *before, const struct warnings *now) {

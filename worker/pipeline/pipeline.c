@@ -323,6 +323,7 @@ void wp_pipeline_configure(struct wp_pipeline *pipeline) {
         [WP_SLOT_POOL] = wp_pack_pool_settings, [WP_SLOT_CACHE] = wp_pack_cache_settings};
     char name[WP_WORKER_NAME_BYTES];
     wp_worker_name(pipeline->context.config, name);
+    pipeline->budget.limit = (size_t)pipeline->context.config->worker.window_bytes;
     for (int i = 0; i < WP_SLOTS; i++) {
         struct wp_buf settings = {0};
         pack[i](&settings, pipeline->context.config);
@@ -340,7 +341,6 @@ enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
     *context = (struct pipeline_context){.loop = loop, .config = config, .stats = stats, .wire = wire};
     for (int i = 0; i < WP_SLOTS; i++) context->links[i] = links[i];
     const struct publisher_callbacks callbacks = {on_too_large, on_dropped, pipeline};
-    pipeline->budget.limit = (size_t)config->worker.window_bytes;
     pipeline->publisher = publisher_new(context, &callbacks);
     pipeline->records = records_new(context, pipeline->publisher);
     pipeline->calls = calls_new(context, pipeline->records, pipeline->publisher, &pipeline->partitions);

@@ -19,7 +19,7 @@ struct wp_pipeline;
 enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
                             const struct wp_config *config, struct wp_stats *stats, struct wp_wire *wire,
                             struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
-/* Hands the settings to Redis anew: for a configuration that was changed after wp_pipeline_new. */
+/* Hands the settings to Redis anew: for a configuration that was changed in place after wp_pipeline_new. */
 void wp_pipeline_configure(struct wp_pipeline *pipeline);
 void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
                         struct wp_producer *producer);

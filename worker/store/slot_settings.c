@@ -22,7 +22,7 @@ static void log_difference(const struct wp_slot_settings *settings, const char *
         wp_log(WP_LOG_WARN, "settings_differ", "slot=%s ours=%s in_force=%s of=%s reason=%s", slot,
                settings->hash, settings->in_force_hash, owner,
                "that worker has another configuration, which it read later, and Redis uses that: give all "
-               "workers the same and restart them");
+               "workers the same and reload or restart them");
 }
 
 /* Reply: {1 when ours are in force, else 0; the hash in force; Redis' clock in ms; format; the worker whose

@@ -85,10 +85,18 @@ static enum wp_err docker_open(struct wp_runtime **ret_runtime, uv_loop_t *loop,
     wp_docker_start_open(runtime);
     wp_docker_images_open(runtime);
     wp_docker_made_open(runtime);
-    wp_docker_output_open(runtime);
+    wp_docker_output_configure(runtime);
     wp_docker_watch_open(runtime);
     *ret_runtime = runtime;
     return WP_OK;
+}
+
+static void docker_configure(struct wp_runtime *runtime) {
+    runtime->creates = wp_runtime_creates(&wp_runtime_docker, runtime->config);
+    wp_docker_images_configure(runtime);
+    wp_docker_made_configure(runtime);
+    wp_docker_output_configure(runtime);
+    runtime->on_room(runtime); /* more may be made at once, or of another image */
 }
 
 /* What the engine was too slow for: these have no worker now. */
@@ -123,7 +131,9 @@ const struct wp_runtime_driver wp_runtime_docker = {
     .default_creates = 4,
     .outlives = true,
     .has_folders = true,
+    .check = wp_definition_check,
     .open = docker_open,
+    .configure = docker_configure,
     .create = docker_create,
     .destroy = docker_destroy,
     .pause = wp_docker_pause,

@@ -19,12 +19,13 @@
 
 struct image {
     struct wp_runtime *runtime;
-    const char *name; /* borrowed */
+    char *name; /* owned */
     struct docker_image_known known;
-    bool again;          /* once more, when the look under way is over */
-    bool asking;         /* a look is under way, */
-    int64_t asked_us;    /* since then */
-    const char *subject; /* borrowed: the first philosophy that has it, or "docker.image" */
+    bool used;        /* the configuration names it still */
+    bool again;       /* once more, when the look under way is over */
+    bool asking;      /* a look is under way, */
+    int64_t asked_us; /* since then */
+    char *subject;    /* owned: the first philosophy that has it, or "docker.image" */
     enum wp_pull policy;
     enum { IDLE, WAITING, PULLING, FAILED } state;
     bool missing;
@@ -38,26 +39,37 @@ struct image {
 
 static struct image *find(const struct wp_runtime *runtime, const char *name) {
     size_t i = 0;
-    while (i < runtime->images.count && strcmp(runtime->images.list[i].name, name) != 0) i++;
-    return i < runtime->images.count ? &runtime->images.list[i] : NULL;
+    while (i < runtime->images.count && strcmp(runtime->images.list[i]->name, name) != 0) i++;
+    return i < runtime->images.count ? runtime->images.list[i] : NULL;
 }
 
+static struct image *append(struct wp_runtime *runtime, const char *name) {
+    struct docker_images *images = &runtime->images;
+    struct image *image = wp_calloc(1, sizeof *image);
+    images->list = wp_realloc(images->list, (images->count + 1) * sizeof(*images->list));
+    images->list[images->count++] = image;
+    image->runtime = runtime;
+    image->name = wp_strdup(name);
+    image->known.name = image->name;
+    return image;
+}
+
+/* An image that is new here is pulled at once with WP_PULL_ALWAYS, as at the host's start. */
 static void add(struct wp_runtime *runtime, const char *philosophy) {
     const char *name = wp_definition_image(runtime->config, philosophy);
-    if (find(runtime, name)) return;
+    struct image *image = find(runtime, name);
+    if (image && image->used) return;
+    if (!image) image = append(runtime, name);
+    free(image->subject);
+    image->subject = wp_strdup(*philosophy ? philosophy : "docker.image");
     enum wp_pull policy = wp_definition_pull(runtime->config, name);
-    runtime->images.list[runtime->images.count++] =
-        (struct image){.runtime = runtime,
-                       .name = name,
-                       .known = {.name = name},
-                       .subject = *philosophy ? philosophy : "docker.image",
-                       .policy = policy,
-                       .outdated = policy == WP_PULL_ALWAYS};
+    if (policy == WP_PULL_ALWAYS && image->policy != WP_PULL_ALWAYS) image->outdated = true;
+    image->policy = policy;
+    image->used = true;
 }
 
 static void add_all(struct wp_runtime *runtime) {
     const struct wp_settings *own = &runtime->config->docker.image_of;
-    runtime->images.list = wp_calloc(own->count + 1, sizeof *runtime->images.list);
     add(runtime, "");
     for (size_t i = 0; i < own->count; i++) add(runtime, own->list[i].key);
 }
@@ -87,7 +99,7 @@ static void set_missing(struct image *image, bool missing) {
 static void set_timer(struct wp_runtime *runtime) {
     int64_t next = 0, now = wp_clock_us();
     for (size_t i = 0; i < runtime->images.count; i++) {
-        int64_t due = runtime->images.list[i].due_us;
+        int64_t due = runtime->images.list[i]->due_us;
         if (due && (!next || due < next)) next = due;
     }
     if (!next || runtime->closing) return;
@@ -108,7 +120,7 @@ static void on_due(uv_timer_t *timer) {
     struct wp_runtime *runtime = timer->data;
     int64_t now = wp_clock_us();
     for (size_t i = 0; i < runtime->images.count; i++) {
-        struct image *image = &runtime->images.list[i];
+        struct image *image = runtime->images.list[i];
         if (!image->due_us || image->due_us > now) continue;
         image->due_us = 0;
         if (image->state == FAILED)
@@ -175,8 +187,8 @@ static void begin_pull(struct image *image) {
 
 static void begin_pulls(struct wp_runtime *runtime) {
     for (size_t i = 0; i < runtime->images.count && runtime->images.pulling < PULLS_AT_ONCE; i++)
-        if (runtime->images.list[i].state == WAITING && !runtime->closing)
-            begin_pull(&runtime->images.list[i]);
+        if (runtime->images.list[i]->state == WAITING && !runtime->closing)
+            begin_pull(runtime->images.list[i]);
 }
 
 /* ---- what the engine says ---- */
@@ -216,12 +228,13 @@ static void look(struct image *image) {
 }
 
 void wp_docker_images_look(struct wp_runtime *runtime) {
-    for (size_t i = 0; i < runtime->images.count; i++) look(&runtime->images.list[i]);
+    for (size_t i = 0; i < runtime->images.count; i++)
+        if (runtime->images.list[i]->used) look(runtime->images.list[i]);
 }
 
 void wp_docker_images_look_for_missing(struct wp_runtime *runtime) {
     for (size_t i = 0; i < runtime->images.count; i++)
-        if (runtime->images.list[i].missing) look(&runtime->images.list[i]);
+        if (runtime->images.list[i]->used && runtime->images.list[i]->missing) look(runtime->images.list[i]);
 }
 
 void wp_docker_image_missing(struct wp_runtime *runtime, const char *philosophy) {
@@ -280,8 +293,9 @@ uint64_t wp_docker_report(struct wp_runtime *runtime, struct wp_stats *stats) {
     const struct docker_images *images = &runtime->images;
     uint64_t count = 0;
     for (size_t i = 0; i < images->count; i++) {
-        const struct image *image = &images->list[i];
-        if (image->missing && count++ < WP_STATS_IMAGES) report(image, &stats->images_missing[count - 1]);
+        const struct image *image = images->list[i];
+        if (image->used && image->missing && count++ < WP_STATS_IMAGES)
+            report(image, &stats->images_missing[count - 1]);
     }
     stats->images_missing_count = count;
     stats->images_pulling = (uint64_t)images->pulling;
@@ -298,7 +312,34 @@ void wp_docker_images_open(struct wp_runtime *runtime) {
     runtime->images.timer.data = runtime;
 }
 
+/* Nothing is done any more about an image that the configuration names no longer; a pull under way ends. */
+static void retire(struct image *image) {
+    image->used = false;
+    image->policy = WP_PULL_NEVER;
+    image->outdated = false;
+    image->due_us = 0;
+    if (image->state != PULLING) image->state = IDLE;
+}
+
+void wp_docker_images_configure(struct wp_runtime *runtime) {
+    struct docker_images *images = &runtime->images;
+    for (size_t i = 0; i < images->count; i++) images->list[i]->used = false;
+    add_all(runtime);
+    for (size_t i = 0; i < images->count; i++)
+        if (!images->list[i]->used) retire(images->list[i]);
+    images->changes++;
+    wp_docker_images_look(runtime);
+    set_timer(runtime);
+}
+
+static void free_image(struct image *image) {
+    free(image->name);
+    free(image->subject);
+    free(image);
+}
+
 void wp_docker_images_close(struct wp_runtime *runtime, uv_close_cb closed) {
+    for (size_t i = 0; i < runtime->images.count; i++) free_image(runtime->images.list[i]);
     free(runtime->images.list);
     uv_close((uv_handle_t *)&runtime->images.timer, closed);
 }

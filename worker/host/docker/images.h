@@ -21,6 +21,7 @@ struct docker_image_known {      /* what a configured name means at the engine *
 };
 
 void wp_docker_images_open(struct wp_runtime *runtime);
+void wp_docker_images_configure(struct wp_runtime *runtime); /* the configuration has changed */
 void wp_docker_images_close(struct wp_runtime *runtime, uv_close_cb closed);
 void wp_docker_images_look(struct wp_runtime *runtime);             /* asks the engine */
 void wp_docker_images_look_for_missing(struct wp_runtime *runtime); /* asks for those alone */

@@ -13,10 +13,10 @@ static void keep(char **into, char *text) {
 }
 
 /* A container that was made by a version without the label counts as made by another definition. */
-static bool is_redefined(const struct docker_container *container, const json_t *config) {
+static bool is_redefined(const struct docker_container *container) {
     char now[WP_FINGERPRINT_SIZE];
     wp_definition_fingerprint(container->runtime->config, container->philosophy, now);
-    return strcmp(wp_docker_text(json_object_get(config, "Labels"), WP_LABEL_DEFINITION), now) != 0;
+    return strcmp(container->made.definition, now) != 0;
 }
 
 void wp_docker_made_note(struct docker_container *container, const json_t *inspected) {
@@ -25,7 +25,9 @@ void wp_docker_made_note(struct docker_container *container, const json_t *inspe
     if (made->name) return;
     made->name = wp_strdup(wp_docker_text(config, "Image"));
     made->id = wp_strdup(wp_docker_text(inspected, "Image"));
-    made->redefined = json_is_object(config) && is_redefined(container, config);
+    snprintf(made->definition, sizeof made->definition, "%s",
+             wp_docker_text(json_object_get(config, "Labels"), WP_LABEL_DEFINITION));
+    made->redefined = json_is_object(config) && is_redefined(container);
 }
 
 const char *wp_docker_made_outdated(const struct docker_container *container) {
@@ -48,6 +50,13 @@ void wp_docker_made_check(struct docker_container *container) {
 static void check_all(struct wp_runtime *runtime) {
     struct docker_container *container, *next;
     HASH_ITER(hh, runtime->containers, container, next) wp_docker_made_check(container);
+}
+
+void wp_docker_made_configure(struct wp_runtime *runtime) {
+    struct docker_container *container, *next;
+    HASH_ITER(hh, runtime->containers, container, next)
+    if (container->made.name && *container->made.name) container->made.redefined = is_redefined(container);
+    check_all(runtime);
 }
 
 void wp_docker_made_open(struct wp_runtime *runtime) {

@@ -5,6 +5,8 @@
 #include "host/docker/table.h"
 
 void wp_docker_made_open(struct wp_runtime *runtime);
+/* The configuration has changed: compares each container with it, and reports those that are outdated. */
+void wp_docker_made_configure(struct wp_runtime *runtime);
 /* Notes what the engine says of a container that was inspected; only the first time. */
 void wp_docker_made_note(struct docker_container *container, const json_t *inspected);
 /* Calls `next` when the digest of its image is known, at once or after a step of the container's. */

@@ -66,6 +66,6 @@ static void look(struct docker_container *container) {
     free(since);
 }
 
-void wp_docker_output_open(struct wp_runtime *runtime) {
-    if (runtime->config->docker.log_lines > 0) runtime->last_look = look;
+void wp_docker_output_configure(struct wp_runtime *runtime) {
+    runtime->last_look = runtime->config->docker.log_lines > 0 ? look : NULL;
 }

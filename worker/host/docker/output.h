@@ -3,7 +3,8 @@
 #define WP_HOST_DOCKER_OUTPUT_H
 #include "host/docker/table.h"
 
-void wp_docker_output_open(struct wp_runtime *runtime); /* sets runtime->last_look where it is needed */
+/* Sets runtime->last_look where it is needed; at the start, and when the configuration has changed. */
+void wp_docker_output_configure(struct wp_runtime *runtime);
 /* Calls `line` for each line of the engine's answer to a request for a container's logs, without its end:
  * frames of 8 bytes (the stream, and the length in the last four, big-endian) and text
  * (https://docs.docker.com/reference/api/engine/version/v1.41/#operation/ContainerAttach). A line may be

@@ -56,11 +56,12 @@ struct docker_start { /* of one that is started; start.c alone changes it */
 
 struct docker_container;
 
-struct docker_made { /* what it was made of; made.c alone changes it */
-    char *name, *id; /* of its image; owned; NULL: not known yet */
-    char *image;     /* with its digest, as assignments name it; owned; NULL: not known yet */
-    bool redefined;  /* by another definition than the present one */
-    bool reported;   /* that it is outdated */
+struct docker_made {     /* what it was made of; made.c alone changes it */
+    char *name, *id;     /* of its image; owned; NULL: not known yet */
+    char *image;         /* with its digest, as assignments name it; owned; NULL: not known yet */
+    char definition[17]; /* the fingerprint in its label; empty: it has none */
+    bool redefined;      /* by another definition than the present one */
+    bool reported;       /* that it is outdated */
     void (*next)(struct docker_container *container);
 };
 
@@ -101,8 +102,8 @@ struct docker_container {
 
 struct orphan; /* watch.c */
 
-struct docker_images {  /* images.c alone changes it */
-    struct image *list; /* each once, that of philosophies without one of their own among them */
+struct docker_images {   /* images.c alone changes it */
+    struct image **list; /* owned; each once, that of philosophies without one of their own among them */
     size_t count;
     uv_timer_t timer; /* of the pull that is due next */
     int pulling;

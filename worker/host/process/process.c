@@ -40,6 +40,7 @@ struct process_container {
     enum process_phase phase;
     int64_t asked_us, begun_us, runs_us, ready_us; /* steps of its start; 0: not yet */
     struct wp_child child; /* shim 0 while QUEUED; status_fd -1 once the pipe has no more to report */
+    bool waits_for_line;   /* process.ready, as it was at its start */
     char detail[160];
     struct wp_kept kept,
         going; /* with pool.clean: what was there when it became ready; what clean has killed */
@@ -54,8 +55,7 @@ struct process_container {
 
 struct wp_runtime {
     uv_loop_t *loop;
-    const struct wp_config *config; /* borrowed */
-    bool wait_for_line;
+    const struct wp_config *config;       /* borrowed */
     int starting, creates;                /* creates under way, and their maximum */
     int init_fd;                          /* the program of shims */
     struct process_container *containers; /* by id */
@@ -201,7 +201,7 @@ static void on_closed(uv_timer_t *timer) {
 
 static void read_status_pipe(struct process_container *container) {
     int why = 0;
-    switch (wp_child_status(&container->child, container->runtime->wait_for_line, &why)) {
+    switch (wp_child_status(&container->child, container->waits_for_line, &why)) {
     case WP_CHILD_SILENT:
         return;
     case WP_CHILD_RUNS: /* the shell runs, but its command may end at once, as when it is not found */
@@ -256,11 +256,12 @@ static enum wp_err start_child(struct process_container *container, struct wp_er
     struct wp_runtime *runtime = container->runtime;
     struct wp_buf variables = {0};
     add_variables(&variables, container);
+    container->waits_for_line = strcmp(runtime->config->process.ready, "notify") == 0;
     struct wp_child_spec spec = {.init_fd = runtime->init_fd,
                                  .command = runtime->config->process.command,
                                  .variables = wp_buf_str(&variables),
                                  .data_bytes = data_bytes(container->limits.memory_mb),
-                                 .notify = runtime->wait_for_line};
+                                 .notify = container->waits_for_line};
     enum wp_err err = wp_child_start(&spec, &container->child, error);
     wp_buf_done(&variables);
     return err;
@@ -419,7 +420,6 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     struct wp_runtime *runtime = wp_calloc(1, sizeof *runtime);
     runtime->loop = loop;
     runtime->config = config;
-    runtime->wait_for_line = strcmp(config->process.ready, "notify") == 0;
     runtime->creates = wp_runtime_creates(&wp_runtime_process, config);
     if (wp_init_program_open(&runtime->init_fd, error) != WP_OK) {
         free(runtime);
@@ -438,6 +438,11 @@ static enum wp_err process_open(struct wp_runtime **ret_runtime, uv_loop_t *loop
     }
     *ret_runtime = runtime;
     return WP_OK;
+}
+
+static void process_configure(struct wp_runtime *runtime) {
+    runtime->creates = wp_runtime_creates(&wp_runtime_process, runtime->config);
+    start_queued(runtime);
 }
 
 static void signal_all(struct wp_runtime *runtime, int number) {
@@ -474,6 +479,7 @@ const struct wp_runtime_driver wp_runtime_process = {
     .name = "process",
     .default_creates = 128,
     .open = process_open,
+    .configure = process_configure,
     .create = process_create,
     .destroy = process_destroy,
     .clean = process_clean,

@@ -67,7 +67,7 @@ static json_t *cache_stats(const json_t *cache) {
 static json_t *one_pool(const json_t *pool) {
     static const char *const counts[] = {"available",   "leased",      "creating",    "waiting", "pool_size",
                                          "warm_starts", "cold_starts", "peak_leased", "paused",  "resetting",
-                                         "outdated",    "ready",       NULL};
+                                         "outdated",    "ready",       "rejected",    "lost",    NULL};
     static const char *const numbers[] = {"utilization_percent", "warm_start_rate_percent", "confidence",
                                           NULL};
     json_t *record = json_object();

@@ -28,6 +28,7 @@ ALLOWED = {
     "host/docker": {"core", "host", "init", "http"},
     "host/process": {"core", "host", "init"},
     "host/kubernetes": {"core", "host", "http"},
+    "top": {"core", "wire", "kafka", "store", "pool"},
     "ops": {"core", "wire", "kafka", "store", "sizing", "pool", "cache", "predictor"},
 }
 KNOWS_ALL = {"cli", ""}  # "": main.c

@@ -7,8 +7,9 @@
 #include "cli/usage.h"
 
 static const struct wp_subcommand *const subcommands[] = {
-    &wp_cli_worker, &wp_cli_check,  &wp_cli_send,   &wp_cli_tail,   &wp_cli_status, &wp_cli_hosts,
-    &wp_cli_top,    &wp_cli_accept, &wp_cli_replay, &wp_cli_broker, &wp_cli_help,   NULL,
+    &wp_cli_worker, &wp_cli_check, &wp_cli_reload, &wp_cli_send,   &wp_cli_tail,
+    &wp_cli_status, &wp_cli_hosts, &wp_cli_top,    &wp_cli_accept, &wp_cli_replay,
+    &wp_cli_broker, &wp_cli_help,  NULL,
 };
 
 static int run(int argc, char **argv) {

@@ -36,8 +36,15 @@ class Alone:
                    lambda: f"{count} lines of {event}:\n{self.log_path.read_text()}")
         return self.lines(event)[count - 1]
 
+    def port(self):
+        return int(self.wait_line("http_listening").rpartition(":")[2])
+
     def hang_up(self):
         self.process.send_signal(signal.SIGHUP)
+
+    def takes_hangups(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return any(int(line.split()[1], 16) & 1 for line in status.splitlines() if line.startswith(("SigBlk:", "SigCgt:")))
 
     def reload(self, text=None, answer="reloaded"):
         """Returns the line that says how it went."""
@@ -89,6 +96,64 @@ class Reload(unittest.TestCase):
             self.assertIn('key=docker.environment before="TOKEN=***,MODE=***" after="TOKEN=***,MODE=***"', text)
             self.assertIn('key=docker.environment.react before="(not set)" after="TOKEN=***"', text)
             self.assertIn('key=kafka.sasl.password before="(not set)" after=***', text)
+
+    def test_wrong_sources_change_nothing_and_say_why(self):
+        good = "[log]\nlevel = debug\n[pool]\nsize = 11\n"
+        wrong = {"nonsense\n": "neither [section] nor key = value (file {file}, line 7)",
+                 "[pool]\nsice = 4\n": "configuration: pool.sice is not a known key; did you mean pool.size? (file {file}, line 8)",
+                 "[pool]\nsize = x\n": 'pool.size = \\"x\\": a whole number from 0 to 100000 is wanted (file {file}, line 8)',
+                 "[pool]\nsize = 200\n": "pool.size (200) is above pool.max_containers (100); raise the latter",
+                 "[host]\nname = h\n[pool]\nreset = true\n": "pool.reset: host.runtime = process runs no command in a container"}
+        with Alone(good, "-o", "host.name=h") as worker:
+            for text, sentence in wrong.items():
+                self.assertIn(sentence.format(file=worker.file), worker.reload(text, answer="reload_failed"))
+            worker.file.unlink()
+            worker.hang_up()
+            self.assertIn(f"the file {worker.file} cannot be read: No such file or directory", worker.wait_line("reload_failed", len(wrong) + 1))
+            worker.file.mkdir()
+            worker.hang_up()
+            self.assertIn(f"the file {worker.file} cannot be read", worker.wait_line("reload_failed", len(wrong) + 2))
+            worker.file.rmdir()
+            self.assertIn("changed=0 needs_restart=0", worker.reload(good))
+
+    def test_no_signal_is_lost_whenever_it_comes(self):
+        worker = Alone("")
+        wait_until(worker.takes_hangups, "it is no longer the starter's program, which a hangup ends")
+        while worker.process.poll() is None and not worker.lines("started"):
+            worker.hang_up()
+        worker.wait_line("reloaded")
+        for size in range(20, 40):
+            worker.write(f"[pool]\nsize = {size}\n")
+            worker.hang_up()
+        wait_until(lambda: any(" after=39 " in line for line in worker.lines("config_changed")), "the last one counts")
+        worker.process.terminate()
+        for _ in range(10):
+            worker.hang_up()
+        self.assertEqual(worker.end(), 0)
+
+    def test_the_command_prints_what_came_of_it(self):
+        with Alone("") as worker:
+            where = ["-o", f"http.listen=127.0.0.1:{worker.port()}", "-o", "worker.stop_timeout_ms=500"]
+            self.assertEqual(command("check", "--diff", "-c", str(worker.file), *where), (1, f"http.listen: the worker has 127.0.0.1:0, this configuration 127.0.0.1:{worker.port()} (restart)\n", ""))
+            self.assertEqual(command("reload", *where), (0, f"reloaded {worker.file}: 0 changed, 0 wait for a restart\n", ""))
+            worker.write("[pool]\nsize = 12\nsize.react = 20\n[topics]\npartitions = 9\n[redis]\nprefix = other\n")
+            code, out, err = command("check", "--diff", "-c", str(worker.file), *where)
+            self.assertIn("pool.size.react: the worker has none, this configuration 20 (at once)\n", out)
+            self.assertEqual(command("reload", *where), (0, "redis.prefix: wp -> other (waits for a restart)\ntopics.partitions: 6 -> 9 (waits for a restart)\n"
+                                                            "pool.size: 10 -> 12 (at once)\npool.size.react: (not set) -> 20 (at once)\n"
+                                                            f"reloaded {worker.file}: 2 changed, 2 wait for a restart\n", ""))
+            worker.write("[pool]\nsize = -1\n")
+            code, out, err = command("reload", *where)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn('the worker goes on as before: configuration: pool.size = "-1": a whole number', err)
+        code, out, err = command("reload", *where)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("no worker answers at", err)
+
+
+def command(*arguments):
+    result = subprocess.run([WARMPOOL, *arguments], capture_output=True, text=True, timeout=WAIT_LIMIT)
+    return result.returncode, result.stdout, result.stderr
 
 
 class Running:

@@ -76,6 +76,44 @@ Test(ops_http, refuses_other_methods_and_says_which_it_takes) {
     cr_assert(answers("DELETE", "/healthz", "Allow: GET, HEAD"));
 }
 
+static unsigned asked;
+
+static unsigned ask(void *ctx) {
+    cr_assert_eq(ctx, &asked);
+    return ++asked;
+}
+
+static void on_reload_time(uv_timer_t *timer) {
+    (void)timer;
+    http_reloaded(http, asked, 200, "{\"ok\":true}");
+}
+
+Test(ops_http, answers_a_reload_when_it_is_over) {
+    static uv_timer_t timer; /* closed by the last turns of the loop */
+    http_on_reload(http, ask, &asked);
+    uv_timer_init(&parts.loop, &timer);
+    uv_timer_start(&timer, on_reload_time, 50, 0);
+    cr_assert(answers("POST", "/reload", "\r\n\r\n{\"ok\":true}"));
+    cr_assert_eq(asked, 1);
+    cr_assert(answers("GET", "/reload", "HTTP/1.1 405 "));
+    cr_assert(answers("GET", "/reload", "Allow: POST\r\n"));
+    cr_assert_eq(asked, 1);
+    uv_close((uv_handle_t *)&timer, NULL);
+}
+
+Test(ops_http, refuses_a_reload_when_nobody_takes_it) {
+    cr_assert(answers("POST", "/reload", "HTTP/1.1 503 "));
+}
+
+Test(ops_http, shows_the_configuration_without_secrets) {
+    ops_parts_set(&parts, "redis.url", "redis://user:sesame@localhost");
+    ops_parts_set(&parts, "docker.environment.react", "TOKEN=sesame");
+    cr_assert(answers("GET", "/config", "\"pool.size\": \"10\""));
+    cr_assert(answers("GET", "/config", "\"redis.url\": \"redis://user:***@localhost\""));
+    cr_assert(answers("GET", "/config", "\"docker.environment.react\": \"TOKEN=***\""));
+    cr_assert_not(answers("GET", "/config", "sesame"));
+}
+
 Test(ops_http, answers_beside_a_hundred_clients_that_never_ask) {
     int fds[100];
     struct sockaddr_in address = {.sin_family = AF_INET,

@@ -2,6 +2,7 @@
  * what is wrong. */
 #include "kafka/admin.h"
 #include "kafka/conf.h"
+#include "cli/check_diff.h"
 #include "cli/check_docker.h"
 #include "cli/check_redis.h"
 #include "cli/command.h"
@@ -20,6 +21,17 @@ enum { KAFKA_MS = 10000 };
 
 static int run_subcommand(int argc, char **argv);
 
+static bool with_diff;
+
+static const struct wp_option options[] = {
+    {"diff", NULL,
+     "instead print what differs from the configuration of the worker that runs on this machine, which is "
+     "asked "
+     "at http.listen (but for secrets); exit code 1 when something does",
+     &with_diff},
+    {NULL, NULL, NULL, NULL},
+};
+
 const struct wp_subcommand wp_cli_check = {
     .name = "check",
     .summary = "try the configuration and every connection",
@@ -27,7 +39,9 @@ const struct wp_subcommand wp_cli_check = {
     .text = "Tries the configuration and every connection and says what is wrong and how to mend it. Changes "
             "nothing. Exit code 1 "
             "when a worker could not work.",
-    .examples = "warmpool check -c /etc/warmpool/warmpool.ini",
+    .examples =
+        "warmpool check -c /etc/warmpool/warmpool.ini\nwarmpool check --diff -c /etc/warmpool/warmpool.ini",
+    .options = options,
     .run = run_subcommand,
 };
 
@@ -154,11 +168,25 @@ static void check_host(struct wp_check *check) {
     }
 }
 
+static int print_diff(const struct wp_config *config) {
+    size_t count = 0;
+    struct wp_error error = {0};
+    if (wp_check_diff(config, stdout, &count, &error))
+        return wp_options_fail(&wp_cli_check, WP_EXIT_FAILED, &error);
+    if (count == 0) puts("the worker runs with this configuration");
+    return count > 0 ? WP_EXIT_FAILED : WP_EXIT_OK;
+}
+
 static int run_subcommand(int argc, char **argv) {
     struct wp_config config;
     struct wp_parsed parsed;
     int code = WP_EXIT_OK;
     if (!wp_options_parse(&wp_cli_check, argc, argv, &config, &parsed, &code)) return code;
+    if (with_diff) {
+        code = print_diff(&config);
+        wp_config_done(&config);
+        return code;
+    }
     struct wp_check check = {.config = &config, .out = stdout};
     wp_check_say(&check, WP_CHECK_OK, "configuration", "read");
     check_wire(&check);

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/keep_secrets.h"
 #include "cli/options.h"
+#include "cli/reload_result.h"
 #include "cli/reloading.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
@@ -271,10 +272,18 @@ static void apply_config(void *ctx) {
 }
 
 static void on_reloaded(void *ctx, unsigned round, const struct wp_reload_result *result) {
-    (void)ctx, (void)round, (void)result;
+    const struct worker *w = ctx;
+    char *json = wp_reload_result_json(result);
+    wp_ops_reloaded(w->ops, round, result->ok, json);
+    free(json);
 }
 
 static const struct wp_reloading_handler reload_handler = {check_config, apply_config, on_reloaded};
+
+static unsigned ask_reload(void *ctx) {
+    struct worker *w = ctx;
+    return w->stopping ? 0 : wp_reloading_ask(w->reloading);
+}
 
 /* SIGHUP also comes when the terminal of a worker in the foreground goes away. */
 static void on_hangup(uv_signal_t *handle, int number) {
@@ -284,7 +293,7 @@ static void on_hangup(uv_signal_t *handle, int number) {
     else if (w->ends_with_terminal && wp_terminal_is_gone())
         on_signal(handle, number);
     else
-        (void)wp_reloading_ask(w->reloading);
+        (void)ask_reload(w);
 }
 
 static void on_forgotten(void *ctx) {
@@ -316,6 +325,7 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
     if (w->host) wp_host_on_forgotten(w->host, on_forgotten, w->pipeline);
     if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->producer, w->wire, error)))
         return err;
+    wp_ops_on_reload(w->ops, ask_reload, w);
     return WP_OK;
 }
 

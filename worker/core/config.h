@@ -27,17 +27,17 @@ struct wp_config {
     struct wp_settings kafka; /* kafka.*: handed to librdkafka untouched; bootstrap.servers is always there */
 
     struct {
-        char *url; /* redis.url: redis://[user:password@]host[:port][/db], rediss://..., unix:///path,
-                      redis-sentinel://[user:password@]host[:port],.../name[/db], rediss-sentinel://... */
+        char *url;       /* redis.url: redis://[user:password@]host[:port][/db], rediss://..., unix:///path,
+                            redis-sentinel://[user:password@]host[:port],.../name[/db], rediss-sentinel://... */
         char *cache_url; /* redis.cache_url: another primary for the {cache} slot; empty = redis.url */
         char *prefix;    /* redis.prefix: wp */
-        int64_t timeout_ms;    /* redis.timeout_ms: 5000, for a reply and for connecting */
+        int64_t timeout_ms;      /* redis.timeout_ms: 5000, for a reply and for connecting */
         char *sentinel_user;     /* redis.sentinel.user: at the sentinels; empty = the default user */
         char *sentinel_password; /* redis.sentinel.password; empty = the sentinels want none */
-        int64_t wait_replicas; /* redis.wait_replicas: 0; WAIT for that many before anything is published */
-        char *tls_ca;          /* redis.tls_ca: file of CA certificates; empty = the system's */
-        char *tls_cert;        /* redis.tls_cert: file of the worker's own certificate; empty = none */
-        char *tls_key;         /* redis.tls_key: file of its key */
+        int64_t wait_replicas;   /* redis.wait_replicas: 0; WAIT for that many before anything is published */
+        char *tls_ca;            /* redis.tls_ca: file of CA certificates; empty = the system's */
+        char *tls_cert;          /* redis.tls_cert: file of the worker's own certificate; empty = none */
+        char *tls_key;           /* redis.tls_key: file of its key */
     } redis;
 
     struct {
@@ -234,10 +234,15 @@ int64_t wp_config_max_containers(const struct wp_config *config, const char *phi
 bool wp_config_cleans(const struct wp_config *config, const char *philosophy); /* pool.clean */
 bool wp_config_cleans_any(const struct wp_config *config);                     /* of some philosophy */
 
+enum wp_applies
+wp_config_applies(const char *key); /* of a full key; WP_APPLIES_AT_RESTART of an unknown one */
 const char *wp_applies_word(enum wp_applies applies); /* "restart", "at once", "new containers" */
 
 void wp_config_print_help(FILE *out);      /* every key with default and text, for --help */
 void wp_config_print_reference(FILE *out); /* the same as a Markdown table, for docs/configuration.md */
+/* Visits every key with its value in force, as it may be shown: without secrets. */
+void wp_config_each(const struct wp_config *config,
+                    void (*visit)(void *ctx, const char *key, const char *value), void *ctx);
 void wp_config_print(const struct wp_config *config, FILE *out); /* the values in force, passwords masked */
 
 #define WP_CONFIG_PAGE "warmpool.ini"

@@ -73,6 +73,12 @@ enum wp_applies wp_param_applies(const struct wp_param *param) {
     return applies;
 }
 
+enum wp_applies wp_config_applies(const char *key) {
+    const char *member;
+    const struct wp_param *param = wp_param_find(key, &member);
+    return param ? wp_param_applies(param) : WP_APPLIES_AT_RESTART;
+}
+
 const char *wp_applies_word(enum wp_applies applies) {
     static const char *const words[] = {[WP_APPLIES_AT_RESTART] = "restart",
                                         [WP_APPLIES_AT_ONCE] = "at once",

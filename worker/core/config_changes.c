@@ -105,6 +105,31 @@ static char *value_of(const struct wp_config *config, const struct wp_param *par
     return text.data;
 }
 
+static void visit_one(const char *key, const char *value,
+                      void (*visit)(void *ctx, const char *key, const char *value), void *ctx) {
+    char *text = shown(key, value);
+    visit(ctx, key, text);
+    free(text);
+}
+
+void wp_config_each(const struct wp_config *config,
+                    void (*visit)(void *ctx, const char *key, const char *value), void *ctx) {
+    for (const struct wp_param *param = wp_params; param->key; param++) {
+        if (!wp_param_is_family(param)) {
+            char *value = value_of(config, param);
+            visit_one(param->key, value, visit, ctx);
+            free(value);
+            continue;
+        }
+        const struct wp_settings *family = wp_param_field(config, param);
+        for (size_t i = 0; i < family->count; i++) {
+            char *key = wp_format("%.*s%s", (int)wp_param_prefix(param), param->key, family->list[i].key);
+            visit_one(key, family->list[i].value, visit, ctx);
+            free(key);
+        }
+    }
+}
+
 static void compare_single(struct wp_config_changes *ret, const struct wp_param *param,
                            const struct wp_config *before, const struct wp_config *after) {
     char *old = value_of(before, param), *new = value_of(after, param);

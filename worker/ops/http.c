@@ -3,11 +3,13 @@
 #include "ops/http.h"
 #include "core/log.h"
 #include "ops/http_address.h"
+#include "ops/http_reload.h"
 #include "ops/page.h"
 #include "ops/prometheus.h"
 #include "ops/readiness.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@ struct http {
     const struct ops_snapshot *snapshot;
     struct shared_reader *reader;
     struct page *page;
+    struct http_reloads reloads;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -57,11 +60,13 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     return result;
 }
 
-static enum MHD_Result answer_method(struct MHD_Connection *connection) {
-    static char text[] = "only GET and HEAD are answered here\n";
+static enum MHD_Result answer_method(struct MHD_Connection *connection, const char *allowed) {
+    char text[64];
+    int length = snprintf(text, sizeof text, "only %s answered here\n",
+                          strcmp(allowed, "POST") == 0 ? "POST is" : "GET and HEAD are");
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        MHD_create_response_from_buffer((size_t)length, text, MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allowed);
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, response);
     MHD_destroy_response(response);
     return result;
@@ -79,11 +84,51 @@ static enum MHD_Result answer_ready(struct http *http, struct MHD_Connection *co
                   wp_buf_str(&http->body));
 }
 
+static int seen; /* its address marks a request whose headers have come */
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode code) {
+    (void)ctx, (void)connection, (void)code;
+    if (*request && *request != &seen) http_reload_over(*request);
+    *request = NULL;
+}
+
+static void add_key(void *ctx, const char *key, const char *value) {
+    json_object_set_new(ctx, key, json_string(value));
+}
+
+/* The configuration in force, without secrets. */
+static enum MHD_Result answer_config(struct http *http, struct MHD_Connection *connection) {
+    json_t *keys = json_object();
+    wp_config_each(http->snapshot->base->config, add_key, keys);
+    json_t *all = json_pack("{s:s, s:i, s:o}", "version", WP_VERSION, "pid", (int)getpid(), "config", keys);
+    char *text = json_dumps(all, JSON_INDENT(2));
+    enum MHD_Result result = answer(connection, MHD_HTTP_OK, "application/json", wp_str(text));
+    free(text);
+    json_decref(all);
+    return result;
+}
+
+/* A page in somebody's browser may send requests here, too; browsers name the page's origin. */
+static bool is_for_operators(struct MHD_Connection *connection) {
+    return http_is_local(connection) &&
+           !MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+}
+
+static enum MHD_Result answer_operator(struct http *http, struct MHD_Connection *connection, const char *url,
+                                       const char *method, void **request) {
+    bool reload = strcmp(url, "/reload") == 0, post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+    if (!is_for_operators(connection))
+        return answer_text(connection, MHD_HTTP_FORBIDDEN,
+                           "only programs of the worker's own machine are answered here\n");
+    if (reload != post) return answer_method(connection, reload ? "POST" : "GET, HEAD");
+    return reload ? http_reload_begin(&http->reloads, connection, request) : answer_config(http, connection);
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request) {
     struct http *http = ctx;
-    static int seen;
     enum MHD_Result result;
     (void)version, (void)upload;
     if (!*request) { /* libmicrohttpd calls first with the headers alone: answer the next call */
@@ -94,8 +139,11 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
+    if (*request != &seen) return http_reload_answer(*request, connection);
+    if (strcmp(url, "/reload") == 0 || strcmp(url, "/config") == 0)
+        return answer_operator(http, connection, url, method, request);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return answer_method(connection);
+        return answer_method(connection, "GET, HEAD");
     if (strcmp(url, "/healthz") == 0) return answer_text(connection, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/readyz") == 0) return answer_ready(http, connection);
     if (strcmp(url, "/metrics") == 0) {
@@ -152,9 +200,11 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     struct http *http = wp_calloc(1, sizeof *http);
     http->snapshot = snapshot;
     http->reader = reader;
-    http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-                                    MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
+    http->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                         on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT,
+                         IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+                         MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
     if (!http->daemon) {
         int saved = errno;
         close(fd);
@@ -173,6 +223,16 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     turn(http);
     *ret_http = http;
     return WP_OK;
+}
+
+void http_on_reload(struct http *http, unsigned (*ask)(void *ctx), void *ctx) {
+    http->reloads.ask = ask;
+    http->reloads.ctx = ctx;
+}
+
+void http_reloaded(struct http *http, unsigned round, unsigned status, const char *json) {
+    http_reload_done(&http->reloads, round, status, json);
+    turn(http);
 }
 
 int http_port(const struct http *http) {
@@ -196,6 +256,8 @@ static void on_closed(uv_handle_t *handle) {
 
 void http_free(struct http *http) {
     if (!http) return;
+    http_reloaded(http, UINT_MAX, MHD_HTTP_SERVICE_UNAVAILABLE,
+                  "{\"ok\":false,\"error\":\"the worker is stopping\"}");
     uv_close((uv_handle_t *)&http->poll, on_closed); /* before its descriptor */
     page_end(http->page);
     MHD_run(http->daemon); /* closes the streams */

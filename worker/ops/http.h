@@ -1,5 +1,5 @@
 /* Answers GET /healthz, /readyz, /metrics and the status page (/) on http.listen. One thread: the loop's.
- * Internal to ops/. */
+ * To programs of this machine also GET /config and POST /reload. Internal to ops/. */
 #ifndef WP_OPS_HTTP_H
 #define WP_OPS_HTTP_H
 #include "ops/snapshot.h"
@@ -11,6 +11,10 @@ struct http;
  * renew the shared figures. */
 enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot,
                      struct shared_reader *reader, struct wp_error *error) WP_MUST_CHECK;
+/* Who is asked for a reload: as struct http_reloads has them. Without it POST /reload is refused. */
+void http_on_reload(struct http *http, unsigned (*ask)(void *ctx), void *ctx);
+/* A round is over. status: of HTTP; json: copied. */
+void http_reloaded(struct http *http, unsigned round, unsigned status, const char *json);
 int http_port(const struct http *http); /* the port that it listens on, chosen by the system for port 0 */
 void http_free(struct http *http);      /* NULL is fine */
 

@@ -71,6 +71,14 @@ void wp_ops_configure(struct wp_ops *ops) {
     metrics_configure(ops->metrics);
 }
 
+void wp_ops_on_reload(struct wp_ops *ops, unsigned (*ask)(void *ctx), void *ctx) {
+    if (ops->http) http_on_reload(ops->http, ask, ctx);
+}
+
+void wp_ops_reloaded(struct wp_ops *ops, unsigned round, bool ok, const char *json) {
+    if (ops->http) http_reloaded(ops->http, round, ok ? 200 : 422, json);
+}
+
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner) {
     if (ops->sweeper) sweeper_set_owner(ops->sweeper, owner);
 }

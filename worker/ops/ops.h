@@ -17,6 +17,11 @@ enum wp_err wp_ops_new(struct wp_ops **ret_ops, uv_loop_t *loop, const struct wp
 void wp_ops_start(struct wp_ops *ops);
 /* The configuration that was given to wp_ops_new has changed in place: timers and policies follow. */
 void wp_ops_configure(struct wp_ops *ops);
+/* Who is asked for a reload over HTTP (POST /reload): `ask` returns the number of the round of reading the
+ * configuration that serves the request; 0: the worker is stopping. */
+void wp_ops_on_reload(struct wp_ops *ops, unsigned (*ask)(void *ctx), void *ctx);
+/* That round is over: answers those that wait for it. json: of http.listen's POST /reload; copied. */
+void wp_ops_reloaded(struct wp_ops *ops, unsigned round, bool ok, const char *json);
 /* Says whether this worker owns partition 0 of container-event, whose owner sweeps. */
 void wp_ops_set_sweeper(struct wp_ops *ops, bool owner);
 /* Publishes the last metrics record, to be flushed by the caller; health stays reachable. Idempotent, NULL is

@@ -240,7 +240,7 @@ const struct wp_param wp_params[] = {
         "keep the bytes of acquires in `dead-letter`, with whatever claim they carry; false = such a record has headers only"),
 
     TEXT("http.listen", http.listen, "127.0.0.1:9464", 0, 256,
-        "address of `/healthz`, `/readyz`, `/metrics` and, at `/`, the status page; port 0 = any free one, said in the log; empty = off"),
+        "address of `/healthz`, `/readyz`, `/metrics` and, at `/`, the status page, and for programs of this machine of `/config` and `/reload`; port 0 = any free one, said in the log; empty = off"),
 
     WORD("log.level", log.level, "info", "debug,info,warn,error", "least important lines that are logged"),
     {0},

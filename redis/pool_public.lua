@@ -1,4 +1,4 @@
--- revision 41
+-- revision 42
 local function public(name, callback)
     redis.register_function({function_name = name, callback = callback, flags = {'no-writes'}})
 end

@@ -166,7 +166,7 @@ function state.known_container(id) return containers[id] end
 
 -- Changing ------------------------------------------------------------------------------------------------------------------------
 
-local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, waiting = true}
+local COUNTERS = {idle = true, leased = true, creating = true, resetting = true, ending = true, away = true, waiting = true}
 
 -- True when an idle container is paused.
 function state.is_paused(c) return c[REUSE]:byte(1) == PAUSED end

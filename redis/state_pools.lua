@@ -18,17 +18,17 @@ local function empty_pool()
     return {idle = 0, leased = 0, creating = 0, ending = 0, waiting = 0, warm = 0, cold = 0, rejected = 0, lost = 0, peak = 0, size = -1,
         draining = false, failures = 0, retry_at = 0, active = now, cold_us = 0, starved = false, why = '', resetting = 0, paused = 0,
         idle_due = 0, policy = settings.reuse, mixed = false, stale = 0, had_stale = false, fresh = 0, users = '!', thin = false, refill_at = 0,
-        turn = 0, held = false, outdated = 0, outdated_idle = 0, owed = 0}
+        turn = 0, held = false, outdated = 0, outdated_idle = 0, owed = 0, away = 0}
 end
 
 function state.parse_pool(raw)
     local p = {}
     p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed = cmsgpack.unpack(raw)
+        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed, p.away = cmsgpack.unpack(raw)
     p.held = p.held or false
     p.had_stale = p.stale > 0
-    p.outdated, p.outdated_idle, p.owed = p.outdated or 0, p.outdated_idle or 0, p.owed or 0 -- a row from before has none
+    p.outdated, p.outdated_idle, p.owed, p.away = p.outdated or 0, p.outdated_idle or 0, p.owed or 0, p.away or 0 -- a row from before has none
     return p
 end
 
@@ -105,7 +105,7 @@ function state.forget_pool(name) pools[name] = false end
 
 -- True when the pool has no containers and no waiting requests, and no resize or drain is in force.
 function state.is_empty(p)
-    return p.idle + p.leased + p.creating + p.resetting + p.ending + p.waiting == 0 and p.size < 0 and not p.draining
+    return p.idle + p.leased + p.creating + p.resetting + p.ending + p.away + p.waiting == 0 and p.size < 0 and not p.draining
 end
 
 function state.touch_pool(name) dirty[name] = true end
@@ -127,7 +127,7 @@ end
 
 -- True when a request could come that may not have the pool's used containers.
 function state.is_shared(p)
-    if p.users == MANY and p.fresh == p.idle and p.leased + p.resetting == 0 then p.users = '!' end -- nothing used is left
+    if p.users == MANY and p.fresh == p.idle and p.leased + p.resetting + p.away == 0 then p.users = '!' end -- nothing used is left
     return p.users == MANY
 end
 
@@ -150,7 +150,7 @@ end
 local function pack_pool(p)
     return cmsgpack.pack(p.idle, p.leased, p.creating, p.ending, p.waiting, p.warm, p.cold, p.rejected, p.lost, p.peak, p.size, p.draining, p.failures,
         p.retry_at, p.active, p.cold_us, p.starved, p.why, p.resetting, p.paused, p.idle_due, p.policy, p.mixed, p.stale, p.fresh, p.users, p.thin,
-        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed)
+        p.refill_at, p.turn, p.held, p.outdated, p.outdated_idle, p.owed, p.away)
 end
 
 function state.flush_pools()

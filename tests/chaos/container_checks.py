@@ -79,7 +79,7 @@ class Containers:
                 self.end(self.lives[name], "died" if what == "die" else "ended", time)
             elif what == "pause":
                 self.pauses[name].append([time, float("inf")])
-            elif what == "unpause" and self.pauses[name]:
+            elif what == "unpause" and self.pauses[name] and self.pauses[name][-1][1] > time:  # else an engine has not told of its pause
                 self.pauses[name][-1][1] = time
         self.creates.sort()
         self.reads = sorted((read.t, read.t - read.time) for read in story.reads["container-assignment"])

@@ -74,6 +74,22 @@ Test(pool_away, idle_ones_of_one_that_is_away_are_handed_out_only_when_it_is_bac
     cr_assert_str_eq(pool_acquire(&slot, .id = "r2"), "assigned");
 }
 
+Test(pool_away, used_ones_that_come_back_are_not_ready_for_whoever_comes) {
+    pool_settings(&slot, "{'reuse': 'same_tenant'}");
+    warm_up(2);
+    pool_acquire(&slot, .id = "r1", .tenant = "blue");
+    pool_acquire(&slot, .id = "r2", .tenant = "red");
+    pool_release(&slot, "r1");
+    pool_release(&slot, "r2");
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 2);
+    cr_assert_eq(pool_stat(&slot, "react", "ready"), 0, "each is its tenant's");
+    go_away();
+    come_back();
+    cr_assert_eq(pool_stat(&slot, "react", "available"), 2);
+    cr_assert_eq(pool_stat(&slot, "react", "ready"), 0);
+    cr_assert_str_eq(pool_acquire(&slot, .id = "r3", .tenant = "newcomer"), "");
+}
+
 Test(pool_away, one_given_back_where_the_host_is_away_is_set_aside_too) {
     warm_up(1);
     cr_assert_str_eq(pool_acquire(&slot, .id = "r1"), "assigned");

@@ -28,7 +28,8 @@ enum pool_field {
     P_USERS,
     P_HELD = 29,
     P_OUTDATED,
-    P_OUTDATED_IDLE
+    P_OUTDATED_IDLE,
+    P_AWAY = 33
 };
 enum host_field { H_CAPACITY, H_MEMORY, H_USED, H_MEMORY_USED, H_BEAT, H_STATE, H_TTL = 7, H_ENDING };
 
@@ -365,6 +366,8 @@ static void check_pools(struct test_redis *redis, const struct expected *e, cons
         }
         cr_assert_eq(number(p, P_RESETTING), json_integer_value(json_object_get(counts, "resetting")),
                      "resetting of %s: %lld", name, (long long)number(p, P_RESETTING));
+        cr_assert_eq(number(p, P_AWAY), json_integer_value(json_object_get(counts, "away")),
+                     "set aside of %s: %lld", name, (long long)number(p, P_AWAY));
         cr_assert_eq(number(p, P_PAUSED), json_integer_value(json_object_get(counts, "paused")),
                      "paused of %s: %lld", name, (long long)number(p, P_PAUSED));
         cr_assert_eq(number(p, P_FRESH), json_integer_value(json_object_get(counts, "fresh")),

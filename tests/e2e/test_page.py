@@ -10,7 +10,8 @@ from browser import Browser, chromium
 from client import Client
 from system import System, wait_until
 
-FAST = {"metrics.interval": 1, "pool.prewarm": "react:3", "tenant.max_leases.acme": 5, "kafka.sasl.password": "not-to-be-shown"}
+FAST = {"metrics.interval": 1, "pool.prewarm": "react:3", "tenant.max_leases.acme": 5, "kafka.sasl.password": "not-to-be-shown",
+        "pool.max_containers.full": 1}
 STREAMS = 32  # STREAMS_MAX of worker/ops/streams.h
 
 
@@ -120,6 +121,15 @@ class StatusPage(unittest.TestCase):
         self.client.send("container-release", {"request_id": "live-1", "philosophy": "react"})
         page.wait(f"{overview('Leased')} === '{leased}'")
         page.wait(f"{overview('Arrivals a second')} !== 'none yet'")
+
+    def test_shows_how_long_requests_wait(self):
+        self.client.acquire("full-1", philosophy="full")
+        page = self.open()
+        self.client.send("container-acquire", {"request_id": "full-2", "agent_id": "a", "philosophy": "full"})
+        page.wait(f"{cell('pool-rows', 'full', 6)} === '1' && /^\\d+ s$/.test({cell('pool-rows', 'full', 7)})")
+        page.wait(f"/^1, up to \\d+ s$/.test({overview('Waiting')})")
+        self.client.send("container-release", {"request_id": "full-2", "philosophy": "full"})  # cancels it
+        page.wait(f"{overview('Waiting')} === '0' && {cell('pool-rows', 'full', 7)} === ''")
 
     def test_loads_nothing_from_elsewhere_and_breaks_no_policy(self):
         page = self.open()

@@ -41,7 +41,8 @@ static void fill(void) {
     parts.stats.out_of_memory = 3;
     ops_parts_pool(&parts, "{'tracked_agents': 4, 'hosts': {'h1': {'capacity': 200, 'used': 3}},"
                            " 'total': {'rejected': 6, 'lost': 1, 'warm_start_rate_percent': 75.0},"
-                           " 'pools': {'react': {'available': 8, 'ready': 5, 'leased': 2, 'pool_size': 10,"
+                           " 'pools': {'react': {'available': 8, 'ready': 5, 'leased': 2, "
+                           "'oldest_waiting_ms': 1500, 'pool_size': 10,"
                            " 'utilization_percent': 80.0, 'warm_starts': 3, 'cold_starts': 1}}}");
     ops_parts_cache(&parts, "{'size': 12, 'max_size': 1000, 'hit_rate_percent': 95.24,"
                             " 'namespaces': {'tool': {'size': 12, 'hits': 20, 'misses': 1}}}");
@@ -80,6 +81,7 @@ Test(ops_prometheus, carries_the_shared_figures_in_base_units) {
     fill();
     cr_assert(has("warmpool_pool_available{philosophy=\"react\"} 8"));
     cr_assert(has("warmpool_pool_ready{philosophy=\"react\"} 5"));
+    cr_assert(has("warmpool_pool_oldest_waiting_seconds{philosophy=\"react\"} 1.5"));
     cr_assert(has("warmpool_pool_utilization_ratio{philosophy=\"react\"} 0.8"));
     cr_assert(has("warmpool_pool_warm_starts_total{philosophy=\"react\"} 3"));
     cr_assert(has("warmpool_warm_start_ratio 0.75"));

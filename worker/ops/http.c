@@ -19,6 +19,7 @@
  * asking whether the worker is ready. */
 #define MAX_CONNECTIONS 256u
 #define IDLE_SECONDS 10u /* then a connection is closed */
+enum { END_TURNS = 3 };  /* of the daemon, until its streams have ended: resumed, told of the end, closed */
 
 struct http {
     const struct ops_snapshot *snapshot;
@@ -260,7 +261,7 @@ void http_free(struct http *http) {
                   "{\"ok\":false,\"error\":\"the worker is stopping\"}");
     uv_close((uv_handle_t *)&http->poll, on_closed); /* before its descriptor */
     page_end(http->page);
-    MHD_run(http->daemon); /* closes the streams */
+    for (int i = 0; i < END_TURNS; i++) MHD_run(http->daemon);
     MHD_stop_daemon(http->daemon);
     page_free(http->page);
     uv_close((uv_handle_t *)&http->timer, on_closed);

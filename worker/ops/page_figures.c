@@ -49,7 +49,7 @@ static json_t *list_pools(json_t *pools, const json_t *known) {
         const json_t *more = json_object_get(known, all[i].name);
         json_object_set_new(all[i].pool, "name", json_string(all[i].name));
         json_object_set_new(all[i].pool, "waiting_seconds",
-                            json_integer(count_of(more, "waiting_ms") / 1000));
+                            json_integer(count_of(more, "oldest_waiting_ms") / 1000));
         json_array_append(list, all[i].pool);
     }
     free(all);

@@ -11,7 +11,7 @@ from client import Client
 from system import System, wait_until
 
 FAST = {"metrics.interval": 1, "pool.prewarm": "react:3", "tenant.max_leases.acme": 5, "kafka.sasl.password": "not-to-be-shown",
-        "pool.max_containers.full": 1}
+        "pool.max_containers.full": 1, "pool.size.full": 1}
 STREAMS = 32  # STREAMS_MAX of worker/ops/streams.h
 
 

@@ -1,0 +1,137 @@
+"""Prometheus and Grafana's dashboard: a real Prometheus scrapes a real worker with our rules, each panel's query finds data in it, and
+the dashboard has the shape that Grafana publishes (grafana-foundation-sdk, made from its schemas)."""
+import copy
+import json
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from client import Client
+from system import ROOT, System, die_with_parent, wait_until
+
+DASHBOARD = ROOT / "packaging" / "grafana" / "dashboards" / "warmpool.json"
+RULES = ROOT / "packaging" / "prometheus" / "alerts.yml"
+OPTIONS = {"metrics.interval": 1, "pool.prewarm": "react:2", "pool.max_containers.full": 1, "pool.size.full": 1,
+           "tenant.max_leases.acme": 5, "cache.max_entries": 2}
+
+
+def differences(before, after, path=""):
+    """What is in `before` and not, or otherwise, in `after`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [each for name, value in before.items()
+                for each in ([f"{path}/{name}"] if name not in after else differences(value, after[name], f"{path}/{name}"))]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [each for i, value in enumerate(before) for each in differences(value, after[i], f"{path}/{i}")]
+    return [] if before == after else [path]
+
+
+def unknown_to_grafana(dashboard):
+    """Paths of the dashboard that are not what Grafana's types keep of it."""
+    plugins.register_default_plugins()
+    return differences(dashboard, json.loads(JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(dashboard)))))
+
+
+class Prometheus:
+    """Debian's, with a configuration that scrapes one worker every second."""
+
+    def __init__(self, folder, target):
+        self.log = open(os.path.join(folder, "prometheus.log"), "wb")
+        config = os.path.join(folder, "prometheus.yml")
+        with open(config, "w") as file:
+            json.dump({"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(RULES)],
+                       "scrape_configs": [{"job_name": "warmpool", "static_configs": [{"targets": [target]}]}]}, file)
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data", "--web.listen-address=127.0.0.1:0"],
+            stdout=self.log, stderr=self.log, preexec_fn=die_with_parent)
+        self.url = wait_until(self.find_url, self.read_log)
+
+    def read_log(self):
+        with open(self.log.name) as file:
+            return file.read()
+
+    def find_url(self):
+        """The address that it has chosen: of its listening sockets."""
+        assert self.process.poll() is None, self.read_log()
+        sockets = {os.readlink(f"/proc/{self.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{self.process.pid}/fd")
+                   if os.path.islink(f"/proc/{self.process.pid}/fd/{fd}")}
+        with open("/proc/net/tcp") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                    return f"http://127.0.0.1:{int(fields[1].split(':')[1], 16)}"
+        return None
+
+    def get(self, path, **parameters):
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return {"error": error.read().decode()}  # a wrong query, or it is not ready yet
+        except OSError as error:
+            return {"error": str(error)}
+
+    def query(self, expression):
+        return self.get("/api/v1/query", query=expression)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+class Observe(unittest.TestCase):
+    def test_each_query_of_the_dashboard_finds_data(self):
+        dashboard = json.loads(DASHBOARD.read_text())
+        queries = {f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "10s").replace("$philosophy", ".*")
+                   for panel in dashboard["panels"] for target in panel.get("targets", [])}
+        with tempfile.TemporaryDirectory(prefix="warmpool-prometheus-") as folder, System(options=OPTIONS) as system:
+            client, worker = Client(system), system.workers[0]
+            prometheus = Prometheus(folder, f"127.0.0.1:{worker.port()}")
+            self.addCleanup(prometheus.close)
+            wait_until(lambda: prometheus.query("warmpool_pool_size").get("data", {}).get("result"), prometheus.read_log)
+            client.acquire("r-1")  # after the first scrape: counters grow
+            client.acquire("r-2", philosophy="full")  # its pool is empty then: a warning
+            for number in range(4):
+                client.send("cache", {"event_id": f"s-{number}", "op": "set", "namespace": "tool", "key": f"k-{number}", "value": b"v"})
+                client.send("cache", {"event_id": f"g-{number}", "op": "get", "namespace": "tool", "key": f"k-{number}"})
+            answers = {}
+
+            def missing():
+                answers.update({name: prometheus.query(queries[name]) for name in queries
+                                if not answers.get(name, {}).get("data", {}).get("result")})
+                return {name: answers[name] for name in queries if not answers[name].get("data", {}).get("result")}
+            wait_until(lambda: not missing(), lambda: json.dumps({name: (queries[name], answers[name]) for name in missing()}, indent=1))
+
+            def rules():
+                found = [rule for group in prometheus.get("/api/v1/rules").get("data", {}).get("groups", []) for rule in group["rules"]]
+                return found if found and all(rule["health"] != "unknown" for rule in found) else None
+            found = wait_until(rules, prometheus.read_log)
+            self.assertEqual([rule["name"] for rule in found], re.findall(r"- alert: (\w+)", RULES.read_text()))
+            self.assertEqual([rule for rule in found if rule["health"] != "ok"], [])
+            self.assertEqual([rule["name"] for rule in found if rule["state"] == "firing"], [], "of a system that works")
+
+    def test_the_dashboard_has_grafanas_shape(self):
+        dashboard = json.loads(DASHBOARD.read_text())
+        self.assertEqual(unknown_to_grafana(dashboard), [])
+        kinds = {panel["type"] for panel in dashboard["panels"]}
+        self.assertEqual(kinds, {"row", "stat", "timeseries", "table"})
+        # What is not of the schema is found.
+        panel = next(panel for panel in dashboard["panels"] if panel["type"] == "timeseries")
+        for where, wrong in ((panel, "unit"), (panel["fieldConfig"]["defaults"]["custom"], "lineWith"), (panel["targets"][0], "query_text"),
+                             (panel["options"]["legend"], "position"), (dashboard["templating"]["list"][0], "querry")):
+            where[wrong] = "x"
+            self.assertEqual([path.rsplit("/", 1)[1] for path in unknown_to_grafana(dashboard)], [wrong])
+            del where[wrong]
+
+
+if __name__ == "__main__":
+    unittest.main()

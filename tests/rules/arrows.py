@@ -24,6 +24,7 @@ ALLOWED = {
     "init": set(),
     "http": {"core"},
     "trace": {"core", "http"},
+    "registry": {"core", "wire", "http"},
     "host": {"core", "wire", "kafka", "store", "pool", "init", "trace"},
     "host/docker": {"core", "host", "init", "http"},
     "host/process": {"core", "host", "init"},

@@ -386,7 +386,22 @@ Test(config, values_that_contradict_each_other_are_refused) {
     set("wire.read", "json");
     expect_conflict("wire.read leaves out the format of wire.write");
     set("wire.write", "confluent");
-    expect_conflict("set wire.confluent_ids");
+    expect_conflict("set wire.registry.url or wire.confluent_ids");
+    set("wire.registry.url", "registry:8081");
+    expect_conflict("wire.registry.url: http://host:port or https://host:port is wanted");
+    set("wire.registry.url", "http://user:pass@a:8081,ftp://b");
+    expect_conflict("wire.registry.url: http://host:port or https://host:port is wanted");
+    cr_assert_not(strstr(error.text, "pass"));
+    set("wire.registry.url", "http://a:8081");
+    set("wire.registry.password", "p");
+    expect_conflict("wire.registry.password is set without wire.registry.user");
+    set("wire.registry.url", "http://a:8081");
+    set("wire.registry.user", "u");
+    set("wire.registry.token", "t");
+    expect_conflict("wire.registry.user and wire.registry.token are both set");
+    set("wire.registry.url", "http://a:8081");
+    set("wire.registry.tls_cert", "/a.pem");
+    expect_conflict("wire.registry.tls_cert and wire.registry.tls_key belong together");
     set("kafka.bootstrap.servers", "");
     expect_conflict("kafka.bootstrap.servers is empty");
     set("kafka.group.id", "");
@@ -406,6 +421,12 @@ Test(config, what_belongs_together_passes) {
     set("pool.size.react", "15");
     set("wire.write", "confluent");
     set("wire.confluent_ids", "1=container-acquire");
+    cr_assert_eq(wp_config_check(&config, &error), WP_OK, "%s", error.text);
+}
+
+Test(config, a_registry_gives_the_ids_to_write_with) {
+    set("wire.write", "confluent");
+    set("wire.registry.url", "http://a:8081, https://b/apis/ccompat/v7/");
     cr_assert_eq(wp_config_check(&config, &error), WP_OK, "%s", error.text);
 }
 

@@ -197,3 +197,74 @@ Test(delivery, where_a_partition_begins) {
                      (long long)begin_at.start);
     }
 }
+
+Test(delivery, an_event_that_is_put_back_is_the_first_of_the_next_batch) {
+    struct wp_delivery *d = running(100);
+    struct wp_batch batch;
+    int64_t offset;
+    void *got;
+    take(d, 0, 3);
+    cr_assert(wp_delivery_batch_open(d, 0, &batch));
+    for (int i = 0; i < 3; i++) cr_assert(wp_delivery_batch_next(d, &batch, &offset, &got));
+    cr_assert_eq(offset, 2);
+    wp_delivery_batch_put_back(d, &batch);
+    cr_assert_eq(batch.count, 2);
+    cr_assert_eq(batch.last, 1);
+    wp_delivery_batch_sent(d, &batch);
+    struct wp_batch next = send(d, 0);
+    cr_assert_eq(next.prev, 1);
+    cr_assert_eq(next.first, 2);
+    cr_assert_eq(next.last, 3);
+    wp_delivery_free(d);
+}
+
+Test(delivery, behind_a_refused_event_a_put_back_one_leaves_the_batch_as_it_was) {
+    struct wp_delivery *d = running(100);
+    struct wp_batch batch;
+    int64_t offset;
+    void *got;
+    take(d, 0, 2);
+    cr_assert(wp_delivery_batch_open(d, 0, &batch));
+    cr_assert(wp_delivery_batch_next(d, &batch, &offset, &got));
+    cr_assert(wp_delivery_batch_next(d, &batch, &offset, &got));
+    wp_delivery_published(d, offset);
+    wp_delivery_batch_refuse(d, &batch, offset);
+    cr_assert(wp_delivery_batch_next(d, &batch, &offset, &got));
+    cr_assert_eq(offset, 2);
+    wp_delivery_batch_put_back(d, &batch);
+    cr_assert_eq(batch.count, 1);
+    cr_assert_eq(batch.last, 0);
+    wp_delivery_batch_sent(d, &batch);
+    wp_delivery_answered(d, &batch, 0, 0, 0);
+    wp_delivery_confirmed(d, 0, 1);
+    cr_assert_eq(wp_delivery_floor(d), 2, "the put back event holds the floor");
+    wp_delivery_free(d);
+}
+
+Test(delivery, a_partition_with_queued_events_alone_is_told_from_one_with_events_under_way) {
+    struct wp_delivery *d = running(100);
+    struct wp_effect effect;
+    struct wp_batch batch;
+    int64_t offset;
+    void *got;
+    cr_assert(wp_delivery_only_queued(d));
+    take(d, 0, 1);
+    cr_assert(wp_delivery_only_queued(d) && !wp_delivery_is_settled(d));
+    cr_assert(wp_delivery_batch_open(d, 0, &batch));
+    cr_assert(wp_delivery_batch_next(d, &batch, &offset, &got));
+    wp_delivery_batch_sent(d, &batch);
+    cr_assert_not(wp_delivery_only_queued(d), "a call is under way");
+    wp_delivery_answered(d, &batch, 0, 0, 0);
+    cr_assert_not(wp_delivery_only_queued(d), "the slot does not know the floor");
+    cr_assert(wp_delivery_next(d, 0, true, &effect));
+    cr_assert_eq(effect.kind, WP_EFFECT_TELL_FLOOR);
+    wp_delivery_floor_acked(d, 0, 1);
+    cr_assert_not(wp_delivery_only_queued(d), "Kafka does not know it");
+    cr_assert(wp_delivery_next(d, 0, true, &effect));
+    cr_assert_eq(effect.kind, WP_EFFECT_COMMIT);
+    wp_delivery_committed(d, 0, 1, true, 0);
+    cr_assert(wp_delivery_only_queued(d) && !wp_delivery_is_settled(d));
+    wp_delivery_at_position(d, 2);
+    cr_assert_eq(wp_delivery_floor(d), 1, "the log's end does not pass a queued event");
+    wp_delivery_free(d);
+}

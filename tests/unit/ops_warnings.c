@@ -216,6 +216,20 @@ Test(ops_warnings, what_the_worker_waits_for_is_said_with_its_reason) {
     cr_assert_str_eq(found.list[0].message, "It was not reached yet");
 }
 
+Test(ops_warnings, a_registry_that_is_away_is_a_warning_with_the_partitions_that_wait) {
+    parts.stats.kafka.ready = parts.stats.redis.ready = parts.stats.state.ready = true;
+    warnings_find_not_ready(&found, &parts.stats);
+    cr_assert_null(warning("registry_away", "worker"));
+    snprintf(parts.stats.registry_away, sizeof parts.stats.registry_away, "the schema registry is silent");
+    parts.stats.registry_waiting = 3;
+    warnings_find_not_ready(&found, &parts.stats);
+    const struct warning *away = warning("registry_away", "worker");
+    cr_assert(away);
+    cr_assert_str_eq(away->message, "the schema registry is silent");
+    cr_assert_eq(away->figure, 3);
+    cr_assert(strstr(away->advice, "wire.registry."));
+}
+
 Test(ops_warnings, of_two_clocks_names_both_and_which_one_is_ahead) {
     look();
     warnings_find_differences(&found, &parts.stats);

@@ -6,7 +6,7 @@
 #include "cli/hosts_read.h"
 #include "cli/kafka.h"
 #include "core/clock.h"
-#include "wire/wire.h"
+#include "cli/schemas.h"
 
 enum { CONNECT_MS = 10000, DELIVERY_MS = 60000, LOOK_MS = 100 };
 
@@ -35,16 +35,16 @@ static enum wp_err publish(const struct wp_config *config, const char *name, str
     const enum wp_topic topic = WP_TOPIC_EVENT;
     struct wp_cli_producer producer = {0};
     struct wp_buf bytes = {0};
-    struct wp_wire *wire = NULL;
-    enum wp_err err = wp_wire_new(&wire, config, error);
+    struct wp_cli_schemas schemas;
+    enum wp_err err = wp_cli_schemas_open(&schemas, config, 1u << topic, error);
     if (!err) err = wp_cli_producer_open(&producer, config, &topic, 1, CONNECT_MS, error);
     if (!err) {
-        wp_wire_encode(wire, topic, &event, &bytes);
+        wp_wire_encode(schemas.wire, topic, &event, &bytes);
         err = wp_cli_producer_send(&producer, topic, wp_str(name), wp_buf_str(&bytes), error);
         if (!err) err = wp_cli_producer_flush(&producer, DELIVERY_MS, error);
     }
     wp_cli_producer_close(&producer);
-    wp_wire_free(wire);
+    wp_cli_schemas_close(&schemas);
     wp_buf_done(&bytes);
     return err;
 }

@@ -5,7 +5,7 @@
 #include "cli/replay_run.h"
 #include "cli/replay_report.h"
 #include "core/clock.h"
-#include "wire/wire.h"
+#include "cli/schemas.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ struct replay {
     const struct wp_replay_options *options;
     struct wp_cli_producer producer;
     struct wp_reader reader;
-    struct wp_wire *wire;
+    struct wp_cli_schemas schemas;
     struct run *runs; /* one for each of the trace's */
     size_t arrived;   /* runs[0 .. arrived) have asked */
     struct wp_due releases;
@@ -77,7 +77,7 @@ static bool id_read(const struct replay *r, char kind, const char *id, size_t *r
 
 static enum wp_err publish(struct replay *r, enum wp_topic topic, struct wp_str key, const void *event) {
     wp_buf_reset(&r->scratch);
-    wp_wire_encode(r->wire, topic, event, &r->scratch);
+    wp_wire_encode(r->schemas.wire, topic, event, &r->scratch);
     r->result->events++;
     return wp_cli_producer_send(&r->producer, topic, key, wp_buf_str(&r->scratch), r->error);
 }
@@ -230,8 +230,8 @@ static void on_dead_letter(struct replay *r, const rd_kafka_message_t *message) 
 
 static enum wp_err on_answer(struct replay *r, enum wp_topic topic, const rd_kafka_message_t *message) {
     wp_buf_reset(&r->text);
-    enum wp_err err = wp_wire_decode_json(r->wire, topic, (struct wp_str){message->payload, message->len},
-                                          &r->text, r->error);
+    enum wp_err err = wp_cli_schemas_decode(
+        &r->schemas, topic, (struct wp_str){message->payload, message->len}, &r->text, r->error);
     if (err) return err;
     json_t *answer = json_loadb(r->text.data, r->text.len, JSON_ALLOW_NUL, NULL);
     if (topic == WP_TOPIC_ASSIGNMENT)
@@ -381,7 +381,9 @@ static enum wp_err open_clients(struct replay *r, const struct wp_config *config
     static const enum wp_topic in[] = {WP_TOPIC_ACQUIRE, WP_TOPIC_RELEASE, WP_TOPIC_USAGE, WP_TOPIC_CACHE};
     static const enum wp_topic out[] = {WP_TOPIC_ASSIGNMENT, WP_TOPIC_CACHE_RESULT, WP_TOPIC_PREDICTION,
                                         WP_TOPIC_DEAD_LETTER};
-    enum wp_err err = wp_wire_new(&r->wire, config, r->error);
+    unsigned written = 0;
+    for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) written |= 1u << in[i];
+    enum wp_err err = wp_cli_schemas_open(&r->schemas, config, written, r->error);
     if (!err)
         err = wp_cli_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
     if (!err)
@@ -414,7 +416,7 @@ enum wp_err wp_replay_run(const struct wp_config *config, const struct wp_trace 
     if (options->live_line && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     wp_reader_close(&r.reader);
     wp_cli_producer_close(&r.producer);
-    wp_wire_free(r.wire);
+    wp_cli_schemas_close(&r.schemas);
     wp_due_done(&r.releases);
     wp_buf_done(&r.scratch);
     wp_buf_done(&r.text);

@@ -4,7 +4,7 @@
 #include "cli/kafka.h"
 #include "cli/options.h"
 #include "wire/scan.h"
-#include "wire/wire.h"
+#include "cli/schemas.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,7 +53,7 @@ static const char *const default_keys[WP_TOPICS] = {
 
 struct sender {
     struct wp_cli_producer producer;
-    struct wp_wire *wire;
+    struct wp_cli_schemas schemas;
     enum wp_topic topic;
     struct wp_buf bytes;
     size_t sent, bad;
@@ -75,7 +75,7 @@ static struct wp_str find_key(struct wp_str line, enum wp_topic topic, struct wp
 
 static enum wp_err send_line(struct sender *sender, struct wp_str line, struct wp_error *error) {
     wp_buf_reset(&sender->bytes);
-    enum wp_err err = wp_wire_encode_json(sender->wire, sender->topic, line, &sender->bytes, error);
+    enum wp_err err = wp_wire_encode_json(sender->schemas.wire, sender->topic, line, &sender->bytes, error);
     if (err) return err;
     struct wp_arena arena = {0};
     struct wp_str key = find_key(line, sender->topic, &arena);
@@ -124,7 +124,7 @@ static enum wp_err flush(struct sender *sender, enum wp_err err, struct wp_error
 }
 
 static enum wp_err send_all(struct sender *sender, const struct wp_config *config, struct wp_error *error) {
-    enum wp_err err = wp_wire_new(&sender->wire, config, error);
+    enum wp_err err = wp_cli_schemas_open(&sender->schemas, config, 1u << sender->topic, error);
     if (!err) err = wp_cli_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
     if (err) return err;
     return flush(sender, send_lines(sender, stdin, error), error);
@@ -155,7 +155,7 @@ static int run_subcommand(int argc, char **argv) {
         code = sender.bad ? WP_EXIT_FAILED : WP_EXIT_OK;
     }
     wp_cli_producer_close(&sender.producer);
-    wp_wire_free(sender.wire);
+    wp_cli_schemas_close(&sender.schemas);
     wp_buf_done(&sender.bytes);
     wp_config_done(&config);
     return code;

@@ -80,9 +80,10 @@ static enum wp_err read_topics(const struct wp_config *config, const struct wp_p
     return WP_OK;
 }
 
-static bool print_record(struct wp_wire *wire, enum wp_topic topic, const rd_kafka_message_t *message) {
+static bool print_record(struct wp_cli_schemas *schemas, enum wp_topic topic,
+                         const rd_kafka_message_t *message) {
     struct wp_buf line = {0};
-    wp_record_json(&line, wire, topic, message);
+    wp_record_json(&line, schemas, topic, message);
     wp_buf_add(&line, "\n", 1);
     bool written = fwrite(line.data, 1, line.len, stdout) == line.len && fflush(stdout) == 0;
     wp_buf_done(&line);
@@ -96,7 +97,7 @@ static bool reader_is_gone(void) {
 }
 
 /* Returns false when the timeout came before --count records. */
-static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
+static bool print_records(struct wp_reader *reader, struct wp_cli_schemas *schemas) {
     int64_t until_us = limits.timeout_seconds ? wp_clock_us() + limits.timeout_seconds * 1000000 : INT64_MAX;
     long printed = 0;
     while (!stopped && (!limits.count || printed < limits.count)) {
@@ -107,7 +108,7 @@ static bool print_records(struct wp_reader *reader, struct wp_wire *wire) {
             if (reader_is_gone()) return true;
             continue;
         }
-        bool written = print_record(wire, wp_reader_topic(reader, message), message);
+        bool written = print_record(schemas, wp_reader_topic(reader, message), message);
         rd_kafka_message_destroy(message);
         if (!written) return true; /* wp_output_end says why */
         printed++;
@@ -123,17 +124,17 @@ static int tail(const struct wp_config *config, const struct wp_parsed *parsed) 
         read_number(limits.timeout_text, "timeout", &limits.timeout_seconds, &error) ||
         read_topics(config, parsed, topics, &count, &error))
         return wp_options_fail(&wp_cli_tail, WP_EXIT_USAGE, &error);
-    struct wp_wire *wire = NULL;
+    struct wp_cli_schemas schemas;
     struct wp_reader reader = {0};
     enum wp_reader_start start = limits.from_beginning ? WP_READ_FROM_BEGINNING : WP_READ_FROM_END;
     int code = WP_EXIT_OK;
-    if (wp_wire_new(&wire, config, &error) ||
+    if (wp_cli_schemas_open(&schemas, config, 0, &error) ||
         wp_reader_open(&reader, config, topics, count, start, CONNECT_MS, &error))
         code = wp_options_fail(&wp_cli_tail, WP_EXIT_FAILED, &error);
-    else if (!print_records(&reader, wire))
+    else if (!print_records(&reader, &schemas))
         code = WP_EXIT_FAILED;
     wp_reader_close(&reader);
-    wp_wire_free(wire);
+    wp_cli_schemas_close(&schemas);
     return code;
 }
 

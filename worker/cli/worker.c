@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "pipeline/pipeline.h"
 #include "host/host.h"
+#include "registry/registry.h"
 #include "ops/ops.h"
 #include "store/names.h"
 #include <signal.h>
@@ -39,6 +40,7 @@ struct worker {
     struct wp_reloading *reloading;
     struct wp_stats stats;
     struct wp_wire *wire;
+    struct wp_registry *registry; /* NULL: none is configured */
     struct wp_link *links[WP_SLOTS];
     struct wp_names *names; /* the group is joined once they are held */
     struct wp_pipeline *pipeline;
@@ -55,6 +57,7 @@ struct worker {
     int64_t message_limit; /* smallest max.message.bytes of the topics; INT64_MAX: not known */
     char *message_topic;   /* owned; the topic with that limit */
     int64_t stop_at_us;    /* deadline of the stop; 0: not stopping */
+    bool may_write;        /* the ids of the schemas that a worker writes are known */
     bool topics_running, topics_made, subscribed, stopping, ending;
     int stopping_parts; /* how many of host and pipeline the stop still waits for */
     int exit_code;
@@ -114,7 +117,7 @@ static void retry(struct worker *w, const char *reason) {
 
 static void join(struct worker *w) {
     struct wp_error error = {0};
-    if (!w->topics_made || w->subscribed || w->stopping || !wp_names_held(w->names)) return;
+    if (!w->topics_made || w->subscribed || w->stopping || !w->may_write || !wp_names_held(w->names)) return;
     if (wp_consumer_subscribe(w->consumer, &error)) {
         retry(w, error.text);
         return;
@@ -144,12 +147,39 @@ static void on_retry(uv_timer_t *timer) {
     w->topics_running = uv_queue_work(&w->loop, &w->topics, make_topics, on_topics) == 0;
 }
 
-/* ---- names ---- */
+/* ---- names, and the ids of schemas ---- */
 
 static void on_names_held(void *ctx) {
     struct worker *w = ctx;
-    if (w->host) wp_host_link_ready(w->host);
+    if (w->host && w->may_write) wp_host_link_ready(w->host);
     join(w);
+}
+
+/* Nothing is published before. */
+static void on_may_write(void *ctx) {
+    struct worker *w = ctx;
+    if (w->stopping) return;
+    w->may_write = true;
+    wp_ops_start(w->ops);
+    if (wp_names_held(w->names)) on_names_held(w);
+}
+
+static void on_schema_refused(void *ctx, const char *why) {
+    struct worker *w = ctx;
+    fprintf(stderr, "warmpool worker: %s\n", why);
+    w->exit_code = 2;
+    uv_stop(&w->loop);
+}
+
+/* Only wire.write = confluent needs ids. */
+static void find_write_ids(struct worker *w) {
+    static const struct wp_registry_handler handler = {.ready = on_may_write, .refused = on_schema_refused};
+    unsigned topics = 1u << WP_TOPIC_CACHE | 1u << WP_TOPIC_CONTROL | 1u << WP_TOPIC_EVENT;
+    for (int topic = WP_TOPICS_IN; topic < WP_TOPIC_DEAD_LETTER; topic++) topics |= 1u << topic;
+    if (w->registry)
+        wp_registry_find_write_ids(w->registry, topics, &handler, w);
+    else
+        on_may_write(w);
 }
 
 /* Drops the host: its containers belong to the other worker now, or end with the host. Of two members with
@@ -190,9 +220,9 @@ static void on_watch(uv_timer_t *timer) {
         replace_consumer(w);
 }
 
-/* A host does nothing before this worker holds its names. */
+/* A host does nothing before this worker holds its names and may write. */
 static bool has_begun(const struct worker *w) {
-    return w->host && wp_names_held(w->names);
+    return w->host && w->may_write && wp_names_held(w->names);
 }
 
 /* Stopping: no new events are taken, those taken are finished (or left to the next worker), then the loop
@@ -303,6 +333,8 @@ static void on_forgotten(void *ctx) {
 static enum wp_err start(struct worker *w, struct wp_error *error) {
     enum wp_err err;
     if ((err = wp_wire_new(&w->wire, &w->config, error))) return err;
+    if (w->config.wire.registry.url[0])
+        w->registry = wp_registry_new(&w->loop, &w->config, &w->stats, w->wire);
     for (enum wp_slot slot = 0; slot < WP_SLOTS; slot++)
         if ((err = wp_link_new(&w->links[slot], &w->loop, &w->config, slot, &w->stats, on_link_state, w,
                                error)))
@@ -354,6 +386,7 @@ static void end(struct worker *w) {
     wp_producer_free(w->producer);
     for (int i = 0; i < WP_SLOTS; i++) wp_link_free(w->links[i]);
     wp_names_free(w->names);
+    wp_registry_free(w->registry);
 }
 
 static void close_own(struct worker *w) {
@@ -438,7 +471,7 @@ static int run(struct worker *w) {
     } else {
         wp_log(WP_LOG_INFO, "started", "version=%s librdkafka=%s pid=%d", WP_VERSION, rd_kafka_version_str(),
                (int)getpid());
-        wp_ops_start(w->ops);
+        find_write_ids(w);
         uv_timer_start(&w->watch, on_watch, WATCH_MS, WATCH_MS);
         on_retry(&w->retry);
         uv_run(&w->loop, UV_RUN_DEFAULT);

@@ -52,6 +52,17 @@ struct wp_config {
         char *schemas;             /* wire.schemas: folder of further writer schemas; empty = none */
         char *confluent_ids; /* wire.confluent_ids: "1=container-acquire,2=container-release": id of a schema
                                 by topic, or "17=old/acquire-v0.avsc" for a file of wire.schemas */
+        struct {
+            char *url; /* wire.registry.url: of a schema registry, with commas; empty = none */
+            char *user, *password, *token;     /* wire.registry.user, ...: empty = none */
+            char *tls_ca, *tls_cert, *tls_key; /* files; an empty CA = the system's */
+            int64_t timeout_ms;                /* wire.registry.timeout_ms: 5000, for one answer */
+            bool add;                          /* wire.registry.register: false */
+            char *subject;                     /* wire.registry.subject: topic, record, topic_record */
+            int64_t max_tries;   /* wire.registry.max_tries: 10 useless answers about an id; 0 = any number */
+            int64_t max_wait_ms; /* wire.registry.max_wait_ms: 0 = until the registry answers */
+            int64_t max_schemas; /* wire.registry.max_schemas: 1000 kept */
+        } registry;
     } wire;
 
     struct {

@@ -128,16 +128,41 @@ static enum wp_err check_pool(const struct wp_config *config, struct wp_error *e
     return err ? err : check_prewarm(config, error);
 }
 
+/* Never quotes the URLs: they may hold a password. */
+static enum wp_err check_registry(const struct wp_config *config, struct wp_error *error) {
+    const char *url = config->wire.registry.url;
+    if (*url == '\0') return WP_OK;
+    while (*url) {
+        url += strspn(url, ", ");
+        size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+        size_t length = strcspn(url, ", ");
+        if (*url && (scheme == 0 || length <= scheme || memchr(url, '?', length)))
+            return FAIL("wire.registry.url: http://host:port or https://host:port is wanted, several "
+                        "separated by commas");
+        url += length;
+    }
+    if (config->wire.registry.user[0] && config->wire.registry.token[0])
+        return FAIL(
+            "wire.registry.user and wire.registry.token are both set; the registry takes one of them");
+    if (config->wire.registry.password[0] && !config->wire.registry.user[0])
+        return FAIL("wire.registry.password is set without wire.registry.user; set that too");
+    if (!config->wire.registry.tls_cert[0] != !config->wire.registry.tls_key[0])
+        return FAIL("wire.registry.tls_cert and wire.registry.tls_key belong together; set both");
+    return WP_OK;
+}
+
 /* Workers read what workers write: sweepers and hosts publish container-event records. */
 static enum wp_err check_wire(const struct wp_config *config, struct wp_error *error) {
     if (!(config->wire.accept & (1u << config->wire.write))) {
         return FAIL(
             "wire.read leaves out the format of wire.write, which workers themselves must read; add it");
     }
-    if (config->wire.write == WP_WIRE_CONFLUENT && config->wire.confluent_ids[0] == '\0') {
-        return FAIL("wire.write = confluent needs the ids of the schemas; set wire.confluent_ids");
+    if (config->wire.write == WP_WIRE_CONFLUENT && config->wire.confluent_ids[0] == '\0' &&
+        config->wire.registry.url[0] == '\0') {
+        return FAIL("wire.write = confluent needs the ids of the schemas; set wire.registry.url or "
+                    "wire.confluent_ids");
     }
-    return WP_OK;
+    return check_registry(config, error);
 }
 
 static enum wp_err check_rest(const struct wp_config *config, struct wp_error *error) {

@@ -55,6 +55,8 @@ const char *wp_err_name(enum wp_err code) {
         return "system";
     case WP_ERR_NOT_FOUND:
         return "not_found";
+    case WP_ERR_AGAIN:
+        return "again";
     }
     return "unknown";
 }

@@ -19,6 +19,7 @@ enum wp_err {
     WP_ERR_RUNTIME,   /* the container runtime refused or is away */
     WP_ERR_SYSTEM,    /* an operating system call failed */
     WP_ERR_NOT_FOUND, /* the named thing does not exist */
+    WP_ERR_AGAIN,     /* what is needed is not known yet and was asked for; the same call works later */
 };
 
 struct wp_error {

@@ -55,6 +55,13 @@ struct wp_stats {
     uint64_t images_missing_count, images_pulling, image_pull_bytes, image_pull_failures;
     char name_in_use[512];   /* which live worker has this one's worker.id or host.name; empty: none */
     unsigned kafka_starting; /* a bit for each of kafka_troubles: every worker waits for it at its start */
+    uint64_t registry_requests, registry_failures; /* of the schema registry; failures: no schema, and no
+                                                      clear no */
+    uint64_t registry_refused;                     /* ids whose messages cannot be read */
+    uint64_t registry_schemas;                     /* kept now */
+    uint64_t registry_waiting;                     /* partitions that wait for a schema */
+    char registry_away[512];      /* why it gives no answers; empty: it does, or was not asked */
+    char registry_not_ready[512]; /* why the ids to write with are not known; empty: they are */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [300]; /* by source, kafka/health.h; the first one is kafka's reason */
     uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */

@@ -73,6 +73,13 @@ struct event *chain_batch_next(struct chain *c, struct window *w, struct wp_batc
     return event;
 }
 
+void chain_batch_put_back(struct window *w, struct wp_batch *batch) {
+    w->unsent--;
+    window_at(w, w->unsent)->state = EVENT_QUEUED;
+    batch->count--;
+    batch->last = batch->last_before;
+}
+
 void chain_batch_sent(struct chain *c, const struct wp_batch *batch) {
     c->calls++;
     if (batch->last > c->sent)

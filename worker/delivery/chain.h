@@ -27,6 +27,8 @@ bool chain_batch_open(struct chain *c, struct window *w, int64_t floor, int64_t 
                       struct wp_batch *ret_batch);
 struct event *chain_batch_next(struct chain *c, struct window *w,
                                struct wp_batch *batch); /* NULL: complete */
+/* The event that batch_next gave last leaves the batch and stays the next one to be sent. */
+void chain_batch_put_back(struct window *w, struct wp_batch *batch);
 void chain_batch_sent(struct chain *c, const struct wp_batch *batch);
 /* The call was answered. applied: the last offset that the slot has applied; floor: the slot's. */
 void chain_answered(struct chain *c, const struct wp_batch *batch, int64_t applied, int64_t floor,

@@ -108,9 +108,19 @@ static int64_t committable(const struct wp_delivery *d) {
     return d->floor < d->floor_acked ? d->floor : d->floor_acked;
 }
 
+/* Nothing is under way, and the slot and Kafka know the floor. */
+static bool is_quiet(const struct wp_delivery *d) {
+    return d->state == WP_DELIVERY_RUNNING && d->chain.calls == 0 && d->floor <= d->floor_acked &&
+           d->committed >= committable(d);
+}
+
 bool wp_delivery_is_settled(const struct wp_delivery *d) {
-    return d->state == WP_DELIVERY_RUNNING && d->window.count == 0 && d->chain.calls == 0 &&
-           d->floor <= d->floor_acked && d->committed >= committable(d);
+    return is_quiet(d) && d->window.count == 0;
+}
+
+/* Events are sent in order, so all are queued when the first one is. */
+bool wp_delivery_only_queued(const struct wp_delivery *d) {
+    return is_quiet(d) && (d->window.count == 0 || window_at(&d->window, 0)->state == EVENT_QUEUED);
 }
 
 static bool current(const struct wp_delivery *d, unsigned generation) {
@@ -286,6 +296,11 @@ void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int
     batch->count--;
     /* The slot never sees this event, so the next call must not name it as `prev`. */
     batch->last = batch->last_before;
+}
+
+void wp_delivery_batch_put_back(struct wp_delivery *d, struct wp_batch *batch) {
+    wp_assert(batch->count > 0 && d->window.unsent > 0);
+    chain_batch_put_back(&d->window, batch);
 }
 
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch) {

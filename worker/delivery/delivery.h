@@ -60,6 +60,8 @@ size_t wp_delivery_count(const struct wp_delivery *d); /* events in the window *
 void wp_delivery_add_queued(const struct wp_delivery *d, size_t *events, size_t *bytes);
 /* Running; all taken events are done, the slot knows the floor, and it is committed to Kafka. */
 bool wp_delivery_is_settled(const struct wp_delivery *d);
+/* The same but for events that were never sent: what was is done, known to the slot and committed. */
+bool wp_delivery_only_queued(const struct wp_delivery *d);
 
 /* ---- what to do next ---- */
 
@@ -117,6 +119,9 @@ bool wp_delivery_batch_next(struct wp_delivery *d, struct wp_batch *batch, int64
 /* The event that batch_next gave last cannot be decoded: it leaves the batch and becomes a dead letter, for
  * which the owner publishes one record. */
 void wp_delivery_batch_refuse(struct wp_delivery *d, struct wp_batch *batch, int64_t offset);
+/* The event that batch_next gave last cannot be sent yet: it leaves the batch, which is complete then, and is
+ * the first of the next one. */
+void wp_delivery_batch_put_back(struct wp_delivery *d, struct wp_batch *batch);
 /* The batch (count > 0) is on its way. */
 void wp_delivery_batch_sent(struct wp_delivery *d, const struct wp_batch *batch);
 

@@ -12,7 +12,10 @@ static void ask_for(struct host_commands *commands, const rd_kafka_message_t *me
     struct wp_buf text = {0};
     struct wp_error error = {0};
     struct wp_str bytes = {message->payload, message->len};
-    if (wp_wire_decode_json(commands->wire, WP_TOPIC_COMMAND, bytes, &text, &error) != WP_OK) {
+    enum wp_err err = wp_wire_decode_json(commands->wire, WP_TOPIC_COMMAND, bytes, &text, &error);
+    if (err == WP_ERR_AGAIN)
+        commands->on_positioned(commands->ctx); /* it may be for any container of this host */
+    if (err) {
         wp_log(WP_LOG_DEBUG, "command_ignored", "offset=%lld reason=%s", (long long)message->offset,
                error.text);
         wp_buf_done(&text);

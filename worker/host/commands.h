@@ -20,7 +20,8 @@ struct host_commands {
     struct host_pins *pins;                       /* held while a consumer is open */
     void (*on_wake)(void *ctx, struct wp_str id); /* there was a command for this container */
     void (*on_taken)(void *ctx);                  /* on_wake was called for all records that have come */
-    void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been */
+    void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been. Also
+                                         for a command that cannot be read before its schema is looked up */
     void *ctx;
     /* commands.c alone changes these */
     bool open; /* the topic's partitions are known */

@@ -117,6 +117,10 @@ static void of_ends(const struct page *page, const struct metric *metric) {
         write_sample(page, metric, "reason", wp_end_words[end], (double)page->of->base->stats->ended[end]);
 }
 
+static void of_registry(const struct page *page, const struct metric *metric) {
+    write_sample(page, metric, NULL, NULL, *page->of->base->stats->registry_away != '\0');
+}
+
 static void of_partitions(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, NULL, NULL, page->of->base->stats->partitions);
 }
@@ -127,6 +131,7 @@ static void of_readiness(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, "part", "redis", stats->redis.ready);
     write_sample(page, metric, "part", "state", stats->state.ready);
     write_sample(page, metric, "part", "name", !*stats->name_in_use);
+    write_sample(page, metric, "part", "registry", !*stats->registry_not_ready);
     write_sample(page, metric, "part", "host", !*stats->host_not_ready);
 }
 
@@ -245,6 +250,18 @@ static const struct metric metrics[] = {
      .write = of_counter, STAT(produce_errors)},
     {"warmpool_kafka_producer_rebuilds_total", COUNTER, "Producers made again after a fatal error.",
      .write = of_counter, STAT(producer_rebuilds)},
+    {"warmpool_registry_requests_total", COUNTER, "Requests to the schema registry.", .write = of_counter,
+     STAT(registry_requests)},
+    {"warmpool_registry_failures_total", COUNTER,
+     "Requests to it that brought neither a schema nor a clear no.", .write = of_counter,
+     STAT(registry_failures)},
+    {"warmpool_registry_refused_total", COUNTER, "Schema ids whose messages cannot be read.",
+     .write = of_counter, STAT(registry_refused)},
+    {"warmpool_registry_schemas", GAUGE, "Schemas of the registry that are kept.", .write = of_counter,
+     STAT(registry_schemas)},
+    {"warmpool_registry_away", GAUGE, "1 while the schema registry gives no answers.", .write = of_registry},
+    {"warmpool_registry_waiting_partitions", GAUGE, "Partitions whose next event waits for a schema.",
+     .write = of_counter, STAT(registry_waiting)},
     {"warmpool_optimizer_rounds_total", COUNTER, "Rounds of the memory optimizer.", .write = of_counter,
      STAT(optimizer_rounds)},
     {"warmpool_optimizer_failures_total", COUNTER, "Rounds of the memory optimizer with an error.",

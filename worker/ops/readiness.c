@@ -9,5 +9,6 @@ void readiness_write(const struct wp_stats *stats, struct wp_buf *out) {
         if (!parts[i]->ready)
             wp_buf_printf(out, "%s: %s\n", names[i],
                           parts[i]->reason[0] ? parts[i]->reason : "not connected yet");
+    if (*stats->registry_not_ready) wp_buf_printf(out, "registry: %s\n", stats->registry_not_ready);
     if (*stats->host_not_ready) wp_buf_printf(out, "host: %s\n", stats->host_not_ready);
 }

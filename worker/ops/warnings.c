@@ -155,6 +155,17 @@ static void add_missing_images(struct warnings *ret, const struct wp_stats *stat
     }
 }
 
+static void add_registry(struct warnings *ret, const struct wp_stats *stats) {
+    bool waits = *stats->registry_away, starts = *stats->registry_not_ready;
+    if (!waits && !starts) return;
+    struct warning *warning = add(ret, "registry_away", "worker");
+    warning->figure = (double)stats->registry_waiting;
+    SAY(warning->message, "%s", starts ? stats->registry_not_ready : stats->registry_away);
+    SAY(warning->advice,
+        "Bring the schema registry back, or mend wire.registry.*: `warmpool check` says what is wrong. "
+        "Partitions whose next event has an unknown schema id wait meanwhile.");
+}
+
 void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats) {
     const struct {
         const char *code;
@@ -178,6 +189,7 @@ void warnings_find_not_ready(struct warnings *ret, const struct wp_stats *stats)
         SAY(warning->advice, "%s", parts[i].advice);
     }
     add_missing_images(ret, stats);
+    add_registry(ret, stats);
     if (!*stats->host_not_ready) return;
     struct warning *warning = add(ret, "host_not_ready", "worker");
     warning->target = 1;
@@ -217,7 +229,8 @@ void warnings_find_differences(struct warnings *ret, const struct wp_stats *stat
         "worker %s has another configuration, and Redis uses that one, because it was read later than this "
         "worker's",
         stats->settings_owner);
-    SAY(warning->advice, "Give all workers the same configuration and reload those that have an older one (SIGHUP), or restart them.");
+    SAY(warning->advice, "Give all workers the same configuration and reload those that have an older one "
+                         "(SIGHUP), or restart them.");
 }
 
 void warnings_log(const struct warnings *before, const struct warnings *now) {

@@ -143,8 +143,14 @@ static void on_reply(void *ctx, const redisReply *reply, const char *error) {
 
 /* ---- batches ---- */
 
-/* Decodes the item's event into the columns. False: it went to dead-letter instead. */
-static bool pack_event(struct calls *calls, struct partition *p, struct item *item) {
+enum packed {
+    PACKED,
+    PACKED_DEAD, /* it went to dead-letter instead */
+    PACKED_LATER /* its schema is being looked up */
+};
+
+/* Decodes the item's event into the columns. */
+static enum packed pack_event(struct calls *calls, struct partition *p, struct item *item) {
     const struct wp_record_in *record = item->record;
     struct wp_meta meta = {.offset = item->offset,
                            .age_us = wp_clock_us() - item->read_us,
@@ -158,27 +164,33 @@ static bool pack_event(struct calls *calls, struct partition *p, struct item *it
     struct wp_error error = {0};
     memset(&decoded, 0, sizeof decoded);
     wp_arena_reset(&calls->arena);
-    bool valid = wp_wire_decode(calls->context->wire, p->row->topic, record->value, &calls->arena, &decoded,
-                                &error) == WP_OK;
+    enum wp_err err =
+        wp_wire_decode(calls->context->wire, p->row->topic, record->value, &calls->arena, &decoded, &error);
+    bool valid = err == WP_OK;
+    if (err == WP_ERR_AGAIN) return PACKED_LATER;
     /* An invalid acquire is answered (`rejected`) when its request_id could be read. */
     if (valid || (p->row->topic == WP_TOPIC_ACQUIRE && decoded.acquire.request_id.len > 0)) {
         p->row->add(&calls->columns, &meta, &decoded, valid ? NULL : error.text);
-        return true;
+        return PACKED;
     }
     records_dead_letter(calls->records, item, wp_str(error.text), 1);
-    return false;
+    return PACKED_DEAD;
 }
 
 /* The partition's next events, at most so many, as columns. */
 static void gather(struct calls *calls, struct partition *p, uint32_t most, struct wp_batch *batch) {
     int64_t offset;
     void *item;
+    bool waits = false;
     wp_columns_begin(&calls->columns, p->row->columns);
-    while (batch->count < most && wp_columns_bytes(&calls->columns) <= BODY_BYTES_MAX &&
+    while (!waits && batch->count < most && wp_columns_bytes(&calls->columns) <= BODY_BYTES_MAX &&
            wp_delivery_batch_next(p->delivery, batch, &offset, &item)) {
-        if (batch->skip || pack_event(calls, p, item)) continue;
-        wp_delivery_batch_refuse(p->delivery, batch, offset);
+        enum packed packed = batch->skip ? PACKED : pack_event(calls, p, item);
+        waits = packed == PACKED_LATER;
+        if (packed == PACKED_DEAD) wp_delivery_batch_refuse(p->delivery, batch, offset);
+        if (waits) wp_delivery_batch_put_back(p->delivery, batch);
     }
+    partition_wait_for_schema(p, waits);
     if (!batch->skip) {
         wp_columns_end(&calls->columns, &calls->body);
         return;

@@ -47,9 +47,22 @@ void partition_release(struct partition *p) {
 }
 
 void partition_retire(struct partition *p) {
+    partition_wait_for_schema(p, false);
     wp_delivery_free(p->delivery);
     p->delivery = NULL;
     partition_release(p);
+}
+
+void partition_wait_for_schema(struct partition *p, bool waits) {
+    struct wp_stats *stats = p->context->stats;
+    if (waits == p->waits_for_schema) return;
+    p->waits_for_schema = waits;
+    if (waits)
+        stats->registry_waiting++;
+    else
+        stats->registry_waiting--;
+    if (waits)
+        wp_log(WP_LOG_INFO, "partition_waits", "partition=%s reason=%s", p->name, "a schema is looked up");
 }
 
 void partition_take(struct partition *p, struct wp_record_in *record) {

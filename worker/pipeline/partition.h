@@ -12,13 +12,14 @@ struct partition {
     struct partition *next; /* of the pipeline's list */
     const struct topic_row *row;
     struct wp_delivery
-        *delivery;     /* NULL: revoked; the partition is freed when the last reference is released */
-    char *name;        /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
-    int64_t accepted;  /* the slot's generation of it: the slot refuses calls that carry another one */
-    int unknown;       /* how often in a row Kafka did not tell where the log begins and ends */
-    bool slot_is_full; /* the latest call was refused for want of memory in Redis */
-    int64_t end;       /* the log's end when it was last reached; -1: not reached yet */
-    int64_t commit_asked; /* the commit that has no answer yet; -1: none */
+        *delivery;    /* NULL: revoked; the partition is freed when the last reference is released */
+    char *name;       /* "<cluster>/<topic>/<number>", as Redis knows it; NULL until the cluster is known */
+    int64_t accepted; /* the slot's generation of it: the slot refuses calls that carry another one */
+    int unknown;      /* how often in a row Kafka did not tell where the log begins and ends */
+    bool waits_for_schema; /* its next event cannot be decoded before a schema was looked up */
+    bool slot_is_full;     /* the latest call was refused for want of memory in Redis */
+    int64_t end;           /* the log's end when it was last reached; -1: not reached yet */
+    int64_t commit_asked;  /* the commit that has no answer yet; -1: none */
     unsigned commit_generation;
     unsigned references; /* of the list, calls under way and records that are not confirmed */
 };
@@ -46,6 +47,8 @@ void item_hold(struct item *item);
 /* Kafka has confirmed a record of the item (ok), or it could not be delivered. Releases the reference. True:
  * the partition starts again because of it. */
 bool item_delivered(struct item *item, bool ok);
+/* Keeps the count of partitions that wait, and logs that one begins to. */
+void partition_wait_for_schema(struct partition *p, bool waits);
 /* Forgets the window and begins again by rule 6. */
 void partition_restart(struct partition *p, const char *why);
 /* Logs and counts a restart that the delivery core has decided itself. */

@@ -148,10 +148,16 @@ static void update_health(struct wp_pipeline *pipeline) {
     pipeline->context.stats->partitions = partitions;
 }
 
+/* When the pipeline stops, events that wait for a schema are left to the next worker. */
+static bool is_idle_partition(const struct wp_pipeline *pipeline, const struct partition *p) {
+    if (wp_delivery_state(p->delivery) != WP_DELIVERY_RUNNING || wp_delivery_is_settled(p->delivery))
+        return true;
+    return pipeline->stopping && p->waits_for_schema && wp_delivery_only_queued(p->delivery);
+}
+
 static bool is_idle(const struct wp_pipeline *pipeline) {
     for (const struct partition *p = pipeline->partitions; p; p = p->next)
-        if (wp_delivery_state(p->delivery) == WP_DELIVERY_RUNNING && !wp_delivery_is_settled(p->delivery))
-            return false;
+        if (!is_idle_partition(pipeline, p)) return false;
     return publisher_waiting(pipeline->publisher) == 0;
 }
 

@@ -79,10 +79,11 @@ static void hand_over(struct recovery *r) {
     wp_buf_done(&all);
 }
 
-static void take(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message, int64_t at_ms) {
+static bool take(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message, int64_t at_ms) {
     struct recovery *r = ctx;
-    r->records++;
-    recover_requests_take(r->requests, topic, message, at_ms);
+    bool taken = recover_requests_take(r->requests, topic, message, at_ms);
+    if (taken) r->records++;
+    return taken;
 }
 
 static void on_tick(uv_timer_t *timer) {

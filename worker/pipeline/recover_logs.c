@@ -26,6 +26,9 @@ struct recover_logs {
     struct log *list; /* of the thread pool while `finding` */
     size_t count;
     int64_t covered_ms;
+    struct log *held_log;            /* the partition of the records that came last: */
+    rd_kafka_message_t *held[BATCH]; /* those from held_next on are not taken yet */
+    ssize_t held_count, held_next;
     struct wp_client_work work; /* finds the partitions, at the end stops reading them: one after the other */
     bool finding, closing;
     char error[256]; /* of finding them; empty: it went well */
@@ -121,6 +124,7 @@ enum wp_err recover_logs_open(struct recover_logs **ret_logs, uv_loop_t *loop, c
 void recover_logs_close(struct recover_logs *logs) {
     if (!logs) return;
     logs->closing = true;
+    while (logs->held_next < logs->held_count) rd_kafka_message_destroy(logs->held[logs->held_next++]);
     if (!logs->finding) stop(logs);
 }
 
@@ -142,7 +146,8 @@ static void see_first(struct recover_logs *logs, struct log *log, int64_t offset
     if (log->topic == WP_TOPIC_ASSIGNMENT && offset > 0 && at_ms > logs->covered_ms) logs->covered_ms = at_ms;
 }
 
-static void take_one(struct recover_logs *logs, struct log *log, const rd_kafka_message_t *message,
+/* False: it cannot be taken yet. */
+static bool take_one(struct recover_logs *logs, struct log *log, const rd_kafka_message_t *message,
                      recover_logs_take take, void *ctx) {
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         see_first(logs, log, message->offset, wp_clock_wall_ms());
@@ -153,21 +158,28 @@ static void take_one(struct recover_logs *logs, struct log *log, const rd_kafka_
     } else if (!log->ended) { /* records after the end are for the ordinary consumers */
         log->at_ms = rd_kafka_message_timestamp(message, NULL);
         see_first(logs, log, message->offset, log->at_ms);
-        take(ctx, log->topic, message, log->at_ms);
+        return take(ctx, log->topic, message, log->at_ms);
     }
+    return true;
+}
+
+static bool take_held(struct recover_logs *logs, recover_logs_take take, void *ctx) {
+    while (logs->held_next < logs->held_count) {
+        if (!take_one(logs, logs->held_log, logs->held[logs->held_next], take, ctx)) return false;
+        rd_kafka_message_destroy(logs->held[logs->held_next++]);
+    }
+    return true;
 }
 
 bool recover_logs_read(struct recover_logs *logs, recover_logs_take take, void *ctx) {
-    rd_kafka_message_t *messages[BATCH];
-    struct log *log = most_behind(logs);
     rd_kafka_poll(logs->client.rk, 0);
+    if (!take_held(logs, take, ctx)) return false;
+    struct log *log = most_behind(logs);
     for (int batch = 0; log && batch < BATCHES; batch++) {
-        ssize_t count = rd_kafka_consume_batch(log->handle, log->partition, 0, messages, BATCH);
-        if (count <= 0) return false;
-        for (ssize_t i = 0; i < count; i++) {
-            take_one(logs, log, messages[i], take, ctx);
-            rd_kafka_message_destroy(messages[i]);
-        }
+        logs->held_log = log;
+        logs->held_next = 0;
+        logs->held_count = rd_kafka_consume_batch(log->handle, log->partition, 0, logs->held, BATCH);
+        if (logs->held_count <= 0 || !take_held(logs, take, ctx)) return false;
         log = most_behind(logs);
     }
     return !log;

@@ -19,10 +19,11 @@ enum wp_err recover_logs_open(struct recover_logs **ret_logs, uv_loop_t *loop, c
 /* Frees it when what runs in the thread pool has ended. Nothing is called any more. NULL is fine. */
 void recover_logs_close(struct recover_logs *logs);
 
-/* at_ms: the record's time, by the broker. */
-typedef void (*recover_logs_take)(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message,
+/* at_ms: the record's time, by the broker. False: it cannot be taken yet, and is handed over again. */
+typedef bool (*recover_logs_take)(void *ctx, enum wp_topic topic, const rd_kafka_message_t *message,
                                   int64_t at_ms);
-/* Takes records that have come, without waiting. True when all partitions were read to their ends. */
+/* Takes records that have come, without waiting, up to one that cannot be taken yet. True when all partitions
+ * were read to their ends. */
 bool recover_logs_read(struct recover_logs *logs, recover_logs_take take, void *ctx);
 
 /* All records before this time were taken, ms. */

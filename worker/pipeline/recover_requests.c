@@ -82,14 +82,14 @@ static int64_t ended_ms(const struct request *request) {
     return over > released ? over : released;
 }
 
-static void take_assignment(struct recover_requests *requests, const rd_kafka_message_t *message,
+static bool take_assignment(struct recover_requests *requests, const rd_kafka_message_t *message,
                             int64_t at_ms) {
     struct wp_buf text = {0};
     struct wp_error error;
     struct wp_str bytes = {message->payload, message->len};
     json_t *json = NULL;
-    if (wp_wire_decode_json(requests->wire, WP_TOPIC_ASSIGNMENT, bytes, &text, &error) == WP_OK)
-        json = json_loadb(text.data, text.len, 0, NULL);
+    enum wp_err err = wp_wire_decode_json(requests->wire, WP_TOPIC_ASSIGNMENT, bytes, &text, &error);
+    if (!err) json = json_loadb(text.data, text.len, 0, NULL);
     const char *id = json_string_value(json_object_get(json, "request_id")),
                *status = json_string_value(json_object_get(json, "status"));
     struct request *request = id && status ? request_of(requests, id) : NULL;
@@ -107,6 +107,7 @@ static void take_assignment(struct recover_requests *requests, const rd_kafka_me
     if (request && ended_ms(request)) let_go(request);
     json_decref(json);
     wp_buf_done(&text);
+    return err != WP_ERR_AGAIN;
 }
 
 static void take_release(struct recover_requests *requests, const union wp_event *event, int64_t at_ms) {
@@ -130,21 +131,22 @@ static void take_acquire(struct recover_requests *requests, const union wp_event
     free(id);
 }
 
-void recover_requests_take(struct recover_requests *requests, enum wp_topic topic,
+bool recover_requests_take(struct recover_requests *requests, enum wp_topic topic,
                            const rd_kafka_message_t *message, int64_t at_ms) {
     struct wp_arena arena = {0};
     struct wp_error error;
     union wp_event event;
     struct wp_str bytes = {message->payload, message->len};
-    if (topic == WP_TOPIC_ASSIGNMENT)
-        take_assignment(requests, message, at_ms);
-    else if (wp_wire_decode(requests->wire, topic, bytes, &arena, &event, &error) != WP_OK)
-        ; /* ignored: it went to dead-letter */
+    if (topic == WP_TOPIC_ASSIGNMENT) return take_assignment(requests, message, at_ms);
+    enum wp_err err = wp_wire_decode(requests->wire, topic, bytes, &arena, &event, &error);
+    if (err)
+        ; /* ignored: it went to dead-letter, or comes again */
     else if (topic == WP_TOPIC_RELEASE)
         take_release(requests, &event, at_ms);
     else
         take_acquire(requests, &event, message, at_ms);
     wp_arena_done(&arena);
+    return err != WP_ERR_AGAIN;
 }
 
 /* True while Redis would still remember a request that ended then. */

@@ -11,8 +11,8 @@ struct recover_requests *recover_requests_new(const struct wp_config *config, st
 void recover_requests_free(struct recover_requests *requests); /* NULL is fine */
 
 /* Takes a record of container-acquire, -assignment or -release; at_ms: its time. A record that cannot be
- * decoded is ignored. */
-void recover_requests_take(struct recover_requests *requests, enum wp_topic topic,
+ * decoded is ignored. False: its schema is being looked up, and it is to be handed over again. */
+bool recover_requests_take(struct recover_requests *requests, enum wp_topic topic,
                            const rd_kafka_message_t *message, int64_t at_ms);
 /* All records before at_ms were taken: forgets the requests that ended more than pool.request_ttl before it.
  * That bounds memory, however long the topics are. */

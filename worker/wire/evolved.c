@@ -23,7 +23,7 @@ enum wp_err evolved_new(struct evolved **ret_evolved, const struct schema *schem
         !(evolved->iface = avro_generic_class_from_schema(evolved->schema)) ||
         !(evolved->reader = avro_reader_memory("", 0))) {
         evolved_free(evolved);
-        return wp_fail(error, WP_ERR_CONFIG, "schema %s of wire.schemas: %s", file, avro_strerror());
+        return wp_fail(error, WP_ERR_CONFIG, "schema %s: %s", file, avro_strerror());
     }
     *ret_evolved = evolved;
     return WP_OK;
@@ -118,14 +118,15 @@ static bool map_value(const struct field *field, avro_value_t *value, struct wp_
     }
 }
 
+static const char *const expected_types[] = {
+    [FIELD_STRING] = "string or bytes", [FIELD_BYTES] = "bytes or string", [FIELD_LONG] = "long or int",
+    [FIELD_DOUBLE] = "a number",        [FIELD_BOOL] = "boolean",          [FIELD_MAP] = "a map of strings"};
+
 static enum wp_err wrong(const struct field *field, const avro_value_t *value, struct wp_error *error) {
-    static const char *const expected[] = {
-        [FIELD_STRING] = "string or bytes", [FIELD_BYTES] = "bytes or string",
-        [FIELD_LONG] = "long or int",       [FIELD_DOUBLE] = "a number",
-        [FIELD_BOOL] = "boolean",           [FIELD_MAP] = "a map of strings"};
     return wp_fail(error, WP_ERR_DATA,
                    "field %s must be %s in the writer's schema and have a value that is in its range, not %s",
-                   field->name, expected[field->kind], avro_schema_type_name(avro_value_get_schema(value)));
+                   field->name, expected_types[field->kind],
+                   avro_schema_type_name(avro_value_get_schema(value)));
 }
 
 static enum wp_err map_record(const struct fields *fields, avro_value_t *record, struct wp_arena *arena,
@@ -162,4 +163,46 @@ enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, s
         err = map_record(fields, &record, arena, event, error);
     avro_value_decref(&record);
     return err;
+}
+
+/* ---- does the schema fit? ---- */
+
+static bool fits(const struct field *field, const struct type *type) {
+    switch (type->kind) {
+    case TYPE_UNION:
+        for (size_t i = 0; i < type->count; i++)
+            if (fits(field, type->branches[i])) return true;
+        return false;
+    case TYPE_STRING:
+    case TYPE_BYTES:
+        return field->kind == FIELD_STRING || field->kind == FIELD_BYTES;
+    case TYPE_INT:
+    case TYPE_LONG:
+        return field->kind == FIELD_LONG || field->kind == FIELD_DOUBLE;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE:
+        return field->kind == FIELD_DOUBLE;
+    case TYPE_BOOLEAN:
+        return field->kind == FIELD_BOOL;
+    case TYPE_MAP:
+        return field->kind == FIELD_MAP &&
+               (type->items->kind == TYPE_STRING || type->items->kind == TYPE_BYTES);
+    case TYPE_NULL:
+        return field->optional;
+    default:
+        return false;
+    }
+}
+
+enum wp_err evolved_check(const struct type *type, const struct fields *fields, struct wp_error *error) {
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *field = &fields->list[i];
+        const struct type_field *given = schema_field(type, field->name);
+        if (!given && !field->optional && !field->fallback)
+            return wp_fail(error, WP_ERR_DATA, "it has no field %s", field->name);
+        if (given && !fits(field, given->type))
+            return wp_fail(error, WP_ERR_DATA, "its field %s must be %s, not %s", field->name,
+                           expected_types[field->kind], schema_kind_name(given->type->kind));
+    }
+    return WP_OK;
 }

@@ -16,4 +16,9 @@ void evolved_free(struct evolved *evolved);
 enum wp_err evolved_read(struct evolved *evolved, const struct fields *fields, struct wp_str datum,
                          struct wp_arena *arena, void *event, struct wp_error *error) WP_MUST_CHECK;
 
+/* Whether events can be read with that writer's schema at all: it has the fields that must be there, of types
+ * that fit. WP_ERR_DATA: no; the error says why. */
+enum wp_err evolved_check(const struct type *type, const struct fields *fields,
+                          struct wp_error *error) WP_MUST_CHECK;
+
 #endif

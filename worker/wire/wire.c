@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/clock.h"
 #include "wire/datum.h"
 #include "wire/fields.h"
+#include "wire/ids.h"
 #include "wire/scan.h"
 #include "wire/text.h"
 #include "wire/validate.h"
@@ -15,12 +17,18 @@
 #define MARKER_1 0x01
 #define AVRO_HEADER 10
 #define CONFLUENT_HEADER 5
+#define REFUSED_SCHEMA_US (INT64_C(600) * 1000000) /* then there may be room for it */
 
 struct wp_wire {
     enum wp_wire_format write;
     unsigned accept; /* bits 1 << enum wp_wire_format */
     struct writers writers;
     uint32_t write_ids[WP_TOPICS];
+    unsigned can_write; /* bits of topics that have a write id */
+    struct ids ids;     /* of the registry */
+    size_t ids_max;
+    void (*want)(void *ctx, uint32_t id); /* NULL: nobody can be asked for an id */
+    void *want_ctx;
 };
 
 /* A message split into its writer's schema and its body. */
@@ -33,6 +41,7 @@ enum wp_err wp_wire_new(struct wp_wire **ret_wire, const struct wp_config *confi
     struct wp_wire *wire = wp_calloc(1, sizeof *wire);
     wire->write = config->wire.write;
     wire->accept = config->wire.accept;
+    wire->ids_max = (size_t)config->wire.registry.max_schemas;
     enum wp_err err = writers_load(&wire->writers, config, error);
     if (err) {
         wp_wire_free(wire);
@@ -40,7 +49,9 @@ enum wp_err wp_wire_new(struct wp_wire **ret_wire, const struct wp_config *confi
     }
     for (int t = 0; t < WP_TOPIC_DEAD_LETTER; t++) {
         const struct confluent_id *id = writers_id_of(&wire->writers, (enum wp_topic)t);
-        if (id) wire->write_ids[t] = id->id;
+        if (!id) continue;
+        wire->write_ids[t] = id->id;
+        wire->can_write |= 1u << t;
     }
     *ret_wire = wire;
     return WP_OK;
@@ -48,12 +59,64 @@ enum wp_err wp_wire_new(struct wp_wire **ret_wire, const struct wp_config *confi
 
 void wp_wire_free(struct wp_wire *wire) {
     if (!wire) return;
+    ids_done(&wire->ids);
     writers_done(&wire->writers);
     free(wire);
 }
 
 uint64_t wp_wire_fingerprint(const struct wp_wire *wire, enum wp_topic topic) {
     return wire->writers.current[topic].schema.fingerprint;
+}
+
+/* ---- ids of a registry ---- */
+
+void wp_wire_ask_ids(struct wp_wire *wire, void (*want)(void *ctx, uint32_t id), void *ctx) {
+    wire->want = want;
+    wire->want_ctx = ctx;
+}
+
+static void refuse_unusable(struct wp_wire *wire, uint32_t id, const char *text, int64_t now_us) {
+    char *why = wp_format("cannot be used: %s", text);
+    ids_refuse(&wire->ids, id, why, now_us + REFUSED_SCHEMA_US, now_us);
+    free(why);
+}
+
+enum wp_err wp_wire_learn_avro(struct wp_wire *wire, uint32_t id, struct wp_str schema,
+                               struct wp_error *error) {
+    int64_t now_us = wp_clock_us();
+    enum wp_err err = ids_add_avro(&wire->ids, &wire->writers, id, schema, wire->ids_max, now_us, error);
+    if (err) refuse_unusable(wire, id, error->text, now_us);
+    return err;
+}
+
+enum wp_err wp_wire_learn_json(struct wp_wire *wire, uint32_t id, struct wp_error *error) {
+    int64_t now_us = wp_clock_us();
+    enum wp_err err = ids_add_json(&wire->ids, id, wire->ids_max, now_us, error);
+    if (err) refuse_unusable(wire, id, error->text, now_us);
+    return err;
+}
+
+void wp_wire_refuse_id(struct wp_wire *wire, uint32_t id, const char *why, int64_t ttl_us) {
+    int64_t now_us = wp_clock_us();
+    ids_refuse(&wire->ids, id, why, ttl_us ? now_us + ttl_us : INT64_MAX, now_us);
+}
+
+size_t wp_wire_learned(const struct wp_wire *wire) {
+    return wire->ids.schemas;
+}
+
+bool wp_wire_can_write(const struct wp_wire *wire, enum wp_topic topic) {
+    return wire->write != WP_WIRE_CONFLUENT || wire->can_write & 1u << topic;
+}
+
+void wp_wire_set_write_id(struct wp_wire *wire, enum wp_topic topic, uint32_t id) {
+    wire->write_ids[topic] = id;
+    wire->can_write |= 1u << topic;
+    writers_add_id(&wire->writers, id, topic);
+}
+
+const char *wp_wire_record_name(const struct wp_wire *wire, enum wp_topic topic) {
+    return wire->writers.current[topic].schema.type->name;
 }
 
 /* ---- framing ---- */
@@ -80,6 +143,35 @@ static enum wp_err open_avro(struct wp_wire *wire, enum wp_topic topic, struct w
                    fingerprint);
 }
 
+/* The first message of a topic with a writer shows whether its schema fits at all: the reason is then that of
+ * the schema, not of a message. */
+static enum wp_err check_fit(enum wp_topic topic, struct schema_id *known, struct wp_error *error) {
+    struct wp_error why;
+    if (topic >= WP_TOPICS_IN || !known->owned || known->readable & 1u << topic) return WP_OK;
+    if (evolved_check(known->writer->schema.type, &topic_fields[topic], &why))
+        return wp_fail(error, WP_ERR_DATA, "the schema with the id %" PRIu32 " (record %s) is none of %s: %s",
+                       known->id, known->writer->schema.type->name, wp_topics[topic].name, why.text);
+    known->readable |= 1u << topic;
+    return WP_OK;
+}
+
+static enum wp_err find_id(struct wp_wire *wire, enum wp_topic topic, uint32_t id, struct frame *frame,
+                           struct wp_error *error) {
+    struct schema_id *known = ids_find(&wire->ids, id, wp_clock_us());
+    if (!known) {
+        wire->want(wire->want_ctx, id);
+        return wp_fail(error, WP_ERR_AGAIN,
+                       "the schema registry was asked for the schema with the id %" PRIu32, id);
+    }
+    if (known->refused)
+        return wp_fail(error, WP_ERR_DATA, "the schema with the id %" PRIu32 " %s", id, known->refused);
+    frame->writer = known->writer;
+    if (!frame->writer) return WP_OK; /* JSON */
+    if (frame->writer->topic != WP_TOPICS && frame->writer->topic != topic)
+        return right_topic(topic, frame, error);
+    return check_fit(topic, known, error);
+}
+
 static enum wp_err open_confluent(struct wp_wire *wire, enum wp_topic topic, struct wp_str bytes,
                                   struct frame *frame, struct wp_error *error) {
     if (bytes.len < CONFLUENT_HEADER)
@@ -89,8 +181,11 @@ static enum wp_err open_confluent(struct wp_wire *wire, enum wp_topic topic, str
     frame->body = (struct wp_str){bytes.ptr + CONFLUENT_HEADER, bytes.len - CONFLUENT_HEADER};
     frame->writer = writers_by_id(&wire->writers, id);
     if (frame->writer) return right_topic(topic, frame, error);
+    if (wire->want) return find_id(wire, topic, id, frame, error);
     return wp_fail(error, WP_ERR_DATA,
-                   "no schema has the Confluent id %" PRIu32 ": name it in wire.confluent_ids", id);
+                   "no schema has the Confluent id %" PRIu32
+                   ": name it in wire.confluent_ids, or a schema registry in wire.registry.url",
+                   id);
 }
 
 static bool may_begin_json(unsigned char first) {
@@ -183,12 +278,12 @@ enum wp_err wp_wire_decode(struct wp_wire *wire, enum wp_topic topic, struct wp_
     enum wp_err err = open_frame(wire, topic, bytes, &frame, error);
     if (!err) err = decode_body(&frame, topic, arena, ret_event, error);
     if (!err) err = validate_event(topic, ret_event, error);
-    if (err && topic == WP_TOPIC_ACQUIRE) validate_salvage(&ret_event->acquire);
+    if (err && err != WP_ERR_AGAIN && topic == WP_TOPIC_ACQUIRE) validate_salvage(&ret_event->acquire);
     return err;
 }
 
 void wp_wire_encode(struct wp_wire *wire, enum wp_topic topic, const void *event, struct wp_buf *out) {
-    wp_assert(topic < WP_TOPICS && topic_fields[topic].list);
+    wp_assert(topic < WP_TOPICS && topic_fields[topic].list && wp_wire_can_write(wire, topic));
     write_header(wire, topic, out);
     if (wire->write == WP_WIRE_JSON)
         fields_write_json(&topic_fields[topic], event, out);
@@ -220,6 +315,10 @@ enum wp_err wp_wire_encode_json(struct wp_wire *wire, enum wp_topic topic, struc
     size_t before = out->len;
     enum wp_err err = has_schema(topic, error);
     if (err) return err;
+    if (!wp_wire_can_write(wire, topic))
+        return wp_fail(error, WP_ERR_AGAIN,
+                       "the schema registry was not yet asked for the id of the schema of %s",
+                       wp_topics[topic].name);
     const struct type *type = wire->writers.current[topic].schema.type;
     write_header(wire, topic, out);
     err = wire->write == WP_WIRE_JSON ? encode_as_json(type, &in, out, error)

@@ -57,6 +57,18 @@ static enum wp_topic topic_of(const struct writers *writers, const struct schema
     return found;
 }
 
+static void writer_done(struct writer *writer) {
+    evolved_free(writer->evolved);
+    schema_done(&writer->schema);
+    free(writer->file);
+}
+
+void writer_free(struct writer *writer) {
+    if (!writer) return;
+    writer_done(writer);
+    free(writer);
+}
+
 static enum wp_err add_writer(struct loader *loader, const char *file, struct wp_str text) {
     struct writers *writers = loader->writers;
     struct writer *writer = wp_calloc(1, sizeof *writer);
@@ -192,6 +204,33 @@ static enum wp_err load_ids(struct loader *loader, const char *setting) {
     return WP_OK;
 }
 
+enum wp_err writers_make(struct writers *writers, const char *name, struct wp_str text,
+                         struct writer **ret_writer, bool *ret_owned, struct wp_error *error) {
+    struct writer *writer = wp_calloc(1, sizeof *writer);
+    enum wp_err err = schema_parse(&writer->schema, name, text, error);
+    if (!err && writer->schema.type->kind != TYPE_RECORD)
+        err = wp_fail(error, WP_ERR_DATA, "schema %s must be a record, not %s", name,
+                      schema_kind_name(writer->schema.type->kind));
+    if (!err) {
+        writer->topic = topic_of(writers, &writer->schema, "");
+        *ret_writer =
+            writers_by_fingerprint(writers, writer->topic == WP_TOPICS ? WP_TOPIC_ACQUIRE : writer->topic,
+                                   writer->schema.fingerprint);
+        *ret_owned =
+            *ret_writer == NULL || !wp_str_eq((*ret_writer)->schema.canonical, writer->schema.canonical);
+        if (!*ret_owned) { /* it is loaded already */
+            writer_free(writer);
+            return WP_OK;
+        }
+        err = evolved_new(&writer->evolved, &writer->schema, name, error);
+    }
+    if (err)
+        writer_free(writer);
+    else
+        *ret_writer = writer;
+    return err;
+}
+
 static enum wp_err check_write_ids(const struct writers *writers, struct wp_error *error) {
     for (int t = 0; t < WP_TOPIC_DEAD_LETTER; t++) {
         if (!writers_id_of(writers, (enum wp_topic)t))
@@ -207,22 +246,15 @@ enum wp_err writers_load(struct writers *writers, const struct wp_config *config
     enum wp_err err = load_current(&loader);
     if (!err && loader.folder && *loader.folder) err = load_folder(&loader, "", 0);
     if (!err && config->wire.confluent_ids) err = load_ids(&loader, config->wire.confluent_ids);
-    if (!err && config->wire.write == WP_WIRE_CONFLUENT) err = check_write_ids(writers, error);
+    bool registry =
+        config->wire.registry.url && *config->wire.registry.url; /* knows the ids that are missing */
+    if (!err && config->wire.write == WP_WIRE_CONFLUENT && !registry) err = check_write_ids(writers, error);
     return err;
-}
-
-static void writer_done(struct writer *writer) {
-    evolved_free(writer->evolved);
-    schema_done(&writer->schema);
-    free(writer->file);
 }
 
 void writers_done(struct writers *writers) {
     for (int t = 0; t < WP_TOPICS; t++) writer_done(&writers->current[t]);
-    for (size_t i = 0; i < writers->further_count; i++) {
-        writer_done(writers->further[i]);
-        free(writers->further[i]);
-    }
+    for (size_t i = 0; i < writers->further_count; i++) writer_free(writers->further[i]);
     free(writers->further);
     free(writers->ids);
     *writers = (struct writers){0};
@@ -256,4 +288,10 @@ const struct confluent_id *writers_id_of(const struct writers *writers, enum wp_
         if (writers->ids[i].writer == &writers->current[topic]) return &writers->ids[i];
     }
     return NULL;
+}
+
+void writers_add_id(struct writers *writers, uint32_t id, enum wp_topic topic) {
+    if (writers_by_id(writers, id)) return;
+    writers->ids = wp_realloc(writers->ids, (writers->id_count + 1) * sizeof *writers->ids);
+    writers->ids[writers->id_count++] = (struct confluent_id){id, &writers->current[topic]};
 }

@@ -73,10 +73,15 @@ class Kafka:
     """The real broker, started at first use. A process whose standard input ends with ours stops it and removes its folder."""
     shared = None
 
-    def __init__(self, rights=False):
-        """rights: clients need a user and rights, see tests/support/kafka/kafka."""
+    def __init__(self, rights=False, protocol=None, properties=""):
+        """rights: clients need a user and rights; protocol: what they speak, with the node's properties for it. See
+        tests/support/kafka/kafka."""
         self.environment = {**os.environ, **({"KAFKA_ACL": "1"} if rights else {})}
         self.dir = tempfile.mkdtemp(prefix="warmpool-kafka-")
+        if protocol:
+            extra = os.path.join(self.dir, "extra.properties")
+            Path(extra).write_text(properties, encoding="utf-8")
+            self.environment.update(KAFKA_PROTOCOL=protocol, KAFKA_PROPERTIES=extra)
         self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(KAFKA), self.dir],
                                        stdin=subprocess.PIPE, start_new_session=True)
         self.bootstrap = self.start()

@@ -7,14 +7,11 @@ import sys
 import tempfile
 import unittest
 
+from certificates import Certificates
 from docker_system import SKIPPED
 from system import WARMPOOL, die_with_parent, wait_until
 
 NOWHERE = ["-o", "kafka.bootstrap.servers=127.0.0.1:1"]
-
-
-def openssl(*words):
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
 
 
 def free_port():
@@ -28,10 +25,12 @@ class RedisOverTls(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="warmpool-tls-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.authority("ours")
-        cls.authority("other")
-        cls.certificate("server", "DNS:localhost")
-        cls.certificate("client", "DNS:worker")
+        made = Certificates(cls.folder)
+        cls.file = made.file
+        made.authority("ours")
+        made.authority("other")
+        made.certificate("server", "DNS:localhost")
+        made.certificate("client", "DNS:worker")
         cls.port = free_port()
         command = ["redis-server", "--port", "0", "--tls-port", str(cls.port), "--bind", "127.0.0.1", "--tls-cert-file", cls.file("server.pem"),
                    "--tls-key-file", cls.file("server.key"), "--tls-ca-cert-file", cls.file("ours.pem"), "--tls-auth-clients", "yes",
@@ -44,24 +43,6 @@ class RedisOverTls(unittest.TestCase):
             with open(cls.file("redis.log"), encoding="utf-8") as log:
                 return "Ready to accept connections" in log.read()
         wait_until(lambda: os.path.exists(cls.file("redis.log")) and ready(), "redis-server is ready")
-
-    @classmethod
-    def file(cls, name):
-        return os.path.join(cls.folder, name)
-
-    @classmethod
-    def authority(cls, name):
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", cls.file(f"{name}.key"),
-                "-out", cls.file(f"{name}.pem"))
-
-    @classmethod
-    def certificate(cls, name, subject):
-        with open(cls.file("extensions"), "w", encoding="utf-8") as extensions:
-            extensions.write(f"subjectAltName={subject}\n")
-        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", cls.file(f"{name}.key"), "-out",
-                cls.file("request"))
-        openssl("x509", "-req", "-in", cls.file("request"), "-CA", cls.file("ours.pem"), "-CAkey", cls.file("ours.key"), "-CAcreateserial",
-                "-days", "2", "-extfile", cls.file("extensions"), "-out", cls.file(f"{name}.pem"))
 
     def options(self, host="localhost", **changed):
         options = {"url": f"rediss://{host}:{self.port}", "tls_ca": self.file("ours.pem"), "tls_cert": self.file("client.pem"),

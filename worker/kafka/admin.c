@@ -5,6 +5,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "kafka/client.h"
+#include "kafka/health.h"
+#include "kafka/oauth.h"
 
 #define REASON_MAX 256
 #define LIST_AGAIN_MS 20
@@ -39,11 +41,14 @@ static enum wp_err open_client(struct admin *admin, const struct wp_config *conf
 
 static enum wp_err unreachable(struct admin *admin, rd_kafka_resp_err_t err, int timeout_ms,
                                struct wp_error *error) {
+    char token[REASON_MAX * 2];
     rd_kafka_poll(admin->rk, 0); /* brings the connection errors */
-    return wp_fail(error, WP_ERR_KAFKA,
-                   "No Kafka broker answered at %s within %d ms (%s). Is it running, and is "
-                   "kafka.bootstrap.servers right?",
-                   admin->brokers, timeout_ms, *admin->trouble ? admin->trouble : rd_kafka_err2str(err));
+    wp_oauth_failure(token, sizeof token);
+    if (*token) return wp_fail(error, WP_ERR_KAFKA, "no token for Kafka at %s: %s", admin->brokers, token);
+    const char *why = *admin->trouble ? admin->trouble : rd_kafka_err2str(err), *mend = wp_kafka_mend(why);
+    return wp_fail(error, WP_ERR_KAFKA, "No Kafka broker answered at %s within %d ms (%.230s). %s",
+                   admin->brokers, timeout_ms, why,
+                   mend ? mend : "Is it running, and is kafka.bootstrap.servers right?");
 }
 
 /* Lists all topics: asking for one by name would create it on a broker with auto.create.topics.enable. */

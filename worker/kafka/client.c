@@ -1,6 +1,7 @@
 /* Makes clients; runs work with a client off the loop, and ends it. */
 #include "kafka/client.h"
 #include "kafka/conf.h"
+#include "kafka/oauth.h"
 #include "core/buf.h"
 #include "core/err.h"
 
@@ -45,7 +46,11 @@ rd_kafka_t *wp_client_make(const struct wp_config *config, enum wp_client_kind k
     if (set_all(conf, kind_properties[kind], why, sizeof(why)) &&
         (!options || set_all(conf, options->properties, why, sizeof(why))))
         rk = rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-    if (rk) return rk; /* owns conf */
+    if (rk && wp_oauth_start(rk, &config->kafka, error) == WP_OK) return rk; /* owns conf */
+    if (rk) {
+        rd_kafka_destroy(rk);
+        return NULL;
+    }
     rd_kafka_conf_destroy(conf);
     (void)wp_fail(error, WP_ERR_CONFIG, "kafka.*: librdkafka makes no %s of these properties: %s",
                   producer ? "producer" : "consumer", why);

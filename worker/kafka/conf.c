@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "kafka/conf.h"
 #include "core/log.h"
+#include "kafka/oauth.h"
 
 #define DEFAULT_MESSAGE_BYTES 1000000 /* of librdkafka's message.max.bytes */
 
@@ -135,6 +136,7 @@ static enum wp_err set_configured(rd_kafka_conf_t *conf, const struct wp_setting
     char *table = property_table();
     for (size_t i = 0; i < settings->count && !err; i++) {
         const struct wp_setting *setting = &settings->list[i];
+        if (wp_oauth_takes(settings, setting->key)) continue;
         /* A property of the other kind is only checked: librdkafka would log a warning if this client had it.
          */
         if (belongs_to_other(table, setting->key, consumer)) {
@@ -186,6 +188,7 @@ rd_kafka_conf_t *wp_kafka_conf(const struct wp_config *config, bool consumer, st
     if (!err && consumer && config->worker.id && *config->worker.id)
         err = set(conf, "group.instance.id", config->worker.id, error);
     if (!err) err = set_configured(conf, &config->kafka, consumer, error);
+    if (!err) err = wp_oauth_set(conf, &config->kafka, error);
     if (!err) err = check_fixed(conf, both_defaults, error);
     if (!err) err = check_fixed(conf, own_defaults, error);
     if (!err) err = check_instance_id(config, error);

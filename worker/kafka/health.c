@@ -82,6 +82,27 @@ bool wp_kafka_is_of_group(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED;
 }
 
+/* OpenSSL's alerts are those of RFC 8446, section 6.2, as the other side sent them. */
+static const struct mend {
+    const char *part, *what;
+} mends[] = {
+    {"certificate verify failed", "Kafka's certificate is not of an authority in kafka.ssl.ca.location, or "
+                                  "not for the host name by which the "
+                                  "broker is reached"},
+    {"SSL alert number",
+     "Kafka does not take this client's certificate: set kafka.ssl.certificate.location and "
+     "kafka.ssl.key.location to one of an authority that Kafka trusts"},
+    {"incorrect security.protocol", "kafka.security.protocol is not that of Kafka's listener"},
+    {"SASL authentication error", "Kafka does not take this user, or its token: mend kafka.sasl.*"},
+    {"SASL mechanism", "mend kafka.sasl.mechanism"},
+};
+
+const char *wp_kafka_mend(const char *trouble) {
+    for (size_t i = 0; i < sizeof mends / sizeof mends[0]; i++)
+        if (strstr(trouble, mends[i].part)) return mends[i].what;
+    return NULL;
+}
+
 static const char *setting(const struct wp_config *config, const char *key, const char *otherwise) {
     const char *value = wp_settings_get(&config->kafka, key);
     return value ? value : otherwise;

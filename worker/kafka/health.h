@@ -36,6 +36,9 @@ enum wp_fault wp_kafka_fault(rd_kafka_resp_err_t err);
 /* True: the group does not let this worker in until somebody changes something. */
 bool wp_kafka_is_of_group(rd_kafka_resp_err_t err);
 
+/* What to do about a connection that librdkafka says this of; NULL: nothing that follows from the text. */
+const char *wp_kafka_mend(const char *trouble);
+
 /* One sentence: what Kafka says, of which topic (NULL: none), and what to do about it. */
 void wp_kafka_explain(char *text, size_t size, rd_kafka_resp_err_t err, const struct wp_config *config,
                       const char *topic);

@@ -1,6 +1,7 @@
 /* Opens a topic: see topic_open.h. */
 #include "kafka/topic_open.h"
 #include "core/err.h"
+#include "kafka/oauth.h"
 
 enum { JUST_MADE_MS = 2000, ASK_AGAIN_MS = 100 };
 
@@ -13,6 +14,10 @@ static enum wp_err ask_partitions(rd_kafka_t *rk, const struct wp_config *config
                                   int timeout_ms, int *ret_partitions, struct wp_error *error) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &metadata, timeout_ms);
+    char token[300];
+    wp_oauth_failure(token, sizeof token);
+    if (err && *token)
+        return wp_fail(error, WP_ERR_KAFKA, "no token for Kafka at %s: %s", wp_kafka_brokers(config), token);
     if (err)
         return wp_fail(error, WP_ERR_KAFKA,
                        "Kafka at %s does not answer (%s); start it or mend kafka.bootstrap.servers",

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "core/log.h"
+#include "kafka/oauth.h"
 
 #define PROBE_TIMEOUT_MS 2000
 #define GROUP_TIMEOUT_MS 5000
 #define RIVAL_MS 2000   /* between two looks for the other member with our id */
 #define REJOIN_MS 45000 /* a rebalance that takes longer is a trouble */
 #define REASON_MAX 300
+#define TOKEN_MAX 400
 
 static const char *setting(const struct wp_watch *watch, const char *key, const char *otherwise) {
     const char *value = wp_settings_get(&watch->config->kafka, key);
@@ -19,7 +21,7 @@ static const char *setting(const struct wp_watch *watch, const char *key, const 
 typedef void (*trouble_report)(struct wp_stats *stats, enum wp_trouble source, const char *text);
 
 static void of_brokers(struct wp_watch *watch, const char *reason, trouble_report tell) {
-    char text[REASON_MAX];
+    char text[REASON_MAX + TOKEN_MAX + 100];
     (void)snprintf(text, sizeof(text), "Kafka at %s: %s", setting(watch, "bootstrap.servers", ""), reason);
     tell(watch->stats, WP_TROUBLE_BROKERS, text);
 }
@@ -136,6 +138,16 @@ static void look_again(struct wp_watch *watch) {
 
 /* ---- errors ---- */
 
+/* Without a token no broker can be asked anything, whatever the connections say. */
+static void brokers_away(struct wp_watch *watch, const char *reason) {
+    char token[TOKEN_MAX], text[TOKEN_MAX + REASON_MAX];
+    wp_oauth_failure(token, sizeof token);
+    const char *why = *token ? token : *watch->trouble ? watch->trouble : reason;
+    const char *mend = wp_kafka_mend(why);
+    (void)snprintf(text, sizeof text, "%s%s%s", why, mend ? "; " : "", mend ? mend : "");
+    of_brokers(watch, text, wp_kafka_trouble);
+}
+
 /* Errors of a single connection are only remembered, because another broker may answer. */
 void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char *reason) {
     char text[REASON_MAX];
@@ -152,7 +164,7 @@ void wp_watch_error(struct wp_watch *watch, rd_kafka_resp_err_t err, const char 
         wp_kafka_explain(text, sizeof(text), err, watch->config, NULL);
         wp_kafka_trouble(watch->stats, WP_TROUBLE_GROUP, text);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        of_brokers(watch, *watch->trouble ? watch->trouble : reason, wp_kafka_trouble);
+        brokers_away(watch, reason);
     } else {
         (void)snprintf(watch->trouble, sizeof(watch->trouble), "%s", reason);
     }
@@ -212,7 +224,7 @@ static void probe_done(struct wp_client_work *work, bool wanted) {
     struct wp_watch *watch = probe->watch;
     watch->probing = false;
     if (wanted && probe->err) {
-        of_brokers(watch, *watch->trouble ? watch->trouble : rd_kafka_err2str(probe->err), wp_kafka_trouble);
+        brokers_away(watch, rd_kafka_err2str(probe->err));
     } else if (wanted) {
         *watch->trouble = '\0';
         wp_kafka_trouble(watch->stats, WP_TROUBLE_TOPICS, probe->topics);

@@ -47,6 +47,19 @@ class PrimaryReplaced(unittest.TestCase):
             self.assertEqual(load.statuses(), {"assigned": 800})
             wait_found(whole, redis.named())
 
+    def test_replaced_as_the_documents_say_without_waiting_for_replicas(self):
+        with system(wait_replicas=0, guarded=False) as whole:
+            redis = whole.redis
+            load = Load(whole).send(400).wait_answered(100)
+            old = redis.named()
+            old.client.execute_command("CLIENT PAUSE 10000 WRITE")
+            redis.sentinels[1].client.execute_command("SENTINEL FAILOVER", NAME)
+            load.send(400)
+            wait_replaced(redis, old)
+            load.wait_answered().check()
+            self.assertEqual(load.statuses(), {"assigned": 800})
+            wait_found(whole, redis.named())
+
     def test_cut_off_from_its_sentinels_and_still_a_primary_for_the_worker(self):
         with system(wait_replicas=0, guarded=False) as whole:
             old = whole.redis.named()

@@ -67,6 +67,8 @@ static void find_done(uv_work_t *work, int status) {
 static void start(struct wp_primary *primary, uv_work_cb run, uv_after_work_cb done) {
     wp_assert(!primary->busy && !primary->closing);
     primary->failed_before = wp_sentinels_failed(sentinels_of(primary));
+    /* The configuration may be read again while the pool's thread works. */
+    wp_sentinels_limit(primary->sentinels, primary->config->redis.timeout_ms);
     primary->busy = true;
     primary->work.data = primary;
     wp_assert(uv_queue_work(primary->loop, &primary->work, run, done) == 0);

@@ -19,6 +19,7 @@ struct wp_sentinels {
     const struct wp_config *config;
     const struct wp_redis_url *url;
     struct asked asked[WP_SENTINELS_MAX];
+    int64_t step_ms;
     atomic_bool cancelled;
 };
 
@@ -34,10 +35,15 @@ struct candidates {
     size_t count;
 };
 
+void wp_sentinels_limit(struct wp_sentinels *sentinels, int64_t timeout_ms) {
+    sentinels->step_ms = timeout_ms < STEP_MS ? timeout_ms : STEP_MS;
+}
+
 struct wp_sentinels *wp_sentinels_new(const struct wp_config *config, const struct wp_redis_url *url) {
     struct wp_sentinels *sentinels = wp_calloc(1, sizeof *sentinels);
     sentinels->config = config;
     sentinels->url = url;
+    wp_sentinels_limit(sentinels, config->redis.timeout_ms);
     return sentinels;
 }
 
@@ -54,11 +60,6 @@ void wp_sentinels_cancel(struct wp_sentinels *sentinels) {
 
 bool wp_redis_primary_is(const struct wp_redis_primary *a, const struct wp_redis_primary *b) {
     return a->port == b->port && strcmp(a->host, b->host) == 0;
-}
-
-static int64_t step_ms(const struct wp_sentinels *sentinels) {
-    int64_t limit = sentinels->config->redis.timeout_ms;
-    return limit < STEP_MS ? limit : STEP_MS;
 }
 
 /* ---- one sentinel ---- */
@@ -81,7 +82,7 @@ static enum wp_err open_sentinel(struct wp_sentinels *sentinels, size_t index, s
                                        .tls = sentinels->url->tls,
                                        .user = config->redis.sentinel_user,
                                        .password = config->redis.sentinel_password,
-                                       .timeout_ms = step_ms(sentinels)};
+                                       .timeout_ms = sentinels->step_ms};
     enum wp_redis_step failed;
     struct wp_error why;
     sentinels->asked[index].connection = wp_redis_open(&peer, config, &failed, &why);
@@ -240,7 +241,7 @@ static enum wp_err check_role(const struct wp_sentinels *sentinels, struct wp_re
                                        .tls = url->tls,
                                        .user = url->user,
                                        .password = url->password,
-                                       .timeout_ms = step_ms(sentinels)};
+                                       .timeout_ms = sentinels->step_ms};
     enum wp_redis_step failed;
     struct wp_error why;
     redisContext *c = wp_redis_open(&peer, sentinels->config, &failed, &why);

@@ -19,6 +19,8 @@ struct wp_sentinels;
 
 /* url and config are borrowed. With rediss-sentinel:// wp_redis_tls_prepare must have been called. */
 struct wp_sentinels *wp_sentinels_new(const struct wp_config *config, const struct wp_redis_url *url);
+/* How long each step may take, at most a second; at first redis.timeout_ms. Not while one is being asked. */
+void wp_sentinels_limit(struct wp_sentinels *sentinels, int64_t timeout_ms);
 void wp_sentinels_free(struct wp_sentinels *sentinels); /* NULL is fine */
 /* Any thread: a wp_sentinels_find under way stops before the next server that it would ask. */
 void wp_sentinels_cancel(struct wp_sentinels *sentinels);

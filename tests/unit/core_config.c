@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "core/config.h"
 
@@ -287,6 +288,82 @@ Test(config, a_file_with_a_zero_byte_is_refused_never_passed_over) {
         unlink(path);
         memcpy(path + sizeof path - 7, "XXXXXX", 6);
     }
+}
+
+/* ---- include ---- */
+
+static char *folder_of_ini(void) {
+    static char folder[] = "/tmp/warmpool-config-folder-XXXXXX";
+    cr_assert_not_null(mkdtemp(folder));
+    return folder;
+}
+
+static void write_file(const char *folder, const char *name, const char *text) {
+    char file[128];
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    FILE *out = fopen(file, "we");
+    cr_assert_not_null(out, "%s", file);
+    fputs(text, out);
+    fclose(out);
+}
+
+static void remove_folder(const char *folder) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+static enum wp_err load_in(const char *folder) {
+    char file[128];
+    snprintf(file, sizeof file, "%s/main.ini", folder);
+    return wp_config_load_file(&config, file, &error);
+}
+
+Test(config, files_of_a_folder_are_included_in_the_order_of_their_names_and_win) {
+    char *folder = folder_of_ini(), conf_d[96];
+    snprintf(conf_d, sizeof conf_d, "%s/conf.d", folder);
+    cr_assert_eq(mkdir(conf_d, 0700), 0);
+    write_file(folder, "main.ini", "include = conf.d\n[pool]\nsize = 5\nmax_uses = 5\nmax_age = 5\n");
+    write_file(conf_d, "20-b.ini", "[pool]\nsize = 20\n");
+    write_file(conf_d, "10-a.ini", "[pool]\nsize = 10\nmax_uses = 10\n");
+    write_file(conf_d, ".hidden.ini", "nonsense\n");
+    write_file(conf_d, "30-c.ini~", "nonsense\n");
+    cr_assert_eq(load_in(folder), WP_OK, "%s", error.text);
+    cr_assert_eq(config.pool.size, 20);
+    cr_assert_eq(config.pool.max_uses, 10);
+    cr_assert_eq(config.pool.max_age, 5);
+    remove_folder(folder);
+}
+
+Test(config, what_is_wrong_with_an_include_is_named_with_file_and_line) {
+    static const struct {
+        const char *main, *part, *sentence;
+    } cases[] = {
+        {"include = part.ini\n", "[pool]\n\nsize = x\n",
+         "configuration: pool.size = \"x\": a whole number from 0 to 100000 is wanted (file %s/part.ini, "
+         "line "
+         "3)"},
+        {"include = part.ini\n", "include = other.ini\n",
+         "configuration: a file that is included cannot include others (file %s/part.ini, line 1)"},
+        {"[pool]\ninclude = part.ini\n", "",
+         "configuration: include has to stand before the first [section] (file %s/main.ini, line 2)"},
+        {"include = nowhere\n", "",
+         "configuration: include = nowhere: %s/nowhere cannot be read: No such file or directory; name a "
+         "folder of *.ini files, or a file, that this user may read (file %s/main.ini, line 1)"},
+    };
+    char *folder = folder_of_ini();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char sentence[512];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(sentence, sizeof sentence, cases[i].sentence, folder, folder);
+#pragma GCC diagnostic pop
+        write_file(folder, "main.ini", cases[i].main);
+        write_file(folder, "part.ini", cases[i].part);
+        cr_expect_eq(load_in(folder), WP_ERR_CONFIG);
+        cr_expect_str_eq(error.text, sentence);
+    }
+    remove_folder(folder);
 }
 
 Test(config, a_missing_file_is_named) {

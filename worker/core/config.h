@@ -231,7 +231,8 @@ void wp_config_done(struct wp_config *config);
 enum wp_err wp_config_set(struct wp_config *config, const char *key, const char *value,
                           struct wp_error *error) WP_MUST_CHECK;
 /* INI: [section] key = value; `key` may itself contain dots ([kafka] bootstrap.servers = ...). Errors name
- * file and line. */
+ * file and line. `include = FOLDER or FILE` before the first section: core/config_include.h; what is included
+ * wins over the file. */
 enum wp_err wp_config_load_file(struct wp_config *config, const char *path,
                                 struct wp_error *error) WP_MUST_CHECK;
 /* Reads WARMPOOL_* from environ: WARMPOOL_KAFKA_BOOTSTRAP_SERVERS is kafka.bootstrap.servers. Unknown names

@@ -1,4 +1,4 @@
-/* The INI file and the environment, both ending in wp_config_set. Runs once at start, on one thread.
+/* The INI file with what it includes, and the environment, all ending in wp_config_set. One thread at a time.
  *
  * Lines reach inih through our own reader: it counts them for the error sentences, takes leading blanks away
  * (inih would read an indented "key = value" as a continuation of the line before) and refuses what inih
@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <ini.h>
 #include <stdlib.h>
+#include "core/config_include.h"
 #include "core/config_table.h"
 
 #define LINE_MAX_BYTES 16384
@@ -21,6 +22,7 @@ struct ini_source {
     const char *path;
     struct wp_config *config;
     struct wp_error *error;
+    struct wp_config_files *included; /* NULL: this file is included itself, and may not include others */
     int line;
     bool failed; /* error holds the first failure */
 };
@@ -72,9 +74,24 @@ static char *read_line(char *into, int room, void *user) {
     return into;
 }
 
+/* What is included is read after the file itself, so that it wins, wherever its line stands. */
+static void on_include(struct ini_source *source, const char *section, const char *value) {
+    struct wp_error inner;
+    if (*section)
+        fail_at(source, "configuration: include has to stand before the first [section]");
+    else if (!source->included)
+        fail_at(source, "configuration: a file that is included cannot include others");
+    else if (wp_config_include_find(source->path, value, source->included, &inner) != WP_OK)
+        fail_at(source, inner.text);
+}
+
 static int on_pair(void *user, const char *section, const char *name, const char *value) {
     struct ini_source *source = user;
     if (source->failed) return 1;
+    if (strcmp(name, "include") == 0) {
+        on_include(source, section, value ? value : "");
+        return 1;
+    }
     struct wp_buf key = {0};
     wp_buf_printf(&key, "%s%s%s%c", section, *section ? "." : "", name, '\0');
     struct wp_error inner;
@@ -84,7 +101,8 @@ static int on_pair(void *user, const char *section, const char *name, const char
     return 1;
 }
 
-enum wp_err wp_config_load_file(struct wp_config *config, const char *path, struct wp_error *error) {
+static enum wp_err load_one(struct wp_config *config, const char *path, struct wp_config_files *included,
+                            struct wp_error *error) {
     FILE *file = fopen(path, "re");
     if (!file) {
         return wp_fail(error, WP_ERR_CONFIG, "configuration: the file %s cannot be read: %s", path,
@@ -94,7 +112,8 @@ enum wp_err wp_config_load_file(struct wp_config *config, const char *path, stru
         ini_use_stack = false;
         ini_max_line = LINE_MAX_BYTES;
     }
-    struct ini_source source = {.file = file, .path = path, .config = config, .error = error};
+    struct ini_source source = {
+        .file = file, .path = path, .config = config, .error = error, .included = included};
     int bad_line = ini_parse_stream(read_line, &source, on_pair, &source);
     bool unreadable = ferror(file) != 0;
     fclose(file);
@@ -105,6 +124,15 @@ enum wp_err wp_config_load_file(struct wp_config *config, const char *path, stru
         fail_at(&source, "configuration: neither [section] nor key = value");
     }
     return source.failed ? WP_ERR_CONFIG : WP_OK;
+}
+
+enum wp_err wp_config_load_file(struct wp_config *config, const char *path, struct wp_error *error) {
+    struct wp_config_files included = {0};
+    enum wp_err err = load_one(config, path, &included, error);
+    for (size_t i = 0; err == WP_OK && i < included.count; i++)
+        err = load_one(config, included.list[i], NULL, error);
+    wp_config_files_done(&included);
+    return err;
 }
 
 /* ---- environment ---- */

@@ -15,8 +15,8 @@ static const char *shown(const char *value) {
 
 static void print(struct diff *diff, const char *key, const char *runs, const char *here) {
     diff->count++;
-    fprintf(diff->out, "%s: the worker has %s, this configuration %s (%s)\n", key, shown(runs),
-            shown(here), wp_applies_word(wp_config_applies(key)));
+    fprintf(diff->out, "%s: the worker has %s, this configuration %s (%s)\n", key, shown(runs), shown(here),
+            wp_applies_word(wp_config_applies(key)));
 }
 
 static void compare(void *ctx, const char *key, const char *value) {

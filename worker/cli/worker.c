@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/reload_result.h"
 #include "cli/reloading.h"
+#include "cli/service.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -38,6 +39,8 @@ struct worker {
     struct wp_config config; /* in force */
     struct wp_config_sources sources;
     struct wp_reloading *reloading;
+    unsigned reload_asked; /* the latest round that somebody waits for */
+    struct wp_service service;
     struct wp_stats stats;
     struct wp_wire *wire;
     struct wp_registry *registry; /* NULL: none is configured */
@@ -215,6 +218,7 @@ static void replace_consumer(struct worker *w) {
 static void on_watch(uv_timer_t *timer) {
     struct worker *w = timer->data;
     update_redis_health(w);
+    if (!w->stopping) wp_service_look(&w->service, &w->stats);
     wp_ops_set_sweeper(w->ops, wp_pipeline_owns(w->pipeline, WP_TOPIC_EVENT, SWEEP_PARTITION));
     if (!w->stopping && wp_names_held(w->names) && wp_consumer_can_be_replaced(w->consumer))
         replace_consumer(w);
@@ -276,6 +280,7 @@ static void on_signal(uv_signal_t *handle, int number) {
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
+    wp_service_stopping();
     w->stopping_parts = has_begun(w) ? 2 : 1;
     if (has_begun(w)) wp_host_stop(w->host, part_stopped, w);
     w->stop_at_us = wp_clock_us() + w->config.worker.stop_ms * 1000;
@@ -302,8 +307,10 @@ static void apply_config(void *ctx) {
 }
 
 static void on_reloaded(void *ctx, unsigned round, const struct wp_reload_result *result) {
-    const struct worker *w = ctx;
+    struct worker *w = ctx;
     char *json = wp_reload_result_json(result);
+    if (round == w->reload_asked && !w->stopping)
+        wp_service_reloaded(&w->service, result->ok ? NULL : result->error);
     wp_ops_reloaded(w->ops, round, result->ok, json);
     free(json);
 }
@@ -312,7 +319,10 @@ static const struct wp_reloading_handler reload_handler = {check_config, apply_c
 
 static unsigned ask_reload(void *ctx) {
     struct worker *w = ctx;
-    return w->stopping ? 0 : wp_reloading_ask(w->reloading);
+    if (w->stopping) return 0;
+    wp_service_reloading(&w->service);
+    w->reload_asked = wp_reloading_ask(w->reloading);
+    return w->reload_asked;
 }
 
 /* SIGHUP also comes when the terminal of a worker in the foreground goes away. */
@@ -393,6 +403,7 @@ static void close_own(struct worker *w) {
     for (size_t i = 0; i < STOP_SIGNALS; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
     uv_close((uv_handle_t *)&w->hangup, NULL);
     wp_reloading_free(w->reloading);
+    wp_service_close(&w->service);
     uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->watch, NULL);
 }
@@ -452,6 +463,7 @@ static bool init_own(struct worker *w) {
         return false;
     }
     watch_signals(w);
+    wp_service_start(&w->service, &w->loop);
     w->reloading = wp_reloading_new(&w->loop, &w->config, &w->sources, &reload_handler, w);
     uv_timer_init(&w->loop, &w->retry);
     uv_timer_init(&w->loop, &w->deadline);

@@ -1,5 +1,4 @@
 """What every example is tested for: `Runner.checks` runs the example's command against a real system, and judges it by the topics."""
-import json
 import os
 import signal
 import subprocess

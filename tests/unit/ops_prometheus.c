@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static struct ops_parts parts;
 static struct wp_buf page;
@@ -75,6 +76,17 @@ Test(ops_prometheus, carries_the_resident_memory) {
     has("");
     double bytes = strtod(strstr(page.data, name) + strlen(name), NULL);
     cr_assert(bytes > 1e6 && bytes < 1e9, "%f", bytes);
+}
+
+Test(ops_prometheus, carries_the_processor_time) {
+    const char *name = "\nprocess_cpu_seconds_total ";
+    has("");
+    double before = strtod(strstr(page.data, name) + strlen(name), NULL);
+    cr_assert(before > 0 && before <= (double)clock() / CLOCKS_PER_SEC, "%f", before);
+    for (clock_t until = clock() + CLOCKS_PER_SEC / 20; clock() < until;)
+        continue; /* 50 ms of processor time */
+    has("");
+    cr_assert(strtod(strstr(page.data, name) + strlen(name), NULL) >= before + 0.04);
 }
 
 Test(ops_prometheus, carries_the_shared_figures_in_base_units) {

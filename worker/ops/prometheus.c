@@ -4,6 +4,7 @@
 #include "ops/figures.h"
 #include <inttypes.h>
 #include <stddef.h>
+#include <time.h>
 
 enum type { COUNTER, GAUGE, HISTOGRAM };
 
@@ -141,6 +142,12 @@ static void of_rss(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, NULL, NULL, (double)wp_ops_rss_bytes());
 }
 
+static void of_cpu(const struct page *page, const struct metric *metric) {
+    struct timespec used;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
+        write_sample(page, metric, NULL, NULL, (double)used.tv_sec + (double)used.tv_nsec / 1e9);
+}
+
 static void of_start(const struct page *page, const struct metric *metric) {
     write_sample(page, metric, NULL, NULL, (double)page->of->base->started_wall_ms / 1000.0);
 }
@@ -207,6 +214,8 @@ static void of_cache(const struct page *page, const struct metric *metric) {
 static const struct metric metrics[] = {
     {"warmpool_build_info", GAUGE, "The version that runs; always 1.", .write = of_build},
     {"process_start_time_seconds", GAUGE, "When the worker started, seconds since 1970.", .write = of_start},
+    {"process_cpu_seconds_total", COUNTER, "Processor time of all threads, user and system.",
+     .write = of_cpu},
     {"process_resident_memory_bytes", GAUGE, "Resident memory.", .write = of_rss},
 
     {"warmpool_events_total", COUNTER, "Events handled, by topic and outcome.", .write = of_events},

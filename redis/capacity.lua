@@ -49,7 +49,8 @@ local function create(offset, name, r)
     if not host then return false end
     local n = state.number_text(state.next_number())
     local id = 'wp-' .. name .. '-' .. n
-    command(offset, 'create', id, state.add_container(id, name, host, cpu, memory, r and r[TENANT]))
+    local trace = r and select(2, cmsgpack.unpack(r[KEYS]))
+    command(offset, 'create', id, state.add_container(id, name, host, cpu, memory, r and r[TENANT]), trace)
     creates, work = creates + 1, work + 1
     return true
 end

@@ -146,9 +146,10 @@ local function dead_letter(offset, reason) add(offset, {5, '', '', reason}) end
 -- Adds an answer. container: {id, host, address, cpu, memory, image}, or nil; rest: see answers.record.
 local function answer(offset, id, r, container, status, rest) add(offset, answers.record(id, r, container, status, rest)) end
 
-local function command(offset, op, id, c)
+-- trace: of the request that the container is made for; nil: none.
+local function command(offset, op, id, c, trace)
     local host, _, cpu, memory = state.details(id, c)
-    add(offset, {2, host, '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
+    add(offset, {2, host, trace or '', state.number_text(state.next_number()), host, op, id, c[POOL], {cpu, memory}})
 end
 
 -- Adds a container-event `continue`, so that another call goes on. what: the step and its arguments ('pre_warm 100'); nil: whatever is due in

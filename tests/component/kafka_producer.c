@@ -128,7 +128,7 @@ Test(producer, records_arrive_with_key_value_and_headers_and_are_reported_once) 
     struct wp_record record = {.topic = WP_TOPIC_DEAD_LETTER,
                                .key = WP_STR("k"),
                                .value = WP_STR("v"),
-                               .traceparent = WP_STR("00-abc-def-01"),
+                               .trace = WP_STR("00-abc-def-01"),
                                .headers = headers,
                                .partition = 2,
                                .token = (void *)(uintptr_t)1};

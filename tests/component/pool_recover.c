@@ -30,7 +30,7 @@ static void add_lease(struct rows *rows, const char *id, const char *container, 
 
 static void add_waiting(struct rows *rows, const struct wp_acquire *acquire, int64_t age_ms) {
     union wp_event event = {.acquire = *acquire};
-    struct wp_meta meta = {.record_age_ms = age_ms, .key = WP_STR("key"), .traceparent = WP_STR("")};
+    struct wp_meta meta = {.record_age_ms = age_ms, .key = WP_STR("key"), .trace = WP_STR("")};
     wp_pack_waiting(&rows->packed, &meta, &event);
     rows->count++;
 }

@@ -36,7 +36,7 @@ static struct cache_row read_row(struct wp_unpack *in) {
     for (uint32_t i = 0; i < fields; i++) wp_unpack_skip(&end);
     row.whole = fields >= 8;
     row.meta.offset = wp_unpack_int(in);
-    struct wp_str *const texts[] = {&row.meta.key, &row.meta.traceparent, &e->event_id, &e->op, &e->ns,
+    struct wp_str *const texts[] = {&row.meta.key, &row.meta.trace, &e->event_id, &e->op, &e->ns,
                                     &e->key};
     for (size_t i = 0; i < 6 && row.whole; i++) {
         row.whole = next_is_str(in);
@@ -112,7 +112,7 @@ static bool own(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_
         if (row.meta.offset != offset) continue;
         *ret_event = row.event;
         *ret_key = row.meta.key;
-        *ret_trace = row.meta.traceparent;
+        *ret_trace = row.meta.trace;
         return true;
     }
     memset(ret_event, 0, sizeof *ret_event);
@@ -141,7 +141,7 @@ static void take(void *ctx, const struct wp_reply_record *record) {
     if (record->topic != WP_TOPIC_CACHE_RESULT) return;
     const struct wp_cache_result *r = record->fields;
     json_t *one = json_pack("[I i o o o o o o b o o o o]", (json_int_t)record->offset, 3, text(record->key),
-                            text(record->traceparent), text(r->event_id), text(r->op), text(r->ns),
+                            text(record->trace), text(r->event_id), text(r->op), text(r->ns),
                             text(r->key), r->hit, r->has_value ? text(r->value) : json_false(),
                             number(r->ttl_seconds), text(r->reason), number(r->count));
     cr_assert(one);

@@ -49,7 +49,7 @@ static struct acquire_row read_acquire(struct wp_unpack *in) {
     for (int i = 0; i < 2 && row.plain; i++) row.plain = wp_unpack_str(in).len == 0; /* invalid, claim */
     struct wp_unpack keys = wp_unpack(row.keys);
     row.meta.key = wp_unpack_str(&keys);
-    row.meta.traceparent = wp_unpack_str(&keys);
+    row.meta.trace = wp_unpack_str(&keys);
     *in = end;
     return row;
 }
@@ -198,7 +198,7 @@ static bool find_own(void *ctx, int64_t offset, union wp_event *ret_event, struc
         if (reading->row.meta.offset != offset) continue;
         *ret_event = reading->row.event;
         *ret_key = reading->row.meta.key;
-        *ret_trace = reading->row.meta.traceparent;
+        *ret_trace = reading->row.meta.trace;
         return true;
     }
     cr_assert_fail("an answer to offset %lld, which was not sent", (long long)offset);
@@ -237,7 +237,7 @@ static void take(void *ctx, const struct wp_reply_record *record) {
         json_pack("[I i o o o o o o [o o] o o o o o b I I I I O o i o b b]", (json_int_t)record->offset, 1,
                   text(a->agent_id), text(reading->row.event.acquire.tenant), text(a->philosophy),
                   text(a->container_id), text(a->host), text(a->address), number(a->limits.cpu_percent),
-                  number(a->limits.memory_mb), text(a->image), text(record->key), text(record->traceparent),
+                  number(a->limits.memory_mb), text(a->image), text(record->key), text(record->trace),
                   text(a->request_id), text(a->status), a->warm_start, us(a->startup_time_ms), us(a->wait_ms),
                   (json_int_t)a->lease_epoch, (json_int_t)a->lease_expires_at,
                   prediction_of(reading, a->philosophy), text(a->reason), 0, text(a->tier), 0, 0);

@@ -27,7 +27,7 @@ static void pack_row(struct wp_buf *out, const struct wp_meta *meta, const struc
     wp_pack_array(out, 11);
     wp_pack_int(out, meta->offset);
     wp_pack_str(out, wp_meta_key(meta));
-    wp_pack_str(out, meta->traceparent);
+    wp_pack_str(out, meta->trace);
     wp_pack_str(out, e->event_id);
     wp_pack_str(out, e->op);
     wp_pack_str(out, e->ns);
@@ -73,7 +73,7 @@ static uint32_t add_group(struct wp_columns *columns, const struct wp_cache_even
 
 /* The bytes of the event that its answer repeats, without the value. */
 static int64_t envelope(const struct wp_meta *meta, const struct wp_cache_event *e) {
-    return (int64_t)(wp_meta_key(meta).len + meta->traceparent.len +
+    return (int64_t)(wp_meta_key(meta).len + meta->trace.len +
                      2 * (e->event_id.len + e->ns.len + e->key.len));
 }
 
@@ -148,7 +148,7 @@ static bool take_plain(const struct plain *plain, int64_t offset, int64_t how, s
     result->has_value = how == HIT && result->value.ptr; /* somebody may have deleted it: a miss */
     result->hit = how == REPLACED || result->has_value;
     if (how == HIT && !result->has_value) result->ttl_seconds = WP_ABSENT;
-    if (!sink->own(sink->ctx, offset, &event, &record.key, &record.traceparent)) return false;
+    if (!sink->own(sink->ctx, offset, &event, &record.key, &record.trace)) return false;
     result->event_id = event.cache.event_id;
     result->op = event.cache.op;
     result->ns = event.cache.ns;
@@ -196,7 +196,7 @@ static bool read_record(struct wp_unpack *in, int kind, uint32_t fields, int64_t
     if (!wanted) return wp_reply_skip(in, fields);
     if (kind == DEAD) return wp_reply_dead(in, offset, sink);
     record.key = wp_unpack_str(in);
-    record.traceparent = wp_unpack_str(in);
+    record.trace = wp_unpack_str(in);
     if (kind != RESULT || !read_result(in, &result)) return false;
     record.id = result.event_id;
     sink->take(sink->ctx, &record);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "ops/http_address.h"
+#include "trace/exporter.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KAFKA_MS = 10000 };
+enum { KAFKA_MS = 10000, COLLECTOR_MS = 10000 };
 
 static int run_subcommand(int argc, char **argv);
 
@@ -137,6 +138,19 @@ static void check_http(struct wp_check *check) {
     if (address) freeaddrinfo(address);
 }
 
+static void check_traces(struct wp_check *check) {
+    struct wp_error error;
+    if (!check->config->trace.url[0])
+        wp_check_say(check, WP_CHECK_OK, "traces", "off (trace.url is empty)");
+    else if (wp_exporter_try(check->config, COLLECTOR_MS, &error))
+        wp_check_say(check, error.code == WP_ERR_CONFIG ? WP_CHECK_FAILED : WP_CHECK_ADVICE, "traces",
+                     error.code == WP_ERR_CONFIG ? "%s" : "%s; a worker runs all the same, without traces",
+                     error.text);
+    else
+        wp_check_say(check, WP_CHECK_OK, "traces", "the collector at %s takes them",
+                     check->config->trace.url);
+}
+
 /* Checks whether this user may write, or make, host.claims. Does not make it. */
 static void check_claims(struct wp_check *check) {
     const char *folder = check->config->host.claims, *slash = strrchr(folder, '/');
@@ -194,6 +208,7 @@ static int run_subcommand(int argc, char **argv) {
     wp_check_redis(&check, WP_SLOT_POOL);
     if (config.redis.cache_url[0]) wp_check_redis(&check, WP_SLOT_CACHE);
     check_http(&check);
+    check_traces(&check);
     check_host(&check);
     wp_config_done(&config);
     return check.failed ? WP_EXIT_FAILED : WP_EXIT_OK;

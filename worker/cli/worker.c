@@ -27,6 +27,7 @@ enum {
     TOPICS_TIMEOUT_MS = 10000,
     TOPICS_RETRY_MS = 1000,
     FLUSH_MS = 5000,
+    TRACE_FLUSH_MS = 2000,
     END_MS = 1000, /* for the end itself, when nothing under way is waited for */
     WATCH_MS = 250,
     MESSAGE_BYTES_MIN = 1000, /* librdkafka's minimum of message.max.bytes */
@@ -51,6 +52,7 @@ struct worker {
     struct wp_producer *producer;
     struct wp_host *host;
     struct wp_ops *ops;
+    struct wp_exporter *exporter; /* of traces; NULL with an empty trace.url */
     uv_signal_t signals[STOP_SIGNALS], hangup;
     bool ends_with_terminal;
     uv_timer_t retry, deadline, watch;
@@ -349,6 +351,9 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
         if ((err = wp_link_new(&w->links[slot], &w->loop, &w->config, slot, &w->stats, on_link_state, w,
                                error)))
             return err;
+    if (w->config.trace.url[0] &&
+        (err = wp_exporter_new(&w->exporter, &w->loop, &w->config, &w->stats, error)))
+        return err;
     const struct wp_names_handler names = {.held = on_names_held, .lost = on_name_lost};
     w->names = wp_names_new(&w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], &names, w);
     if ((err = wp_pipeline_new(&w->pipeline, &w->loop, &w->config, &w->stats, w->wire, w->links, error)))
@@ -360,15 +365,23 @@ static enum wp_err start(struct worker *w, struct wp_error *error) {
                                w->pipeline, error)))
         return err;
     wp_pipeline_attach(w->pipeline, w->consumer, w->producer);
+    wp_pipeline_trace(w->pipeline, w->exporter);
     if (w->config.host.name[0] != '\0' &&
         (err = wp_host_new(&w->host, &w->loop, &w->config, &w->stats, w->links[WP_SLOT_POOL], w->producer,
                            w->wire, error)))
         return err;
     if (w->host) wp_host_on_forgotten(w->host, on_forgotten, w->pipeline);
+    if (w->host) wp_host_trace(w->host, w->exporter);
     if ((err = wp_ops_new(&w->ops, &w->loop, &w->config, &w->stats, w->links, w->producer, w->wire, error)))
         return err;
     wp_ops_on_reload(w->ops, ask_reload, w);
     return WP_OK;
+}
+
+/* How long the last spans may take: half of the time left. */
+static int64_t trace_flush_ms(const struct worker *w) {
+    int64_t left = w->stop_at_us == 0 ? 0 : (w->stop_at_us - wp_clock_us()) / 2000;
+    return left > TRACE_FLUSH_MS ? TRACE_FLUSH_MS : left;
 }
 
 /* How long the last flush may take: half of the time left for the stop, and less before Kafka was reached,
@@ -390,9 +403,11 @@ static void end(struct worker *w) {
             wp_log(WP_LOG_WARN, "records_not_flushed", "count=%zu",
                    left); /* the next worker publishes them again */
     }
+    if (w->exporter) wp_exporter_flush(w->exporter, trace_flush_ms(w));
     wp_ops_free(w->ops);
     wp_host_free(w->host);
     wp_pipeline_free(w->pipeline);
+    wp_exporter_free(w->exporter);
     wp_producer_free(w->producer);
     for (int i = 0; i < WP_SLOTS; i++) wp_link_free(w->links[i]);
     wp_names_free(w->names);

@@ -13,7 +13,11 @@ int64_t wp_clock_us(void) {
     return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
-int64_t wp_clock_wall_ms(void) {
+int64_t wp_clock_wall_us(void) {
     struct timespec time = now(CLOCK_REALTIME);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+int64_t wp_clock_wall_ms(void) {
+    return wp_clock_wall_us() / 1000;
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 int64_t wp_clock_us(void);      /* monotonic, microseconds */
+int64_t wp_clock_wall_us(void); /* since 1970-01-01 UTC, microseconds */
 int64_t wp_clock_wall_ms(void); /* since 1970-01-01 UTC, milliseconds */
 
 #endif

@@ -218,6 +218,17 @@ struct wp_config {
     } http;
 
     struct {
+        char *url;     /* trace.url: empty = no traces */
+        double sample; /* trace.sample: 1, share of the requests without a context of their sender's */
+        char *headers; /* trace.headers: name=value,name=value; secret */
+        char *tls_ca, *tls_cert, *tls_key; /* files */
+        int64_t timeout_ms;                /* trace.timeout_ms: 10000 */
+        int64_t interval_ms;               /* trace.interval_ms: 1000 */
+        int64_t batch;                     /* trace.batch: 512 spans */
+        int64_t queue;                     /* trace.queue: 4096 spans */
+    } trace;
+
+    struct {
         char *level; /* log.level: info */
     } log;
 };

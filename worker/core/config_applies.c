@@ -55,6 +55,10 @@ static const struct {
     {"docker.ready_timeout_ms", WP_APPLIES_AT_ONCE},
     {"docker.log_lines", WP_APPLIES_AT_ONCE},
     {"deadletter.", WP_APPLIES_AT_ONCE},
+    {"trace.sample", WP_APPLIES_AT_ONCE},
+    {"trace.interval_ms", WP_APPLIES_AT_ONCE},
+    {"trace.batch", WP_APPLIES_AT_ONCE},
+    {"trace.queue", WP_APPLIES_AT_ONCE},
     {"log.level", WP_APPLIES_AT_ONCE},
 };
 

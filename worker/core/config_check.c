@@ -183,6 +183,10 @@ static enum wp_err check_rest(const struct wp_config *config, struct wp_error *e
         return FAIL("predictor.low_confidence (%g) is above predictor.medium_confidence (%g)",
                     config->predictor.low_confidence, config->predictor.medium_confidence);
     }
+    if (config->trace.batch > config->trace.queue) {
+        return FAIL("trace.batch (%lld) is above trace.queue (%lld); raise the latter",
+                    (long long)config->trace.batch, (long long)config->trace.queue);
+    }
     return check_claims(config, error);
 }
 

@@ -140,7 +140,8 @@ static bool contains(const char *text, const char *word) {
 
 static bool is_secret(const char *key) {
     return contains(key, "password") || contains(key, "token") || contains(key, "secret") ||
-           contains(key, "key.pem") || contains(key, "sasl.oauthbearer.config") || contains(key, "jaas");
+           contains(key, "key.pem") || contains(key, "sasl.oauthbearer.config") || contains(key, "jaas") ||
+           contains(key, "trace.headers");
 }
 
 /* scheme://user:password@host: the password begins at the first ':' after "//" and ends at the last '@' of

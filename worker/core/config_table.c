@@ -261,6 +261,20 @@ const struct wp_param wp_params[] = {
     TEXT("http.listen", http.listen, "127.0.0.1:9464", 0, 256,
         "address of `/healthz`, `/readyz`, `/metrics` and, at `/`, the status page, and for programs of this machine of `/config` and `/reload`; port 0 = any free one, said in the log; empty = off"),
 
+    TEXT("trace.url", trace.url, "", 0, PATH,
+        "where traces of acquires go by OTLP/HTTP: `http://host:4318`, `https://...`; `/v1/traces` is added; empty = no traces"),
+    NUMBER("trace.sample", trace.sample, "1", 0, 1, "share",
+        "of the acquires that are traced; one whose record has a `traceparent` is traced if that says so, and not else"),
+    TEXT("trace.headers", trace.headers, "", 0, 65536,
+        "sent with each request, `name=value,name=value`, for a collector that wants a password; in a value `%2C` is a comma"),
+    TEXT("trace.tls_ca", trace.tls_ca, "", 0, PATH, "file of CA certificates for `https://`; empty = the system's"),
+    TEXT("trace.tls_cert", trace.tls_cert, "", 0, PATH, "file of the worker's own certificate for `https://`"),
+    TEXT("trace.tls_key", trace.tls_key, "", 0, PATH, "file of its key"),
+    INT("trace.timeout_ms", trace.timeout_ms, "10000", 10, 600000, "ms", "for the collector to take a batch"),
+    INT("trace.interval_ms", trace.interval_ms, "1000", 10, 600000, "ms", "that a span waits at most for others to go with"),
+    INT("trace.batch", trace.batch, "512", 1, 100000, "spans", "sent in one request"),
+    INT("trace.queue", trace.queue, "4096", 1, 10000000, "spans", "kept while the collector is busy or away; more are dropped, and counted"),
+
     WORD("log.level", log.level, "info", "debug,info,warn,error", "least important lines that are logged"),
     {0},
 };

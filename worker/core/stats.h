@@ -64,8 +64,9 @@ struct wp_stats {
     char registry_not_ready[512]; /* why the ids to write with are not known; empty: they are */
     char kafka_troubles[WP_STATS_TROUBLES]
                        [512]; /* by source, kafka/health.h; the first one is kafka's reason */
-    uint64_t optimizer_rounds, optimizer_failures; /* gc_collections in the documented structure */
-    double memory_released_mb;                     /* sum over all rounds */
+    uint64_t optimizer_rounds, optimizer_failures;          /* gc_collections in the documented structure */
+    double memory_released_mb;                              /* sum over all rounds */
+    uint64_t trace_exported, trace_dropped, trace_failures; /* spans, spans, requests to the collector */
 };
 
 #endif

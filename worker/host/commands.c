@@ -8,6 +8,16 @@
 
 #define BATCH 256
 
+static struct wp_str traceparent_of(const rd_kafka_message_t *message) {
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(message, &headers) ||
+        rd_kafka_header_get_last(headers, "traceparent", &value, &len))
+        return WP_STR("");
+    return (struct wp_str){value, len};
+}
+
 static void ask_for(struct host_commands *commands, const rd_kafka_message_t *message) {
     struct wp_buf text = {0};
     struct wp_error error = {0};
@@ -25,7 +35,7 @@ static void ask_for(struct host_commands *commands, const rd_kafka_message_t *me
     const char *name = json_string_value(json_object_get(command, "host"));
     const char *id = json_string_value(json_object_get(command, "container_id"));
     if (name && id && strcmp(name, commands->config->host.name) == 0)
-        commands->on_wake(commands->ctx, wp_str(id));
+        commands->on_wake(commands->ctx, wp_str(id), traceparent_of(message));
     json_decref(command);
     wp_buf_done(&text);
 }

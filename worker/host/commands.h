@@ -17,9 +17,10 @@ struct host_commands {
     const struct wp_config *config; /* borrowed, as all of these */
     struct wp_producer *producer;
     struct wp_wire *wire;
-    struct host_pins *pins;                       /* held while a consumer is open */
-    void (*on_wake)(void *ctx, struct wp_str id); /* there was a command for this container */
-    void (*on_taken)(void *ctx);                  /* on_wake was called for all records that have come */
+    struct host_pins *pins; /* held while a consumer is open */
+    /* There was a command for this container. traceparent: of the request that it is made for; empty: none */
+    void (*on_wake)(void *ctx, struct wp_str id, struct wp_str traceparent);
+    void (*on_taken)(void *ctx);      /* on_wake was called for all records that have come */
     void (*on_positioned)(void *ctx); /* from here on no command is missed; earlier ones may have been. Also
                                          for a command that cannot be read before its schema is looked up */
     void *ctx;

@@ -37,6 +37,7 @@ void wp_held_over(struct held_table *table, struct held *held, enum wp_container
 }
 
 void wp_held_drop(struct held_table *table, struct held *held) {
+    wp_start_spans_forget(&table->spans, wp_str(held->id));
     HASH_DEL(table->list, held);
     free(held->id);
     free(held);
@@ -50,12 +51,15 @@ void wp_held_destroy(struct held_table *table, struct held *held) {
 
 /* False: the producer does not take it now. */
 static bool publish(struct held_table *table, const struct wp_container_event *event) {
+    bool is_start = wp_str_is(event->state, "ready") || wp_str_is(event->state, "bound");
     struct wp_buf bytes = {0};
     struct wp_error error;
     wp_wire_encode(table->wire, WP_TOPIC_EVENT, event, &bytes);
     struct wp_record record = {.topic = WP_TOPIC_EVENT,
                                .key = event->container_id.len > 0 ? event->container_id : event->host,
                                .value = wp_buf_str(&bytes),
+                               .trace = is_start ? wp_start_spans_header(&table->spans, event->container_id)
+                                                 : WP_STR(""),
                                .partition = -1};
     bool taken = wp_producer_send(table->producer, &record, &error) == WP_OK;
     wp_buf_done(&bytes);

@@ -4,6 +4,7 @@
 #define WP_HOST_CONTAINERS_H
 #include <uthash.h>
 #include "host/runtime.h"
+#include "host/start_spans.h"
 #include "kafka/producer.h"
 #include "wire/wire.h"
 
@@ -51,7 +52,8 @@ struct held_table {
     struct wp_runtime *runtime;
     const char *claims; /* the folder of its containers' own folders, empty without one */
     struct held *list;  /* by id */
-    uint64_t changes;   /* grows with each change of a container's state */
+    struct host_start_spans spans;
+    uint64_t changes; /* grows with each change of a container's state */
 };
 
 struct held *wp_held_find(struct held_table *table, struct wp_str id);

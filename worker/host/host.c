@@ -322,8 +322,9 @@ static void on_reconciled(void *ctx) {
     host->up_unpublished = true;
 }
 
-static void on_wake(void *ctx, struct wp_str id) {
+static void on_wake(void *ctx, struct wp_str id, struct wp_str traceparent) {
     struct wp_host *host = ctx;
+    wp_start_spans_note(&host->table.spans, id, traceparent);
     wp_desired_want(&host->reconcile.desired, id);
 }
 
@@ -344,7 +345,8 @@ static void open_parts(struct wp_host *host, struct wp_producer *producer, struc
                                       .producer = producer,
                                       .wire = wire,
                                       .driver = host->driver,
-                                      .claims = host->claims};
+                                      .claims = host->claims,
+                                      .spans = {.config = host->config}};
     wp_reconcile_init(&host->reconcile, &host->table, host->link, &host->pins);
     host->replaced = (struct host_replaced){.table = &host->table, .link = host->link, .pins = &host->pins};
     host->reconcile.on_listed = on_listed;
@@ -404,6 +406,10 @@ enum wp_err wp_host_new(struct wp_host **ret_host, uv_loop_t *loop, const struct
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx) {
     host->forgotten = forgotten;
     host->forgotten_ctx = ctx;
+}
+
+void wp_host_trace(struct wp_host *host, struct wp_exporter *exporter) {
+    host->table.spans.exporter = exporter;
 }
 
 void wp_host_link_ready(struct wp_host *host) {
@@ -489,6 +495,7 @@ void wp_host_free(struct wp_host *host) {
     }
     if (destroys_on_exit(host)) wp_claims_close(host->config, host->root, host->claims);
     wp_desired_done(&host->reconcile.desired);
+    wp_start_spans_done(&host->table.spans);
     uv_close((uv_handle_t *)&host->beat, timer_closed);
     uv_close((uv_handle_t *)&host->interval, timer_closed);
     uv_close((uv_handle_t *)&host->tick, timer_closed);

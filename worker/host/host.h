@@ -7,6 +7,7 @@
 #include "kafka/producer.h"
 #include "host/runtime.h"
 #include "store/link.h"
+#include "trace/exporter.h"
 #include "wire/wire.h"
 
 struct wp_host;
@@ -22,6 +23,8 @@ void wp_host_configure(struct wp_host *host);
 /* Sets a callback for the case that Redis does not know this host although it has containers: Redis has lost
  * its data, and leases must be recovered before anything is done with the containers. */
 void wp_host_on_forgotten(struct wp_host *host, void (*forgotten)(void *ctx), void *ctx);
+/* Has the starts of containers traced. Borrowed; NULL: no. */
+void wp_host_trace(struct wp_host *host, struct wp_exporter *exporter);
 /* To be called each time that the link is ready and this worker holds the host's name: registers and
  * reconciles. Before the first call no container is touched and nothing is published. */
 void wp_host_link_ready(struct wp_host *host);

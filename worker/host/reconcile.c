@@ -16,10 +16,12 @@ static void create(struct held_table *table, const struct wanted *wanted) {
     snprintf(held->philosophy, sizeof held->philosophy, "%.*s", (int)wanted->philosophy.len,
              wanted->philosophy.ptr);
     if (wp_claims_make(table->claims, held->id, &error) != WP_OK) {
+        wp_start_spans_failed(&table->spans, wanted->id, wp_str(error.text));
         wp_held_over(table, held, WP_CONTAINER_FAILED, wp_str(error.text));
         wp_held_publish(table, held);
         return;
     }
+    wp_start_spans_begin(&table->spans, wanted->id);
     struct wp_container_spec spec = {.id = wanted->id,
                                      .philosophy = wanted->philosophy,
                                      .limits = wanted->limits,
@@ -280,6 +282,12 @@ static void read_again(struct host_reconcile *reconcile, struct wp_str id) {
     wp_desired_read(&reconcile->desired);
 }
 
+static void send_start_spans(struct held_table *table, const struct held *held) {
+    struct wp_container_facts facts;
+    if (table->driver->facts(table->runtime, wp_str(held->id), &facts))
+        wp_start_spans_ready(&table->spans, wp_str(held->id), &facts);
+}
+
 void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state state, struct wp_str address,
                          struct wp_str detail) {
     struct host_reconcile *reconcile = ctx;
@@ -307,9 +315,11 @@ void wp_reconcile_notify(void *ctx, struct wp_str id, enum wp_container_state st
         if (held->state != HELD_CREATING) return;
         snprintf(held->address, sizeof held->address, "%.*s", (int)address.len, address.ptr);
         wp_held_set(table, held, HELD_READY);
+        send_start_spans(table, held);
     } else if (state == WP_CONTAINER_DIED) {
         die(reconcile, held, detail);
     } else {
+        if (state == WP_CONTAINER_FAILED) wp_start_spans_failed(&table->spans, id, detail);
         wp_held_over(table, held, state, detail);
     }
     log_state(held, state);

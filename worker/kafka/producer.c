@@ -2,6 +2,7 @@
  * clients live until their last delivery report. Owns all of these clients and the wakeup. The loop's thread;
  * only metadata requests and the destruction of a client run in the thread pool, because they block. */
 #include <stdlib.h>
+#include "core/trace_context.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "kafka/client.h"
@@ -396,10 +397,12 @@ void wp_producer_free(struct wp_producer *producer) {
 static rd_kafka_headers_t *headers_of(struct wp_record *record) {
     rd_kafka_headers_t *headers = record->headers;
     record->headers = NULL;
-    if (record->traceparent.len == 0) return headers;
-    if (!headers) headers = rd_kafka_headers_new(1);
-    rd_kafka_header_add(headers, "traceparent", -1, record->traceparent.ptr,
-                        (ssize_t)record->traceparent.len);
+    if (record->trace.len == 0) return headers;
+    struct wp_str parent = wp_trace_context_parent(record->trace),
+                  state = wp_trace_context_state(record->trace);
+    if (!headers) headers = rd_kafka_headers_new(2);
+    rd_kafka_header_add(headers, "traceparent", -1, parent.ptr, (ssize_t)parent.len);
+    if (state.len > 0) rd_kafka_header_add(headers, "tracestate", -1, state.ptr, (ssize_t)state.len);
     return headers;
 }
 

@@ -26,7 +26,7 @@ struct wp_record {
     enum wp_topic topic;
     struct wp_str key;           /* ptr NULL: none */
     struct wp_str value;         /* copied */
-    struct wp_str traceparent;   /* copied into the header of that name; len 0: none */
+    struct wp_str trace;         /* its traceparent and tracestate become headers (core/trace_context.h) */
     rd_kafka_headers_t *headers; /* further headers (dead-letter); taken, may be NULL */
     int32_t partition;           /* -1: by the key's hash (murmur2, as Java's default) */
     void *token;                 /* handed to `delivered`; NULL: no report wanted */

@@ -4,8 +4,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/secret.h"
-
-enum { TRACE_MAX = 512 }; /* a traceparent has 55 bytes: a header that is far longer is ignored */
+#include "core/trace_context.h"
 
 static size_t count_headers(rd_kafka_headers_t *headers, size_t *ret_bytes) {
     const char *name;
@@ -34,14 +33,44 @@ static void copy_headers(struct wp_record_in *record, rd_kafka_headers_t *header
         struct wp_header_in *header = &record->headers[i];
         header->name = copy(at, name, strlen(name));
         header->value = copy(at, value, size);
-        if (wp_str_is(header->name, "traceparent") && size <= TRACE_MAX) record->traceparent = header->value;
     }
+}
+
+static struct wp_str last_header(const struct wp_record_in *record, const char *name) {
+    for (size_t i = record->header_count; i-- > 0;)
+        if (wp_str_is(record->headers[i].name, name)) return record->headers[i].value;
+    return WP_STR("");
+}
+
+/* Bytes for the two headers that belong to a trace as one text; 0: one of them is not there, or too long. */
+static size_t room_for_trace(rd_kafka_headers_t *headers) {
+    const void *value;
+    size_t parent, state;
+    if (rd_kafka_header_get_last(headers, "traceparent", &value, &parent) ||
+        rd_kafka_header_get_last(headers, "tracestate", &value, &state))
+        return 0;
+    return parent <= WP_TRACEPARENT_MAX && state <= WP_TRACESTATE_MAX ? parent + 1 + state : 0;
+}
+
+/* at: has the room of room_for_trace. */
+static void set_trace(struct wp_record_in *record, char *at) {
+    struct wp_str parent = last_header(record, "traceparent"), state = last_header(record, "tracestate");
+    if (!wp_traceparent_may_travel(parent)) return;
+    record->trace = parent;
+    if (!wp_tracestate_may_travel(state)) return;
+    record->trace = copy(&at, parent.ptr, parent.len);
+    (void)copy(&at, " ", 1);
+    (void)copy(&at, state.ptr, state.len);
+    record->trace.len += 1 + state.len;
 }
 
 struct wp_record_in *wp_record_in_new(const rd_kafka_message_t *message) {
     rd_kafka_headers_t *headers = NULL;
     size_t text = message->key_len + message->len, count = 0;
-    if (!rd_kafka_message_headers(message, &headers)) count = count_headers(headers, &text);
+    if (!rd_kafka_message_headers(message, &headers)) {
+        count = count_headers(headers, &text);
+        text += room_for_trace(headers);
+    }
     size_t bytes = sizeof(struct wp_record_in) + count * sizeof(struct wp_header_in) + text;
     struct wp_record_in *record = wp_alloc(bytes);
     rd_kafka_timestamp_type_t type;
@@ -53,6 +82,7 @@ struct wp_record_in *wp_record_in_new(const rd_kafka_message_t *message) {
     record->key = copy(&at, message->key, message->key_len);
     record->value = copy(&at, message->payload, message->len);
     if (count > 0) copy_headers(record, headers, &at);
+    if (count > 0) set_trace(record, at);
     return record;
 }
 

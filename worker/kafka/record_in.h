@@ -16,7 +16,7 @@ struct wp_record_in { /* all that it points to is part of the same allocation */
     size_t bytes;         /* what the record costs in memory: the whole allocation */
     struct wp_str key;    /* ptr is NULL when it has none */
     struct wp_str value;
-    struct wp_str traceparent; /* the last header of that name; len 0: none, or too long to be one */
+    struct wp_str trace; /* the last headers traceparent and tracestate (core/trace_context.h); len 0: none */
     size_t header_count;
     struct wp_header_in *headers; /* all of them, traceparent too */
 };

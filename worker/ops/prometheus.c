@@ -277,6 +277,12 @@ static const struct metric metrics[] = {
      .write = of_counter, STAT(optimizer_failures)},
     {"warmpool_optimizer_released_bytes_total", COUNTER, "Memory that the optimizer gave back.",
      .write = of_number, STAT(memory_released_mb), .scale = MIB},
+    {"warmpool_trace_spans_exported_total", COUNTER, "Spans that the collector has taken.",
+     .write = of_counter, STAT(trace_exported)},
+    {"warmpool_trace_spans_dropped_total", COUNTER, "Spans that were not sent or not taken.",
+     .write = of_counter, STAT(trace_dropped)},
+    {"warmpool_trace_export_failures_total", COUNTER, "Requests that the collector has not taken.",
+     .write = of_counter, STAT(trace_failures)},
     {"warmpool_warning", GAUGE, "1 for each warning in force, by code and subject.", .write = of_warnings},
 
     {"warmpool_shared_timestamp_seconds", GAUGE,

@@ -1,6 +1,7 @@
 /* Owns the calls under way. Decides which batches go in one call, and reports each part of the answer to its
  * partition. Calls records.c for the records of an answer. */
 #include "pipeline/calls.h"
+#include "pipeline/traced.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include <stdio.h>
@@ -155,11 +156,11 @@ static enum packed pack_event(struct calls *calls, struct partition *p, struct i
     struct wp_meta meta = {.offset = item->offset,
                            .age_us = wp_clock_us() - item->read_us,
                            .record_age_ms = -1,
-                           .key = record->key,
-                           .traceparent = record->traceparent};
+                           .key = record->key};
     if (record->append_time)
         meta.record_age_ms =
             wp_append_clock_age_ms(&calls->context->stats->append_clock, record->timestamp_ms, wp_clock_us());
+    meta.trace = traced_call(item, meta.record_age_ms);
     union wp_event decoded;
     struct wp_error error = {0};
     memset(&decoded, 0, sizeof decoded);

@@ -5,6 +5,7 @@
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
 #include "store/link.h"
+#include "trace/exporter.h"
 #include "wire/wire.h"
 
 struct pipeline_context {
@@ -15,6 +16,7 @@ struct pipeline_context {
     struct wp_link *links[WP_SLOTS];
     struct wp_consumer *consumer; /* NULL until wp_pipeline_attach */
     struct wp_producer *producer;
+    struct wp_exporter *exporter; /* of traces; NULL: none are made */
 };
 
 #endif

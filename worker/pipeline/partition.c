@@ -6,6 +6,7 @@
 
 static void item_release(struct item *item) {
     if (--item->references > 0) return;
+    item_trace_free(item->trace);
     wp_record_in_free(item->record);
     free(item);
 }
@@ -15,6 +16,7 @@ static void on_release(void *ctx, void *event_item, enum wp_delivery_end end) {
     struct partition *p = ctx;
     struct item *item = event_item;
     struct wp_stats *stats = p->context->stats;
+    if (end != WP_FORGOTTEN && item->trace) item_trace_send(p->context, item->trace);
     if (end != WP_FORGOTTEN)
         stats->events[p->row->topic][end == WP_DEAD_LETTERED ? WP_DONE_DEAD : WP_DONE_OK]++;
     if (end == WP_DELIVERED && item->answers && p->row->topic == WP_TOPIC_ACQUIRE)

@@ -4,6 +4,7 @@
 #define WP_PIPELINE_PARTITION_H
 #include "delivery/delivery.h"
 #include "pipeline/context.h"
+#include "pipeline/item_trace.h"
 #include "pipeline/topic_table.h"
 
 struct partition {
@@ -31,8 +32,9 @@ struct item {
     int64_t offset;
     int64_t read_us; /* wp_clock_us() when it was taken */
     unsigned generation;
-    unsigned references; /* of the window, and of records that are not confirmed */
-    bool answers;        /* one of its records is an acquire's answer */
+    unsigned references;      /* of the window, and of records that are not confirmed */
+    bool answers;             /* one of its records is an acquire's answer */
+    struct item_trace *trace; /* owned; NULL: nothing of it is traced */
 };
 
 struct partition *partition_new(const struct pipeline_context *context, enum wp_topic topic,

@@ -361,6 +361,10 @@ enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
     return WP_OK;
 }
 
+void wp_pipeline_trace(struct wp_pipeline *pipeline, struct wp_exporter *exporter) {
+    pipeline->context.exporter = exporter;
+}
+
 void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
                         struct wp_producer *producer) {
     pipeline->context.consumer = consumer;

@@ -10,6 +10,7 @@
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
 #include "store/link.h"
+#include "trace/exporter.h"
 #include "wire/wire.h"
 
 struct wp_pipeline;
@@ -21,6 +22,8 @@ enum wp_err wp_pipeline_new(struct wp_pipeline **ret_pipeline, uv_loop_t *loop,
                             struct wp_link *const links[WP_SLOTS], struct wp_error *error) WP_MUST_CHECK;
 /* Hands the settings to Redis anew: for a configuration that was changed in place after wp_pipeline_new. */
 void wp_pipeline_configure(struct wp_pipeline *pipeline);
+/* Has acquires traced. Borrowed. Before any event is read; without it there are no traces. */
+void wp_pipeline_trace(struct wp_pipeline *pipeline, struct wp_exporter *exporter);
 void wp_pipeline_attach(struct wp_pipeline *pipeline, struct wp_consumer *consumer,
                         struct wp_producer *producer);
 

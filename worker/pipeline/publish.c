@@ -137,11 +137,10 @@ static void on_retry(uv_timer_t *timer) {
 
 static void keep(struct publisher *publisher, const struct wp_record *record) {
     struct waiting *waiting =
-        wp_alloc(sizeof *waiting + record->key.len + record->value.len + record->traceparent.len);
+        wp_alloc(sizeof *waiting + record->key.len + record->value.len + record->trace.len);
     char *at = waiting->bytes;
     *waiting = (struct waiting){.record = *record};
-    struct wp_str *const parts[] = {&waiting->record.key, &waiting->record.value,
-                                    &waiting->record.traceparent};
+    struct wp_str *const parts[] = {&waiting->record.key, &waiting->record.value, &waiting->record.trace};
     for (size_t i = 0; i < 3; i++) {
         if (parts[i]->ptr == NULL) continue;
         memcpy(at, parts[i]->ptr, parts[i]->len);

@@ -1,6 +1,7 @@
 /* From chunks of a function's reply to records, and the counts of what was answered. Calls the readers of the
  * concerns (topic_table), wire/ and the publisher. The loop's thread. */
 #include "pipeline/records.h"
+#include "pipeline/traced.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "kafka/conf.h"
@@ -70,11 +71,12 @@ static void encode_and_send(struct records *records, struct item *item, const st
     wp_wire_encode(records->context->wire, of->topic, of->fields, &records->value);
     /* A key beside which the answer might not fit is replaced by the id: an answer is never left out for it.
      */
-    bool by_id = of->by_id || of->key.len == 0 || is_too_long(records, of->key, of->traceparent);
+    bool by_id = of->by_id || of->key.len == 0 || is_too_long(records, of->key, of->trace);
+    char trace[WP_TRACE_CONTEXT_MAX];
     struct wp_record record = {.topic = of->topic,
                                .key = by_id ? of->id : of->key,
                                .value = wp_buf_str(&records->value),
-                               .traceparent = of->traceparent,
+                               .trace = traced_answer(item, of, trace),
                                .partition = -1};
     publish(records, item, &record);
 }
@@ -157,7 +159,7 @@ static void reject_skipped(struct records *records, struct item *item, struct wp
     struct wp_reply_record record = {.topic = WP_TOPIC_ASSIGNMENT,
                                      .key = item->record->key,
                                      .id = rejected.request_id,
-                                     .traceparent = item->record->traceparent,
+                                     .trace = traced_text(item),
                                      .fields = &rejected};
     encode_and_send(records, item, &record);
 }
@@ -192,7 +194,7 @@ static bool own(void *ctx, int64_t offset, union wp_event *ret_event, struct wp_
     struct chunk *chunk = ctx;
     const struct item *item = find(chunk, offset);
     *ret_key = item->record->key;
-    *ret_trace = item->record->traceparent;
+    *ret_trace = traced_text(item);
     return decode_own(chunk->records, item, ret_event) == WP_OK;
 }
 

@@ -173,7 +173,7 @@ static void pack_waiting(const struct request *request, const union wp_event *ac
                          struct wp_buf *rows) {
     struct wp_meta meta = {.record_age_ms = now_ms > request->asked_ms ? now_ms - request->asked_ms : 0,
                            .key = wp_buf_str(&request->acquire_key),
-                           .traceparent = WP_STR("")};
+                           .trace = WP_STR("")};
     wp_pack_waiting(rows, &meta, acquire);
 }
 

@@ -29,7 +29,7 @@ static void pack_keys(struct wp_buf *out, const struct wp_meta *meta, struct wp_
         wp_pack_bool(out, false);
     else
         wp_pack_str(out, key);
-    wp_pack_str(out, meta->traceparent);
+    wp_pack_str(out, meta->trace);
 }
 
 static struct wp_str tenant_of(const struct wp_acquire *e) {

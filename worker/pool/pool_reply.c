@@ -48,7 +48,7 @@ static bool take_assignment(struct wp_unpack *in, struct wp_reply_record *record
     struct wp_assignment a = {0};
     struct wp_prediction prediction = {0};
     a.agent_id = wp_unpack_str(in);
-    wp_unpack_skip(in); /* the tenant */
+    a.tenant = wp_unpack_str(in);
     a.philosophy = wp_unpack_str(in);
     a.container_id = read_optional_str(in);
     a.host = read_optional_str(in);
@@ -56,7 +56,7 @@ static bool take_assignment(struct wp_unpack *in, struct wp_reply_record *record
     a.limits = read_limits(in);
     a.image = read_optional_str(in);
     record->key = wp_unpack_str(in);
-    record->traceparent = wp_unpack_str(in);
+    record->trace = wp_unpack_str(in);
     a.request_id = wp_unpack_str(in);
     a.status = wp_unpack_str(in);
     a.warm_start = wp_unpack_bool(in);
@@ -230,7 +230,7 @@ static bool take_start(const struct starts *s, int64_t offset, struct wp_assignm
                        const struct wp_reply_sink *sink) {
     union wp_event event;
     struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_ASSIGNMENT, .fields = a};
-    if (!sink->own(sink->ctx, offset, &event, &record.key, &record.traceparent)) return false;
+    if (!sink->own(sink->ctx, offset, &event, &record.key, &record.trace)) return false;
     struct wp_prediction wanted = {.philosophy = event.acquire.philosophy};
     const struct wp_prediction *prediction =
         bsearch(&wanted, s->predictions, s->prediction_count, sizeof wanted, by_philosophy);
@@ -238,6 +238,7 @@ static bool take_start(const struct starts *s, int64_t offset, struct wp_assignm
     a->request_id = event.acquire.request_id;
     a->agent_id = event.acquire.agent_id;
     a->philosophy = event.acquire.philosophy;
+    a->tenant = event.acquire.tenant.len > 0 ? event.acquire.tenant : WP_STR("default");
     set_prediction(a, prediction);
     record.id = a->request_id;
     sink->take(sink->ctx, &record);
@@ -279,7 +280,7 @@ static bool read_record(struct wp_unpack *in, int kind, uint32_t fields, int64_t
     if (kind == ASSIGNMENT) return take_assignment(in, &record, sink);
     if (kind == DEAD) return wp_reply_dead(in, offset, sink);
     record.key = wp_unpack_str(in);
-    record.traceparent = wp_unpack_str(in);
+    record.trace = wp_unpack_str(in);
     if (kind == COMMAND) return take_command(in, &record, sink);
     if (kind == PREDICTION) return take_prediction(in, &record, sink);
     return kind == EVENT && take_event(in, &record, sink);

@@ -8,7 +8,8 @@ struct wp_meta { /* of one consumed record */
     int64_t offset;
     int64_t record_age_ms; /* since the broker appended it, -1: not known */
     int64_t age_us;        /* since this worker took it */
-    struct wp_str key, traceparent;
+    struct wp_str key;
+    struct wp_str trace; /* core/trace_context.h; len 0: none */
 };
 
 /* Maximum bytes of a record's key that its answers take over. With a longer one the answers have the event's

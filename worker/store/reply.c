@@ -9,7 +9,7 @@ bool wp_reply_skip(struct wp_unpack *in, uint32_t fields) {
 bool wp_reply_dead(struct wp_unpack *in, int64_t offset, const struct wp_reply_sink *sink) {
     struct wp_reply_record record = {.offset = offset, .topic = WP_TOPIC_DEAD_LETTER};
     record.key = wp_unpack_str(in);
-    record.traceparent = wp_unpack_str(in);
+    record.trace = wp_unpack_str(in);
     record.reason = wp_unpack_str(in);
     if (in->failed) return false;
     sink->take(sink->ctx, &record);

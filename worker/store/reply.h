@@ -8,12 +8,13 @@
 #include "wire/wire.h"
 
 struct wp_reply_record {
-    int64_t offset;                     /* of the event that it belongs to */
-    enum wp_topic topic;                /* WP_TOPIC_DEAD_LETTER: of the event's own bytes */
-    struct wp_str key, id, traceparent; /* id: used as the key where `key` is empty or too long */
-    bool by_id;                         /* the key is always `id` */
-    const void *fields;                 /* the topic's struct (wire/events.h) */
-    struct wp_str reason;               /* of a dead letter */
+    int64_t offset;        /* of the event that it belongs to */
+    enum wp_topic topic;   /* WP_TOPIC_DEAD_LETTER: of the event's own bytes */
+    struct wp_str key, id; /* id: used as the key where `key` is empty or too long */
+    struct wp_str trace;   /* core/trace_context.h; len 0: none */
+    bool by_id;            /* the key is always `id` */
+    const void *fields;    /* the topic's struct (wire/events.h) */
+    struct wp_str reason;  /* of a dead letter */
 };
 
 struct wp_reply_sink { /* the publishing side; its strings borrow from the chunk or the event's record */

@@ -76,6 +76,7 @@ struct wp_assignment {
     struct wp_str basis, reason;
     int64_t retry_after_ms;
     struct wp_str image, tier; /* tier: cold, hot or paused */
+    struct wp_str tenant;      /* not in the record */
     bool has_startup;          /* set for a cold start, or when a bind was needed */
     struct wp_startup startup;
 };

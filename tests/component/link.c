@@ -1,5 +1,7 @@
 /* A link to a real Redis: how it comes up, what it says when it does not, and how it comes back. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -452,6 +454,43 @@ Test(link, resolves_a_name_and_says_when_it_has_no_address) {
     open_link();
     WAIT(SAYS("no-such-name.invalid has no address"));
     cr_assert(!wp_link_ready(w.link));
+}
+
+/* A server that takes connections and says nothing; accept() on it does not block. */
+static int silent_server(int *ret_port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, 8) == 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+Test(link, asks_no_further_sentinel_once_it_is_freed) {
+    int port[2], fd[2] = {silent_server(&port[0]), silent_server(&port[1])}, asked = -1;
+    char url[128];
+    snprintf(url, sizeof url, "redis-sentinel://127.0.0.1:%d,127.0.0.1:%d/orders", port[0], port[1]);
+    set("redis.url", url);
+    open_link();
+    WAIT(asked >= 0 || (asked = accept(fd[0], NULL, NULL)) >= 0);
+    wp_link_free(w.link);
+    w.link = NULL;
+    uv_run(&w.loop, UV_RUN_DEFAULT);
+    cr_assert_eq(accept(fd[1], NULL, NULL), -1, "the second one was asked, too");
+    close(asked), close(fd[0]), close(fd[1]);
+}
+
+Test(link, says_of_sentinels_what_each_of_them_said) {
+    int port, fd = silent_server(&port);
+    char url[128];
+    snprintf(url, sizeof url, "redis-sentinel://127.0.0.1:%d,127.0.0.1:1/orders", port);
+    set("redis.url", url);
+    set("redis.timeout_ms", "50");
+    open_link();
+    WAIT(SAYS("does not answer: nothing within") && SAYS("sentinel 127.0.0.1:1 does not answer"));
+    cr_assert(!wp_link_ready(w.link));
+    close(fd);
 }
 
 Test(link, fails_what_is_under_way_when_it_is_freed) {

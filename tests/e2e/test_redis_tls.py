@@ -57,9 +57,12 @@ class RedisOverTls(unittest.TestCase):
         self.assertRegex(self.connect(), "^$|does not have the function wp_pool_stats")  # a worker loads it
 
     def test_a_worker_is_ready_with_it(self):
+        self.check_ready()
+
+    def check_ready(self, **changed):
         with open(self.file("worker.log"), "w", encoding="utf-8") as log:
-            worker = subprocess.Popen([WARMPOOL, "worker", *NOWHERE, "-o", "http.listen=127.0.0.1:0", *self.options()], stdout=log, stderr=log,
-                                      preexec_fn=die_with_parent)
+            worker = subprocess.Popen([WARMPOOL, "worker", *NOWHERE, "-o", "http.listen=127.0.0.1:0", *self.options(**changed)], stdout=log,
+                                      stderr=log, preexec_fn=die_with_parent)
         self.addCleanup(worker.wait)
         self.addCleanup(worker.kill)
 
@@ -67,6 +70,23 @@ class RedisOverTls(unittest.TestCase):
             with open(self.file("worker.log"), encoding="utf-8") as log:
                 return log.read()
         wait_until(lambda: "event=redis_ready slot=pool" in said(), said)
+
+    def test_its_sentinel_is_asked_over_tls_too(self):
+        port = free_port()
+        with open(self.file("sentinel.conf"), "w", encoding="utf-8") as conf:
+            conf.write(f"port 0\ntls-port {port}\nbind 127.0.0.1\ndir {self.folder}\nlogfile {self.file('sentinel.log')}\ntls-replication yes\n"
+                       f"tls-cert-file {self.file('server.pem')}\ntls-key-file {self.file('server.key')}\ntls-ca-cert-file {self.file('ours.pem')}\n"
+                       "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"  # the certificate is for this name
+                       f"sentinel monitor orders localhost {self.port} 1\n")
+        sentinel = subprocess.Popen(["redis-server", self.file("sentinel.conf"), "--sentinel"], preexec_fn=die_with_parent)
+        self.addCleanup(sentinel.wait)
+        self.addCleanup(sentinel.kill)
+        url = f"rediss-sentinel://localhost:{port}/orders"
+        wait_until(lambda: "does not answer" not in self.connect(url=url), "the sentinel answers")
+        self.assertRegex(self.connect(url=url), "^$|does not have the function wp_pool_stats")
+        self.check_ready(url=url)
+        self.assertRegex(self.connect(url=url, tls_ca=self.file("other.pem")), rf"sentinel localhost:{port} TLS with Redis failed: .*certificate")
+        self.assertRegex(self.connect(url=url, tls_cert="", tls_key=""), rf"sentinel localhost:{port} .*(redis\.tls_cert|certificate required|TLS)")
 
     def test_one_whose_certificate_is_of_another_name_is_refused(self):
         self.assertRegex(self.connect("127.0.0.1"), "TLS with Redis failed: .*certificate")

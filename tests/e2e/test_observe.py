@@ -2,10 +2,12 @@
 the dashboard has the shape that Grafana publishes (grafana-foundation-sdk, made from its schemas)."""
 import copy
 import json
+import pathlib
 import re
 import tempfile
 import unittest
 
+import yaml
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -78,6 +80,33 @@ class Observe(unittest.TestCase):
             where[wrong] = "x"
             self.assertEqual([path.rsplit("/", 1)[1] for path in unknown_to_grafana(dashboard)], [wrong])
             del where[wrong]
+
+    def test_compose_gives_prometheus_and_grafana_what_they_look_for(self):
+        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+        observe = {name: service for name, service in services.items() if service.get("profiles") == ["observe"]}
+        self.assertEqual(sorted(observe), ["grafana", "prometheus"])
+        places = {}
+        for service in observe.values():
+            self.assertNotIn("latest", service["image"])
+            self.assertTrue(all(port.startswith("127.0.0.1:") for port in service["ports"]), service["ports"])
+            for source, target, *_ in (volume.split(":") for volume in service["volumes"]):
+                if source.startswith("."):
+                    places[target] = ROOT / source
+        config = yaml.safe_load((places["/etc/prometheus"] / "prometheus.yml").read_text())
+        self.assertIn("--config.file=/etc/prometheus/prometheus.yml", observe["prometheus"]["command"])
+        self.assertTrue(all((places["/etc/prometheus"] / name).exists() for name in config["rule_files"]))
+        (job,) = config["scrape_configs"]
+        found = [name for each in job["dns_sd_configs"] for name in each["names"]]
+        workers = [name for name, service in services.items() if "warmpool" in service["image"]]
+        self.assertEqual(sorted(found), sorted(workers), "every service that runs a worker is scraped")
+        self.assertEqual(job["job_name"], "warmpool", "as the rules expect")
+        provisioning = places["/etc/grafana/provisioning"]
+        (source,) = yaml.safe_load((provisioning / "datasources" / "warmpool.yaml").read_text())["datasources"]
+        self.assertEqual((source["type"], source["url"]), ("prometheus", "http://prometheus:9090"))
+        (provider,) = yaml.safe_load((provisioning / "dashboards" / "warmpool.yaml").read_text())["providers"]
+        home = pathlib.PurePath(observe["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+        self.assertEqual(str(home.parent), provider["options"]["path"])
+        self.assertEqual(places[provider["options"]["path"]] / home.name, DASHBOARD)
 
 
 if __name__ == "__main__":

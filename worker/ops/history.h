@@ -5,7 +5,7 @@
 #include "core/buf.h"
 #include "ops/snapshot.h"
 
-#define HISTORY_SAMPLES 360 /* an hour, if metrics.interval is ten seconds or less: 32 KB in all */
+#define HISTORY_SAMPLES 360 /* an hour, if metrics.interval is ten seconds or less: 35 KB in all */
 
 /* Borrows the snapshot, and takes samples of it on its loop. */
 struct history *history_new(const struct ops_snapshot *snapshot);

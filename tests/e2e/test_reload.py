@@ -199,6 +199,23 @@ class Work(unittest.TestCase):
             pid = client.acquire("r-2", philosophy="react")["address"].partition(":")[2]
             self.assertIn("sleep\x00infinity", Path(f"/proc/{pid}/cmdline").read_text(), "those from before are left alone")
 
+    def test_its_log_becomes_json_line_by_line(self):
+        with Running() as running:
+            running.file.write_text("[log]\nlevel = debug\nformat = json\n[pool]\nsize = 4\n")
+            running.worker.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: '"event":"reloaded"' in running.worker.log(), running.worker.log)
+            client = Client(running.system)
+            self.assertEqual(client.acquire("r-1")["status"], "assigned")
+            client.send_raw("container-acquire", b"nonsense")
+            client.wait("dead-letter")
+            self.assertEqual(running.worker.stop(), 0)
+            lines = running.worker.log().splitlines()
+            lines = [json.loads(line) for line in lines[next(i for i, line in enumerate(lines) if line.startswith("{")):]]
+            self.assertIn({"key": "pool.size", "before": "10", "after": "4", "applies": "at once"},
+                          [{name: line.get(name) for name in ("key", "before", "after", "applies")} for line in lines])
+            self.assertEqual({name: lines[-1][name] for name in ("level", "event", "exit")}, {"level": "info", "event": "stopped", "exit": 0})
+            self.assertGreater(len({line["event"] for line in lines}), 5)
+
     def test_nothing_is_lost_or_answered_twice_while_it_reloads_again_and_again(self):
         versions = ["[pool]\nprewarm = react:4\nsize = 20\ntimeout_ms = 60000\n",
                     "[pool]\nprewarm = react:2\nsize = 8\ntimeout_ms = 50000\n[worker]\ncalls = 1\nbatch = 3\nsweep_interval_ms = 20\n"

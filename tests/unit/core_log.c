@@ -1,9 +1,13 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "core/buf.h"
 #include "core/log.h"
@@ -166,7 +170,7 @@ Test(log, a_line_that_nobody_reads_is_dropped_and_counted, .timeout = 30) {
     cr_assert_eq(pipe(ends), 0);
     dup2(ends[1], STDERR_FILENO);
     for (int i = 0; i < 3000; i++) wp_log(WP_LOG_INFO, "e", "number=%d", i); /* more than a pipe takes */
-    wp_log_signal_safe("x", 1);
+    wp_log_signal_safe(WP_LOG_WARN, "x", "y");
     cr_assert_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
     unsigned lines = 0, dropped = 0;
     char bytes[4096];
@@ -204,4 +208,122 @@ Test(log, lines_of_two_threads_do_not_mix) {
         lines++;
     }
     cr_assert_eq(lines, 1000);
+}
+
+/* ---- JSON ---- */
+
+/* The only line, and what it has. */
+static json_t *object(void) {
+    json_error_t why;
+    read_log();
+    cr_assert_eq(strchr(logged, '\n'), logged + strlen(logged) - 1, "one line: %s", logged);
+    json_t *json = json_loads(logged, JSON_REJECT_DUPLICATES, &why);
+    cr_assert_not_null(json, "%s: %s", why.text, logged);
+    return json;
+}
+
+static const char *text(const char *key) {
+    return json_string_value(json_object_get(object(), key));
+}
+
+static void begin_json(void) {
+    setup();
+    wp_log_set_format(WP_LOG_JSON);
+}
+TestSuite(log_json, .init = begin_json, .fini = teardown);
+
+Test(log_json, a_line_is_an_object_with_the_same_names) {
+    wp_log(WP_LOG_WARN, "kafka_ready", "brokers=%s partitions=%d share=%.2f more=%zu", "b:9092", 6, 0.5,
+           (size_t)3);
+    json_t *json = object();
+    cr_assert_eq(json_object_size(json), 7);
+    cr_assert_eq(strlen(json_string_value(json_object_get(json, "ts"))), strlen("2026-01-02T03:04:05.678Z"));
+    cr_assert_str_eq(json_string_value(json_object_get(json, "level")), "warn");
+    cr_assert_str_eq(json_string_value(json_object_get(json, "event")), "kafka_ready");
+    cr_assert_str_eq(json_string_value(json_object_get(json, "brokers")), "b:9092");
+    cr_assert_eq(json_integer_value(json_object_get(json, "partitions")), 6);
+    cr_assert_eq(json_real_value(json_object_get(json, "share")), 0.5);
+    cr_assert_eq(json_integer_value(json_object_get(json, "more")), 3);
+}
+
+Test(log_json, what_is_not_one_number_is_text) {
+    wp_log(WP_LOG_INFO, "e", "address=[%s]:%s share=%d%% from=%d-%d hash=%x fixed=7 far=%f", "::1", "80", 90,
+           1, 2, 10u, (double)INFINITY);
+    cr_assert_str_eq(text("address"), "[::1]:80");
+    cr_assert_str_eq(text("share"), "90%");
+    cr_assert_str_eq(text("from"), "1-2");
+    cr_assert_str_eq(text("hash"), "a");
+    cr_assert_str_eq(text("fixed"), "7");
+    cr_assert_str_eq(text("far"), "inf");
+}
+
+Test(log_json, any_text_is_escaped) {
+    const char *volatile missing = NULL;
+    wp_log(WP_LOG_INFO, "e", "a=%s b=%s c=%s d=%.*s e=%s", "say \"no\"\\\n\t\x01\x7f", "ä€\U0001f600",
+           "\xff-\xc3", 2, "abc", missing);
+    cr_assert_str_eq(text("a"), "say \"no\"\\\n\t\x01\x7f");
+    cr_assert_str_eq(text("b"), "ä€\U0001f600");
+    cr_assert_str_eq(text("c"), "\ufffd-\ufffd");
+    cr_assert_str_eq(text("d"), "ab");
+    cr_assert_str_eq(text("e"), "");
+    cr_assert_null(strchr(logged, '\x7f'));
+}
+
+Test(log_json, a_line_that_would_be_too_long_is_shortened_and_stays_whole) {
+    char quotes[3000];
+    memset(quotes, '"', sizeof quotes);
+    quotes[sizeof quotes - 1] = '\0';
+    wp_log(WP_LOG_INFO, "e", "a=%s b=%s c=%s d=%d", quotes, quotes, quotes, 4);
+    json_t *json = object();
+    cr_assert_leq(strlen(logged), PIPE_BUF);
+    cr_assert_eq(json_integer_value(json_object_get(json, "d")), 4);
+    cr_assert_gt(strlen(text("a")), 200);
+    cr_assert_str_eq(text("a") + strlen(text("a")) - 4, "\"...");
+}
+
+Test(log_json, a_signal_handlers_line_is_an_object_too) {
+    wp_log_signal_safe(WP_LOG_WARN, "stop_timeout", "something blocked");
+    cr_assert_str_eq(text("reason"), "something blocked");
+    cr_assert_str_eq(text("event"), "stop_timeout");
+}
+
+/* ---- systemd's journal ---- */
+
+static void name_journal(long offset) {
+    struct stat own;
+    char name[64];
+    cr_assert_eq(fstat(STDERR_FILENO, &own), 0);
+    snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)own.st_dev,
+             (unsigned long long)own.st_ino + (unsigned long long)offset);
+    setenv("JOURNAL_STREAM", name, 1);
+}
+
+Test(log, in_the_journal_each_line_begins_with_its_level) {
+    name_journal(0);
+    wp_log_set_level(WP_LOG_DEBUG);
+    for (int level = WP_LOG_DEBUG; level <= WP_LOG_ERROR; level++)
+        wp_log((enum wp_log_level)level, "e", "%s", "");
+    wp_log_signal_safe(WP_LOG_WARN, "e", "y");
+    read_log();
+    static const char *const begins[] = {
+        "<7>ts=", "<6>ts=", "<4>ts=", "<3>ts=", "<4>level=warn event=e reason=\"y\"\n"};
+    const char *at = logged;
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_eq(strncmp(at, begins[i], strlen(begins[i])), 0, "%s", at);
+        at = strchr(at, '\n') + 1;
+    }
+}
+
+Test(log_json, in_the_journal_too) {
+    name_journal(0);
+    wp_log(WP_LOG_ERROR, "e", "a=%d", 1);
+    read_log();
+    cr_assert_eq(strncmp(logged, "<3>{\"ts\"", 8), 0, "%s", logged);
+}
+
+Test(log, another_standard_error_than_the_journal_gets_no_prefix) {
+    name_journal(1);
+    wp_log(WP_LOG_ERROR, "e", "a=%d", 1);
+    read_log();
+    cr_assert_eq(strncmp(logged, "ts=", 3), 0, "%s", logged);
 }

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "cli/usage.h"
 #include "core/log.h"
@@ -117,6 +118,7 @@ void wp_options_apply_log(const struct wp_config *config) {
     enum wp_err err = wp_log_parse_level(config->log.level, &level);
     wp_assert(err == WP_OK); /* the table has the same words */
     wp_log_set_level(level);
+    wp_log_set_format(strcmp(config->log.format, "json") == 0 ? WP_LOG_JSON : WP_LOG_LOGFMT);
 }
 
 static enum outcome parse(struct parser *parser, int argc, char **argv, struct wp_config *config) {

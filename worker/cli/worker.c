@@ -260,12 +260,12 @@ static void on_deadline(uv_timer_t *timer) {
 }
 
 static void on_alarm(int number) {
-    static const char text[] = "level=warn event=stop_timeout reason=\"something blocked for all of "
-                               "worker.stop_timeout_ms: ended with "
-                               "work under way, which the next worker does\"\n";
     (void)number;
     /* NOLINTNEXTLINE(bugprone-signal-handler): it only polls and writes */
-    wp_log_signal_safe(text, sizeof text - 1);
+    wp_log_signal_safe(
+        WP_LOG_WARN, "stop_timeout",
+        "something blocked for all of worker.stop_timeout_ms: ended with work under way, which "
+        "the next worker does");
     _exit(0);
 }
 

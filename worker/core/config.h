@@ -229,7 +229,8 @@ struct wp_config {
     } trace;
 
     struct {
-        char *level; /* log.level: info */
+        char *level;  /* log.level: info */
+        char *format; /* log.format: logfmt */
     } log;
 };
 

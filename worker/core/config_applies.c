@@ -59,7 +59,7 @@ static const struct {
     {"trace.interval_ms", WP_APPLIES_AT_ONCE},
     {"trace.batch", WP_APPLIES_AT_ONCE},
     {"trace.queue", WP_APPLIES_AT_ONCE},
-    {"log.level", WP_APPLIES_AT_ONCE},
+    {"log.", WP_APPLIES_AT_ONCE},
 };
 
 enum wp_applies wp_param_applies(const struct wp_param *param) {

@@ -276,6 +276,7 @@ const struct wp_param wp_params[] = {
     INT("trace.queue", trace.queue, "4096", 1, 10000000, "spans", "kept while the collector is busy or away; more are dropped, and counted"),
 
     WORD("log.level", log.level, "info", "debug,info,warn,error", "least important lines that are logged"),
+    WORD("log.format", log.format, "logfmt", "logfmt,json", "of a line: `level=info event=started pid=7`, or a JSON object with the same names; in systemd's journal each has its level, too (`journalctl -p warning`)"),
     {0},
 };
 /* clang-format on */

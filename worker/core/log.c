@@ -1,12 +1,14 @@
-/* Structured log lines on stderr. The only state is the level and the number of dropped lines, both atomic. A
- * line is built on the caller's stack and heap and written with one write(2), so that lines of several
- * threads do not mix. Any thread. */
+/* Structured log lines on stderr. The only state are the level, the format, whether stderr is the journal,
+ * and the number of dropped lines, all atomic. A line is built on the caller's stack and heap and written
+ * with one write(2), so that lines of several threads do not mix. Any thread. */
 #include "core/log.h"
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "core/buf.h"
@@ -15,6 +17,7 @@
 #define VALUE_MAX 1024 /* bytes of one text value: a line stays readable whatever a client sends */
 
 static _Atomic int threshold = WP_LOG_INFO;
+static _Atomic int format = WP_LOG_LOGFMT;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -23,6 +26,36 @@ void wp_log_set_level(enum wp_log_level level) {
 }
 enum wp_log_level wp_log_level(void) {
     return (enum wp_log_level)atomic_load(&threshold);
+}
+
+void wp_log_set_format(enum wp_log_format wanted) {
+    atomic_store(&format, (int)wanted);
+}
+enum wp_log_format wp_log_format(void) {
+    return (enum wp_log_format)atomic_load(&format);
+}
+
+/* ---- journald ---- */
+
+/* JOURNAL_STREAM is the device and the inode of the socket that systemd gave to the process as its standard
+ * error, in decimal: systemd.exec(5). A child, or a redirection, may have another standard error. */
+static bool is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat own;
+    char text[64];
+    if (!stream || fstat(STDERR_FILENO, &own) != 0) return false;
+    (void)snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)own.st_dev,
+                   (unsigned long long)own.st_ino);
+    return strcmp(stream, text) == 0;
+}
+
+/* The prefix by which journald knows a line's level: sd-daemon(3). Looks at standard error once. */
+static const char *prefix_of(enum wp_log_level level) {
+    static const char *const prefixes[] = {"<7>", "<6>", "<4>", "<3>"};
+    static _Atomic int known; /* 0: not yet, 1: it is the journal, 2: it is not */
+    int journal = atomic_load(&known);
+    if (journal == 0) atomic_store(&known, journal = is_journal() ? 1 : 2);
+    return journal == 1 ? prefixes[level] : "";
 }
 
 enum wp_err wp_log_parse_level(const char *text, enum wp_log_level *ret_level) {
@@ -34,12 +67,12 @@ enum wp_err wp_log_parse_level(const char *text, enum wp_log_level *ret_level) {
     return WP_ERR_CONFIG;
 }
 
-static void add_timestamp(struct wp_buf *line) {
+static void add_time(struct wp_buf *line) {
     int64_t now = wp_clock_wall_ms();
     time_t seconds = (time_t)(now / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    wp_buf_printf(line, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+    wp_buf_printf(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
                   utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now % 1000));
 }
 
@@ -153,19 +186,16 @@ static unsigned long long unsigned_argument(struct arguments *args, const struct
     }
 }
 
-static void add_string_argument(struct wp_buf *line, struct arguments *args, const struct conversion *c) {
+static struct wp_str string_argument(struct arguments *args, const struct conversion *c) {
     int limit = c->star ? va_arg(args->list, int) : c->precision;
     const char *text = va_arg(args->list, const char *);
     if (!text) text = "";
-    struct wp_str value = {text, limit < 0 ? strlen(text) : strnlen(text, (size_t)limit)};
-    add_text(line, value);
+    return (struct wp_str){text, limit < 0 ? strlen(text) : strnlen(text, (size_t)limit)};
 }
 
-static void add_argument(struct wp_buf *line, struct arguments *args, const struct conversion *c) {
+/* Any but a text. */
+static void add_number(struct wp_buf *line, struct arguments *args, const struct conversion *c) {
     switch (c->kind) {
-    case 's':
-        add_string_argument(line, args, c);
-        break;
     case 'd':
         wp_buf_printf(line, "%lld", signed_argument(args, c));
         break;
@@ -192,7 +222,81 @@ static void add_fields(struct wp_buf *line, const char *fields, struct arguments
         }
         struct conversion conversion;
         at = parse_conversion(at + 1, &conversion);
-        add_argument(line, args, &conversion);
+        if (conversion.kind == 's')
+            add_text(line, string_argument(args, &conversion));
+        else
+            add_number(line, args, &conversion);
+    }
+}
+
+/* ---- JSON ---- */
+
+static void add_json_char(struct wp_buf *line, const char *at, size_t length) {
+    unsigned char c = (unsigned char)*at;
+    if (length == 0)
+        wp_buf_add_str(line, "\\ufffd"); /* no UTF-8 */
+    else if (c == '"' || c == '\\')
+        wp_buf_printf(line, "\\%c", c);
+    else if (c < ' ' || c == 0x7f)
+        wp_buf_printf(line, "\\u%04x", c);
+    else if (length == 2 && is_control((struct wp_str){at, length}, 0))
+        wp_buf_printf(line, "\\u%04x", (unsigned char)at[1]);
+    else
+        wp_buf_add(line, at, length);
+}
+
+/* At most `most` bytes of it; what is cut ends with "...". */
+static void add_json_text(struct wp_buf *line, struct wp_str value, size_t most) {
+    size_t i = 0;
+    wp_buf_add_str(line, "\"");
+    while (i < value.len && i < most) {
+        size_t length = wp_str_char((struct wp_str){value.ptr + i, value.len - i});
+        add_json_char(line, value.ptr + i, length);
+        i += length ? length : 1;
+    }
+    wp_buf_add_str(line, i < value.len ? "...\"" : "\"");
+}
+
+/* Reads a field's value up to the blank after it; returns where the format goes on. *ret_number: it is one
+ * number, and nothing beside it. */
+static const char *read_value(const char *at, struct arguments *args, struct wp_buf *ret, bool *ret_number) {
+    const char *begin = at;
+    *ret_number = false;
+    while (*at && *at != ' ') {
+        struct conversion conversion;
+        if (*at != '%') {
+            wp_buf_add(ret, at++, 1);
+            continue;
+        }
+        bool first = at == begin;
+        at = parse_conversion(at + 1, &conversion);
+        if (conversion.kind == 's') {
+            struct wp_str text = string_argument(args, &conversion);
+            wp_buf_add(ret, text.ptr, text.len);
+            continue;
+        }
+        size_t from = ret->len;
+        add_number(ret, args, &conversion);
+        /* Not hexadecimal, nor an infinity. */
+        *ret_number = first && (*at == ' ' || *at == '\0') && strchr("duf", conversion.kind) &&
+                      strcspn(ret->data + from, "0123456789") <= 1;
+    }
+    return at;
+}
+
+static void add_json_fields(struct wp_buf *line, const char *fields, struct arguments *args, size_t most) {
+    for (const char *at = fields; *at; at += *at == ' ') {
+        struct wp_buf value = {0};
+        bool number;
+        size_t key = strcspn(at, "=% ");
+        struct wp_str name = at[key] == '=' ? (struct wp_str){at, key} : WP_STR("message");
+        at = read_value(at[key] == '=' ? at + key + 1 : at, args, &value, &number);
+        wp_buf_printf(line, ",\"%.*s\":", (int)name.len, name.ptr);
+        if (number)
+            wp_buf_add(line, value.data, value.len);
+        else
+            add_json_text(line, wp_buf_str(&value), most);
+        wp_buf_done(&value);
     }
 }
 
@@ -209,40 +313,84 @@ static void cut(struct wp_buf *line) {
     wp_buf_add_str(line, "...\n");
 }
 
-void wp_log_signal_safe(const char *line, size_t bytes) {
+static void append(char *line, size_t room, const char *text) {
+    size_t used = strlen(line), length = strlen(text);
+    if (used + length < room) memcpy(line + used, text, length + 1);
+}
+
+void wp_log_signal_safe(enum wp_log_level level, const char *event, const char *reason) {
+    bool json = wp_log_format() == WP_LOG_JSON;
+    const char *const parts[] = {prefix_of(level),
+                                 json ? "{\"level\":\"" : "level=",
+                                 level_names[level],
+                                 json ? "\",\"event\":\"" : " event=",
+                                 event,
+                                 json ? "\",\"reason\":\"" : " reason=\"",
+                                 reason,
+                                 json ? "\"}\n" : "\"\n"};
+    char line[512] = "";
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) append(line, sizeof(line), parts[i]);
     if (!takes_a_line()) return;
-    ssize_t written = write(STDERR_FILENO, line, bytes);
+    ssize_t written = write(STDERR_FILENO, line, strlen(line));
     (void)written;
 }
 
-static void write_line(struct wp_buf *line) {
+/* Ends the line, and writes it. */
+static void write_line(struct wp_buf *line, bool json) {
     static _Atomic unsigned dropped;
     if (!takes_a_line()) {
         atomic_fetch_add(&dropped, 1);
         return;
     }
     unsigned before = atomic_exchange(&dropped, 0);
-    if (before > 0) wp_buf_printf(line, " log_lines_dropped=%u", before);
-    wp_buf_add_str(line, "\n");
-    cut(line);
+    if (before > 0) wp_buf_printf(line, json ? ",\"log_lines_dropped\":%u" : " log_lines_dropped=%u", before);
+    wp_buf_add_str(line, json ? "}\n" : "\n");
+    if (!json) cut(line);
     ssize_t written = write(STDERR_FILENO, line->data, line->len);
     (void)written; /* there is nowhere to report that the log cannot be written */
+}
+
+static void build_logfmt(struct wp_buf *line, enum wp_log_level level, const char *event, const char *fields,
+                         struct arguments *args) {
+    wp_buf_add_str(line, "ts=");
+    add_time(line);
+    wp_buf_printf(line, " level=%s event=%s", level_names[level], event);
+    if (!*fields) return;
+    wp_buf_add_str(line, " ");
+    add_fields(line, fields, args);
+}
+
+/* A line that were cut would be no JSON: its texts are shortened until it fits. */
+static void build_json(struct wp_buf *line, enum wp_log_level level, const char *event, const char *fields,
+                       struct arguments *args) {
+    size_t from = line->len, room = PIPE_BUF - 64; /* of log_lines_dropped and the end */
+    for (size_t most = VALUE_MAX; most > 0; most /= 2) {
+        struct arguments again;
+        va_copy(again.list, args->list);
+        line->len = from;
+        wp_buf_add_str(line, "{\"ts\":\"");
+        add_time(line);
+        wp_buf_printf(line, "\",\"level\":\"%s\",\"event\":\"%s\"", level_names[level], event);
+        add_json_fields(line, fields, &again, most);
+        va_end(again.list);
+        if (line->len <= room) return;
+    }
 }
 
 void wp_log(enum wp_log_level level, const char *event, const char *fields, ...) {
     if (level < wp_log_level()) return;
     int saved_errno = errno;
+    bool json = wp_log_format() == WP_LOG_JSON;
     struct wp_buf line = {0};
-    add_timestamp(&line);
-    wp_buf_printf(&line, " level=%s event=%s", level_names[level], event);
-    if (*fields) {
-        wp_buf_add_str(&line, " ");
-        struct arguments args;
-        va_start(args.list, fields);
-        add_fields(&line, fields, &args);
-        va_end(args.list);
-    }
-    write_line(&line);
+    struct arguments args;
+    wp_buf_add_str(&line, prefix_of(level));
+    va_start(args.list, fields);
+    if (json)
+        build_json(&line, level, event, fields, &args);
+    else
+        build_logfmt(&line, level, event, fields, &args);
+    va_end(args.list);
+    write_line(&line, json);
     wp_buf_done(&line);
     errno = saved_errno;
 }

@@ -71,6 +71,7 @@ Test(top_view, two_hundred_by_sixty_shows_the_other_tables_too) {
         static const char *const parts[] = {"REJECTED", "OUTDATED", "HEARTBEAT", "NAMESPACE"};
         expect(text, parts[i]);
     }
+    expect(top_line("host-2 "), "!host-2");
     expect(top_line("host-2 "), "silent");
     expect(top_line("host-3 "), "gone");
     expect(top_line("red "), "4/4");
@@ -212,7 +213,7 @@ Test(top_view, an_opened_pool_has_containers_with_their_leases) {
     top_model_containers(&model, "react", page);
     json_decref(page);
     const char *text = top_drawn(&model, &screen, 24, 160);
-    expect(text, "pool react");
+    expect(text, "pool react: 4 idle  10 leased  2 making  3 waiting");
     cr_expect(strstr(top_line("wp-react-1"), "leased") && strstr(top_line("wp-react-1"), "a1"));
     expect(top_line("wp-react-1"), "12 min");
     expect(top_line("wp-react-1"), "60 s");
@@ -256,7 +257,7 @@ Test(top_view, hostile_names_reach_no_cell) {
     const char *text = top_drawn(&model, &screen, 24, 80);
     expect(text, "evil?]0;own..");
     type("\n");
-    expect(top_drawn(&model, &screen, 24, 80), "pool evil?]0;owned??[2J");
+    expect(top_drawn(&model, &screen, 24, 80), "pool evil?]0;owned??[2J: 1 idle");
     for (const char *c = text; *c; c++)
         cr_expect((unsigned char)*c >= 0x20 || *c == '\n', "a control character: %d", *c);
 }
@@ -279,4 +280,18 @@ Test(top_view, printed_at_once_it_has_every_row_of_every_table) {
     expect_not(all.data, ">");
     top_grid_done(&grid);
     wp_buf_done(&all);
+}
+
+Test(top_view, a_pool_that_is_amiss_has_a_mark_and_says_why_when_it_is_opened) {
+    json_t *stats =
+        top_json("{'pools':{'a':{'available':1},'bad':{'unavailable':'no image','draining':true}}}");
+    top_model_pool_stats(&model, stats);
+    json_decref(stats);
+    (void)top_drawn(&model, &screen, 24, 80);
+    expect(top_line("bad "), "!bad");
+    type("j\n");
+    top_model_open(&model, "bad");
+    const char *text = top_drawn(&model, &screen, 24, 80);
+    expect(text, "pool bad: 0 idle  0 leased  0 making  0 waiting  draining");
+    expect(text, "unavailable: no image");
 }

@@ -57,6 +57,9 @@ static json_t *pool_row(const struct top_model *model, const char *name, json_t 
     set(row, "all",
         number(pool, "available") + number(pool, "leased") + number(pool, "creating") +
             number(pool, "resetting"));
+    const char *unavailable = json_string_value(json_object_get(pool, "unavailable"));
+    if (json_is_true(json_object_get(pool, "draining")) || (unavailable && *unavailable))
+        json_object_set_new(row, "amiss", json_true());
     add_rates(&model->rates, row, name);
     return row;
 }
@@ -111,9 +114,10 @@ void top_model_pool_stats(struct top_model *model, json_t *stats) {
 
 /* ---- hosts, cache ---- */
 
-static void sum_host(struct top_sums *sums, const json_t *host, bool *unlimited) {
+static void sum_host(struct top_sums *sums, json_t *host, bool *unlimited) {
     const char *state = json_string_value(json_object_get(host, "state"));
     bool up = state && strcmp(state, "up") == 0;
+    if (!up) json_object_set_new(host, "amiss", json_true());
     sums->hosts++;
     sums->hosts_up += up;
     sums->capacity += up ? whole(host, "capacity") : 0;
@@ -137,6 +141,7 @@ void top_model_hosts(struct top_model *model, json_t *answer) {
     json_object_foreach(gone, name, each) {
         json_t *row = named(name, each);
         json_object_set_new(row, "state", json_string("gone"));
+        json_object_set_new(row, "amiss", json_true());
         json_object_set(row, "heartbeat_ms", json_object_get(each, "gone_ms"));
         json_array_append_new(rows, row);
     }

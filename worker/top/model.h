@@ -8,8 +8,9 @@
 #include "top/rates.h"
 
 enum top_table {
-    TOP_POOLS,    /* of wp_pool_stats; name, all, arrivals, warm_percent, rejected_lately, lost_lately */
-    TOP_HOSTS,    /* of wp_hosts; name */
+    TOP_POOLS, /* of wp_pool_stats; name, all, arrivals, warm_percent, rejected_lately, lost_lately; amiss: it
+                  is draining or unavailable */
+    TOP_HOSTS, /* of wp_hosts; name; amiss: it is not up */
     TOP_TENANTS,  /* of wp_pool_stats; name */
     TOP_CACHE,    /* namespaces of wp_cache_stats; name, hits_lately (percent) */
     TOP_WORKERS,  /* of the metrics topic: id, host, state, ago_ms, lag, lag_topic, events (a second), p99_ms,

@@ -2,6 +2,7 @@
 #include "top/news.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "core/buf.h"
@@ -28,6 +29,23 @@ void top_news_done(struct top_news *news) {
     pthread_mutex_destroy(&news->lock);
 }
 
+enum { RECORDS_MOST = 1000 };
+
+static int most_of(enum top_news_kind kind) {
+    return kind == TOP_NEWS_METRICS || kind == TOP_NEWS_ASSIGNMENT ? RECORDS_MOST : 1;
+}
+
+/* Removes the oldest item of the kind. */
+static void drop_oldest(struct top_news *news, enum top_news_kind kind) {
+    struct top_news_item **at = &news->first;
+    while ((*at)->kind != kind) at = &(*at)->next;
+    struct top_news_item *item = *at;
+    *at = item->next;
+    if (!item->next) news->end = at;
+    news->counts[kind]--;
+    free_item(item);
+}
+
 void top_news_post(struct top_news *news, enum top_news_kind kind, json_t *json, const char *text,
                    int64_t at_ms) {
     const uint64_t one = 1;
@@ -36,6 +54,7 @@ void top_news_post(struct top_news *news, enum top_news_kind kind, json_t *json,
     pthread_mutex_lock(&news->lock);
     *news->end = item;
     news->end = &item->next;
+    if (++news->counts[kind] > most_of(kind)) drop_oldest(news, kind);
     pthread_mutex_unlock(&news->lock);
     if (news->wake >= 0 && write(news->wake, &one, sizeof one) < 0) return; /* it is readable already */
 }
@@ -69,6 +88,8 @@ static void apply(struct top_model *model, const struct top_news_item *item, int
     case TOP_NEWS_KAFKA:
         snprintf(model->kafka, sizeof model->kafka, "%s", item->text);
         break;
+    case TOP_NEWS_KINDS:
+        break;
     }
 }
 
@@ -79,6 +100,7 @@ bool top_news_take(struct top_news *news, struct top_model *model, int64_t now_m
     struct top_news_item *item = news->first;
     news->first = NULL;
     news->end = &news->first;
+    memset(news->counts, 0, sizeof news->counts);
     pthread_mutex_unlock(&news->lock);
     bool any = item != NULL;
     while (item) {

@@ -14,6 +14,7 @@ enum top_news_kind {
     TOP_NEWS_ASSIGNMENT, /* at_ms */
     TOP_NEWS_REDIS,      /* text: why there are no figures, or empty */
     TOP_NEWS_KAFKA,      /* text: the same */
+    TOP_NEWS_KINDS,
 };
 
 struct top_news_item {
@@ -27,13 +28,16 @@ struct top_news_item {
 struct top_news {
     pthread_mutex_t lock;
     struct top_news_item *first, **end; /* owned */
+    int counts[TOP_NEWS_KINDS];         /* of the items in the list, by kind */
     int wake; /* an eventfd that is readable while there are news; -1: none. Owned */
 };
 
 /* Until done nobody else may use it any more. */
 void top_news_init(struct top_news *news);
 void top_news_done(struct top_news *news);
-/* Any thread. Takes json, copies text (NULL: none). */
+/* Any thread. Takes json, copies text (NULL: none). The list is bounded, because a terminal may take nothing
+ * for hours: of what replaces what was known before only the latest is kept, of records the latest thousand
+ * of each topic. */
 void top_news_post(struct top_news *news, enum top_news_kind kind, json_t *json, const char *text,
                    int64_t at_ms);
 /* Brings the model up to date with all that was posted. False: there was nothing. now_ms: since 1970. */

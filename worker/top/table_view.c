@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MOST = 16, MARK = 1 /* the column of the mark of the chosen row */ };
+enum { COLUMNS_MOST = 16, MARK = 1 /* the column of the marks: > the chosen row, ! something is amiss */ };
 
 struct layout {
     int widths[COLUMNS_MOST]; /* 0: not shown */
@@ -213,6 +213,8 @@ void top_table_draw(struct top_grid *grid, int row, int rows, const struct top_m
     for (int i = 0; i < room && first + (size_t)i < count; i++) {
         bool is_chosen = chosen && first + (size_t)i == selected;
         draw_row(grid, row + 1 + i, &layout, columns, shown[first + (size_t)i], model->now_ms);
+        if (json_is_true(json_object_get(shown[first + (size_t)i], "amiss")))
+            (void)top_grid_text(grid, row + 1 + i, 0, 1, TOP_BAD, WP_STR("!"));
         if (is_chosen) (void)top_grid_text(grid, row + 1 + i, 0, 1, TOP_SELECTED, WP_STR(">"));
         if (is_chosen) top_grid_paint(grid, row + 1 + i, 0, grid->cols, TOP_SELECTED);
     }

@@ -49,16 +49,23 @@ static const json_t *find_pool(const struct top_model *model, const char *name) 
     return NULL;
 }
 
+static long long count_of(const json_t *pool, const char *name) {
+    return (long long)json_number_value(json_object_get(pool, name));
+}
+
 static int draw_pool(struct top_grid *grid, int row, int rows, const struct top_model *model,
                      const struct top_screen *screen) {
     char text[TOP_NAME + 600];
     const json_t *pool = find_pool(model, screen->pool);
     const char *unavailable = json_string_value(json_object_get(pool, "unavailable"));
     bool draining = json_is_true(json_object_get(pool, "draining"));
-    snprintf(text, sizeof text, " pool %s%s", screen->pool,
-             !pool      ? ": it is not there any more"
-             : draining ? ": draining"
-                        : "");
+    if (pool)
+        snprintf(text, sizeof text, " pool %s: %lld idle  %lld leased  %lld making  %lld waiting%s",
+                 screen->pool, count_of(pool, "available"), count_of(pool, "leased"),
+                 count_of(pool, "creating"), count_of(pool, "waiting"), draining ? "  draining" : "");
+    else
+        snprintf(text, sizeof text, " pool %s: it is not there%s", screen->pool,
+                 model->has_pools ? " any more" : " yet");
     put(grid, row, 0, TOP_STRONG, text);
     if (rows < 2 || !unavailable || !*unavailable) return 1;
     snprintf(text, sizeof text, " unavailable: %s", unavailable);
@@ -196,6 +203,7 @@ static void draw_help(struct top_grid *grid, int row, int rows) {
         "",
         "Bars:  # leased  = idle  ~ paused  + being made  * being cleaned, of the most",
         "       that the pool may have (pool.max_containers)",
+        "!  in front: a pool is draining or its creates keep failing, a host is not up",
         "READY  idle ones that any request could get      /MIN  requests a minute",
         "WARM%, REJECTED, LOST  of the last minute        OLDEST  the longest wait",
         "",

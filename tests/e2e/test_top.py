@@ -130,7 +130,7 @@ class Top(unittest.TestCase):
         for number in range(9):
             self.client.send("container-acquire", {"request_id": f"w{number}", "agent_id": "a", "philosophy": "crowded", "timeout_ms": 120000})
         self.start(terminal)
-        terminal.wait(r"waiting 1, the oldest [\d.]+ s \(crowded\)")
+        terminal.wait(r"waiting 1, oldest [\d.]+ s \(crowded\)")
         terminal.keys("/")
         terminal.type("crowd")
         terminal.wait('filtered by "crowd"')

@@ -40,7 +40,7 @@ Test(top_view, eighty_by_twenty_four_has_all_of_a_small_system) {
     cr_expect_eq(line_count(text), 24);
     expect(text, "warmpool top  redis://localhost:6379 wp");
     expect(text, "every 2 s  16:30:05");
-    expect(text, "waiting 4, the oldest 4.2 s (react)");
+    expect(text, "waiting 4, oldest 4.2 s (react)");
     expect(text, "11 idle  30 leased  2 making  hosts 1 up, 1 not  30/40  8.0/16 GB");
     expect(text, "150/1000 entries");
     expect(text, "1 pools:4  2 hosts:3  3 tenants:2");

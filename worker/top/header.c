@@ -58,14 +58,14 @@ static void draw_requests(struct pen *pen, const struct top_model *model) {
         if (sums->span_ms < NEARLY_A_MINUTE_MS)
             put(pen, TOP_DIM, " over %.0f s", (double)sums->span_ms / 1000);
         if (sums->rate.starts > 0)
-            put(pen, TOP_GOOD, "  %.1f %% warm", 100 * sums->rate.warm / sums->rate.starts);
+            put(pen, TOP_GOOD, "  %.1f%% warm", 100 * sums->rate.warm / sums->rate.starts);
         if (sums->rate.rejected > 0) put(pen, TOP_BAD, "  %.0f rejected", sums->rate.rejected);
         if (sums->rate.lost > 0) put(pen, TOP_BAD, "  %.0f lost", sums->rate.lost);
     }
     put(pen, TOP_DIM, "  waiting ");
     put(pen, sums->waiting > 0 ? TOP_PENDING : TOP_PLAIN, "%lld", (long long)sums->waiting);
     print_seconds(sums->oldest_ms, span, sizeof span);
-    if (sums->oldest_ms > 0) put(pen, TOP_PENDING, ", the oldest %s (%s)", span, sums->oldest_pool);
+    if (sums->oldest_ms > 0) put(pen, TOP_PENDING, ", oldest %s (%s)", span, sums->oldest_pool);
 }
 
 static void draw_containers(struct pen *pen, const struct top_model *model) {

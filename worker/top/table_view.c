@@ -197,6 +197,17 @@ static const char *empty_words(const struct top_model *model, enum top_table tab
     return top_tables[table].nothing;
 }
 
+/* Puts the rows that are amiss first, for a table of which only the first rows are seen. */
+static void amiss_first(const json_t **rows, size_t count) {
+    size_t to = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!json_is_true(json_object_get(rows[i], "amiss"))) continue;
+        const json_t *row = rows[i];
+        memmove(&rows[to + 1], &rows[to], (i - to) * sizeof *rows);
+        rows[to++] = row;
+    }
+}
+
 void top_table_draw(struct top_grid *grid, int row, int rows, const struct top_model *model,
                     struct top_screen *screen, enum top_table table, bool chosen) {
     const struct top_column *columns = top_tables[table].columns;
@@ -209,6 +220,7 @@ void top_table_draw(struct top_grid *grid, int row, int rows, const struct top_m
     const json_t **shown = top_screen_rows(screen, model, table, &count);
     size_t selected = top_screen_selected(screen, table, shown, count);
     if (chosen) scroll_to(choice, selected, count, room);
+    if (!chosen && (int)count > room) amiss_first(shown, count);
     size_t first = chosen ? (size_t)choice->first : 0;
     for (int i = 0; i < room && first + (size_t)i < count; i++) {
         bool is_chosen = chosen && first + (size_t)i == selected;

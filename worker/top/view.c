@@ -11,6 +11,7 @@ enum {
     HEADER_ROWS = 5,
     DETAIL_ROWS = 4,
     PANEL_LEAST = 3, /* of a panel: its name, its heading, and a row */
+    PANEL_SHARE = 5, /* what a panel gets at least, if it has so many rows and there is room */
 };
 
 static void put(struct top_grid *grid, int row, int col, enum top_style style, const char *text) {
@@ -135,13 +136,15 @@ static int room_for_panels(const struct top_grid *grid, int rows, const struct t
     return left > least ? left : least;
 }
 
-/* Shares the room out: each table that has rows gets a row of it, and then in turn what it wants of the rest.
- */
+/* Shares the room out: each table that has rows gets what it wants, up to a share, and then in turn what is
+ * left. */
 static int share_room(const struct top_model *model, int room, int *heights) {
-    int taken = 0;
+    int taken = 0, share = room / TOP_PAGES > PANEL_SHARE ? room / TOP_PAGES : PANEL_SHARE;
     for (enum top_table each = TOP_HOSTS; each < TOP_PAGES; each++) {
-        bool fits = json_array_size(model->rows[each]) > 0 && taken + PANEL_LEAST <= room;
-        heights[each] = fits ? PANEL_LEAST : 0;
+        int wanted = rows_wanted(model, each);
+        if (wanted > share) wanted = share;
+        if (wanted > room - taken) wanted = room - taken;
+        heights[each] = json_array_size(model->rows[each]) > 0 && wanted >= PANEL_LEAST ? wanted : 0;
         taken += heights[each];
     }
     for (enum top_table each = TOP_HOSTS; each < TOP_PAGES; each++) {

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
 #include "kafka/reader.h"
+#include "core/clock.h"
 #include "kafka/health.h"
 #include "kafka/producer.h"
 #include "support/kafka_reader.h"
@@ -185,4 +186,57 @@ Test(kafka_faults, a_refused_record_that_nobody_sends_again_is_no_trouble_for_ev
     cr_expect(strstr(stats.kafka_troubles[WP_TROUBLE_PRODUCER], "container-event"));
     RUN_UNTIL(&world.loop, !*stats.kafka_troubles[WP_TROUBLE_PRODUCER]);
     end_with(&world, producer);
+}
+
+/* Reads to the end; the number of records, and the offset of the first one. */
+static int read_to_end(struct wp_reader *tool, int64_t *ret_first) {
+    int count = 0;
+    int64_t until_us = wp_clock_us() + WAIT_LIMIT_MS * INT64_C(1000);
+    while (!wp_reader_caught_up(tool) && wp_clock_us() < until_us) {
+        rd_kafka_message_t *message = wp_reader_next(tool, 100);
+        if (!message) continue;
+        if (count++ == 0) *ret_first = message->offset;
+        rd_kafka_message_destroy(message);
+    }
+    return count;
+}
+
+Test(kafka_faults, a_reader_of_the_last_while_reads_no_more_than_the_last_records) {
+    struct world world;
+    begin(&world, "last");
+    bus_fill(&world.reader.config, WP_TOPIC_EVENT, 1, 300);
+    struct wp_reader tool = {0};
+    struct wp_error error;
+    int64_t offset = -1;
+    cr_assert_eq(
+        wp_reader_open_since(&tool, &world.reader.config, WP_TOPIC_EVENT, 0, 50, WAIT_LIMIT_MS, &error),
+        WP_OK, "%s", error.text);
+    cr_expect_eq(read_to_end(&tool, &offset), 50);
+    cr_expect_eq(offset, 250);
+    wp_reader_close(&tool);
+    end_with(&world, NULL);
+}
+
+Test(kafka_faults, a_reader_that_is_far_behind_skips_to_the_last_records) {
+    struct world world;
+    begin(&world, "behind");
+    bus_fill(&world.reader.config, WP_TOPIC_EVENT, 1, 300);
+    const enum wp_topic topic = WP_TOPIC_EVENT;
+    struct wp_reader tool = {0};
+    struct wp_error error;
+    int64_t offset = -1;
+    cr_assert_eq(
+        wp_reader_open(&tool, &world.reader.config, &topic, 1, WP_READ_FROM_BEGINNING, WAIT_LIMIT_MS, &error),
+        WP_OK, "%s", error.text);
+    rd_kafka_message_t *message = NULL;
+    for (int i = 0; i < WAIT_LIMIT_MS / 100 && !message; i++) message = wp_reader_next(&tool, 100);
+    cr_assert(message);
+    cr_expect_eq(message->offset, 0);
+    rd_kafka_message_destroy(message);
+    wp_reader_skip(&tool, 400, WAIT_LIMIT_MS); /* it is not that far behind */
+    wp_reader_skip(&tool, 10, WAIT_LIMIT_MS);
+    cr_expect_eq(read_to_end(&tool, &offset), 10);
+    cr_expect_eq(offset, 290);
+    wp_reader_close(&tool);
+    end_with(&world, NULL);
 }

@@ -16,12 +16,13 @@ HIDDEN, SHOWN = "0", "1"
 class Terminal:
     """A shell in a terminal of its own, 80 by 24. It tells its own settings before and after, as a user's shell would have them."""
 
-    def __init__(self, folder, environment=()):
+    def __init__(self, folder, environment=(), log=lambda: ""):
+        self.log = log
         self.socket = os.path.join(folder, f"tmux-{uuid.uuid4().hex[:8]}")
         # No history and no prompt of whoever runs the test; the screen has what was typed and what was answered.
         start = ["env", "-i", f"PATH={os.environ['PATH']}", "HOME=/nonexistent", "LANG=C.UTF-8", *environment, "PS1=$ ", "bash", "--norc", "--noprofile"]
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", " ".join(f"'{word}'" for word in start))
-        self.wait("$", "a shell")
+        self.wait(r"^\$", "a shell")
 
     def tmux(self, *arguments):
         return subprocess.run(["tmux", "-S", self.socket, *arguments], check=True, capture_output=True, text=True).stdout
@@ -46,7 +47,7 @@ class Terminal:
     def wait(self, text, what=None):
         """Until the screen has the text (a regular expression). Returns the screen."""
         return wait_until(lambda: (lambda screen: screen if re.search(text, screen, re.M) else "")(self.screen()),
-                          lambda: f"{what or text}:\n{self.screen()}")
+                          lambda: f"{what or text}:\n{self.screen()}\n{self.log()[-3000:]}")
 
     def run(self, command):
         """Runs a command of the shell, and returns what it printed."""
@@ -68,7 +69,7 @@ def line_of(screen, begin):
     return next((line for line in screen.splitlines() if line[1:].startswith(begin)), "")
 
 
-class Top(unittest.TestCase):
+class WithTop(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.system = System(options={"pool.prewarm": "react:3,other:1", "pool.max_containers": 8, "pool.size": 8, "metrics.interval": 1, "tenant.max_leases.red": 1,
@@ -87,7 +88,7 @@ class Top(unittest.TestCase):
         cls.system.wait_pool("react", available=3)
 
     def terminal(self, *environment):
-        terminal = Terminal(self.folder.name, environment)
+        terminal = Terminal(self.folder.name, environment, self.system.workers[0].log)
         self.addCleanup(terminal.close)
         return terminal
 
@@ -100,6 +101,15 @@ class Top(unittest.TestCase):
         with open(f"/proc/{pids}/task/{pids}/children") as children:
             return int(children.read().split()[-1])
 
+    def assert_restored(self, terminal, before, what, status=None):
+        wait_until(lambda: not terminal.alternate(), lambda: f"{what}: the screen is the shell's again\n{terminal.screen()}")
+        if status is not None:
+            terminal.wait(f"^status {status}$", what)
+        self.assertEqual(terminal.settings(), before, what)
+        self.assertEqual(terminal.cursor(), SHOWN, what)
+
+
+class Top(WithTop):
     def test_what_happens_is_on_the_screen(self):
         terminal = self.terminal("TERM=tmux-256color")
         self.start(terminal)
@@ -164,13 +174,6 @@ class Top(unittest.TestCase):
         terminal.keys("q")
         wait_until(lambda: not terminal.alternate(), "it has ended")
 
-    def assert_restored(self, terminal, before, what, status=None):
-        wait_until(lambda: not terminal.alternate(), lambda: f"{what}: the screen is the shell's again\n{terminal.screen()}")
-        if status is not None:
-            terminal.wait(f"^status {status}$", what)
-        self.assertEqual(terminal.settings(), before, what)
-        self.assertEqual(terminal.cursor(), SHOWN, what)
-
     def test_the_terminal_is_restored_at_any_end(self):
         terminal = self.terminal("TERM=tmux-256color")
         before = terminal.settings()
@@ -199,6 +202,58 @@ class Top(unittest.TestCase):
         terminal.keys("q")
         self.assert_restored(terminal, before, "quit after a stop")
 
+    def test_simple_terminals_and_no_colours(self):
+        for environment in (("TERM=vt100",), ("TERM=tmux-256color", "NO_COLOR=1"), ("TERM=linux", "LANG=C", "LC_ALL=C")):
+            terminal = self.terminal(*environment)
+            self.start(terminal)
+            coloured = re.search(r"\033\[[0-9;]*3[0-7]m", terminal.tmux("capture-pane", "-p", "-e"))
+            self.assertEqual(bool(coloured), environment[0] == "TERM=linux", environment)
+            self.assertIn(">", terminal.screen())
+            terminal.keys("q")
+            wait_until(lambda: not re.search("^.react ", terminal.run("clear"), re.M), "it has ended")
+
+    def test_without_a_terminal_it_says_what_to_do(self):
+        for environment, why in (({"TERM": "dumb"}, "a terminal of the kind dumb .* cannot be drawn on"),
+                                 ({"TERM": "none-such"}, "no terminal of the kind none-such is known here"), ({"TERM": ""}, "TERM is not set")):
+            terminal = self.terminal(*(f"{name}={value}" for name, value in environment.items()))
+            text = terminal.run(f"{self.program} top -c {self.config}").replace("\n", "")
+            self.assertRegex(text, f"warmpool top: {why}.*`warmpool ?top --once`")
+        for arguments, stdin in (((), subprocess.DEVNULL), (("--interval", "3"), None)):
+            top = subprocess.run([self.program, "top", *arguments, "-c", self.config], stdin=stdin, capture_output=True, text=True, timeout=60)
+            self.assertEqual((top.returncode, top.stdout), (1, ""))
+            self.assertRegex(top.stderr, "^warmpool top: standard output is no terminal; `warmpool top --once` prints the figures and ends\n$")
+
+    def test_once_prints_a_plain_screen(self):
+        self.client.acquire("o1")
+        self.client.send("container-release", {"request_id": "o1", "philosophy": "react"})
+        self.system.wait_pool("react", leased=0)
+        wait_until(lambda: re.search(r"^ requests \d+\.\d/min ", self.system.cli("top", "--once").stdout, re.M), "records of the past give a rate")
+        top = self.system.cli("top", "--once")
+        self.assertEqual((top.returncode, top.stderr), (0, ""))
+        self.assertNotIn("\033", top.stdout)
+        self.assertRegex(top.stdout, r"(?m)^ react +\[=+ *\] +\d/8 ")
+        for part in "hosts 1 up", "1 worker", "\nhosts\n", "\ntenants\n", "\ncache\n", "\nworkers\n", "\nwarnings\n", " one ":
+            self.assertIn(part, top.stdout)
+        piped = subprocess.run(f"{self.program} top --once -c {self.config} | head -1", shell=True, capture_output=True, text=True, timeout=60)
+        self.assertEqual(piped.stderr, "")
+        self.assertIn("warmpool top", piped.stdout)
+
+    def test_bad_input_is_one_sentence(self):
+        for arguments, code, why in ((("--interval", "x"), 2, "--interval must be 0.5 to 3600 seconds, not x"),
+                                     (("--interval", "0"), 2, "--interval must be"), (("--interval", "nan"), 2, "--interval must be"), (("pool",), 2, "too many"),
+                                     (("--once", "-o", "redis.url=unix:///nonexistent"), 1, "no Redis answers at unix:///nonexistent"),
+                                     (("--once", "-o", "redis.prefix=other"), 1, "")):
+            top = self.system.cli("top", *arguments)
+            self.assertEqual(len(top.stderr.splitlines()), 1 if why else 0, top.stderr)
+            self.assertEqual(top.returncode, code if why else 0, top.stderr)
+            self.assertIn(why, top.stderr)
+        away = self.system.cli("top", "--once", "-o", "kafka.bootstrap.servers=127.0.0.1:1")
+        self.assertEqual(away.returncode, 0, away.stderr)
+        self.assertRegex(away.stdout, "(?m)^ ! Kafka at 127.0.0.1:1 does not answer")
+        self.assertIn(" react", away.stdout)
+
+
+class WithoutRedis(WithTop):
     def test_redis_goes_and_comes_back(self):
         terminal = self.terminal("TERM=tmux-256color")
         self.start(terminal)
@@ -227,52 +282,6 @@ class Top(unittest.TestCase):
             self.assert_restored(terminal, before, "q")
         finally:
             os.kill(self.system.redis.process.pid, signal.SIGCONT)
-
-    def test_simple_terminals_and_no_colours(self):
-        for environment in (("TERM=vt100",), ("TERM=tmux-256color", "NO_COLOR=1"), ("TERM=linux", "LANG=C", "LC_ALL=C")):
-            terminal = self.terminal(*environment)
-            self.start(terminal)
-            coloured = re.search(r"\033\[[0-9;]*3[0-7]m", terminal.tmux("capture-pane", "-p", "-e"))
-            self.assertEqual(bool(coloured), environment[0] == "TERM=linux", environment)
-            self.assertIn(">", terminal.screen())
-            terminal.keys("q")
-            wait_until(lambda: not re.search("^.react ", terminal.run("clear"), re.M), "it has ended")
-
-    def test_without_a_terminal_it_says_what_to_do(self):
-        for environment, why in (({"TERM": "dumb"}, "a terminal of the kind dumb .* cannot be drawn on"),
-                                 ({"TERM": "none-such"}, "no terminal of the kind none-such is known here"), ({"TERM": ""}, "TERM is not set")):
-            terminal = self.terminal(*(f"{name}={value}" for name, value in environment.items()))
-            text = terminal.run(f"{self.program} top -c {self.config}").replace("\n", "")
-            self.assertRegex(text, f"warmpool top: {why}.*`warmpool ?top --once`")
-        for arguments, stdin in (((), subprocess.DEVNULL), (("--interval", "3"), None)):
-            top = subprocess.run([self.program, "top", *arguments, "-c", self.config], stdin=stdin, capture_output=True, text=True, timeout=60)
-            self.assertEqual((top.returncode, top.stdout), (1, ""))
-            self.assertRegex(top.stderr, "^warmpool top: standard output is no terminal; `warmpool top --once` prints the figures and ends\n$")
-
-    def test_once_prints_a_plain_screen(self):
-        top = self.system.cli("top", "--once")
-        self.assertEqual((top.returncode, top.stderr), (0, ""))
-        self.assertNotIn("\033", top.stdout)
-        self.assertRegex(top.stdout, r"(?m)^ react +\[=+ *\] +\d/8 ")
-        for part in "hosts 1 up", "1 worker", "\nhosts\n", "\ntenants\n", "\ncache\n", "\nworkers\n", "\nwarnings\n", " one ":
-            self.assertIn(part, top.stdout)
-        piped = subprocess.run(f"{self.program} top --once -c {self.config} | head -1", shell=True, capture_output=True, text=True, timeout=60)
-        self.assertEqual(piped.stderr, "")
-        self.assertIn("warmpool top", piped.stdout)
-
-    def test_bad_input_is_one_sentence(self):
-        for arguments, code, why in ((("--interval", "x"), 2, "--interval must be 0.5 to 3600 seconds, not x"),
-                                     (("--interval", "0"), 2, "--interval must be"), (("--interval", "nan"), 2, "--interval must be"), (("pool",), 2, "too many"),
-                                     (("--once", "-o", "redis.url=unix:///nonexistent"), 1, "no Redis answers at unix:///nonexistent"),
-                                     (("--once", "-o", "redis.prefix=other"), 1, "")):
-            top = self.system.cli("top", *arguments)
-            self.assertEqual(len(top.stderr.splitlines()), 1 if why else 0, top.stderr)
-            self.assertEqual(top.returncode, code if why else 0, top.stderr)
-            self.assertIn(why, top.stderr)
-        away = self.system.cli("top", "--once", "-o", "kafka.bootstrap.servers=127.0.0.1:1")
-        self.assertEqual(away.returncode, 0, away.stderr)
-        self.assertRegex(away.stdout, "(?m)^ ! Kafka at 127.0.0.1:1 does not answer")
-        self.assertIn(" react", away.stdout)
 
 
 if __name__ == "__main__":

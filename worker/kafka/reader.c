@@ -21,15 +21,16 @@ static int patience_ms(rd_kafka_resp_err_t err) {
     return without_leader ? LEADER_MS : JUST_MADE_MS;
 }
 
-/* The offset of the first record that is not older than start->since_ms, between low and high. */
+/* The offset of the first record that is not older than start->since_ms, between low and high. Where there is
+ * none, or the broker does not say (`warmpool broker`): that of the last `most`. */
 static int64_t offset_since(rd_kafka_t *rk, const char *name, int32_t partition, const struct start *start,
                             int64_t low, int64_t high, int timeout_ms) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, name, partition)->offset = start->since_ms;
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(rk, list, timeout_ms);
-    int64_t found = err || list->elems[0].err || list->elems[0].offset < 0 ? high : list->elems[0].offset;
+    int64_t found = list->elems[0].offset, earliest = high - start->most;
+    if (err || list->elems[0].err || found < earliest) found = earliest;
     rd_kafka_topic_partition_list_destroy(list);
-    if (found < high - start->most) found = high - start->most;
     return found < low ? low : found;
 }
 

@@ -21,7 +21,8 @@ enum wp_err wp_reader_open(struct wp_reader *reader, const struct wp_config *con
                            const enum wp_topic *topics, size_t count, enum wp_reader_start start,
                            int timeout_ms, struct wp_error *error) WP_MUST_CHECK;
 /* Reads one topic from the first record that is not older than since_ms (ms since 1970, by the records'
- * timestamps), and at most the last `most` records of each partition. */
+ * timestamps) in each partition, but never more than the last `most`; of a partition without such a record
+ * the last `most`, which are older. */
 enum wp_err wp_reader_open_since(struct wp_reader *reader, const struct wp_config *config,
                                  enum wp_topic topic, int64_t since_ms, int64_t most, int timeout_ms,
                                  struct wp_error *error) WP_MUST_CHECK;

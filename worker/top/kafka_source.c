@@ -5,11 +5,14 @@
 #include "core/clock.h"
 #include "kafka/topic_open.h"
 
+#define LEAST_TIME_MS INT64_C(1000000000000) /* a time in 2001: what is less is none */
+
 enum {
-    PAST_MS = 75000,     /* of metrics: a minute, and the interval before it */
-    PAST_MOST = 200,     /* records of a partition */
-    ANSWERS_MS = 600000, /* of answers */
-    TAKE_MOST = 500,     /* records at once */
+    PAST_MS = 75000,       /* of metrics: a minute, and the interval before it */
+    PAST_MOST = 200,       /* records of a partition */
+    ANSWERS_MS = 600000,   /* of answers */
+    FORGOTTEN_MS = 600000, /* what a worker said before is of no interest */
+    TAKE_MOST = 500,       /* records at once */
     SKIP_MS = 100,
 };
 
@@ -29,22 +32,32 @@ enum wp_err top_kafka_answers(struct top_kafka *kafka, const char *pool, int tim
                                 wp_clock_wall_ms() - ANSWERS_MS, PAST_MOST, timeout_ms, error);
 }
 
+/* When the record was published, ms since 1970: by Kafka; where that knows no time, as `warmpool broker`,
+ * when it was made. */
+static int64_t time_of(const rd_kafka_message_t *message, const json_t *record) {
+    rd_kafka_timestamp_type_t type;
+    int64_t at_ms = rd_kafka_message_timestamp(message, &type);
+    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && at_ms > LEAST_TIME_MS) return at_ms;
+    at_ms = (int64_t)json_number_value(json_object_get(record, "timestamp_ms"));
+    return at_ms > 0 ? at_ms : wp_clock_wall_ms();
+}
+
 /* A record that cannot be decoded is left out: it may be of another version. */
 static void post(struct top_kafka *kafka, enum wp_topic topic, const rd_kafka_message_t *message,
                  struct top_news *news) {
     struct wp_buf text = {0};
-    rd_kafka_timestamp_type_t type;
-    int64_t at_ms = rd_kafka_message_timestamp(message, &type);
     struct wp_error error;
     const struct wp_str bytes = {message->payload, message->len};
     json_t *record = NULL;
     if (message->payload && !wp_wire_decode_json(kafka->wire, topic, bytes, &text, &error))
         record = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
     wp_buf_done(&text);
-    if (!record) return;
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) at_ms = wp_clock_wall_ms();
-    top_news_post(news, topic == WP_TOPIC_METRICS ? TOP_NEWS_METRICS : TOP_NEWS_ASSIGNMENT, record, NULL,
-                  at_ms);
+    int64_t at_ms = time_of(message, record);
+    bool is_metrics = topic == WP_TOPIC_METRICS;
+    if (record && at_ms > wp_clock_wall_ms() - (is_metrics ? FORGOTTEN_MS : ANSWERS_MS))
+        top_news_post(news, is_metrics ? TOP_NEWS_METRICS : TOP_NEWS_ASSIGNMENT, record, NULL, at_ms);
+    else
+        json_decref(record);
 }
 
 /* Returns true when there may be more. */

@@ -5,7 +5,7 @@
 #include "core/buf.h"
 
 /* A worker whose records stop is silent after so many of its intervals, and forgotten after FORGET_MS. */
-enum { SILENT_PERIODS = 3, LEAST_PERIOD_MS = 5000, FORGET_MS = 600000, ANSWERS_MOST = 200 };
+enum { PAST_MS = 90000, SILENT_PERIODS = 3, LEAST_PERIOD_MS = 5000, FORGET_MS = 600000, ANSWERS_MOST = 200 };
 
 static double number(const json_t *object, const char *name) {
     return json_number_value(json_object_get(object, name));
@@ -71,10 +71,10 @@ static double sum_rejected(json_t *pools) {
 
 /* What the record says of pools is a reading of the past: with it the last minute is known from the first
  * screen on. Records of a worker that does not count by pool are of no use. */
-static void note_past(struct top_model *model, json_t *record, int64_t at_ms) {
+static void note_past(struct top_model *model, json_t *record, int64_t at_ms, int64_t now_ms) {
     json_t *stats = json_object_get(record, "pool_stats"), *total = json_object_get(stats, "total");
     json_t *pools = json_object_get(stats, "pools");
-    if (model->has_pools && at_ms >= model->now_ms - LEAST_PERIOD_MS) return;
+    if (now_ms - at_ms > PAST_MS || (model->has_pools && at_ms >= model->now_ms - LEAST_PERIOD_MS)) return;
     if (number(total, "warm_starts") + number(total, "cold_starts") + number(total, "rejected") == 0) return;
     if (number(total, "rejected") > 0 && sum_rejected(pools) == 0) return;
     top_rates_add(&model->rates, at_ms, pools, total,
@@ -82,7 +82,7 @@ static void note_past(struct top_model *model, json_t *record, int64_t at_ms) {
 }
 
 void top_model_metrics(struct top_model *model, json_t *record, int64_t at_ms, int64_t now_ms) {
-    note_past(model, record, at_ms);
+    note_past(model, record, at_ms, now_ms);
     note_worker(model, record, at_ms);
     top_model_tick(model, now_ms);
 }

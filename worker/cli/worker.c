@@ -4,12 +4,13 @@
 #include "kafka/conf.h"
 #include "kafka/health.h"
 #include "cli/command.h"
+#include "cli/hangup.h"
 #include "cli/keep_secrets.h"
+#include "cli/last_resort.h"
 #include "cli/options.h"
 #include "cli/reload_result.h"
 #include "cli/reloading.h"
 #include "cli/service.h"
-#include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "pipeline/pipeline.h"
@@ -20,7 +21,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum {
@@ -53,8 +53,8 @@ struct worker {
     struct wp_host *host;
     struct wp_ops *ops;
     struct wp_exporter *exporter; /* of traces; NULL with an empty trace.url */
-    uv_signal_t signals[STOP_SIGNALS], hangup;
-    bool ends_with_terminal;
+    uv_signal_t signals[STOP_SIGNALS];
+    struct wp_hangup hangup;
     uv_timer_t retry, deadline, watch;
     uv_work_t topics; /* makes missing topics, in the thread pool */
     enum wp_err topics_err;
@@ -259,26 +259,8 @@ static void on_deadline(uv_timer_t *timer) {
     uv_stop(&w->loop);
 }
 
-static void on_alarm(int number) {
-    (void)number;
-    /* NOLINTNEXTLINE(bugprone-signal-handler): it only polls and writes */
-    wp_log_signal_safe(
-        WP_LOG_WARN, "stop_timeout",
-        "something blocked for all of worker.stop_timeout_ms: ended with work under way, which "
-        "the next worker does");
-    _exit(0);
-}
-
-/* Ends the process after ms, even if the loop is blocked. The next worker does what is not finished. */
-static void end_in_any_case(int64_t ms) {
-    if (ms == 0) ms = END_MS; /* a timer of 0 would never go off */
-    const struct itimerval when = {.it_value = {ms / 1000, ms % 1000 * 1000}};
-    signal(SIGALRM, on_alarm);
-    (void)setitimer(ITIMER_REAL, &when, NULL);
-}
-
-static void on_signal(uv_signal_t *handle, int number) {
-    struct worker *w = handle->data;
+static void stop(void *ctx, int number) {
+    struct worker *w = ctx;
     if (w->stopping) return;
     w->stopping = true;
     wp_log(WP_LOG_INFO, "stopping", "signal=%d", number);
@@ -286,10 +268,14 @@ static void on_signal(uv_signal_t *handle, int number) {
     w->stopping_parts = has_begun(w) ? 2 : 1;
     if (has_begun(w)) wp_host_stop(w->host, part_stopped, w);
     w->stop_at_us = wp_clock_us() + w->config.worker.stop_ms * 1000;
-    end_in_any_case(w->config.worker.stop_ms);
+    wp_end_in_any_case(w->config.worker.stop_ms);
     wp_consumer_stop(w->consumer);
     uv_timer_start(&w->deadline, on_deadline, (uint64_t)(w->config.worker.stop_ms * 3 / 4), 0);
     wp_pipeline_stop(w->pipeline, on_idle, w);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    stop(handle->data, number);
 }
 
 /* ---- the configuration, read again ---- */
@@ -327,15 +313,8 @@ static unsigned ask_reload(void *ctx) {
     return w->reload_asked;
 }
 
-/* SIGHUP also comes when the terminal of a worker in the foreground goes away. */
-static void on_hangup(uv_signal_t *handle, int number) {
-    struct worker *w = handle->data;
-    if (w->stopping)
-        wp_log(WP_LOG_INFO, "reload_ignored", "reason=%s", "the worker is stopping");
-    else if (w->ends_with_terminal && wp_terminal_is_gone())
-        on_signal(handle, number);
-    else
-        (void)ask_reload(w);
+static void reload(void *ctx) {
+    if (ask_reload(ctx) == 0) wp_log(WP_LOG_INFO, "reload_ignored", "reason=%s", "the worker is stopping");
 }
 
 static void on_forgotten(void *ctx) {
@@ -416,7 +395,7 @@ static void end(struct worker *w) {
 
 static void close_own(struct worker *w) {
     for (size_t i = 0; i < STOP_SIGNALS; i++) uv_close((uv_handle_t *)&w->signals[i], NULL);
-    uv_close((uv_handle_t *)&w->hangup, NULL);
+    wp_hangup_close(&w->hangup);
     wp_reloading_free(w->reloading);
     wp_service_close(&w->service);
     uv_close((uv_handle_t *)&w->retry, NULL);
@@ -440,21 +419,6 @@ static bool close_loop(struct worker *w) {
     return true;
 }
 
-/* nohup ignores SIGHUP, so that its program outlives the terminal. */
-static bool is_ignored(int number) {
-    struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
-/* A SIGHUP that comes before the loop is there is kept until then; without a handler it would end the
- * process. */
-static void hold_hangup(int how) {
-    sigset_t hangup;
-    sigemptyset(&hangup);
-    sigaddset(&hangup, SIGHUP);
-    (void)sigprocmask(how, &hangup, NULL);
-}
-
 static void watch_signals(struct worker *w) {
     static const int numbers[STOP_SIGNALS] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < STOP_SIGNALS; i++) {
@@ -462,11 +426,7 @@ static void watch_signals(struct worker *w) {
         w->signals[i].data = w;
         uv_signal_start(&w->signals[i], on_signal, numbers[i]);
     }
-    w->ends_with_terminal = !is_ignored(SIGHUP) && !wp_terminal_is_gone();
-    uv_signal_init(&w->loop, &w->hangup);
-    w->hangup.data = w;
-    uv_signal_start(&w->hangup, on_hangup, SIGHUP);
-    hold_hangup(SIG_UNBLOCK);
+    wp_hangup_watch(&w->hangup, &w->loop, reload, stop, w);
 }
 
 static bool init_own(struct worker *w) {
@@ -530,7 +490,7 @@ static int run_subcommand(int argc, char **argv) {
     struct worker *w = wp_calloc(1, sizeof *w);
     struct wp_parsed parsed;
     int code = 0;
-    hold_hangup(SIG_BLOCK);
+    wp_hangup_hold();
     if (wp_options_parse_sources(&wp_cli_worker, argc, argv, &w->config, &parsed, &w->sources, &code)) {
         code = run(w);
         wp_config_done(&w->config);

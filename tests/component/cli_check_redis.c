@@ -95,6 +95,14 @@ Test(check_redis, says_which_rights_a_user_lacks) {
     cr_assert(strstr(said, "INFO is not permitted"), "%s", said);
 }
 
+Test(check_redis, a_user_may_have_an_empty_password) {
+    char url[160];
+    freeReplyObject(test_redis_command(&redis, "ACL SETUSER default off"));
+    freeReplyObject(test_redis_command(&redis, "ACL SETUSER u reset on nopass +@all ~*"));
+    snprintf(url, sizeof(url), "unix://u:@%s", redis.socket);
+    cr_assert_eq(check(url), 0, "%s", said);
+}
+
 Test(check_redis, a_wrong_password_fails_and_is_not_repeated) {
     cr_assert_eq(check_as_user("ACL SETUSER u reset on >other +@all ~*"), 1);
     cr_assert(strstr(said, "refuses the user or password"), "%s", said);

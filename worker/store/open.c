@@ -42,7 +42,7 @@ static redisContext *connect_tcp(const struct wp_redis_peer *peer, struct timeva
 
 static enum wp_err authenticate(redisContext *c, const struct wp_redis_peer *peer,
                                 enum wp_redis_step *ret_failed, struct wp_error *error) {
-    if (!peer->password || !*peer->password) return WP_OK;
+    if (!peer->password) return WP_OK;
     redisReply *reply = peer->user && *peer->user ? redisCommand(c, "AUTH %s %s", peer->user, peer->password)
                                                   : redisCommand(c, "AUTH %s", peer->password);
     *ret_failed = reply ? WP_REDIS_AUTH : WP_REDIS_REPLY;

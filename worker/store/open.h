@@ -12,7 +12,7 @@ struct wp_redis_peer {
     const char *host, *path; /* borrowed, as all of these; path: of a Unix socket, instead of the host */
     int port;
     bool tls;
-    const char *user, *password; /* NULL or empty: none */
+    const char *user, *password; /* NULL: none; an empty password is one */
     int64_t timeout_ms;          /* for each step, and later for each reply */
 };
 

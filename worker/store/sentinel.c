@@ -77,11 +77,12 @@ static enum wp_err not_opened(enum wp_redis_step failed, const char *why, struct
 static enum wp_err open_sentinel(struct wp_sentinels *sentinels, size_t index, struct wp_error *error) {
     const struct wp_redis_sentinel *at = &sentinels->url->sentinels[index];
     const struct wp_config *config = sentinels->config;
+    const char *user = config->redis.sentinel_user, *password = config->redis.sentinel_password;
     const struct wp_redis_peer peer = {.host = at->host,
                                        .port = at->port,
                                        .tls = sentinels->url->tls,
-                                       .user = config->redis.sentinel_user,
-                                       .password = config->redis.sentinel_password,
+                                       .user = user,
+                                       .password = *user || *password ? password : NULL,
                                        .timeout_ms = sentinels->step_ms};
     enum wp_redis_step failed;
     struct wp_error why;

@@ -172,7 +172,7 @@ class Top(WithTop):
         terminal.keys("?")
         terminal.wait("Bars:")
         terminal.keys("q")
-        wait_until(lambda: not terminal.alternate(), "it has ended")
+        terminal.wait("^status 0$", "it has ended")
 
     def test_the_terminal_is_restored_at_any_end(self):
         terminal = self.terminal("TERM=tmux-256color")
@@ -210,7 +210,7 @@ class Top(WithTop):
             self.assertEqual(bool(coloured), environment[0] == "TERM=linux", environment)
             self.assertIn(">", terminal.screen())
             terminal.keys("q")
-            wait_until(lambda: not re.search("^.react ", terminal.run("clear"), re.M), "it has ended")
+            terminal.wait("^status 0$", "it has ended")
 
     def test_without_a_terminal_it_says_what_to_do(self):
         for environment, why in (({"TERM": "dumb"}, "a terminal of the kind dumb .* cannot be drawn on"),

@@ -156,7 +156,7 @@ static void draw(const struct top_model *model, struct top_screen *screen, struc
 
 static void take_keys(struct top_screen *screen, struct top_model *model, struct top_feed *feed) {
     uint32_t key;
-    while ((key = top_terminal_key()) != 0) top_screen_key(screen, model, key);
+    while (!screen->quit && (key = top_terminal_key()) != 0) top_screen_key(screen, model, key);
     if (strcmp(screen->pool, model->pool) == 0) return;
     top_model_open(model, screen->pool);
     top_feed_open(feed, screen->pool);

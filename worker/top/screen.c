@@ -217,7 +217,7 @@ void top_screen_key(struct top_screen *screen, const struct top_model *model, ui
     if (key == '\r') key = TOP_KEY_ENTER;
     if (screen->help) { /* any key ends it */
         screen->help = false;
-        screen->quit = key == 'q';
+        if (key == 'q') screen->quit = true;
     } else if (screen->typing) {
         type(screen, key);
     } else if (!move_key(screen, model, key)) {

@@ -140,8 +140,16 @@ enum wp_err top_terminal_open(struct wp_error *error) {
     return WP_OK;
 }
 
-void top_terminal_close(void) {
+/* Where a terminal has no second screen, what is there stays, and the shell goes on in the last line. */
+static void leave(void) {
+    (void)move(LINES - 1, 0);
+    (void)clrtoeol();
+    (void)refresh();
     (void)endwin();
+}
+
+void top_terminal_close(void) {
+    leave();
     release_signals();
     delscreen(screen);
     top_restore_disarm();
@@ -193,7 +201,7 @@ static void resize(void) {
 /* Puts the terminal back, stops as if nobody had caught the signal, and goes on when it is continued. */
 static void stop(void) {
     stopping = 0;
-    (void)endwin();
+    leave();
     signal(SIGTSTP, SIG_DFL);
     (void)raise(SIGTSTP);
     catch_signal(SIGTSTP);

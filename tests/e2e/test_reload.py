@@ -224,7 +224,7 @@ class Work(unittest.TestCase):
                     "[log]\nlevel = debug\n[tuning]\nmode = apply\ninterval = 1\n[process]\nready_after_ms = 1\n"]
         with Running(versions[0]) as running:
             client = Client(running.system)
-            requests = [f"r-{number}" for number in range(300)]
+            requests = [f"r-{number}" for number in range(200)]
             for number, request in enumerate(requests):
                 client.send("container-acquire", {"request_id": request, "agent_id": "a", "philosophy": "react", "timeout_ms": 60000})
                 if number >= 10:

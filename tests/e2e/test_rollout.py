@@ -1,8 +1,10 @@
 """Containers that are not what the configuration and the images would make by now are replaced, while they are used."""
 import json
 import re
+import signal
 import threading
 import uuid
+from pathlib import Path
 
 from docker_system import WithDocker, engine, inspect, main, runs
 from system import wait_until
@@ -88,6 +90,33 @@ class Rollout(WithDocker):
         wait_until(lambda: not self.there(philosophy) & before,
                    lambda: f"{self.there(philosophy) & before} go: {self.system.pool(philosophy)} {self.system.workers[0].log()[-3000:]}")
         self.system.wait_pool(philosophy, outdated=outdated)
+
+
+class Reload(Rollout):
+    """The worker goes on."""
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.file = Path(cls.system.dir, "warmpool.ini")
+        cls.file.write_text("[docker]\nenvironment.react = GREETING=hi\n")
+        cls.system.workers[0].arguments = ["-c", str(cls.file)]
+
+    def test_all_idle_ones_are_new_and_none_fewer_is_ready(self):
+        held = self.acquire("held")["container_id"]
+        self.system.wait_pool("react", available=KEPT, creating=0)
+        before, worker = self.there(), self.system.workers[0]
+        end = self.watch()
+        self.file.write_text("[docker]\nenvironment.react = GREETING=hello\npids = 99\n")
+        worker.process.send_signal(signal.SIGHUP)
+        self.wait_replaced(before - {held}, outdated=1)
+        self.system.wait_pool("react", available=KEPT, creating=0, leased=1)
+        self.assertGreaterEqual(end(), KEPT - AT_ONCE)
+        for seen in self.inspected(held):
+            self.assertIn("GREETING=hello", seen["Config"]["Env"])
+            self.assertEqual(seen["HostConfig"]["PidsLimit"], 99)
+        self.assertTrue(runs(held), "somebody uses it")
+        self.assertIsNone(worker.process.poll())
 
 
 class Definition(Rollout):

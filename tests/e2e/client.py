@@ -92,13 +92,16 @@ class Client:
         self.take(0)
         return self.records[topic]
 
+    def decode(self, topic, data):
+        return decode_sent(topic, data)
+
     def take(self, timeout):
         for message in self.consumer.consume(1000, timeout):
             if message.error():
                 continue
             topic = message.topic()[len(self.system.prefix):]
             data = message.value() or b""
-            record = Record(decode_sent(topic, data))
+            record = Record(self.decode(topic, data))
             record.raw, record.wire, record.key = data, wire_of(data), message.key()
             record.headers = dict(message.headers() or [])
             record.partition, record.offset = message.partition(), message.offset()

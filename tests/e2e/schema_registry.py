@@ -9,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 
+from client import Client
 from system import ROOT
 
 SCRIPT = ROOT / "tests" / "support" / "registry" / "registry"
@@ -17,6 +18,13 @@ TYPE = "application/vnd.schemaregistry.v1+json"
 
 def schema_text(topic):
     return (ROOT / "schemas" / f"{topic}.avsc").read_text()
+
+
+class RawClient(Client):
+    """Records stay bytes (.raw): the ids are not those that a test gave."""
+
+    def decode(self, topic, data):
+        return {}
 
 
 class SchemaRegistry:
@@ -67,7 +75,7 @@ class Scripted:
     """Answers by a dictionary {path: (status, body, headers)}, and counts. What is not in it is an unknown id. hold: requests wait."""
 
     def __init__(self, tls=None):
-        """tls: (certificate, key) files."""
+        """tls: (certificate, key) files, and that of the authority whose certificates clients must have, if they must."""
         self.answers, self.requests, self.authorizations, self.bodies = {}, [], [], []
         self.go = threading.Event()
         self.go.set()
@@ -105,9 +113,13 @@ class Scripted:
         http.server.ThreadingHTTPServer.allow_reuse_address = True
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # such as a client that does not trust its certificate
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*self.tls)
+            context.load_cert_chain(*self.tls[:2])
+            if len(self.tls) > 2:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.tls[2])
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         self.url = f"{'https' if self.tls else 'http'}://{'localhost' if self.tls else '127.0.0.1'}:{self.port}"

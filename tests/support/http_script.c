@@ -1,5 +1,6 @@
 /* Owns the sockets and threads of a scripted server: one thread a connection. */
 #include "support/http_script.h"
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -141,18 +142,36 @@ static void *accept_all(void *ctx) {
     return NULL;
 }
 
-struct http_script *http_script_start(const char *path, const char *api_version,
-                                      const struct http_answer *answers) {
+static struct http_script *start(int fd, const struct sockaddr *address, socklen_t size,
+                                 const char *api_version, const struct http_answer *answers) {
     struct http_script *script = wp_calloc(1, sizeof *script);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     script->api_version = api_version;
     script->answers = answers;
     pthread_mutex_init(&script->lock, NULL);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    script->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert_eq(bind(script->fd, (struct sockaddr *)&address, sizeof address), 0);
-    cr_assert_eq(listen(script->fd, 64), 0);
+    script->fd = fd;
+    cr_assert_eq(bind(fd, address, size), 0);
+    cr_assert_eq(listen(fd, 64), 0);
     pthread_create(&script->acceptor, NULL, accept_all, script);
+    return script;
+}
+
+struct http_script *http_script_start(const char *path, const char *api_version,
+                                      const struct http_answer *answers) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    return start(fd, (struct sockaddr *)&address, sizeof address, api_version, answers);
+}
+
+struct http_script *http_script_start_tcp(int *port, const struct http_answer *answers) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    struct http_script *script = start(fd, (struct sockaddr *)&address, size, "", answers);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
     return script;
 }
 

@@ -1,4 +1,4 @@
-/* A server on a Unix socket that answers HTTP as a test says, for what a real engine cannot be made to do:
+/* A server on a Unix socket, or on a loopback port, that answers HTTP as a test says, for what a real engine cannot be made to do:
  * errors, nonsense, silence. Threads of its own; the script is set before the first request, or under
  * http_script's own lock. */
 #ifndef TESTS_HTTP_SCRIPT_H
@@ -19,6 +19,8 @@ struct http_script;
 /* answers: ended by one without a request; borrowed. What fits none is answered 404. */
 struct http_script *http_script_start(const char *path, const char *api_version,
                                       const struct http_answer *answers);
+/* The same on 127.0.0.1. *port: 0 for any free one, which is stored there; else that one. */
+struct http_script *http_script_start_tcp(int *port, const struct http_answer *answers);
 void http_script_stop(struct http_script *script);
 /* More of all open streams. */
 void http_script_push(struct http_script *script, const char *text);

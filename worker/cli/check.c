@@ -5,6 +5,7 @@
 #include "cli/check_diff.h"
 #include "cli/check_docker.h"
 #include "cli/check_redis.h"
+#include "cli/check_registry.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "ops/http_address.h"
@@ -53,6 +54,7 @@ static void check_wire(struct wp_check *check) {
         wp_check_say(check, WP_CHECK_FAILED, "wire", "%s", error.text);
     else
         wp_check_say(check, WP_CHECK_OK, "wire", "schemas and ids are in order");
+    if (wire) wp_check_registry(check, wire);
     wp_wire_free(wire);
 }
 

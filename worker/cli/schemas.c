@@ -56,6 +56,12 @@ enum wp_err wp_cli_schemas_decode(struct wp_cli_schemas *schemas, enum wp_topic 
     return err;
 }
 
+unsigned wp_cli_schemas_of_worker(void) {
+    unsigned topics = 1u << WP_TOPIC_CACHE | 1u << WP_TOPIC_CONTROL | 1u << WP_TOPIC_EVENT;
+    for (int topic = WP_TOPICS_IN; topic < WP_TOPIC_DEAD_LETTER; topic++) topics |= 1u << topic;
+    return topics;
+}
+
 void wp_cli_schemas_close(struct wp_cli_schemas *schemas) {
     if (schemas->registry) {
         wp_registry_free(schemas->registry);

@@ -17,6 +17,8 @@ enum wp_err wp_cli_schemas_open(struct wp_cli_schemas *schemas, const struct wp_
 /* As wp_wire_decode_json, but waits for a schema; WP_ERR_DATA when the registry does not give it in time. */
 enum wp_err wp_cli_schemas_decode(struct wp_cli_schemas *schemas, enum wp_topic topic, struct wp_str bytes,
                                   struct wp_buf *out_json, struct wp_error *error) WP_MUST_CHECK;
+/* The topics that a worker writes, as bits. */
+unsigned wp_cli_schemas_of_worker(void);
 void wp_cli_schemas_close(struct wp_cli_schemas *schemas);
 
 #endif

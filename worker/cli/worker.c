@@ -15,7 +15,7 @@
 #include "core/log.h"
 #include "pipeline/pipeline.h"
 #include "host/host.h"
-#include "registry/registry.h"
+#include "cli/schemas.h"
 #include "ops/ops.h"
 #include "store/names.h"
 #include <signal.h>
@@ -179,10 +179,8 @@ static void on_schema_refused(void *ctx, const char *why) {
 /* Only wire.write = confluent needs ids. */
 static void find_write_ids(struct worker *w) {
     static const struct wp_registry_handler handler = {.ready = on_may_write, .refused = on_schema_refused};
-    unsigned topics = 1u << WP_TOPIC_CACHE | 1u << WP_TOPIC_CONTROL | 1u << WP_TOPIC_EVENT;
-    for (int topic = WP_TOPICS_IN; topic < WP_TOPIC_DEAD_LETTER; topic++) topics |= 1u << topic;
     if (w->registry)
-        wp_registry_find_write_ids(w->registry, topics, &handler, w);
+        wp_registry_find_write_ids(w->registry, wp_cli_schemas_of_worker(), &handler, w);
     else
         on_may_write(w);
 }

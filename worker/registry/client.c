@@ -71,10 +71,15 @@ static char *quote(const struct registry_call *call, const json_t *json) {
     return text;
 }
 
+/* A 404 about what was asked for has a code of its own, 40401 to 40499. One of 404 says that there is no such
+ * path: the server is no registry, or wire.registry.url lacks a part. */
+static bool is_about_content(const json_t *json) {
+    return json_integer_value(json_object_get(json, "error_code")) / 100 == 404;
+}
+
 static enum registry_kind kind_of(long status, const json_t *json) {
-    bool own = json_is_integer(json_object_get(json, "error_code")); /* a registry's own error */
     if (status == 200) return json ? REGISTRY_OK : REGISTRY_USELESS;
-    if (status == 404) return own ? REGISTRY_NOT_FOUND : REGISTRY_DENIED;
+    if (status == 404) return is_about_content(json) ? REGISTRY_NOT_FOUND : REGISTRY_DENIED;
     if (status == 409) return REGISTRY_CONFLICT;
     if (status == 422) return REGISTRY_INVALID;
     if (status == 401 || status == 403 || status == 407 || (status >= 300 && status < 400))
@@ -87,8 +92,8 @@ static const char *advice(long status, const json_t *json) {
     if (status == 401 || status == 403) return "; mend wire.registry.user and password, or token";
     if (status >= 300 && status < 400)
         return "; redirects are not followed: name its own address in wire.registry.url";
-    if (status == 404 && !json_is_integer(json_object_get(json, "error_code")))
-        return "; that is no schema registry's answer: is its path missing in wire.registry.url?";
+    if (status == 404 && !is_about_content(json))
+        return "; that is no answer of a schema registry: is its path missing in wire.registry.url?";
     if (status == 200) return ", which is no JSON";
     return "";
 }

@@ -101,6 +101,20 @@ void wp_wire_refuse_id(struct wp_wire *wire, uint32_t id, const char *why, int64
     ids_refuse(&wire->ids, id, why, ttl_us ? now_us + ttl_us : INT64_MAX, now_us);
 }
 
+enum wp_err wp_wire_check_schema(struct wp_wire *wire, enum wp_topic topic, struct wp_str schema,
+                                 struct wp_error *error) {
+    struct writer *writer;
+    bool owned;
+    enum wp_err err = writers_make(&wire->writers, "of the subject", schema, &writer, &owned, error);
+    if (err) return err;
+    if (writer->topic != topic && writer->topic != WP_TOPICS)
+        err = wp_fail(error, WP_ERR_DATA, "it is the schema of %s", wp_topics[writer->topic].name);
+    else
+        err = evolved_check(writer->schema.type, &topic_fields[topic], error);
+    if (owned) writer_free(writer);
+    return err;
+}
+
 size_t wp_wire_learned(const struct wp_wire *wire) {
     return wire->ids.schemas;
 }

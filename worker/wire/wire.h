@@ -51,6 +51,10 @@ enum wp_err wp_wire_learn_avro(struct wp_wire *wire, uint32_t id, struct wp_str 
 enum wp_err wp_wire_learn_json(struct wp_wire *wire, uint32_t id, struct wp_error *error) WP_MUST_CHECK;
 /* Messages with the id cannot be read, because of `why`, a clause; asked for again after ttl_us; 0: never. */
 void wp_wire_refuse_id(struct wp_wire *wire, uint32_t id, const char *why, int64_t ttl_us);
+/* Whether events of the input topic can be read with that Avro schema. WP_ERR_DATA: no; the error says why.
+ */
+enum wp_err wp_wire_check_schema(struct wp_wire *wire, enum wp_topic topic, struct wp_str schema,
+                                 struct wp_error *error) WP_MUST_CHECK;
 /* How many schemas were learned and are kept. */
 size_t wp_wire_learned(const struct wp_wire *wire);
 

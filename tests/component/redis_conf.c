@@ -133,6 +133,10 @@ Test(redis_conf, services_only_read) {
     calls_load(&redis, WP_SLOT_CACHE);
     fine(service, "FCALL_RO wp_cache_stats 1 wp:{cache}");
     fine(service, "FCALL_RO wp_cache_entry 1 wp:{cache} tool a");
+    calls_load(&redis, WP_SLOT_POOL);
+    fine(service, "FCALL_RO wp_pool_stats 1 wp:{pool}");
+    fine(service, "FCALL_RO wp_pool_containers 1 wp:{pool} react");
+    fine(service, "FCALL_RO wp_waiting 1 wp:{pool} react");
     const char *never[] = {"HSET wp:{cache}:totals size 1",
                            "FCALL wp_cache_begin_v2 1 wp:{cache} 0 p 0 accept 0",
                            "FCALL_RO wp_cache_stats 1 other:{cache}", "FUNCTION LIST", "HGET other a"};

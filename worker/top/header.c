@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NEARLY_A_MINUTE_MS = 55000 };
+enum { NEARLY_A_MINUTE_MS = 55000, WARM_TARGET = 90 /* percent, as docs/metrics.md */ };
 
 /* Where the next words of a line go. */
 struct pen {
@@ -57,8 +57,8 @@ static void draw_requests(struct pen *pen, const struct top_model *model) {
         put(pen, TOP_STRONG, "%.*f/min", sums->rate.arrivals < 100, sums->rate.arrivals);
         if (sums->span_ms < NEARLY_A_MINUTE_MS)
             put(pen, TOP_DIM, " over %.0f s", (double)sums->span_ms / 1000);
-        if (sums->rate.starts > 0)
-            put(pen, TOP_GOOD, "  %.1f%% warm", 100 * sums->rate.warm / sums->rate.starts);
+        double warm = sums->rate.starts > 0 ? 100 * sums->rate.warm / sums->rate.starts : -1;
+        if (warm >= 0) put(pen, warm < WARM_TARGET ? TOP_PENDING : TOP_GOOD, "  %.1f%% warm", warm);
         if (sums->rate.rejected > 0) put(pen, TOP_BAD, "  %.0f rejected", sums->rate.rejected);
         if (sums->rate.lost > 0) put(pen, TOP_BAD, "  %.0f lost", sums->rate.lost);
     }

@@ -4,11 +4,12 @@ import re
 import signal
 import subprocess
 import tempfile
+import types
 import unittest
 import uuid
 
 from client import Client
-from system import System, stays, wait_until
+from system import WARMPOOL, System, die_with_parent, stays, wait_until
 
 HIDDEN, SHOWN = "0", "1"
 
@@ -70,12 +71,13 @@ def line_of(screen, begin):
 
 
 class WithTop(unittest.TestCase):
+    options, kafka = {}, None
+
     @classmethod
     def setUpClass(cls):
-        cls.system = System(options={"pool.prewarm": "react:3,other:1", "pool.max_containers": 8, "pool.size": 8, "metrics.interval": 1, "tenant.max_leases.red": 1,
+        cls.system = System(kafka=cls.kafka, options={**cls.options, "pool.prewarm": "react:3,other:1", "pool.max_containers": 8, "pool.size": 8, "metrics.interval": 1, "tenant.max_leases.red": 1,
                                      "worker.id": "one"})
         cls.addClassCleanup(cls.system.close)
-        cls.client = Client(cls.system)
         cls.folder = tempfile.TemporaryDirectory(prefix="warmpool-top-")
         cls.addClassCleanup(cls.folder.cleanup)
         cls.config = os.path.join(cls.folder.name, "top.ini")
@@ -110,6 +112,9 @@ class WithTop(unittest.TestCase):
 
 
 class Top(WithTop):
+    def setUp(self):
+        self.client = Client(self.system)
+
     def test_what_happens_is_on_the_screen(self):
         terminal = self.terminal("TERM=tmux-256color")
         self.start(terminal)
@@ -263,9 +268,10 @@ class WithoutRedis(WithTop):
         self.system.redis.start()
         wait_until(lambda: not re.search("^ ! .*[Rr]edis", terminal.screen(), re.M), lambda: terminal.screen())
         self.system.workers[0].wait_ready()
-        self.client.acquire("back")
+        client = Client(self.system)
+        client.acquire("back")
         terminal.wait(r"^.react .* 1 +\d+ +0 +- ")
-        self.client.send("container-release", {"request_id": "back", "philosophy": "react"})
+        client.send("container-release", {"request_id": "back", "philosophy": "react"})
         self.system.wait_pool("react", leased=0)
         terminal.keys("q")
 
@@ -282,6 +288,41 @@ class WithoutRedis(WithTop):
             self.assert_restored(terminal, before, "q")
         finally:
             os.kill(self.system.redis.process.pid, signal.SIGCONT)
+
+
+class WithoutKafka(WithTop):
+    """On the embedded broker, which knows no times and cannot search by them."""
+    options = {"topics.prefix": ""}
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="warmpool-broker-")
+        cls.addClassCleanup(folder.cleanup)
+        address = os.path.join(folder.name, "address")
+        cls.broker = subprocess.Popen([WARMPOOL, "broker", "--listen-file", address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      preexec_fn=die_with_parent)
+        cls.addClassCleanup(cls.stop_broker)
+        wait_until(lambda: os.path.exists(address) and os.path.getsize(address), "the broker listens")
+        with open(address) as file:
+            cls.kafka = types.SimpleNamespace(bootstrap=file.read().strip())
+        super().setUpClass()
+
+    @classmethod
+    def stop_broker(cls):
+        cls.broker.kill()
+        cls.broker.wait()
+
+    def test_kafka_goes(self):
+        terminal = self.terminal("TERM=tmux-256color")
+        before = terminal.settings()
+        self.start(terminal)
+        terminal.wait("lag 0  1 worker$")
+        self.stop_broker()
+        screen = terminal.wait("^ ! Kafka at 127.0.0.1:.* is away")
+        self.assertTrue(line_of(screen, "react"), screen)
+        self.assertIn("lag not known", screen)
+        terminal.keys("q")
+        self.assert_restored(terminal, before, "q", status=0)
 
 
 if __name__ == "__main__":

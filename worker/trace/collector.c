@@ -128,8 +128,11 @@ static bool decode(char *text) {
     char *to = text;
     for (const char *at = text; *at; at++, to++) {
         int high = *at == '%' ? hex_digit(at[1]) : -1, low = high >= 0 ? hex_digit(at[2]) : -1;
-        *to = low >= 0 ? (char)(high << 4 | low) : *at;
-        if (low >= 0) at += 2;
+        *to = *at;
+        if (low >= 0) {
+            *to = (char)(high << 4 | low);
+            at += 2;
+        }
         if ((unsigned char)*to < ' ') return false;
     }
     *to = '\0';

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -63,6 +64,10 @@ func open(ctx context.Context, s settings) (*bus, error) {
 	b := &bus{prefix: s.prefix, job: s.job, latest: map[string]ContainerAssignment{}, answers: map[string]chan ContainerAssignment{},
 		results: map[string]chan CacheResult{}, behind: map[string]map[int32]int64{}, caughtUp: make(chan struct{})}
 	from, err := b.starts(ctx, s)
+	for kerr.IsRetriable(err) && ctx.Err() == nil { // a topic that was just made has no leader for a moment
+		time.Sleep(100 * time.Millisecond)
+		from, err = b.starts(ctx, s)
+	}
 	if err != nil {
 		return nil, kafkaError{err}
 	}

@@ -67,12 +67,15 @@ func work(ctx context.Context, s settings, bus *bus, lease ContainerAssignment) 
 	}
 	began := time.Now()
 	result, err := runIn(ctx, s, lease)
-	if err != nil { // the container is gone, or about to be: its notice comes within moments
-		fmt.Println("interrupted:", err)
+	if err != nil || result.Exit != 0 { // perhaps its container has ended: then the notice comes within moments
+		fmt.Println("interrupted:", result.Exit, err)
 		select {
 		case <-ctx.Done():
+			return 0, ctx.Err()
 		case <-time.After(s.grace):
 		}
+	}
+	if err != nil {
 		return 0, err
 	}
 	fmt.Println("output:", strings.TrimSpace(result.Output))

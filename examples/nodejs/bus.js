@@ -1,7 +1,10 @@
 // The topics: events are published, and answers read by a group of this runner's own, since every runner has to see its own.
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import { Kafka, Partitioners, logLevel } from "kafkajs";
+import kafkajs from "kafkajs";
+
+const { Kafka, KafkaJSProtocolError, Partitioners, logLevel } = kafkajs;
 
 /** @typedef {import("./events.js").ContainerAssignment} ContainerAssignment */
 /** @typedef {import("./events.js").CacheResult} CacheResult */
@@ -68,8 +71,8 @@ export class Bus {
   async start() {
     await this.admin.connect();
     for (const topic of Object.values(this.topics)) {
-      const ends = await this.admin.fetchTopicOffsets(topic);
-      const since = await this.admin.fetchTopicOffsetsByTimestamp(topic, Date.now() - LOOK_BACK);
+      const ends = await this.asked(() => this.admin.fetchTopicOffsets(topic));
+      const since = await this.asked(() => this.admin.fetchTopicOffsetsByTimestamp(topic, Date.now() - LOOK_BACK));
       for (const { partition, offset } of since) {
         const end = ends.find((entry) => entry.partition === partition)?.high ?? offset;
         this.positions.set(`${topic} ${partition}`, { topic, partition, next: BigInt(offset), end: BigInt(end) });
@@ -94,6 +97,18 @@ export class Bus {
     this.seek();
     this.noteRead?.();
     await caughtUp;
+  }
+
+  /** Asks again while a topic that was just made has no leader. @template T @param {() => Promise<T>} ask @returns {Promise<T>} */
+  async asked(ask) {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof KafkaJSProtocolError) || error.type !== "NOT_LEADER_FOR_PARTITION") throw error;
+        await sleep(100);
+      }
+    }
   }
 
   isBehind() {

@@ -40,14 +40,13 @@ async function toolMetadata(bus) {
 async function work(bus, lease, lost) {
   await toolMetadata(bus);
   const began = performance.now();
-  let result;
-  try {
-    result = await runIn(lease, settings, lost);
-  } catch (error) {
-    console.log(`interrupted: ${error}`); // the container is gone, or about to be: its notice comes within moments
-    await sleep(settings.grace, undefined, { signal: lost });
-    throw error;
-  }
+  const result = await runIn(lease, settings, lost).catch((error) => {
+    console.log(`interrupted: ${error}`);
+    return null;
+  });
+  // Perhaps its container has ended. Then the notice comes within moments, and interrupts this.
+  if (result === null || result.exit !== 0) await sleep(settings.grace, undefined, { signal: lost });
+  if (result === null) throw new Error("the container could not be used, though nobody says that it was lost");
   console.log(`output: ${result.output.trim()}`);
   // The record's id makes a job that is run again after a crash count once.
   await bus.publish("usage-record", settings.agent, /** @type {import("./events.js").UsageRecord} */ ({

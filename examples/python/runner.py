@@ -56,10 +56,14 @@ async def attempt(warmpool, request_id):
         began = time.monotonic()
         try:
             result = await run_in(lease)
-        except (OSError, ValueError) as error:  # the container is gone, or about to be: its notice comes within moments
+        except (OSError, ValueError) as error:
             say(f"interrupted: {error or type(error).__name__}")
+            result = None
+        if result is None or result["exit"]:
+            # Perhaps its container has ended. Then the notice comes within moments, and interrupts this.
             await asyncio.sleep(warmpool.grace)
-            raise
+        if result is None:
+            raise ValueError("the container could not be used, though nobody says that it was lost")
         say(f"output: {result['output'].strip()}")
         # The record's id makes a job that is run again after a crash count once.
         await warmpool.record_usage(PHILOSOPHY, agent_id=AGENT, execution_time=time.monotonic() - began, record_id=request_id,

@@ -1,10 +1,11 @@
 """What every example is tested for: `Runner.checks` runs the example's command against a real system, and judges it by the topics."""
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import unittest
 import uuid
 from pathlib import Path
 
@@ -23,6 +24,15 @@ CACHE = Path(os.environ.get("TEST_CACHE", ROOT / ".cache"))
 def skip(why):
     print(f"skipped: {why}", file=sys.stderr)
     sys.exit(SKIPPED)
+
+
+@contextlib.contextmanager
+def alone(name):
+    """One test at a time builds in a folder of the cache."""
+    CACHE.mkdir(exist_ok=True)
+    with open(CACHE / f"{name}.lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Run:
@@ -45,18 +55,36 @@ class Run:
         self.process.wait()
 
 
-class Runner(unittest.TestCase):
-    """A subclass sets `command` and `folder`; `environment` is what its tool chain needs."""
+class Language:
+    """How an example is built and run, with unittest.TestCase: `command` in `folder`, with what `environment` adds."""
     command, folder, environment = (), ROOT, {}
     wire = "json"
 
     @classmethod
+    def build(cls):
+        """Makes what `command` starts."""
+
+    def start(self, job, command="echo $WARMPOOL_CONTAINER_ID", **more):
+        settings = {"KAFKA": self.system.kafka.bootstrap, "TOPICS_PREFIX": self.system.prefix, "JOB_ID": job, "COMMAND": command,
+                    "GRACE_MS": "60000", **more}
+        run = Run(self.command, self.folder, {**os.environ, **self.environment, **settings})
+        self.addCleanup(run.kill)
+        return run
+
+    def finished(self, run, status=0):
+        self.assertEqual(run.wait(), status, run.text())
+
+
+class Runner:
+    """What an example does, judged from the topics; with a Language."""
+
+    @classmethod
     def setUpClass(cls):
-        if cls is Runner:
-            raise unittest.SkipTest("a base")
+        cls.build()
         cls.system = System(start=False, wire=cls.wire, options=cls.options())
         cls.addClassCleanup(cls.system.close)
         cls.agents = os.path.join(cls.system.dir, "agents")
+        cls.environment = {**cls.environment, "AGENTS": cls.agents}
         cls.system.workers[0].options["process.command"] = f"exec '{sys.executable}' -B '{ROOT}/examples/agent/agent.py' '{cls.agents}'"
         cls.system.start()
         cls.client = Client(cls.system, wire="json")
@@ -64,16 +92,6 @@ class Runner(unittest.TestCase):
     @classmethod
     def options(cls):
         return {"process.ready": "notify", "pool.max_containers": 1, "pool.size": 1, "topics.partitions": 2}
-
-    def start(self, job, command="echo $WARMPOOL_CONTAINER_ID", **more):
-        settings = {"KAFKA": self.system.kafka.bootstrap, "TOPICS_PREFIX": self.system.prefix, "AGENTS": self.agents, "JOB_ID": job,
-                    "COMMAND": command, **more}
-        run = Run(self.command, self.folder, {**os.environ, **self.environment, **settings})
-        self.addCleanup(run.kill)
-        return run
-
-    def finished(self, run, status=0):
-        self.assertEqual(run.wait(), status, run.text())
 
     def all(self, topic):
         """All records that the topic has by now."""

@@ -5,18 +5,18 @@ import subprocess
 import tempfile
 import unittest
 
-from example import CACHE, ROOT, Runner, skip
+from example import CACHE, ROOT, Language, Runner, skip
 
 FOLDER = ROOT / "examples" / "go"
 BUILD = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -modcacherw", "GOPATH": str(CACHE / "go"),
          "GOMODCACHE": str(CACHE / "go" / "mod"), "GOCACHE": str(CACHE / "go" / "build")}
 
 
-class Go(Runner):
+class Go(Language):
     folder = FOLDER
 
     @classmethod
-    def setUpClass(cls):
+    def build(cls):
         folder = tempfile.mkdtemp(prefix="warmpool-example-")
         cls.addClassCleanup(shutil.rmtree, folder)
         cls.command = (os.path.join(folder, "runner"),)
@@ -24,8 +24,9 @@ class Go(Runner):
             done = subprocess.run(["go", *words], cwd=FOLDER, env=BUILD, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
                 raise AssertionError(f"go {words[0]}: {done.stdout}")
-        super().setUpClass()
 
+
+class Jobs(Go, Runner, unittest.TestCase):
     def test_0_its_source_is_formatted(self):
         done = subprocess.run(["gofmt", "-l", *FOLDER.glob("*.go")], capture_output=True, text=True, check=True)
         self.assertEqual(done.stdout, "", "gofmt would change these")

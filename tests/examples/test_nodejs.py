@@ -5,19 +5,18 @@ import subprocess
 import tempfile
 import unittest
 
-from example import CACHE, ROOT, Runner, skip
+from example import CACHE, ROOT, Language, Runner, skip
 
 
-class Nodejs(Runner):
+class Nodejs(Language):
     command = ("node", "runner.js")
 
     @classmethod
-    def setUpClass(cls):
+    def build(cls):
         cls.folder = tempfile.mkdtemp(prefix="warmpool-example-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         shutil.copytree(ROOT / "examples" / "nodejs", cls.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
         cls.npm("ci", "--prefer-offline", "--no-audit", "--no-fund", "--cache", str(CACHE / "npm"))
-        super().setUpClass()
 
     @classmethod
     def npm(cls, *words):
@@ -26,6 +25,8 @@ class Nodejs(Runner):
         if done.returncode:
             raise AssertionError(f"npm {words[0]}: {done.stdout}")
 
+
+class Jobs(Nodejs, Runner, unittest.TestCase):
     def test_0_it_uses_the_events_as_the_schemas_have_them(self):
         self.npm("run", "check")
 

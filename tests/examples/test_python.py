@@ -2,25 +2,28 @@
 import sys
 import unittest
 
-from example import ROOT, Runner
+from example import ROOT, Language, Runner
 
 
-class Python(Runner):
+class Python(Language):
     folder = ROOT / "examples" / "python"
     command = (sys.executable, "-B", "runner.py")
     environment = {"PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
 
 
-class PythonInAvro(Python):
-    """The same with answers in Avro, and events in Avro: fastavro is there."""
+class Jobs(Python, Runner, unittest.TestCase):
+    pass
+
+
+class JobsInAvro(Python, Runner, unittest.TestCase):
+    """The same with events and answers in Avro, of which one test is enough: fastavro is there."""
     wire = "avro"
     environment = {**Python.environment, "WIRE": "avro"}
 
-    def test_2_a_killed_container_is_lost_and_the_job_runs_again(self):
-        self.skipTest("the same as in JSON")
 
-    test_3_a_full_pool_rejects = test_4_a_restarted_runner_goes_on_with_its_lease = test_5_nobody_answers = \
-        test_2_a_killed_container_is_lost_and_the_job_runs_again
+def load_tests(loader, _, __):
+    return unittest.TestSuite([*loader.loadTestsFromTestCase(Jobs),
+                               JobsInAvro("test_1_a_job_is_assigned_used_reported_cached_and_released")])
 
 
 if __name__ == "__main__":

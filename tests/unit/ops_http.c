@@ -59,6 +59,18 @@ Test(ops_http, gives_metrics_as_prometheus_text) {
     cr_assert(answers("GET", "/metrics", "\nwarmpool_redis_calls_total 42\n"));
 }
 
+/* The rest of the request's line ends up in a header of its own. */
+Test(ops_http, shows_its_configuration_to_nobody_behind_a_browser_or_a_proxy) {
+    static const char *const headers[] = {"Origin: http://evil.example", "Forwarded: for=192.0.2.1",
+                                          "X-Forwarded-For: 192.0.2.1", "X-Real-IP: 192.0.2.1",
+                                          "Via: 1.1 proxy"};
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "/config HTTP/1.1\r\n%s\r\nX-Rest:", headers[i]);
+        cr_assert(answers("GET", path, "HTTP/1.1 403 "), "%s", headers[i]);
+    }
+}
+
 Test(ops_http, answers_a_head_without_a_body) {
     cr_assert(answers("HEAD", "/healthz", "HTTP/1.1 200 "));
     cr_assert_not(answers("HEAD", "/healthz", "ok\n"));

@@ -110,10 +110,13 @@ static enum MHD_Result answer_config(struct http *http, struct MHD_Connection *c
     return result;
 }
 
-/* A page in somebody's browser may send requests here, too; browsers name the page's origin. */
+/* A page in somebody's browser may send requests here, too, and a proxy of this machine those of others:
+ * browsers name the page's origin, proxies themselves or their client. */
 static bool is_for_operators(struct MHD_Connection *connection) {
-    return http_is_local(connection) &&
-           !MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+    static const char *const of_others[] = {"Origin", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"};
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++)
+        if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND, of_others[i])) return false;
+    return http_is_local(connection);
 }
 
 static enum MHD_Result answer_operator(struct http *http, struct MHD_Connection *connection, const char *url,
@@ -201,11 +204,10 @@ enum wp_err http_new(struct http **ret_http, const struct ops_snapshot *snapshot
     struct http *http = wp_calloc(1, sizeof *http);
     http->snapshot = snapshot;
     http->reader = reader;
-    http->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT,
-                         IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-                         MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
+                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                                    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+                                    MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_END);
     if (!http->daemon) {
         int saved = errno;
         close(fd);

@@ -1,6 +1,6 @@
-/* A server on a Unix socket, or on a loopback port, that answers HTTP as a test says, for what a real engine cannot be made to do:
- * errors, nonsense, silence. Threads of its own; the script is set before the first request, or under
- * http_script's own lock. */
+/* A server on a Unix socket, or on a loopback port, that answers HTTP as a test says, for what a real engine
+ * cannot be made to do: errors, nonsense, silence. Threads of its own; the script is set before the first
+ * request, or under http_script's own lock. */
 #ifndef TESTS_HTTP_SCRIPT_H
 #define TESTS_HTTP_SCRIPT_H
 #include <stdbool.h>

@@ -9,7 +9,7 @@ and run again, three times at most for a figure.
 """
 import argparse, json, signal, sys
 
-import growth, idle, redis_cost, roundtrip, scaling, streams, values
+import growth, idle, redis_cost, roundtrip, scaling, streams, traces, values
 from harness import Bench, NotMeasured, say
 from rounds import table
 
@@ -18,7 +18,7 @@ COPY_FLOOR = 100_000  # messages a second
 # name: the function (bench, rounds) that measures it
 FIGURES = {name: (lambda bench, rounds, name=name: streams.run(bench, name, rounds)) for name in streams.TARGETS}
 FIGURES |= {"roundtrip": roundtrip.run, "redis": redis_cost.run, "values": values.run, "growth": growth.run, "workers": scaling.run_workers,
-            "backlog": scaling.run_backlog, "idle": idle.run}
+            "backlog": scaling.run_backlog, "idle": idle.run, "traces": traces.run}
 
 
 def options_of(words):

@@ -46,6 +46,11 @@ const char *item_trace_last(const struct wp_assignment *of) {
 
 /* ---- spans ---- */
 
+struct sending { /* what all spans of an event share */
+    const struct pipeline_context *pipeline;
+    char *asked, *answered; /* owned: full names of container-acquire and container-assignment */
+};
+
 static struct wp_span below(const struct wp_trace_context *context, const char *name, struct wp_str which) {
     struct wp_span span = {
         .trace = context->own.trace, .state = context->state, .name = name, .kind = WP_SPAN_INTERNAL};
@@ -94,21 +99,19 @@ static void add_failure(struct wp_span *span, const struct wp_assignment *of) {
                  (struct wp_str){of->reason.ptr, colon ? (size_t)(colon - of->reason.ptr) : of->reason.len});
 }
 
-static void send_queue(const struct pipeline_context *pipeline, const struct item_trace *trace) {
-    char partition[16], *topic = wp_topic_full_name(pipeline->config, WP_TOPIC_ACQUIRE);
+static void send_queue(const struct sending *sending, const struct item_trace *trace) {
+    char partition[16];
     struct wp_span span = below(&trace->own, "queue", WP_STR(""));
     span.kind = WP_SPAN_CONSUMER;
     span.start_us = trace->own.start_us;
     span.end_us = trace->called_us;
-    add_kafka(&span, "receive", topic);
-    add_record(&span, pipeline, &trace->own, partition);
-    wp_exporter_add(pipeline->exporter, &span);
-    free(topic);
+    add_kafka(&span, "receive", sending->asked);
+    add_record(&span, sending->pipeline, &trace->own, partition);
+    wp_exporter_add(sending->pipeline->exporter, &span);
 }
 
-static void send_acquire(const struct pipeline_context *pipeline, const struct item_answer *answer,
-                         int64_t now_us) {
-    char partition[16], *topic = wp_topic_full_name(pipeline->config, WP_TOPIC_ACQUIRE);
+static void send_acquire(const struct sending *sending, const struct item_answer *answer, int64_t now_us) {
+    char partition[16];
     struct wp_span span = {.trace = answer->context.own.trace,
                            .state = answer->context.state,
                            .name = "acquire",
@@ -117,72 +120,73 @@ static void send_acquire(const struct pipeline_context *pipeline, const struct i
                            .end_us = now_us};
     memcpy(span.id, answer->context.own.span, sizeof span.id);
     memcpy(span.parent, answer->context.parent, sizeof span.parent);
-    add_kafka(&span, "process", topic);
-    add_record(&span, pipeline, &answer->context, partition);
+    add_kafka(&span, "process", sending->asked);
+    add_record(&span, sending->pipeline, &answer->context, partition);
     add_answer(&span, &answer->of);
     add_failure(&span, &answer->of);
-    wp_exporter_add(pipeline->exporter, &span);
-    free(topic);
+    wp_exporter_add(sending->pipeline->exporter, &span);
 }
 
 /* `publish` of an answer; `lost` of the notice about a lease. */
-static void send_publish(const struct pipeline_context *pipeline, const struct item_answer *answer,
-                         int64_t now_us) {
-    char *topic = wp_topic_full_name(pipeline->config, WP_TOPIC_ASSIGNMENT);
+static void send_publish(const struct sending *sending, const struct item_answer *answer, int64_t now_us) {
     const char *name = item_trace_last(&answer->of);
     struct wp_span span = below(&answer->context, name, WP_STR(""));
     span.kind = WP_SPAN_PRODUCER;
     span.start_us = answer->published_us;
     span.end_us = now_us;
-    add_kafka(&span, "send", topic);
+    add_kafka(&span, "send", sending->answered);
     if (strcmp(name, "lost") == 0) {
         add_answer(&span, &answer->of);
         add_failure(&span, &answer->of);
     }
-    wp_exporter_add(pipeline->exporter, &span);
-    free(topic);
+    wp_exporter_add(sending->pipeline->exporter, &span);
 }
 
 /* A part of the start, which ended at end_us. Returns when it began. */
-static int64_t send_part(const struct pipeline_context *pipeline, const struct item_answer *answer,
-                         const char *name, double ms, int64_t end_us) {
+static int64_t send_part(const struct sending *sending, const struct item_answer *answer, const char *name,
+                         double ms, int64_t end_us) {
     struct wp_span span = below(&answer->context, name, answer->of.container_id);
     span.start_us = end_us - (int64_t)(ms * 1000);
     span.end_us = end_us;
     wp_span_text(&span, "warmpool.host", answer->of.host);
     wp_span_text(&span, "container.name", answer->of.container_id);
-    wp_exporter_add(pipeline->exporter, &span);
+    wp_exporter_add(sending->pipeline->exporter, &span);
     return span.start_us;
 }
 
 /* The parts by the answer's `startup`, back from its publication. Between the container's start and the bind
  * lies the time that the host's event was on its way. */
-static void send_parts(const struct pipeline_context *pipeline, const struct item_answer *answer) {
+static void send_parts(const struct sending *sending, const struct item_answer *answer) {
     const struct wp_startup *startup = &answer->of.startup;
     int64_t at = answer->published_us;
-    if (answer->of.wait_ms > 0) (void)send_part(pipeline, answer, "wait", answer->of.wait_ms, at);
+    if (answer->of.wait_ms > 0) (void)send_part(sending, answer, "wait", answer->of.wait_ms, at);
     if (!answer->of.has_startup) return;
-    if (startup->bind_ms > 0) at = send_part(pipeline, answer, "bind", startup->bind_ms, at);
+    if (startup->bind_ms > 0) at = send_part(sending, answer, "bind", startup->bind_ms, at);
     if (answer->host_told || !wp_str_is(answer->of.tier, "cold")) return;
     at -= (int64_t)(startup->publish_ms * 1000);
-    at = send_part(pipeline, answer, "ready", startup->ready_ms, at);
-    at = send_part(pipeline, answer, "start", startup->start_ms, at);
-    (void)send_part(pipeline, answer, "create", startup->create_ms, at);
+    at = send_part(sending, answer, "ready", startup->ready_ms, at);
+    at = send_part(sending, answer, "start", startup->start_ms, at);
+    (void)send_part(sending, answer, "create", startup->create_ms, at);
 }
 
-static void send_answer(const struct pipeline_context *pipeline, const struct item_answer *answer) {
+static void send_answer(const struct sending *sending, const struct item_answer *answer) {
     int64_t now_us = wp_clock_wall_us();
-    send_publish(pipeline, answer, now_us);
+    send_publish(sending, answer, now_us);
     if (wp_str_is(answer->of.status, "lost")) return;
-    send_parts(pipeline, answer);
-    send_acquire(pipeline, answer, now_us);
+    send_parts(sending, answer);
+    send_acquire(sending, answer, now_us);
 }
 
 void item_trace_send(const struct pipeline_context *pipeline, const struct item_trace *trace) {
     if (!pipeline->exporter) return;
-    if (trace->is_own) send_queue(pipeline, trace);
+    struct sending sending = {.pipeline = pipeline,
+                              .asked = wp_topic_full_name(pipeline->config, WP_TOPIC_ACQUIRE),
+                              .answered = wp_topic_full_name(pipeline->config, WP_TOPIC_ASSIGNMENT)};
+    if (trace->is_own) send_queue(&sending, trace);
     for (const struct item_answer *answer = trace->answers; answer; answer = answer->next)
-        send_answer(pipeline, answer);
+        send_answer(&sending, answer);
+    free(sending.asked);
+    free(sending.answered);
 }
 
 void item_trace_free(struct item_trace *trace) {

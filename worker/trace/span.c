@@ -17,18 +17,6 @@ static void add_tag(struct wp_buf *out, unsigned field, enum wire_type type) {
     add_varint(out, field << 3 | type);
 }
 
-static void add_number(struct wp_buf *out, unsigned field, uint64_t value) {
-    add_tag(out, field, VARINT);
-    add_varint(out, value);
-}
-
-static void add_fixed64(struct wp_buf *out, unsigned field, uint64_t value) {
-    char bytes[8];
-    for (int i = 0; i < 8; i++) bytes[i] = (char)(value >> 8 * i);
-    add_tag(out, field, FIXED64);
-    wp_buf_add(out, bytes, sizeof bytes);
-}
-
 static void add_bytes(struct wp_buf *out, unsigned field, const void *bytes, size_t len) {
     add_tag(out, field, LENGTH);
     add_varint(out, len);
@@ -47,6 +35,19 @@ static void add_message(struct wp_buf *out, unsigned field, struct wp_buf *messa
     wp_buf_reset(message);
 }
 
+/* KeyValue: key 1, value 2; AnyValue: string 1 */
+static void add_attribute_text(struct wp_buf *out, unsigned field, const char *key, const char *text) {
+    struct wp_buf value = {0}, pair = {0};
+    add_text(&value, 1, wp_str(text));
+    add_text(&pair, 1, wp_str(key));
+    add_message(&pair, 2, &value);
+    add_message(out, field, &pair);
+    wp_buf_done(&value);
+    wp_buf_done(&pair);
+}
+
+/* ---- a span: its size is computed first, so that it is written in one go ---- */
+
 static size_t varint_size(uint64_t value) {
     size_t size = 1;
     for (; value > 127; value >>= 7) size++;
@@ -58,24 +59,71 @@ static size_t bytes_size(size_t len) {
     return 1 + varint_size(len) + len;
 }
 
-/* KeyValue: key 1, value 2; AnyValue: string 1, int 3. Sizes are computed, not written first: there are many.
- */
-static void add_attribute(struct wp_buf *out, unsigned field, const struct wp_span_attribute *of) {
-    size_t key = strlen(of->key),
-           value = of->text.ptr ? bytes_size(of->text.len) : 1 + varint_size((uint64_t)of->number);
-    add_tag(out, field, LENGTH);
-    add_varint(out, bytes_size(key) + bytes_size(value));
-    add_bytes(out, 1, of->key, key);
-    add_tag(out, 2, LENGTH);
-    add_varint(out, value);
-    if (of->text.ptr)
-        add_text(out, 1, of->text);
-    else
-        add_number(out, 3, (uint64_t)of->number);
+static char *put_varint(char *at, uint64_t value) {
+    for (; value > 127; value >>= 7) *at++ = (char)(value | 128);
+    *at++ = (char)value;
+    return at;
 }
 
-static void add_attribute_text(struct wp_buf *out, unsigned field, const char *key, const char *text) {
-    add_attribute(out, field, &(struct wp_span_attribute){.key = key, .text = wp_str(text)});
+/* Begins a field below 16 with a length. */
+static char *put_length(char *at, unsigned field, size_t len) {
+    *at++ = (char)(field << 3 | LENGTH);
+    return put_varint(at, len);
+}
+
+static char *put_bytes(char *at, unsigned field, const void *bytes, size_t len) {
+    at = put_length(at, field, len);
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static char *put_text(char *at, unsigned field, struct wp_str text) {
+    char *end = put_bytes(at, field, text.ptr, text.len);
+    unsigned any = 0;
+    for (size_t i = 0; i < text.len; i++) any |= (unsigned char)text.ptr[i];
+    if (!(any & 128) || wp_str_is_utf8(text)) return end;
+    for (at = end - text.len; at < end; at++)
+        if (*at & 128) *at = '?';
+    return end;
+}
+
+static char *put_number(char *at, unsigned field, uint64_t value) {
+    *at++ = (char)(field << 3 | VARINT);
+    return put_varint(at, value);
+}
+
+static char *put_fixed64(char *at, unsigned field, uint64_t value) {
+    *at++ = (char)(field << 3 | FIXED64);
+    for (int i = 0; i < 8; i++) *at++ = (char)(value >> 8 * i);
+    return at;
+}
+
+/* KeyValue: key 1, value 2; AnyValue: string 1, int 3 */
+static size_t value_size(const struct wp_span_attribute *of) {
+    return of->text.ptr ? bytes_size(of->text.len) : 1 + varint_size((uint64_t)of->number);
+}
+
+static size_t pair_size(const struct wp_span_attribute *of) {
+    return bytes_size(strlen(of->key)) + bytes_size(value_size(of));
+}
+
+static char *put_attribute(char *at, unsigned field, const struct wp_span_attribute *of) {
+    at = put_length(at, field, pair_size(of));
+    at = put_bytes(at, 1, of->key, strlen(of->key));
+    at = put_length(at, 2, value_size(of));
+    return of->text.ptr ? put_text(at, 1, of->text) : put_number(at, 3, (uint64_t)of->number);
+}
+
+/* Status: message 2, code 3 (2: error). Not failed: unset, because the specification leaves OK to
+ * applications. */
+static size_t status_size(const struct wp_span *span) {
+    return (span->why.len > 0 ? bytes_size(span->why.len) : 0) + 2;
+}
+
+static char *put_status(char *at, const struct wp_span *span) {
+    at = put_length(at, 15, status_size(span));
+    if (span->why.len > 0) at = put_text(at, 2, span->why);
+    return put_number(at, 3, 2);
 }
 
 void wp_span_text(struct wp_span *span, const char *key, struct wp_str value) {
@@ -93,33 +141,33 @@ static bool has_parent(const struct wp_span *span) {
     return memcmp(span->parent, none, sizeof none) != 0;
 }
 
-/* Status: message 2, code 3 (2: error) */
-static void add_status(struct wp_buf *out, const struct wp_span *span) {
-    struct wp_buf status = {0};
-    if (!span->failed) return; /* unset: the specification leaves OK to applications */
-    if (span->why.len > 0) add_text(&status, 2, span->why);
-    add_number(&status, 3, 2);
-    add_message(out, 15, &status);
-    wp_buf_done(&status);
+static size_t span_size(const struct wp_span *span) {
+    size_t size = bytes_size(WP_TRACE_ID_BYTES) + bytes_size(WP_SPAN_ID_BYTES) +
+                  bytes_size(strlen(span->name)) + 2 + 2 * 9;
+    if (span->state.len > 0) size += bytes_size(span->state.len);
+    if (has_parent(span)) size += bytes_size(WP_SPAN_ID_BYTES);
+    for (size_t i = 0; i < span->count; i++) size += bytes_size(pair_size(&span->attributes[i]));
+    return size + (span->failed ? bytes_size(status_size(span)) : 0);
 }
 
 /* Span: trace_id 1, span_id 2, trace_state 3, parent_span_id 4, name 5, kind 6, start_time_unix_nano 7,
  * end_time_unix_nano 8, attributes 9, status 15; in ScopeSpans it is field 2 */
 void wp_span_encode(const struct wp_span *span, struct wp_buf *out) {
-    struct wp_buf body = {0};
     int64_t end_us = span->end_us > span->start_us ? span->end_us : span->start_us;
-    add_bytes(&body, 1, span->trace, WP_TRACE_ID_BYTES);
-    add_bytes(&body, 2, span->id, WP_SPAN_ID_BYTES);
-    if (span->state.len > 0) add_text(&body, 3, span->state);
-    if (has_parent(span)) add_bytes(&body, 4, span->parent, WP_SPAN_ID_BYTES);
-    add_text(&body, 5, wp_str(span->name));
-    add_number(&body, 6, span->kind);
-    add_fixed64(&body, 7, (uint64_t)span->start_us * 1000);
-    add_fixed64(&body, 8, (uint64_t)end_us * 1000);
-    for (size_t i = 0; i < span->count; i++) add_attribute(&body, 9, &span->attributes[i]);
-    add_status(&body, span);
-    add_message(out, 2, &body);
-    wp_buf_done(&body);
+    size_t size = span_size(span);
+    char *begin = wp_buf_reserve(out, bytes_size(size)), *at = put_length(begin, 2, size);
+    at = put_bytes(at, 1, span->trace, WP_TRACE_ID_BYTES);
+    at = put_bytes(at, 2, span->id, WP_SPAN_ID_BYTES);
+    if (span->state.len > 0) at = put_text(at, 3, span->state);
+    if (has_parent(span)) at = put_bytes(at, 4, span->parent, WP_SPAN_ID_BYTES);
+    at = put_text(at, 5, wp_str(span->name));
+    at = put_number(at, 6, span->kind);
+    at = put_fixed64(at, 7, (uint64_t)span->start_us * 1000);
+    at = put_fixed64(at, 8, (uint64_t)end_us * 1000);
+    for (size_t i = 0; i < span->count; i++) at = put_attribute(at, 9, &span->attributes[i]);
+    if (span->failed) at = put_status(at, span);
+    wp_assert((size_t)(at - begin) == bytes_size(size));
+    out->len += (size_t)(at - begin);
 }
 
 /* Resource: attributes 1 */

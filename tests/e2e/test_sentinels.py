@@ -141,6 +141,11 @@ class Sentinels(unittest.TestCase):
         self.assertRegex(said, "warn redis switch +min-replicas-to-write is 0 at the primary")
         self.assertRegex(said, r"FAIL redis\.url +redis\.wait_replicas is 3, but only 2 replicas")
 
+    def test_check_says_when_fewer_than_all_replicas_are_waited_for(self):
+        said = self.run_with("check", redis__wait_replicas=1)
+        self.assertRegex(said, r"warn redis switch +redis\.wait_replicas is 1 and 2 replicas follow the primary: nothing is forgotten when it dies")
+        self.assertNotIn("warn redis switch", self.run_with("check", redis__wait_replicas=2))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -20,6 +20,19 @@ static void check_one(struct wp_check *check, struct wp_sentinels *sentinels, co
                      at->host, at->port, named.host, named.port, url->primary, found->host, found->port);
 }
 
+static void check_switch(struct wp_check *check, const struct wp_redis_primary *primary) {
+    const char *loses = wp_redis_switch_loses(check->config, primary);
+    int64_t wait = check->config->redis.wait_replicas;
+    if (loses) wp_check_say(check, WP_CHECK_ADVICE, "redis switch", "%s", loses);
+    if (wait > 0 && wait < primary->replicas)
+        wp_check_say(
+            check, WP_CHECK_ADVICE, "redis switch",
+            "redis.wait_replicas is %lld and %ld replicas follow the primary: nothing is forgotten when it "
+            "dies; begin a switch while it is alive (SENTINEL FAILOVER) with CLIENT PAUSE, or wait for all "
+            "replicas (docs/connecting.md)",
+            (long long)wait, primary->replicas);
+}
+
 static void check_all(struct wp_check *check, const struct wp_redis_url *url) {
     struct wp_redis_primary found;
     struct wp_sentinels *sentinels = wp_sentinels_new(check->config, url);
@@ -29,8 +42,7 @@ static void check_all(struct wp_check *check, const struct wp_redis_url *url) {
             wp_check_say(check, WP_CHECK_ADVICE, "redis sentinel",
                          "it is the only one named: while it is away nobody says where the primary is; name "
                          "all sentinels");
-        const char *loses = wp_redis_switch_loses(check->config, &found);
-        if (loses) wp_check_say(check, WP_CHECK_ADVICE, "redis switch", "%s", loses);
+        check_switch(check, &found);
     }
     wp_sentinels_free(sentinels);
 }

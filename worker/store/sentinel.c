@@ -225,13 +225,15 @@ static enum wp_err read_role(const redisReply *reply, struct wp_error *error) {
                                                       : "server without a role");
 }
 
-/* INFO has the line only where min-replicas-to-write is set. */
-static bool is_guarded(redisContext *c) {
+/* INFO has the first line only where min-replicas-to-write is set. */
+static void read_replication(redisContext *c, struct wp_redis_primary *primary) {
+    static const char count[] = "connected_slaves:";
     redisReply *reply = redisCommand(c, "INFO replication");
     bool known = reply && reply->type == REDIS_REPLY_STRING;
-    bool guarded = !known || strstr(reply->str, "min_slaves_good_slaves:") != NULL;
+    const char *replicas = known ? strstr(reply->str, count) : NULL;
+    primary->guarded = !known || strstr(reply->str, "min_slaves_good_slaves:") != NULL;
+    primary->replicas = replicas ? strtol(replicas + sizeof count - 1, NULL, 10) : 0;
     freeReplyObject(reply);
-    return guarded;
 }
 
 static enum wp_err check_role(const struct wp_sentinels *sentinels, struct wp_redis_primary *primary,
@@ -254,7 +256,7 @@ static enum wp_err check_role(const struct wp_sentinels *sentinels, struct wp_re
     redisReply *reply = redisCommand(c, "ROLE");
     enum wp_err err = read_role(reply, error);
     freeReplyObject(reply);
-    if (!err) primary->guarded = is_guarded(c);
+    if (!err) read_replication(c, primary);
     redisFree(c);
     return err;
 }

@@ -13,6 +13,7 @@ struct wp_redis_primary {
     int port;
     long long epoch; /* of the sentinel's configuration; -1: its user may not ask for it */
     bool guarded;    /* it has min-replicas-to-write, as far as it lets itself be asked */
+    long replicas;   /* that follow it; 0: none, or not known */
 };
 
 struct wp_sentinels;
@@ -25,7 +26,8 @@ void wp_sentinels_free(struct wp_sentinels *sentinels); /* NULL is fine */
 /* Any thread: a wp_sentinels_find under way stops before the next server that it would ask. */
 void wp_sentinels_cancel(struct wp_sentinels *sentinels);
 
-/* What this one sentinel says; `guarded` is not filled in. The error does not name the sentinel. */
+/* What this one sentinel says; `guarded` and `replicas` are not filled in. The error does not name the
+ * sentinel. */
 enum wp_err wp_sentinels_ask(struct wp_sentinels *sentinels, size_t index, struct wp_redis_primary *ret,
                              struct wp_error *error) WP_MUST_CHECK;
 /* The primary, which has been asked for its role. The error says what each sentinel said. */

@@ -29,7 +29,7 @@ ALLOWED = {
     "host/docker": {"core", "host", "init", "http"},
     "host/process": {"core", "host", "init"},
     "host/kubernetes": {"core", "host", "http"},
-    "top": {"core", "wire", "kafka", "store", "pool"},
+    "top": {"core", "wire", "kafka", "store", "pool", "registry"},
     "ops": {"core", "wire", "kafka", "store", "sizing", "pool", "cache", "predictor"},
 }
 KNOWS_ALL = {"cli", ""}  # "": main.c

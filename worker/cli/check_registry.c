@@ -2,7 +2,7 @@
 #include "cli/check_registry.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 #include "registry/client.h"
 #include "registry/subjects.h"
 
@@ -83,7 +83,7 @@ static void check_written(struct probe *p, enum wp_topic topic) {
 }
 
 static void check_all_written(struct probe *p) {
-    unsigned topics = wp_cli_schemas_of_worker();
+    unsigned topics = wp_schemas_of_worker();
     for (int topic = 0; topic < WP_TOPIC_DEAD_LETTER; topic++)
         if (topics & 1u << topic && !wp_wire_can_write(p->wire, (enum wp_topic)topic))
             check_written(p, (enum wp_topic)topic);

@@ -6,7 +6,7 @@
 #include "cli/hosts_read.h"
 #include "cli/kafka.h"
 #include "core/clock.h"
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 
 enum { CONNECT_MS = 10000, DELIVERY_MS = 60000, LOOK_MS = 100 };
 
@@ -35,8 +35,8 @@ static enum wp_err publish(const struct wp_config *config, const char *name, str
     const enum wp_topic topic = WP_TOPIC_EVENT;
     struct wp_cli_producer producer = {0};
     struct wp_buf bytes = {0};
-    struct wp_cli_schemas schemas;
-    enum wp_err err = wp_cli_schemas_open(&schemas, config, 1u << topic, error);
+    struct wp_schemas schemas;
+    enum wp_err err = wp_schemas_open(&schemas, config, 1u << topic, error);
     if (!err) err = wp_cli_producer_open(&producer, config, &topic, 1, CONNECT_MS, error);
     if (!err) {
         wp_wire_encode(schemas.wire, topic, &event, &bytes);
@@ -44,7 +44,7 @@ static enum wp_err publish(const struct wp_config *config, const char *name, str
         if (!err) err = wp_cli_producer_flush(&producer, DELIVERY_MS, error);
     }
     wp_cli_producer_close(&producer);
-    wp_cli_schemas_close(&schemas);
+    wp_schemas_close(&schemas);
     wp_buf_done(&bytes);
     return err;
 }

@@ -21,7 +21,7 @@ static void add_headers(struct wp_buf *out, const rd_kafka_message_t *message) {
     wp_buf_add_str(out, "}");
 }
 
-static void add_value(struct wp_buf *out, struct wp_cli_schemas *schemas, enum wp_topic topic,
+static void add_value(struct wp_buf *out, struct wp_schemas *schemas, enum wp_topic topic,
                       struct wp_str bytes) {
     bool first = false;
     struct wp_buf text = {0};
@@ -30,7 +30,7 @@ static void add_value(struct wp_buf *out, struct wp_cli_schemas *schemas, enum w
         wp_buf_add_str(out, ",\"value\":null");
     } else if (topic == WP_TOPIC_DEAD_LETTER) {
         text_bytes(out, &first, "value", bytes);
-    } else if (wp_cli_schemas_decode(schemas, topic, bytes, &text, &error)) {
+    } else if (wp_schemas_decode(schemas, topic, bytes, &text, &error)) {
         text_name(out, &first, "error");
         text_string(out, wp_str(error.text));
         text_bytes(out, &first, "value", bytes);
@@ -41,7 +41,7 @@ static void add_value(struct wp_buf *out, struct wp_cli_schemas *schemas, enum w
     wp_buf_done(&text);
 }
 
-void wp_record_json(struct wp_buf *out, struct wp_cli_schemas *schemas, enum wp_topic topic,
+void wp_record_json(struct wp_buf *out, struct wp_schemas *schemas, enum wp_topic topic,
                     const rd_kafka_message_t *message) {
     rd_kafka_timestamp_type_t type;
     bool first = true;

@@ -3,11 +3,11 @@
 #ifndef WP_CLI_RECORD_JSON_H
 #define WP_CLI_RECORD_JSON_H
 #include <librdkafka/rdkafka.h>
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 
 /* Appends the object, on one line. A value that cannot be decoded, or of dead-letter, is written as text, or
  * as value_base64 when it is not UTF-8. Numbers and strings of a JSON value are copied as they are. */
-void wp_record_json(struct wp_buf *out, struct wp_cli_schemas *schemas, enum wp_topic topic,
+void wp_record_json(struct wp_buf *out, struct wp_schemas *schemas, enum wp_topic topic,
                     const rd_kafka_message_t *message);
 
 #endif

@@ -5,7 +5,7 @@
 #include "cli/replay_run.h"
 #include "cli/replay_report.h"
 #include "core/clock.h"
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ struct replay {
     const struct wp_replay_options *options;
     struct wp_cli_producer producer;
     struct wp_reader reader;
-    struct wp_cli_schemas schemas;
+    struct wp_schemas schemas;
     struct run *runs; /* one for each of the trace's */
     size_t arrived;   /* runs[0 .. arrived) have asked */
     struct wp_due releases;
@@ -230,8 +230,8 @@ static void on_dead_letter(struct replay *r, const rd_kafka_message_t *message) 
 
 static enum wp_err on_answer(struct replay *r, enum wp_topic topic, const rd_kafka_message_t *message) {
     wp_buf_reset(&r->text);
-    enum wp_err err = wp_cli_schemas_decode(
-        &r->schemas, topic, (struct wp_str){message->payload, message->len}, &r->text, r->error);
+    enum wp_err err = wp_schemas_decode(&r->schemas, topic, (struct wp_str){message->payload, message->len},
+                                        &r->text, r->error);
     if (err) return err;
     json_t *answer = json_loadb(r->text.data, r->text.len, JSON_ALLOW_NUL, NULL);
     if (topic == WP_TOPIC_ASSIGNMENT)
@@ -383,7 +383,7 @@ static enum wp_err open_clients(struct replay *r, const struct wp_config *config
                                         WP_TOPIC_DEAD_LETTER};
     unsigned written = 0;
     for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) written |= 1u << in[i];
-    enum wp_err err = wp_cli_schemas_open(&r->schemas, config, written, r->error);
+    enum wp_err err = wp_schemas_open(&r->schemas, config, written, r->error);
     if (!err)
         err = wp_cli_producer_open(&r->producer, config, in, sizeof(in) / sizeof(in[0]), 10000, r->error);
     if (!err)
@@ -416,7 +416,7 @@ enum wp_err wp_replay_run(const struct wp_config *config, const struct wp_trace 
     if (options->live_line && isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
     wp_reader_close(&r.reader);
     wp_cli_producer_close(&r.producer);
-    wp_cli_schemas_close(&r.schemas);
+    wp_schemas_close(&r.schemas);
     wp_due_done(&r.releases);
     wp_buf_done(&r.scratch);
     wp_buf_done(&r.text);

@@ -4,7 +4,7 @@
 #include "cli/kafka.h"
 #include "cli/options.h"
 #include "wire/scan.h"
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,7 +53,7 @@ static const char *const default_keys[WP_TOPICS] = {
 
 struct sender {
     struct wp_cli_producer producer;
-    struct wp_cli_schemas schemas;
+    struct wp_schemas schemas;
     enum wp_topic topic;
     struct wp_buf bytes;
     size_t sent, bad;
@@ -124,7 +124,7 @@ static enum wp_err flush(struct sender *sender, enum wp_err err, struct wp_error
 }
 
 static enum wp_err send_all(struct sender *sender, const struct wp_config *config, struct wp_error *error) {
-    enum wp_err err = wp_cli_schemas_open(&sender->schemas, config, 1u << sender->topic, error);
+    enum wp_err err = wp_schemas_open(&sender->schemas, config, 1u << sender->topic, error);
     if (!err) err = wp_cli_producer_open(&sender->producer, config, &sender->topic, 1, CONNECT_MS, error);
     if (err) return err;
     return flush(sender, send_lines(sender, stdin, error), error);
@@ -155,7 +155,7 @@ static int run_subcommand(int argc, char **argv) {
         code = sender.bad ? WP_EXIT_FAILED : WP_EXIT_OK;
     }
     wp_cli_producer_close(&sender.producer);
-    wp_cli_schemas_close(&sender.schemas);
+    wp_schemas_close(&sender.schemas);
     wp_buf_done(&sender.bytes);
     wp_config_done(&config);
     return code;

@@ -80,8 +80,7 @@ static enum wp_err read_topics(const struct wp_config *config, const struct wp_p
     return WP_OK;
 }
 
-static bool print_record(struct wp_cli_schemas *schemas, enum wp_topic topic,
-                         const rd_kafka_message_t *message) {
+static bool print_record(struct wp_schemas *schemas, enum wp_topic topic, const rd_kafka_message_t *message) {
     struct wp_buf line = {0};
     wp_record_json(&line, schemas, topic, message);
     wp_buf_add(&line, "\n", 1);
@@ -97,7 +96,7 @@ static bool reader_is_gone(void) {
 }
 
 /* Returns false when the timeout came before --count records. */
-static bool print_records(struct wp_reader *reader, struct wp_cli_schemas *schemas) {
+static bool print_records(struct wp_reader *reader, struct wp_schemas *schemas) {
     int64_t until_us = limits.timeout_seconds ? wp_clock_us() + limits.timeout_seconds * 1000000 : INT64_MAX;
     long printed = 0;
     while (!stopped && (!limits.count || printed < limits.count)) {
@@ -124,17 +123,17 @@ static int tail(const struct wp_config *config, const struct wp_parsed *parsed) 
         read_number(limits.timeout_text, "timeout", &limits.timeout_seconds, &error) ||
         read_topics(config, parsed, topics, &count, &error))
         return wp_options_fail(&wp_cli_tail, WP_EXIT_USAGE, &error);
-    struct wp_cli_schemas schemas;
+    struct wp_schemas schemas;
     struct wp_reader reader = {0};
     enum wp_reader_start start = limits.from_beginning ? WP_READ_FROM_BEGINNING : WP_READ_FROM_END;
     int code = WP_EXIT_OK;
-    if (wp_cli_schemas_open(&schemas, config, 0, &error) ||
+    if (wp_schemas_open(&schemas, config, 0, &error) ||
         wp_reader_open(&reader, config, topics, count, start, CONNECT_MS, &error))
         code = wp_options_fail(&wp_cli_tail, WP_EXIT_FAILED, &error);
     else if (!print_records(&reader, &schemas))
         code = WP_EXIT_FAILED;
     wp_reader_close(&reader);
-    wp_cli_schemas_close(&schemas);
+    wp_schemas_close(&schemas);
     return code;
 }
 

@@ -15,7 +15,7 @@
 #include "core/log.h"
 #include "pipeline/pipeline.h"
 #include "host/host.h"
-#include "cli/schemas.h"
+#include "registry/schemas.h"
 #include "ops/ops.h"
 #include "store/names.h"
 #include <signal.h>
@@ -180,7 +180,7 @@ static void on_schema_refused(void *ctx, const char *why) {
 static void find_write_ids(struct worker *w) {
     static const struct wp_registry_handler handler = {.ready = on_may_write, .refused = on_schema_refused};
     if (w->registry)
-        wp_registry_find_write_ids(w->registry, wp_cli_schemas_of_worker(), &handler, w);
+        wp_registry_find_write_ids(w->registry, wp_schemas_of_worker(), &handler, w);
     else
         on_may_write(w);
 }

@@ -17,7 +17,7 @@ enum {
 };
 
 enum wp_err top_kafka_open(struct top_kafka *kafka, int timeout_ms, struct wp_error *error) {
-    enum wp_err err = kafka->wire ? WP_OK : wp_wire_new(&kafka->wire, kafka->config, error);
+    enum wp_err err = kafka->schemas.wire ? WP_OK : wp_schemas_open(&kafka->schemas, kafka->config, 0, error);
     if (err || kafka->metrics.rk) return err;
     return wp_reader_open_since(&kafka->metrics, kafka->config, WP_TOPIC_METRICS,
                                 wp_clock_wall_ms() - PAST_MS, PAST_MOST, timeout_ms, error);
@@ -49,7 +49,7 @@ static void post(struct top_kafka *kafka, enum wp_topic topic, const rd_kafka_me
     struct wp_error error;
     const struct wp_str bytes = {message->payload, message->len};
     json_t *record = NULL;
-    if (message->payload && !wp_wire_decode_json(kafka->wire, topic, bytes, &text, &error))
+    if (message->payload && !wp_schemas_decode(&kafka->schemas, topic, bytes, &text, &error))
         record = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
     wp_buf_done(&text);
     int64_t at_ms = time_of(message, record);
@@ -88,6 +88,5 @@ void top_kafka_trouble(const struct top_kafka *kafka, char *out, size_t size) {
 void top_kafka_close(struct top_kafka *kafka) {
     wp_reader_close(&kafka->metrics);
     wp_reader_close(&kafka->answers);
-    wp_wire_free(kafka->wire);
-    kafka->wire = NULL;
+    wp_schemas_close(&kafka->schemas);
 }

@@ -4,11 +4,11 @@
 #define WP_TOP_KAFKA_SOURCE_H
 #include "kafka/reader.h"
 #include "top/news.h"
-#include "wire/wire.h"
+#include "registry/schemas.h"
 
 struct top_kafka {
     const struct wp_config *config;    /* borrowed */
-    struct wp_wire *wire;              /* owned; NULL: not there yet */
+    struct wp_schemas schemas;         /* its wire is NULL before it is opened */
     struct wp_reader metrics, answers; /* answers.rk NULL: no pool is opened */
     char pool[TOP_NAME + 1];           /* the one for which answers are read */
 };

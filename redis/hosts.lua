@@ -3,8 +3,8 @@
 --
 --   :names   hash  "worker.id NAME" or "host.name NAME" -> its owner (a process), heartbeat, how long that lasts (us), where the owner runs
 --
--- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(); from recover.lua: pool.recovered(). Uses the tables of
--- state.lua, host_table.lua and agents.lua.
+-- Takes from leases.lua: begin(), the fields of requests and containers, binding_of(), set_aside(), disbelieve_bound(); from recover.lua:
+-- pool.recovered(). Uses the tables of state.lua, host_table.lua and agents.lua.
 
 -- Notes for the calls that follow whether the engine of some host is away.
 local function note_away()
@@ -37,12 +37,12 @@ local function set_all_aside(name, after)
     return #ids == 2 * STEP and ids[#ids] or nil
 end
 
--- ended: args = containers that have ended, as their host sees it. Nobody gets them any more: idle ones are set aside, leased ones do not become idle
--- again. Their host's events (died, with the reason) end them; these wait in Kafka for as long as their partition has no worker. Reply: how many
+-- ended: args = containers that have ended, as their host sees it. Nobody gets them any more: idle ones are set aside, those being bound are not handed
+-- out, leased ones do not become idle again. Their host's events (died, with the reason) end them; these wait in Kafka for as long as their partition has no worker. Reply: how many
 -- were set aside.
 function pool.ended(keys, args)
     begin(keys[1], frame.now, frame.settings)
-    state.load_containers(args)
+    state.load_containers_and_holders(args)
     local aside = 0
     for _, id in ipairs(args) do
         local c = state.known_container(id)
@@ -52,6 +52,8 @@ function pool.ended(keys, args)
                 set_aside(id, c)
                 aside = aside + 1
             else
+                local r = state.request(c[REQUEST])
+                if r and r[STATE] == 'b' then disbelieve_bound(c[REQUEST], r) end
                 rollout.mark(id, c)
             end
         end

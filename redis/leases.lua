@@ -240,6 +240,13 @@ local function bound(offset, cid, c, number)
     if number == expected then assign(offset, c[REQUEST], r, state.pool(r[POOL]), cid, c, tier, parts, now - since) end
 end
 
+-- A container has ended while it was bound: that it is bound is not believed any more. The event of its end lets the request wait again.
+local function disbelieve_bound(rid, r)
+    local _, since, tier, parts = cmsgpack.unpack(r[ROW])
+    r[ROW] = pack('', since, tier, parts)
+    state.put_request(rid, r)
+end
+
 local function stop_waiting(r)
     local p = state.pool(r[POOL])
     p.waiting = math.max(0, p.waiting - 1)

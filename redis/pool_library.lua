@@ -1,5 +1,5 @@
 -- The functions of the {pool} slot that workers call (redis/README.md).
--- revision 61
+-- revision 62
 -- allow-oom: functions that free memory must run when Redis is full, and so must those that they need: a partition's begin, the skip of an event,
 -- and heartbeats, without which all hosts would count as dead and the names of workers as free.
 frame.register_slot('')

@@ -189,6 +189,24 @@ Test(pool_bind, a_request_whose_container_dies_while_it_is_bound_gets_another) {
     cr_expect_str_eq(pool_answer_str(&slot, "r1", "status"), "assigned");
 }
 
+/* Its host has said `bound`, then that it has ended, and the events of both are not read yet. */
+Test(pool_bind, a_container_that_has_ended_is_not_handed_out_by_the_late_word_that_it_is_bound) {
+    char number[32];
+    pool_warm(&slot, "react", 1);
+    pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
+    snprintf(number, sizeof number, "%s", pool_wanted(&slot, id, "number"));
+    freeReplyObject(calls_function(&slot.redis, WP_SLOT_POOL, "ended", id, NULL));
+    pool_event(&slot, id, "bound", number);
+    cr_expect_lt(pool_answer_of(&slot, "r1"), 0);
+    pool_event(&slot, id, "died", "dying");
+    cr_expect_lt(pool_answer_of(&slot, "r1"), 0, "nothing is lost that nobody had");
+    pool_ready_created(&slot);
+    snprintf(id, sizeof id, "%s", pool_commanded(&slot, "bind", 0));
+    pool_done(&slot, id, "bound");
+    cr_expect_str_eq(pool_answer_str(&slot, "r1", "status"), "assigned");
+}
+
 Test(pool_bind, cancelled_while_it_is_bound_its_container_serves_nobody) {
     pool_warm(&slot, "react", 1);
     pool_acquire(&slot, .id = "r1", .agent = "a", .claim = CLAIM);

@@ -36,8 +36,7 @@ static struct cache_row read_row(struct wp_unpack *in) {
     for (uint32_t i = 0; i < fields; i++) wp_unpack_skip(&end);
     row.whole = fields >= 8;
     row.meta.offset = wp_unpack_int(in);
-    struct wp_str *const texts[] = {&row.meta.key, &row.meta.trace, &e->event_id, &e->op, &e->ns,
-                                    &e->key};
+    struct wp_str *const texts[] = {&row.meta.key, &row.meta.trace, &e->event_id, &e->op, &e->ns, &e->key};
     for (size_t i = 0; i < 6 && row.whole; i++) {
         row.whole = next_is_str(in);
         *texts[i] = wp_unpack_str(in);
@@ -141,9 +140,9 @@ static void take(void *ctx, const struct wp_reply_record *record) {
     if (record->topic != WP_TOPIC_CACHE_RESULT) return;
     const struct wp_cache_result *r = record->fields;
     json_t *one = json_pack("[I i o o o o o o b o o o o]", (json_int_t)record->offset, 3, text(record->key),
-                            text(record->trace), text(r->event_id), text(r->op), text(r->ns),
-                            text(r->key), r->hit, r->has_value ? text(r->value) : json_false(),
-                            number(r->ttl_seconds), text(r->reason), number(r->count));
+                            text(record->trace), text(r->event_id), text(r->op), text(r->ns), text(r->key),
+                            r->hit, r->has_value ? text(r->value) : json_false(), number(r->ttl_seconds),
+                            text(r->reason), number(r->count));
     cr_assert(one);
     json_array_append_new(reading->records, one);
 }

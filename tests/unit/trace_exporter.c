@@ -78,9 +78,10 @@ Test(trace_exporter, one_that_is_freed_with_a_request_under_way) {
 }
 
 Test(trace_exporter, urls_that_are_refused) {
-    static const char *const wrong[] = {"localhost:4318", "grpc://localhost:4317", "http://", "https://",
-                                        "http://me:secret@host:4318", "http://host:4318?key=secret",
-                                        "file:///etc/passwd"};
+    static const char *const wrong[] = {
+        "localhost:4318",    "grpc://localhost:4317",      "http://",
+        "https://",          "http://me:secret@host:4318", "http://host:4318?key=secret",
+        "file:///etc/passwd"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         set("trace.url", wrong[i]);
         cr_assert_eq(open_exporter(), WP_ERR_CONFIG, "%s", wrong[i]);

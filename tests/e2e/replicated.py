@@ -37,6 +37,10 @@ def free_ports(count):
     return ports
 
 
+class Ended(Exception):
+    """A server did not come up: somebody else has taken its port since it was seen to be free."""
+
+
 class Server:
     """One process, of Redis or a sentinel, that keeps its port when it is started again."""
 
@@ -47,7 +51,9 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(self.command, preexec_fn=die_with_parent, stdout=subprocess.DEVNULL)
-        wait_until(self.answers, f"{self.command[0]} answers at port {self.port}")
+        wait_until(lambda: self.process.poll() is not None or self.answers(), f"{self.command[0]} answers at port {self.port}")
+        if self.process.poll() is not None:
+            raise Ended(f"{self.command[0]} at port {self.port}")
         return self
 
     def answers(self):
@@ -71,16 +77,28 @@ class Server:
 class Replicated:
     def __init__(self, folder, replicas=2, guarded=True, down_after_ms=1000):
         self.dir, self.down_after_ms = folder, down_after_ms
-        ports = free_ports(1 + replicas + 3)
-        self.first = ports[0]
         with open(os.path.join(folder, "users.acl"), "w", encoding="utf-8") as users:
             users.write((ROOT / "redis" / "users.acl").read_text() + USERS)
-        self.servers = [self.server(port, guarded) for port in ports[:1 + replicas]]
+        self.servers, self.sentinels = [], []
+        while not self.start_servers(replicas, guarded):
+            self.close()
         wait_until(lambda: self.servers[0].client.info("replication")["connected_slaves"] == replicas, "the replicas follow")
-        self.sentinels = [self.sentinel(port) for port in ports[1 + replicas:]]
         for sentinel in self.sentinels:
             wait_until(lambda: self.knows_all(sentinel, replicas), "each sentinel knows the others and the replicas")
         self.url = f"redis-sentinel://warmpool:warmpool@{self.sentinel_addresses()}/{NAME}"
+
+    def start_servers(self, replicas, guarded):
+        """False: a port was taken."""
+        ports = free_ports(1 + replicas + 3)
+        self.first, self.servers, self.sentinels = ports[0], [], []
+        try:
+            for port in ports[:1 + replicas]:
+                self.servers.append(self.server(port, guarded))
+            for port in ports[1 + replicas:]:
+                self.sentinels.append(self.sentinel(port))
+        except Ended:
+            return False
+        return True
 
     def sentinel_addresses(self):
         return ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
@@ -91,7 +109,7 @@ class Replicated:
 
     def folder(self, port):
         path = os.path.join(self.dir, f"redis-{port}")
-        os.mkdir(path)
+        os.makedirs(path, exist_ok=True)
         return path
 
     def server(self, port, guarded):

@@ -121,6 +121,7 @@ class Reload(unittest.TestCase):
         wait_until(worker.takes_hangups, "it is no longer the starter's program, which a hangup ends")
         while worker.process.poll() is None and not worker.lines("started"):
             worker.hang_up()
+        worker.hang_up()  # it may have started before the first one
         worker.wait_line("reloaded")
         for size in range(20, 40):
             worker.write(f"[pool]\nsize = {size}\n")

@@ -84,7 +84,7 @@ static void read_metrics(const struct wp_config *config, struct top_news *news) 
     if (top_kafka_open(&kafka, KAFKA_MS, &error)) {
         top_news_post(news, TOP_NEWS_KAFKA, NULL, error.text, 0);
     } else {
-        int64_t until_us = wp_clock_us() + KAFKA_MS * 1000;
+        int64_t until_us = wp_clock_us() + (int64_t)KAFKA_MS * 1000;
         while (!wp_reader_caught_up(&kafka.metrics) && wp_clock_us() < until_us)
             top_kafka_take(&kafka, 100, news);
     }
@@ -152,6 +152,7 @@ static void draw(const struct top_model *model, struct top_screen *screen, struc
     top_view_draw(&grid, model, screen, about);
     top_terminal_draw(&grid);
     top_grid_done(&grid);
+    about->clock = ""; /* it was of this frame */
 }
 
 static void take_keys(struct top_screen *screen, struct top_model *model, struct top_feed *feed) {

@@ -48,7 +48,8 @@ bool wp_traceparent_parse(struct wp_str text, struct wp_traceparent *ret) {
 }
 
 void wp_traceparent_format(const struct wp_traceparent *of, char ret[WP_TRACEPARENT_CHARS + 1]) {
-    memcpy(ret, "00-", 3);
+    ret[0] = ret[1] = '0';
+    ret[2] = '-';
     write_hex(of->trace, sizeof of->trace, ret + 3);
     ret[35] = '-';
     write_hex(of->span, sizeof of->span, ret + 36);
@@ -101,9 +102,10 @@ bool wp_trace_context_parse(struct wp_str text, struct wp_trace_context *ret) {
     if (!wp_traceparent_parse((struct wp_str){text.ptr, begin}, &ret->own)) return false;
     memcpy(numbers, text.ptr + begin, len - begin);
     numbers[len - begin] = '\0';
-    const char *at = numbers + 1 + 2 * WP_SPAN_ID_BYTES;
-    if (len - begin < 1 + 2 * WP_SPAN_ID_BYTES || !read_hex(numbers + 1, WP_SPAN_ID_BYTES, ret->parent) ||
-        !read_number(&at, &ret->start_us) || !read_number(&at, &partition) || !read_number(&at, &ret->offset))
+    const char *at = numbers + 1 + (size_t)2 * WP_SPAN_ID_BYTES;
+    if (len - begin < 1 + (size_t)2 * WP_SPAN_ID_BYTES ||
+        !read_hex(numbers + 1, WP_SPAN_ID_BYTES, ret->parent) || !read_number(&at, &ret->start_us) ||
+        !read_number(&at, &partition) || !read_number(&at, &ret->offset))
         return false;
     ret->partition = (int32_t)partition;
     ret->state = state;

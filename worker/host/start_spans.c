@@ -21,10 +21,14 @@ static struct host_start *find(const struct host_start_spans *spans, struct wp_s
     return start;
 }
 
-static void drop(struct host_start_spans *spans, struct host_start *start) {
-    HASH_DEL(spans->list, start);
+static void free_start(struct host_start *start) {
     free(start->id);
     free(start);
+}
+
+static void drop(struct host_start_spans *spans, struct host_start *start) {
+    HASH_DEL(spans->list, start);
+    free_start(start);
 }
 
 void wp_start_spans_note(struct host_start_spans *spans, struct wp_str id, struct wp_str traceparent) {
@@ -101,5 +105,10 @@ void wp_start_spans_forget(struct host_start_spans *spans, struct wp_str id) {
 }
 
 void wp_start_spans_done(struct host_start_spans *spans) {
-    while (spans->list) drop(spans, spans->list);
+    struct host_start *start = spans->list, *next;
+    HASH_CLEAR(hh, spans->list); /* the entries and their next pointers stay */
+    for (; start; start = next) {
+        next = start->hh.next;
+        free_start(start);
+    }
 }

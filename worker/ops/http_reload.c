@@ -1,5 +1,6 @@
 /* Owns the requests that wait for a round: see http_reload.h. */
 #include "ops/http_reload.h"
+#include "core/err.h"
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct reload_request {
 };
 
 static void end(struct reload_request *request, unsigned status, const char *json) {
+    wp_assert(request->reloads->waiting);
     DL_DELETE(request->reloads->waiting, request);
     request->status = status;
     request->json = wp_strdup(json);

@@ -244,7 +244,8 @@ struct registry_client *registry_client_new(uv_loop_t *loop, const struct wp_con
 
 void registry_client_free(struct registry_client *client) {
     if (!client) return;
-    while (client->calls) free_call(client->calls);
+    struct registry_call *call, *next;
+    DL_FOREACH_SAFE(client->calls, call, next) free_call(call);
     wp_transfers_free(client->transfers);
     for (size_t i = 0; i < client->server_count; i++) {
         wp_free_wiped(client->servers[i].url);

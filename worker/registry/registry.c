@@ -232,6 +232,11 @@ void wp_registry_free(struct wp_registry *registry) {
     wp_wire_ask_ids(registry->wire, NULL, NULL);
     registry_client_free(registry->client);
     subjects_free(registry->subjects);
-    while (registry->table) forget(registry->table);
+    struct wanted *wanted = registry->table, *next;
+    HASH_CLEAR(hh, registry->table); /* the entries and their next pointers stay */
+    for (; wanted; wanted = next) {
+        next = wanted->hh.next;
+        free(wanted);
+    }
     uv_close((uv_handle_t *)&registry->timer, on_closed);
 }

@@ -199,6 +199,10 @@ static void print_limited(const struct top_column *column, const json_t *row, ch
         snprintf(out, size, "%s", value);
 }
 
+static bool nobody_waits(const struct top_column *column, const json_t *field) {
+    return column->kind == TOP_MS && column->rank > 1 && json_number_value(field) <= 0;
+}
+
 void top_column_text(const struct top_column *column, const json_t *row, int64_t now_ms, char *out,
                      size_t size) {
     const json_t *field = json_object_get(row, column->key);
@@ -208,14 +212,12 @@ void top_column_text(const struct top_column *column, const json_t *row, int64_t
     } else if (column->kind == TOP_TEXT) {
         snprintf(out, size, "%s", json_is_string(field) ? json_string_value(field) : "-");
         wp_str_cut(out);
-    } else if (!json_is_number(field)) {
+    } else if (!json_is_number(field) || nobody_waits(column, field)) {
         snprintf(out, size, "-");
     } else if (column->kind == TOP_ENDS) {
         print_ends(json_number_value(field), now_ms, out, size);
     } else if (column->limit && column->kind != TOP_BAR) {
         print_limited(column, row, out, size);
-    } else if (column->kind == TOP_MS && json_number_value(field) <= 0 && column->rank > 1) {
-        snprintf(out, size, "-"); /* nobody waits */
     } else {
         print_value(column->kind == TOP_BAR ? TOP_COUNT : column->kind, json_number_value(field), out, size);
     }

@@ -35,7 +35,7 @@ void wp_trace_id_of(struct wp_str partition, int64_t offset, int64_t timestamp_m
         add(&hash, partition.ptr, partition.len);
         add(&hash, &offset, sizeof offset);
         add(&hash, &timestamp_ms, sizeof timestamp_ms);
-        end(hash, ret + 8 * half);
+        end(hash, ret + (size_t)8 * half);
     }
 }
 

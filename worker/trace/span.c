@@ -143,7 +143,7 @@ static bool has_parent(const struct wp_span *span) {
 
 static size_t span_size(const struct wp_span *span) {
     size_t size = bytes_size(WP_TRACE_ID_BYTES) + bytes_size(WP_SPAN_ID_BYTES) +
-                  bytes_size(strlen(span->name)) + 2 + 2 * 9;
+                  bytes_size(strlen(span->name)) + 2 + (size_t)2 * 9;
     if (span->state.len > 0) size += bytes_size(span->state.len);
     if (has_parent(span)) size += bytes_size(WP_SPAN_ID_BYTES);
     for (size_t i = 0; i < span->count; i++) size += bytes_size(pair_size(&span->attributes[i]));

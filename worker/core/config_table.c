@@ -250,7 +250,7 @@ const struct wp_param wp_params[] = {
     TEXTS("docker.ready.PHILOSOPHY", docker.ready_of, "", "`docker.ready` of one philosophy"),
     INT("docker.ready_timeout_ms", docker.ready_timeout_ms, "30000", 1, DAY_MS, "ms", "to become ready"),
     INT("docker.pids", docker.pids, "128", 1, 1000000, "processes", "and threads in one container"),
-    INT("docker.tmp_mb", docker.tmp_mb, "64", 0, 1e6, "MB", "of `/tmp`, in memory, the only place that can be written to; 0 = none"),
+    INT("docker.tmp_mb", docker.tmp_mb, "64", 0, 1e6, "MB", "of `/tmp`, in memory; beside it `/dev/shm` and the image's volumes can be written to; 0 = none"),
     INT("docker.shm_mb", docker.shm_mb, "16", 1, 1e6, "MB", "of `/dev/shm`, in memory"),
     INT("docker.log_lines", docker.log_lines, "0", 0, 1000, "lines",
         "that a container wrote last are logged (`container_output`) when it ended by itself; lines from before its present claim and lines that quote a value of it, or a part of one, are left out; 0 = none"),

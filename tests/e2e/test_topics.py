@@ -318,5 +318,13 @@ class TopicsAsConfigured(unittest.TestCase):
             self.assertEqual({name for name, of in config.items() if of["cleanup.policy"].value == "compact"}, {"prediction"})
 
 
+class FirstStart(unittest.TestCase):
+    """Topics are made, their partitions get leaders, a group is joined: every start waits for that."""
+
+    def test_it_warns_of_nothing_that_passes_by_itself(self):
+        with System() as system:
+            self.assertEqual([line for line in system.workers[0].log().splitlines() if " level=info " not in line], [])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define UNKNOWN_FOR_LONG 6 /* in a row, half a second each: a topic that was just made has no leader yet */
+#define UNKNOWN_FOR_LONG 20 /* in a row, half a second each: a topic that was just made has no leader yet */
 
 struct start_query { /* about a partition that begins; lives until the decision is reported */
     const struct starter *starter;

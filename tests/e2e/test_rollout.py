@@ -176,6 +176,8 @@ class Image(Rollout):
         first, before = self.image_id(), self.there()
         given = self.acquire("i-1")
         self.assertEqual(given["image"], f"{self.image}@{first}")
+        self.system.wait_pool("react", available=KEPT, creating=0)
+        before |= self.there()  # what was made in place of the one that was taken
         end = self.watch()
         self.move_image(2)
         self.assertNotEqual(self.image_id(), first)

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 
+from system import wait_until
+
 SKIPPED = 77  # as tests/CMakeLists.txt says it to ctest
 LIMIT = 60  # seconds: it only ends a test that hangs
 
@@ -134,11 +136,8 @@ class Page:
 
     def wait(self, expression, limit=LIMIT):
         """Until the expression is true; one that throws is not."""
-        end = time.monotonic() + limit
-        while not self.run(f"(() => {{ try {{ return Boolean({expression}); }} catch (e) {{ return false; }} }})()"):
-            if time.monotonic() > end:
-                raise AssertionError(f"not within {limit} s: {expression}\n{self.text()[:3000]}\n{self.troubles()}")
-            time.sleep(0.05)
+        test = f"(() => {{ try {{ return Boolean({expression}); }} catch (e) {{ return false; }} }})()"
+        wait_until(lambda: self.run(test), lambda: f"{expression}\n{self.text()[:3000]}\n{self.troubles()}", limit)
 
     def text(self):
         return self.run("document.body ? document.body.innerText : ''") or ""

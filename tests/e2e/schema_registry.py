@@ -1,18 +1,14 @@
 """Schema registries for tests: a real one (Apicurio Registry, tests/support/registry), and one that does what a test says."""
-import atexit
 import http.server
 import json
 import ssl
-import subprocess
-import tempfile
 import threading
 import urllib.error
 import urllib.request
 
 from client import Client
-from system import ROOT
+from system import ROOT, ScriptServer
 
-SCRIPT = ROOT / "tests" / "support" / "registry" / "registry"
 TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -27,32 +23,13 @@ class RawClient(Client):
         return {}
 
 
-class SchemaRegistry:
-    """The real one, for the tests of one process; it ends with the process, even with a killed one."""
-    shared = None
+class SchemaRegistry(ScriptServer):
+    """The real one."""
+    script = ROOT / "tests" / "support" / "registry" / "registry"
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="warmpool-registry-")
-        self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(SCRIPT), self.dir],
-                                       stdin=subprocess.PIPE, start_new_session=True)
-        self.url = self.start()
-        atexit.register(self.close)
-
-    def start(self):
-        return subprocess.run([str(SCRIPT), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-    def stop(self):
-        subprocess.run([str(SCRIPT), "stop", self.dir], check=True)
-
-    def close(self):
-        self.keeper.stdin.close()
-        self.keeper.wait()
-
-    @classmethod
-    def get(cls):
-        if cls.shared is None:
-            cls.shared = cls()
-        return cls.shared
+    @property
+    def url(self):
+        return self.address
 
     def ask(self, path, body=None, method=None):
         """(status, JSON) of a GET, or of a POST when there is a body."""

@@ -69,30 +69,29 @@ def pause(pid):
     wait_until(still, f"process {pid} stops")
 
 
-class Kafka:
-    """The real broker, started at first use. A process whose standard input ends with ours stops it and removes its folder."""
+class ScriptServer:
+    """A server that a script of tests/support starts and stops. A process whose standard input ends with ours stops it and removes its
+    folder."""
     shared = None
+    script = None  # of the subclass
 
-    def __init__(self, rights=False, protocol=None, properties=""):
-        """rights: clients need a user and rights; protocol: what they speak, with the node's properties for it. See
-        tests/support/kafka/kafka."""
-        self.environment = {**os.environ, **({"KAFKA_ACL": "1"} if rights else {})}
-        self.dir = tempfile.mkdtemp(prefix="warmpool-kafka-")
-        if protocol:
-            extra = os.path.join(self.dir, "extra.properties")
-            Path(extra).write_text(properties, encoding="utf-8")
-            self.environment.update(KAFKA_PROTOCOL=protocol, KAFKA_PROPERTIES=extra)
-        self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(KAFKA), self.dir],
+    def __init__(self, environment=None, files=None):
+        """files: name -> text, in its folder before the first start."""
+        self.dir = tempfile.mkdtemp(prefix=f"warmpool-{self.script.name}-")
+        for name, text in (files or {}).items():
+            Path(self.dir, name).write_text(text, encoding="utf-8")
+        self.environment = {**os.environ, **(environment or {})}
+        self.keeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; "$0" stop "$1"; rm -rf "$1"', str(self.script), self.dir],
                                        stdin=subprocess.PIPE, start_new_session=True)
-        self.bootstrap = self.start()
+        self.address = self.start()
         atexit.register(self.close)
 
     def start(self):
-        return subprocess.run([str(KAFKA), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True,
+        return subprocess.run([str(self.script), "start", self.dir], check=True, stdout=subprocess.PIPE, text=True,
                               env=self.environment).stdout.strip()
 
     def stop(self):
-        subprocess.run([str(KAFKA), "stop", self.dir], check=True)
+        subprocess.run([str(self.script), "stop", self.dir], check=True)
 
     def close(self):
         self.keeper.stdin.close()
@@ -100,9 +99,33 @@ class Kafka:
 
     @classmethod
     def get(cls):
+        """The one that the tests of a process share, started at first use."""
         if cls.shared is None:
             cls.shared = cls()
         return cls.shared
+
+
+class Kafka(ScriptServer):
+    """The real broker."""
+    script = KAFKA
+    extra = "extra.properties"
+
+    def __init__(self, rights=False, protocol=None, properties=""):
+        """rights: clients need a user and rights; protocol: what they speak, with the node's properties for it. See
+        tests/support/kafka/kafka."""
+        environment = {"KAFKA_ACL": "1"} if rights else {}
+        if protocol:
+            environment.update(KAFKA_PROTOCOL=protocol)
+        super().__init__(environment, {self.extra: properties} if protocol else {})
+
+    def start(self):
+        if "KAFKA_PROTOCOL" in self.environment:
+            self.environment["KAFKA_PROPERTIES"] = os.path.join(self.dir, self.extra)
+        return super().start()
+
+    @property
+    def bootstrap(self):
+        return self.address
 
 
 class Redis:

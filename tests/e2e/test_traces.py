@@ -277,6 +277,11 @@ def later(handler):
     handler.reply(503, b"\x08\x0e\x12\x04busy", {"Retry-After": "1"})
 
 
+def until_given_up(handler):
+    """No answer, until the worker has closed the connection."""
+    handler.rfile.read(1)
+
+
 def refuse(handler):
     handler.reply(400, b"\x08\x03\x12\x09bad spans")
 
@@ -350,7 +355,7 @@ class Troubles(unittest.TestCase):
 
     def test_a_collector_that_is_slow(self):
         before = self.idle()
-        self.once(lambda handler: time.sleep(2))
+        self.once(until_given_up)
         self.send(1)
         self.wait_figures(before, spans_exported=3, export_failures=1)
 
@@ -369,7 +374,7 @@ class Troubles(unittest.TestCase):
 
     def test_the_queue_is_bounded_while_the_collector_does_not_answer(self):
         before = self.idle()
-        self.collector.answer = lambda handler: time.sleep(1)
+        self.collector.answer = until_given_up
         self.send(1)
         self.send(30)
         wait_until(lambda: self.figures()["spans_dropped"] >= before["spans_dropped"] + 30, "90 spans do not fit into 60 places")
@@ -401,7 +406,7 @@ class Stop(unittest.TestCase):
             self.assertEqual(worker.stop(), 0)
             self.assertEqual({span.name for span in collector.of_request("r-1")}, {"acquire", "queue", "publish"})
 
-            collector.answer = lambda handler: time.sleep(30)
+            collector.answer = until_given_up
             worker.start().wait_ready()
             client.acquire("r-2", "empty", timeout_ms=0)
             began = time.monotonic()

@@ -15,13 +15,7 @@ Result = TypeVar("Result")
 
 
 class AsyncLease(BaseLease):
-    def __init__(self, ticket: Ticket) -> None:
-        super().__init__(ticket.answer.result())
-        self._ticket = ticket
-
-    @property
-    def lost(self) -> bool:
-        return self._ticket.lost.done()
+    """A container that is ours, as long as the block lasts."""
 
 
 class Acquiring:

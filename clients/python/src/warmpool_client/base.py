@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional
 from .errors import CacheRefused, LeaseLost, Rejected
 from .link import Link
 from .records import Assignment, CacheResult
-from .requests import ANSWERS, Requests
+from .requests import ANSWERS, Requests, Ticket
 
 GRACE = 10.0  # seconds that an answer may take beyond the time that warmpool lets the request wait
 
@@ -49,9 +49,15 @@ class Base:
 class BaseLease:
     """A container that is ours. `reuse` = False has it destroyed at the release, instead of going back to the pool."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        self.assignment = assignment
+    def __init__(self, ticket: Ticket) -> None:
+        """ticket: of a request that was assigned."""
+        self.assignment: Assignment = ticket.answer.result()
         self.reuse = True
+        self._ticket = ticket
+
+    @property
+    def lost(self) -> bool:
+        return self._ticket.lost.done()
 
     @property
     def request_id(self) -> str:

@@ -15,14 +15,6 @@ Result = TypeVar("Result")
 
 
 class Lease(BaseLease):
-    def __init__(self, ticket: Ticket) -> None:
-        super().__init__(ticket.answer.result())
-        self._ticket = ticket
-
-    @property
-    def lost(self) -> bool:
-        return self._ticket.lost.done()
-
     def check(self) -> None:
         """Raises LeaseLost when the container has died or the lease is over."""
         if self.lost:
